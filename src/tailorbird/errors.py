@@ -1,0 +1,52 @@
+"""What can go wrong, each error with its facts as attributes."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+class TailorbirdError(Exception):
+    """Root of the errors whose message alone tells a user what to do."""
+
+
+class RecipeError(TailorbirdError, ValueError):
+    """A recipe that cannot be read, or that asks for what does not exist."""
+
+
+class MissingStepError(TailorbirdError, RuntimeError):
+    """A step was asked for before the one that it needs."""
+
+
+class BusyError(TailorbirdError, RuntimeError):
+    """Another process holds what this one needs."""
+
+
+class InfeasibleError(TailorbirdError, ValueError):
+    """No architecture of the space meets the limits."""
+
+
+class MeasurementError(TailorbirdError, RuntimeError):
+    """A device or its runtime failed; nothing is wrong with the user's input."""
+
+
+class MissingWorkloadError(TailorbirdError, KeyError):
+    """Workloads that a table does not hold; they are never counted as zero."""
+
+    def __init__(self, missing: Sequence[str], n_needed: int, device: str) -> None:
+        super().__init__(missing, n_needed, device)
+        self.missing = tuple(missing)
+        self.n_needed = n_needed
+        self.device = device
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.missing)} of {self.n_needed} workloads are not in the table of "
+            f"{self.device!r} (first: {self.missing[0]}). "
+            "Measure them with `tailorbird profile RECIPE`."
+        )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The hint that ends a message about an unknown name."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}."

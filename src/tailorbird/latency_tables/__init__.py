@@ -1,0 +1,20 @@
+"""How latency is measured and kept: devices, runtimes, the profiler, the store and tables."""
+
+from tailorbird.latency_tables.device import Configuration, Device
+from tailorbird.latency_tables.profiler import Profiler, Program
+from tailorbird.latency_tables.runtime import Runtime, Samples, Timing
+from tailorbird.latency_tables.store import Store
+from tailorbird.latency_tables.table import Latency, LatencyTable
+
+__all__ = [
+    "Configuration",
+    "Device",
+    "Latency",
+    "LatencyTable",
+    "Profiler",
+    "Program",
+    "Runtime",
+    "Samples",
+    "Store",
+    "Timing",
+]

@@ -1,0 +1,82 @@
+"""The machine that is measured, and what makes two measurements comparable."""
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tailorbird.errors import RecipeError, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Something that latency is measured on.
+
+    Attributes:
+        name: what recipes call it.
+        cpu: model of the processor, as the kernel names it.
+        flags: instruction sets, as the kernel names them.
+        threads: cores that one network may use.
+    """
+
+    name: str
+    cpu: str
+    flags: frozenset[str]
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What must be equal for two latencies to stand in one sum."""
+
+    cpu: str
+    target: str
+    threads: int
+    batch: int
+    runtime: str
+    runtime_version: str
+    schedule: str
+
+    @property
+    def key(self) -> str:
+        """Stable text; equal configurations have equal keys."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+def find(name: str, threads: int) -> Device:
+    """The device of that name.
+
+    Raises:
+        RecipeError: if there is none, or it has fewer cores.
+    """
+    if name != "local":
+        raise RecipeError(f"There is no device named {name!r}; {nearest(name, ['local'])}")
+    cores = len(os.sched_getaffinity(0))
+    if not 1 <= threads <= cores:
+        raise RecipeError(
+            f"`1 <= threads <= {cores}` must hold on this machine, but got {threads}."
+        )
+    facts = _cpuinfo()
+    flags = frozenset(facts.get("flags", facts.get("Features", "")).split())
+    cpu = facts.get("model name") or platform.processor() or platform.machine()
+    return Device(name, cpu, flags, threads)
+
+
+def provenance() -> dict[str, str]:
+    """The state of this machine: shown beside measurements, no part of their identity."""
+    governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    return {
+        "kernel": platform.release(),
+        "governor": governor.read_text().strip() if governor.exists() else "not shown",
+        "cores": str(os.cpu_count()),
+        "load_1min": f"{os.getloadavg()[0]:.2f}",
+        "python": platform.python_version(),
+    }
+
+
+def _cpuinfo() -> dict[str, str]:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    return {name.strip(): value.strip() for name, value in pairs}

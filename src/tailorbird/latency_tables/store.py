@@ -1,0 +1,125 @@
+"""Where measurements are kept: a database that only grows."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from tailorbird.errors import RecipeError
+from tailorbird.latency_tables.device import Configuration
+from tailorbird.latency_tables.table import FloatArray, Latency, LatencyTable
+
+_METADATA = sa.MetaData()
+
+_SESSION = sa.Table(
+    "session",
+    _METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("started", sa.String, nullable=False),
+    sa.Column("provenance", sa.JSON, nullable=False),
+)
+
+_SAMPLE = sa.Table(
+    "sample",
+    _METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("key", sa.String, nullable=False),
+    sa.Column("configuration", sa.String, nullable=False),
+    sa.Column("session", sa.ForeignKey("session.id"), nullable=False),
+    sa.Column("round", sa.Integer),
+    sa.Column("ms", sa.Float),
+    sa.Column("status", sa.Enum("measured", "failed", name="status"), nullable=False),
+    sa.Column("reason", sa.String),
+    sa.Index("sample_of", "configuration", "key"),
+)
+
+
+class Store:
+    """Samples and failures, insert-only; each round is one transaction.
+
+    Args:
+        url: of the database, for SQLAlchemy.
+
+    Raises:
+        RecipeError: if it cannot be opened.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine = sa.create_engine(url)
+            if self._engine.dialect.name == "sqlite":
+                sa.event.listen(self._engine, "connect", _tune_sqlite)
+            _METADATA.create_all(self._engine)
+        except (sa.exc.SQLAlchemyError, ImportError) as error:
+            reason = getattr(error, "orig", None) or error
+            raise RecipeError(
+                f"The store {url!r} cannot be opened ({reason}). "
+                "Name another in [latency] store, or move a damaged file away."
+            ) from error
+
+    def begin(self, provenance: dict[str, str]) -> int:
+        """A new session; its number goes with every row that it writes."""
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        insert = sa.insert(_SESSION).values(started=started, provenance=provenance)
+        with self._engine.begin() as connection:
+            return int(connection.execute(insert).inserted_primary_key[0])
+
+    def add(
+        self, key: str, configuration: Configuration, session: int, round_: int, ms: FloatArray
+    ) -> None:
+        """Keeps the samples of one round, all of them or none."""
+        same = {"key": key, "configuration": configuration.key, "session": session}
+        rows = [{**same, "round": round_, "ms": float(v), "status": "measured"} for v in ms]
+        with self._engine.begin() as connection:
+            connection.execute(sa.insert(_SAMPLE), rows)
+
+    def fail(self, key: str, configuration: Configuration, session: int, reason: str) -> None:
+        """Keeps why something could not be measured."""
+        same = {"key": key, "configuration": configuration.key, "session": session}
+        with self._engine.begin() as connection:
+            connection.execute(sa.insert(_SAMPLE).values(**same, status="failed", reason=reason))
+
+    def rounds(self, configuration: Configuration) -> dict[str, list[FloatArray]]:
+        """Samples of each round by key, oldest round first."""
+        by_round: dict[str, dict[tuple[int, int], list[float]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        for row in self._select(configuration, "measured"):
+            by_round[row.key][row.session, row.round].append(row.ms)
+        return {
+            key: [np.array(rounds[order]) for order in sorted(rounds)]
+            for key, rounds in by_round.items()
+        }
+
+    def table(self, configuration: Configuration, device: str) -> LatencyTable:
+        """What predictors see; something measured after it failed has not failed."""
+        entries = {k: Latency.of_rounds(r) for k, r in self.rounds(configuration).items()}
+        failures = {
+            row.key: str(row.reason)
+            for row in self._select(configuration, "failed")
+            if row.key not in entries
+        }
+        return LatencyTable(device, configuration, entries, failures)
+
+    def configurations(self) -> list[str]:
+        """Keys of all configurations that have rows."""
+        with self._engine.connect() as connection:
+            return list(connection.scalars(sa.select(_SAMPLE.c.configuration).distinct()))
+
+    def _select(self, configuration: Configuration, status: str) -> Sequence[Any]:
+        query = (
+            sa.select(_SAMPLE)
+            .where(_SAMPLE.c.configuration == configuration.key, _SAMPLE.c.status == status)
+            .order_by(_SAMPLE.c.id)
+        )
+        with self._engine.connect() as connection:
+            return connection.execute(query).all()
+
+
+def _tune_sqlite(connection: Any, record: Any) -> None:
+    """Readers beside one writer, and a patient wait for the other writer."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA busy_timeout=30000")

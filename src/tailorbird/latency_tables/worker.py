@@ -1,0 +1,81 @@
+"""A child process that answers requests, and is killed when it does not."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tailorbird.errors import MeasurementError
+
+
+class Worker:
+    """Runs `python -m module`, one JSON line in, one JSON line out.
+
+    It is a session of its own, so that killing it kills whatever it started, and Ctrl-C reaches
+    only the parent. It ends by itself when the parent is gone, because its input ends.
+    """
+
+    def __init__(self, module: str, threads: int, log: Path) -> None:
+        # The last cores: the first tends to serve interrupts.
+        cores = sorted(os.sched_getaffinity(0))[-threads:]
+        pinned = dict.fromkeys(("TVM_NUM_THREADS", "OMP_NUM_THREADS"), str(threads))
+        self._log = log
+        with log.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, ",".join(map(str, cores))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, **pinned},
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Process id, which is its group's as well."""
+        return self._process.pid
+
+    def ask(self, request: dict[str, Any], limit_s: float) -> dict[str, Any]:
+        """The answer to one request.
+
+        Raises:
+            MeasurementError: if the worker fails, dies, or takes longer than `limit_s`; then it
+                has been killed.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._died() from None
+        if not select.select([self._process.stdout], [], [], limit_s)[0]:
+            self.kill()
+            raise MeasurementError(f"no answer within {limit_s:g} s; the worker was killed")
+        line = self._process.stdout.readline()
+        if not line:
+            raise self._died()
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise MeasurementError(answer["error"])
+        return answer
+
+    def kill(self) -> None:
+        """Ends the worker and everything that it started."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def _died(self) -> MeasurementError:
+        self.kill()
+        last = self._log.read_text(errors="replace").strip().splitlines()[-1:]
+        return MeasurementError(
+            f"the worker ended with status {self._process.returncode}: {' '.join(last)}"
+        )

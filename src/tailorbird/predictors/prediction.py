@@ -1,0 +1,37 @@
+"""What every predictor returns."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailorbird.spaces import IntArray
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """A value and how sure it is, for each of n architectures, both in one unit.
+
+    Attributes:
+        mean: shape (n,).
+        std: shape (n,), one standard deviation.
+    """
+
+    mean: FloatArray
+    std: FloatArray
+
+    def __post_init__(self) -> None:
+        if self.mean.shape != self.std.shape:
+            raise ValueError(f"Shapes must agree, but got {self.mean.shape=}, {self.std.shape=}.")
+        if not (np.isfinite(self.mean).all() and np.isfinite(self.std).all()):
+            raise ValueError("A prediction must be finite, but some of its values are not.")
+
+
+class Predictor(Protocol):
+    """Encodings to predictions."""
+
+    def predict(self, X: IntArray) -> Prediction:
+        """For canonical rows of shape (n, d)."""

@@ -1,0 +1,7 @@
+"""What can be built: search spaces, encodings and workloads. Free of torch until something is built."""
+
+from tailorbird.spaces.named import get
+from tailorbird.spaces.space import IntArray, SearchSpace, Variable
+from tailorbird.spaces.workload import CALL, Workload
+
+__all__ = ["CALL", "IntArray", "SearchSpace", "Variable", "Workload", "get"]

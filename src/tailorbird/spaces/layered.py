@@ -1,0 +1,144 @@
+"""What follows, once and for all, from a space being a layered graph.
+
+A canonical row is a path from the graph's root: in layer k, choice `X[i, k]` leads from one state
+to the next. Path and row determine each other, so counting paths counts architectures.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.sparse import csr_array, vstack
+
+from tailorbird.spaces.space import IntArray
+
+MAX_ENUMERATED = 20_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """The edges between two layers of states.
+
+    Attributes:
+        source: state that each edge leaves, (e,).
+        choice: value of the layer's variable on each edge, (e,).
+        target: state that each edge enters, (e,).
+        counts: workloads that taking the edge costs, (e, n_workloads).
+    """
+
+    source: IntArray
+    choice: IntArray
+    target: IntArray
+    counts: csr_array
+
+    @cached_property
+    def edges(self) -> IntArray:
+        """Edge of each (state, choice), -1 where there is none."""
+        table = np.full((self.source.max() + 1, self.choice.max() + 1), -1, dtype=np.int64)
+        table[self.source, self.choice] = np.arange(len(self.source))
+        return table
+
+
+@dataclass(frozen=True, eq=False)
+class LayeredGraph:
+    """Layers of edges from state 0 of the first; `final` says what ending in a state costs.
+
+    Attributes:
+        layers: one per variable.
+        final: workloads that ending in each state costs, (n_states, n_workloads).
+    """
+
+    layers: tuple[Layer, ...]
+    final: csr_array
+
+    @cached_property
+    def n_paths(self) -> list[list[int]]:
+        """Number of ways to finish from each state before each layer, as exact Python ints."""
+        ways = [[1] * self.final.shape[0]]
+        for layer in reversed(self.layers):
+            before = [0] * self.final.shape[0]
+            for source, target in zip(layer.source, layer.target, strict=True):
+                before[source] += ways[0][target]
+            ways.insert(0, before)
+        return ways
+
+    @property
+    def size(self) -> int:
+        """Number of paths."""
+        return self.n_paths[0][0]
+
+    def sample(self, n: int, rng: np.random.Generator) -> IntArray:
+        """Paths drawn uniformly with replacement, (n, d): each edge by its share of the paths."""
+        X = np.empty((n, len(self.layers)), dtype=np.int64)
+        state = np.zeros(n, dtype=np.int64)
+        for k, layer in enumerate(self.layers):
+            rows_state = state.copy()
+            for s in np.unique(rows_state):
+                rows = np.flatnonzero(rows_state == s)
+                out = np.flatnonzero(layer.source == s)
+                ways = [self.n_paths[k + 1][t] for t in layer.target[out]]
+                share = [w / self.n_paths[k][s] for w in ways]
+                taken = out[rng.choice(len(out), size=len(rows), p=share)]
+                X[rows, k] = layer.choice[taken]
+                state[rows] = layer.target[taken]
+        return X
+
+    def enumerate(self, chunk: int) -> Iterator[IntArray]:
+        """Every path once, in the order of its rank.
+
+        Raises:
+            ValueError: above `MAX_ENUMERATED` paths.
+        """
+        if self.size > MAX_ENUMERATED:
+            raise ValueError(
+                f"Enumeration stops at {MAX_ENUMERATED:,} architectures, but this space has "
+                f"{self.size:,}. Narrow the space, or sample it."
+            )
+        for first in range(0, self.size, chunk):
+            yield self._unrank(np.arange(first, min(first + chunk, self.size)))
+
+    def _unrank(self, rank: IntArray) -> IntArray:
+        X = np.empty((len(rank), len(self.layers)), dtype=np.int64)
+        rank, state = rank.copy(), np.zeros(len(rank), dtype=np.int64)
+        for k, layer in enumerate(self.layers):
+            rows_state = state.copy()
+            for s in np.unique(rows_state):
+                rows = np.flatnonzero(rows_state == s)
+                out = np.flatnonzero(layer.source == s)
+                ways = np.array([self.n_paths[k + 1][t] for t in layer.target[out]])
+                start = np.concatenate([[0], np.cumsum(ways)])
+                position = np.searchsorted(start, rank[rows], side="right") - 1
+                taken = out[position]
+                rank[rows] -= start[position]
+                X[rows, k] = layer.choice[taken]
+                state[rows] = layer.target[taken]
+        return X
+
+    def count(self, X: IntArray) -> csr_array:
+        """Workloads of each path, (n, n_workloads).
+
+        Raises:
+            ValueError: if a row is not a path of the graph.
+        """
+        state = np.zeros(len(X), dtype=np.int64)
+        total = csr_array((len(X), self.final.shape[1]), dtype=np.int64)
+        for k, layer in enumerate(self.layers):
+            inside = (X[:, k] >= 0) & (X[:, k] < layer.edges.shape[1])
+            edge = np.where(inside, layer.edges[state, np.where(inside, X[:, k], 0)], -1)
+            if (edge < 0).any():
+                row = int(np.argmax(edge < 0))
+                raise ValueError(
+                    f"Rows must be canonical, but row {row} is {X[row].tolist()}. "
+                    "Pass it through `repair` first."
+                )
+            total = total + layer.counts[edge]
+            state = layer.target[edge]
+        return csr_array(total + self.final[state])
+
+
+def stack_counts(rows: list[dict[int, int]], n_workloads: int) -> csr_array:
+    """Sparse (len(rows), n_workloads) from {workload index: count} of each row."""
+    blank = csr_array((0, n_workloads), dtype=np.int64)
+    dense = [csr_array(np.bincount(list(r), list(r.values()), n_workloads)[None]) for r in rows]
+    return csr_array(vstack([blank, *dense], format="csr")).astype(np.int64)

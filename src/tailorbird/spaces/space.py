@@ -1,0 +1,88 @@
+"""The contract of a search space.
+
+An *encoding* is a row of ints, one per variable, each an index into that variable's choices.
+A batch of them is `X` of shape (n, d).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from tailorbird.spaces.workload import Workload
+
+if TYPE_CHECKING:
+    from torch import nn
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One column of an encoding."""
+
+    name: str
+    choices: tuple[str, ...]
+
+
+class SearchSpace(Protocol):
+    """Everything that can be built, and what each candidate is made of."""
+
+    @property
+    def name(self) -> str:
+        """Name with settings; two spaces of one name hold the same architectures."""
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The d columns of an encoding."""
+
+    @property
+    def size(self) -> int:
+        """Exact number of distinct architectures."""
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """All workloads that any architecture of the space can need."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of a whole network's input, batch first, as torch takes it."""
+
+    @property
+    def landmarks(self) -> IntArray:
+        """Canonical rows of shape (k, d) that every study should hold, such as the anchors."""
+
+    def repair(self, X: IntArray) -> IntArray:
+        """Any rows (n, d) within the choices to valid, canonical ones, (n, d).
+
+        Two rows are the same architecture iff their canonical rows are equal.
+        """
+
+    def enumerate(self, chunk: int = 65_536) -> Iterator[IntArray]:
+        """Each canonical row once, in chunks of at most `chunk` rows.
+
+        Raises:
+            ValueError: if the space is too large to enumerate.
+        """
+
+    def sample(self, n: int, rng: np.random.Generator) -> IntArray:
+        """Canonical rows (n, d), uniform over distinct architectures, with replacement."""
+
+    def count_workloads(self, X: IntArray) -> csr_array:
+        """How often each canonical row needs each workload, (n, len(workloads)).
+
+        Raises:
+            ValueError: if a row is not canonical.
+        """
+
+    def build(self, row: IntArray) -> "nn.Module":
+        """The network of one canonical row with fresh weights. Imports torch."""
+
+    def describe(self, row: IntArray) -> str:
+        """One canonical row as text; distinct architectures have distinct texts."""
+
+    def kind(self, row: IntArray) -> str:
+        """What sort of architecture this is, for legends and tables."""

@@ -1,0 +1,145 @@
+"""Training a stitch space: anchors one by one, then all routes together."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from tailorbird.progress import Progress
+from tailorbird.spaces.stitching import Part, StitchSpace
+from tailorbird.training.dataset import Dataset
+from tailorbird.training.fit import Schedule, fit
+from tailorbird.training.least_squares import initialise_stitches
+from tailorbird.training.network import StitchedNetwork
+from tailorbird.training.trained import Trained
+
+_ANCHOR_RATE = 1e-2
+_STITCH_RATE = 5e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What decides the weights of a space, besides its data.
+
+    Attributes:
+        train_epochs: for each anchor alone.
+        stitch_epochs: for all routes together.
+        seed: of weights, images and routes.
+    """
+
+    train_epochs: int
+    stitch_epochs: int
+    seed: int
+
+
+def train(
+    space: StitchSpace, dataset: Dataset, settings: Training, folder: Path, progress: Progress
+) -> Trained:
+    """Trains anchors, joins them by least squares, and fine-tunes all routes together.
+
+    Each stage is saved as safetensors when it is done, and loaded instead of trained if it was
+    made with the same settings.
+
+    Args:
+        space: of stitched networks.
+        dataset: its training split is used.
+        settings: epochs and seed.
+        folder: for the stages.
+        progress: counts epochs.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        network = StitchedNetwork(space)
+    names = space.family.anchors
+    identity = {"space": space.name, "dataset": dataset.name, **asdict(settings)}
+    stitched = _Stage(folder / "stitched.safetensors", identity)
+    if stitched.load(network):
+        return Trained(space, network, dataset.train)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    # An anchor does not depend on how it is going to be stitched.
+    alone = {**identity, "space": space.family.name, "stitch_epochs": None}
+    anchors = [_Stage(folder / f"anchor-{n}.safetensors", {**alone, "anchor": n}) for n in names]
+    todo = [a for a, stage in enumerate(anchors) if not stage.load(network)]
+    epochs = len(todo) * settings.train_epochs + settings.stitch_epochs
+    with progress.task("Training", epochs) as advance:
+        for a in todo:
+            route = space.route(space.landmarks[a])
+            parameters = [p for m in network.modules_of(route) for p in m.parameters()]
+            schedule = Schedule(settings.train_epochs, _ANCHOR_RATE, settings.seed)
+            fit(
+                network,
+                parameters,
+                lambda route=route: route,
+                dataset.train,
+                schedule,
+                lambda name=names[a]: advance(f"anchor {name}"),
+            )
+            anchors[a].save(network, route)
+        initialise_stitches(space, network, torch.from_numpy(dataset.train.images))
+        largest = Trained(space, network, dataset.train).extract(space.landmarks[-1])
+        routes = _routes(space, settings.seed)
+        fit(
+            network,
+            list(network.parameters()),
+            lambda: next(routes),
+            dataset.train,
+            Schedule(settings.stitch_epochs, _STITCH_RATE, settings.seed),
+            lambda: advance("all routes"),
+            teacher=largest,
+        )
+    stitched.save(network, space.parts)
+    return Trained(space, network, dataset.train)
+
+
+def _routes(space: StitchSpace, seed: int) -> Iterator[tuple[Part, ...]]:
+    """Routes to train: first the number of stitches, uniformly, then a route that has it.
+
+    Drawn uniformly over routes, anchors and single stitches would starve: of 4,795 routes
+    of digits-resnet 4,043 have three stitches.
+    """
+    rng = np.random.default_rng(seed)
+    by_count: list[list[tuple[Part, ...]]] = [[] for _ in range(space.max_stitches + 1)]
+    while True:
+        n_stitches = int(rng.integers(space.max_stitches + 1))
+        waiting = by_count[n_stitches]
+        if not waiting:
+            X = space.with_at_most(n_stitches).sample(256, rng)
+            exact = X[np.count_nonzero(X[:, 1:], axis=1) == n_stitches]
+            waiting += [space.route(row) for row in exact]
+        if waiting:
+            yield waiting.pop()
+
+
+class _Stage:
+    """A file of weights that knows what it was made with."""
+
+    def __init__(self, path: Path, identity: dict[str, object]) -> None:
+        self.path = path
+        self.identity = json.dumps(identity, sort_keys=True)
+
+    def load(self, network: StitchedNetwork) -> bool:
+        """Puts the weights in place; false if there are none, or others."""
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                if (file.metadata() or {}).get("identity") != self.identity:
+                    return False
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (FileNotFoundError, SafetensorError):
+            return False
+        network.load_state_dict(weights, strict=False)
+        return True
+
+    def save(self, network: StitchedNetwork, parts: Sequence[Part]) -> None:
+        """Writes the weights of these parts, whole or not at all."""
+        prefixes = tuple(f"parts.{part}." for part in parts)
+        weights = {k: v for k, v in network.state_dict().items() if k.startswith(prefixes)}
+        new = self.path.with_suffix(".new")
+        save_file(weights, new, metadata={"identity": self.identity})
+        os.replace(new, self.path)
