@@ -95,12 +95,13 @@ class Store:
         }
 
     def table(self, configuration: Configuration, device: str) -> LatencyTable:
-        """What predictors see; something measured after it failed has not failed."""
+        """What predictors see; what was measured after it had failed has not failed."""
         entries = {k: Latency.of_rounds(r) for k, r in self.rounds(configuration).items()}
+        measured = {row.key: row.id for row in self._select(configuration, "measured")}
         failures = {
             row.key: str(row.reason)
             for row in self._select(configuration, "failed")
-            if row.key not in entries
+            if row.id > measured.get(row.key, 0)
         }
         return LatencyTable(device, configuration, entries, failures)
 

@@ -1,32 +1,29 @@
-"""Non-dominated architectures and what is known of them."""
+"""Non-dominated architectures and what is predicted for them."""
 
-import json
-import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import moocore
 import numpy as np
 import pandas as pd
 
 from tailorbird.errors import InfeasibleError
-from tailorbird.predictors.prediction import FloatArray
+from tailorbird.predictors import FloatArray
 from tailorbird.search.objective import Objective, evaluate, violation
 from tailorbird.spaces import IntArray, SearchSpace
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParetoFront:
-    """Non-dominated architectures, ordered by their first objective.
+    """Non-dominated architectures, ordered by their objectives.
 
     Attributes:
         X: encodings, (n, d).
         F: minimised objectives, (n, m).
         std: standard deviations of F, (n, m).
         objectives: what the columns are.
+        n_evaluations: how many predictions it rests on.
         seed: of the search; None where chance had no part.
-        n_evaluations: architectures whose objectives were predicted.
-        history: hypervolume after each generation; empty for an exact front.
+        history: hypervolume after each generation; empty where there were none.
         exact: whether every architecture of the space was considered.
     """
 
@@ -34,23 +31,14 @@ class ParetoFront:
     F: FloatArray
     std: FloatArray
     objectives: tuple[Objective, ...]
-    seed: int | None
     n_evaluations: int
+    seed: int | None = None
     history: tuple[float, ...] = ()
     exact: bool = False
 
     @classmethod
-    def of(
-        cls,
-        X: IntArray,
-        objectives: tuple[Objective, ...],
-        *,
-        seed: int | None = None,
-        n_evaluations: int = 0,
-        history: tuple[float, ...] = (),
-        exact: bool = False,
-    ) -> "ParetoFront":
-        """The front of canonical rows (n, d), each architecture once.
+    def of(cls, X: IntArray, objectives: tuple[Objective, ...]) -> "ParetoFront":
+        """The front of n canonical rows (n, d).
 
         Raises:
             InfeasibleError: if no row meets the limits.
@@ -59,26 +47,12 @@ class ParetoFront:
         F, std = evaluate(objectives, X)
         feasible = (violation(objectives, F) <= 0).all(axis=1)
         if not feasible.any():
-            limits = ", ".join(
-                f"{o.name} {'<=' if o.sense == 'min' else '>='} {o.limit:g} {o.unit}".strip()
-                for o in objectives
-                if o.limit is not None
-            )
-            nearest = ", ".join(
-                f"{o.sign * F[:, i].min():.4g}"
-                for i, o in enumerate(objectives)
-                if o.limit is not None
-            )
-            raise InfeasibleError(
-                f"No architecture meets {limits}; the best is {nearest}. Relax the limit."
-            )
-        X, F, std = X[feasible], F[feasible], std[feasible]
+            raise InfeasibleError(_nearest_miss(objectives, F))
         # Of architectures with equal objectives one stays.
-        keep = np.flatnonzero(moocore.is_nondominated(F, keep_weakly=False))
-        keep = keep[np.lexsort(F[keep].T[::-1])]
-        return cls(
-            X[keep], F[keep], std[keep], objectives, seed, n_evaluations, history, exact
-        )
+        keep = np.flatnonzero(feasible)
+        keep = keep[moocore.is_nondominated(F[keep])]
+        keep = keep[np.lexsort(F[keep].T)]
+        return cls(X[keep], F[keep], std[keep], objectives, len(X))
 
     def __len__(self) -> int:
         return len(self.X)
@@ -86,18 +60,38 @@ class ParetoFront:
     @property
     def values(self) -> FloatArray:
         """Objectives in their natural sense, (n, m)."""
-        return self.F * [o.sign for o in self.objectives]
+        return self.F * [objective.sign for objective in self.objectives]
 
     def hypervolume(self, ref_point: FloatArray) -> float:
-        """Volume between the front and a reference point of minimised values, (m,)."""
-        return hypervolume(self.F, ref_point)
+        """Volume between the front and a point of minimised values, (m,)."""
+        return float(moocore.hypervolume(self.F, ref=ref_point))
 
     def thinned(self, n: int, ref_point: FloatArray) -> "ParetoFront":
-        """At most n members; again and again the one that adds least hypervolume goes."""
+        """At most n members: again and again the one that adds least hypervolume goes."""
         keep = np.arange(len(self))
         while len(keep) > n:
-            contribution = moocore.hv_contributions(self.F[keep], ref=ref_point)
-            keep = np.delete(keep, np.argmin(contribution))
+            contributions = moocore.hv_contributions(self.F[keep], ref=ref_point)
+            keep = np.delete(keep, np.argmin(contributions))
         return replace(self, X=self.X[keep], F=self.F[keep], std=self.std[keep])
 
-    def best(self, name: str, **limits: float) -> int: ...
+    def to_pandas(self, space: SearchSpace) -> pd.DataFrame:
+        """A row per architecture: text, kind, objectives with their std, encoding."""
+        columns: dict[str, object] = {
+            "architecture": [space.describe(row) for row in self.X],
+            "kind": [space.kind(row) for row in self.X],
+        }
+        for i, objective in enumerate(self.objectives):
+            columns[objective.column] = self.values[:, i]
+            columns[f"{objective.column}_std"] = self.std[:, i]
+        for i, variable in enumerate(space.variables):
+            columns[variable.name] = self.X[:, i]
+        return pd.DataFrame(columns)
+
+
+def _nearest_miss(objectives: tuple[Objective, ...], F: FloatArray) -> str:
+    limited = [(i, o) for i, o in enumerate(objectives) if o.limit is not None]
+    laws = " and ".join(
+        f"{o.column} {'<=' if o.sense == 'min' else '>='} {o.limit:g}" for _, o in limited
+    )
+    best = ", ".join(f"{o.column} = {o.sign * F[:, i].min():.4g}" for i, o in limited)
+    return f"{laws} must hold, but the best that was found is {best}. Relax the limit."

@@ -5,9 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from tailorbird.predictors import Predictor
-from tailorbird.predictors.prediction import FloatArray
-from tailorbird.spaces import IntArray
+from tailorbird.predictors import FloatArray, Predictor
+from tailorbird.spaces import IntArray, SearchSpace
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +15,10 @@ class Objective:
 
     Attributes:
         name: such as `latency`.
-        unit: of values and limits; empty for a fraction.
+        unit: of values and limit, such as `ms`; empty for a fraction.
         sense: which way is better.
         predictor: gives it.
-        limit: the worst value that is allowed, in `unit`.
+        limit: the worst value that is allowed.
     """
 
     name: str
@@ -29,21 +28,34 @@ class Objective:
     limit: float | None = None
 
     @property
+    def column(self) -> str:
+        """Name with unit, as in tables."""
+        return f"{self.name}_{self.unit}" if self.unit else self.name
+
+    @property
     def sign(self) -> int:
         """Turns natural values into minimised ones, and back."""
         return 1 if self.sense == "min" else -1
 
 
 def evaluate(objectives: tuple[Objective, ...], X: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Minimised values and standard deviations, both (n, m)."""
+    """Minimised values and standard deviations of canonical rows (n, d), both (n, m)."""
     predictions = [objective.predictor.predict(X) for objective in objectives]
     F = np.column_stack([o.sign * p.mean for o, p in zip(objectives, predictions, strict=True)])
     return F, np.column_stack([p.std for p in predictions])
 
 
 def violation(objectives: tuple[Objective, ...], F: FloatArray) -> FloatArray:
-    """By how much each limit is exceeded, (n, number of limits); feasible where <= 0."""
-    columns = [
-        F[:, i] - o.sign * o.limit for i, o in enumerate(objectives) if o.limit is not None
-    ]
-    return np.column_stack(columns) if columns else np.empty((len(F), 0))
+    """By how much each limit is exceeded, (n, number of limits); met where <= 0."""
+    excess = [F[:, i] - o.sign * o.limit for i, o in enumerate(objectives) if o.limit is not None]
+    return np.column_stack(excess) if excess else np.empty((len(F), 0))
+
+
+def reference_point(space: SearchSpace, objectives: tuple[Objective, ...], seed: int) -> FloatArray:
+    """The worst of each minimised objective over a thousand random networks, (m,).
+
+    Fronts of one space are compared by the hypervolume between them and this point.
+    """
+    sampled = space.sample(1000, np.random.default_rng(seed))
+    F, _ = evaluate(objectives, np.vstack([space.landmarks, sampled]))
+    return np.asarray(F.max(axis=0))

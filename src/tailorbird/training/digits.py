@@ -14,9 +14,7 @@ def load() -> Dataset:
     pixels, labels = load_digits(return_X_y=True)
     images = (pixels.reshape(-1, 1, 8, 8) / 16.0 - 0.5).astype(np.float32)
     index = np.arange(len(labels))
-    train, rest = train_test_split(
-        index, train_size=600, stratify=labels, random_state=_SPLIT_SEED
-    )
+    train, rest = train_test_split(index, train_size=600, stratify=labels, random_state=_SPLIT_SEED)
     validation, test = train_test_split(
         rest, train_size=600, stratify=labels[rest], random_state=_SPLIT_SEED
     )

@@ -53,9 +53,7 @@ def fit(
     """
     images, labels = torch.from_numpy(train.images), torch.from_numpy(train.labels)
     generator = torch.Generator().manual_seed(schedule.seed)
-    optimizer = torch.optim.AdamW(
-        parameters, lr=schedule.learning_rate, weight_decay=_WEIGHT_DECAY
-    )
+    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=_WEIGHT_DECAY)
     rate = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         schedule.learning_rate,

@@ -38,6 +38,14 @@ class Training:
     seed: int
 
 
+def load(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> Trained | None:
+    """What `train` made with the same arguments; None if there is no such thing."""
+    network = _fresh(space, settings.seed)
+    if not _stitched(space, dataset, settings, folder).load(network):
+        return None
+    return Trained(space, network, dataset.train)
+
+
 def train(
     space: StitchSpace, dataset: Dataset, settings: Training, folder: Path, progress: Progress
 ) -> Trained:
@@ -53,18 +61,19 @@ def train(
         folder: for the stages.
         progress: counts epochs.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
-        network = StitchedNetwork(space)
-    names = space.family.anchors
-    identity = {"space": space.name, "dataset": dataset.name, **asdict(settings)}
-    stitched = _Stage(folder / "stitched.safetensors", identity)
-    if stitched.load(network):
-        return Trained(space, network, dataset.train)
-
+    trained = load(space, dataset, settings, folder)
+    if trained is not None:
+        return trained
+    network = _fresh(space, settings.seed)
     folder.mkdir(parents=True, exist_ok=True)
     # An anchor does not depend on how it is going to be stitched.
-    alone = {**identity, "space": space.family.name, "stitch_epochs": None}
+    names = space.family.anchors
+    alone = {
+        "family": space.family.name,
+        "dataset": dataset.name,
+        "train_epochs": settings.train_epochs,
+        "seed": settings.seed,
+    }
     anchors = [_Stage(folder / f"anchor-{n}.safetensors", {**alone, "anchor": n}) for n in names]
     todo = [a for a, stage in enumerate(anchors) if not stage.load(network)]
     epochs = len(todo) * settings.train_epochs + settings.stitch_epochs
@@ -94,8 +103,19 @@ def train(
             lambda: advance("all routes"),
             teacher=largest,
         )
-    stitched.save(network, space.parts)
+    _stitched(space, dataset, settings, folder).save(network, space.parts)
     return Trained(space, network, dataset.train)
+
+
+def _fresh(space: StitchSpace, seed: int) -> StitchedNetwork:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return StitchedNetwork(space)
+
+
+def _stitched(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> "_Stage":
+    identity = {"space": space.name, "dataset": dataset.name, **asdict(settings)}
+    return _Stage(folder / "stitched.safetensors", identity)
 
 
 def _routes(space: StitchSpace, seed: int) -> Iterator[tuple[Part, ...]]:

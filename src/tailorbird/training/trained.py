@@ -1,6 +1,7 @@
 """A space whose networks have weights."""
 
 import copy
+import hashlib
 
 import numpy as np
 import torch
@@ -27,6 +28,14 @@ class Trained:
         self.network = network.eval()
         self._images = torch.from_numpy(train.images)
 
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hex digits that change with any weight."""
+        digest = hashlib.sha256()
+        for name, tensor in self.network.state_dict().items():
+            digest.update(name.encode() + tensor.numpy().tobytes())
+        return digest.hexdigest()[:12]
+
     def extract(self, row: IntArray) -> nn.Sequential:
         """The network of one canonical row: plain, in evaluation mode, with weights of its own.
 
@@ -47,23 +56,22 @@ class Trained:
             network(self._images)
         return network.eval()
 
-    def count_correct(self, row: IntArray, split: Split) -> int:
-        """How many images of a split the network of one canonical row classifies correctly."""
-        with torch.inference_mode():
-            predicted = self.extract(row)(torch.from_numpy(split.images)).argmax(dim=1)
-        return int((predicted.numpy() == split.labels).sum())
+    def evaluate(self, X: IntArray, split: Split) -> NDArray[np.float64]:
+        """Share of a split's images that each canonical row's network gets right, (n,)."""
+        images = torch.from_numpy(split.images)
+        accuracies = []
+        for row in X:
+            with torch.inference_mode():
+                predicted = self.extract(row)(images).argmax(dim=1)
+            accuracies.append(float((predicted.numpy() == split.labels).mean()))
+        return np.array(accuracies)
 
 
-def accuracy(n_correct: NDArray[np.int64], n: int) -> NDArray[np.float64]:
-    """Share of correct answers."""
-    return n_correct / n
+def accuracy_std(accuracy: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Binomial standard error of accuracies measured on n images, (k,).
 
-
-def accuracy_std(n_correct: NDArray[np.int64], n: int) -> NDArray[np.float64]:
-    """Binomial standard error of an accuracy, as the spread of its posterior.
-
-    With a uniform prior the posterior is Beta(c + 1, n - c + 1). Unlike sqrt(p(1-p)/n) its
-    spread does not vanish where all answers happened to be right.
+    It is the spread of the posterior under a uniform prior, Beta(correct + 1, wrong + 1), which
+    unlike sqrt(p(1 - p)/n) does not vanish where all answers happened to be right.
     """
-    p = (n_correct + 1) / (n + 2)
-    return np.sqrt(p * (1 - p) / (n + 3))
+    p = (accuracy * n + 1) / (n + 2)
+    return np.asarray(np.sqrt(p * (1 - p) / (n + 3)))

@@ -21,7 +21,9 @@ from tailorbird.latency_tables.tvm.tile import choose_tile
 _LONGEST_SCALAR_TAIL = 64
 
 
-def lower(program: tvm.IRModule, target: tvm.target.Target, unit: VectorUnit) -> tuple[Any, list[str]]:
+def lower(
+    program: tvm.IRModule, target: tvm.target.Target, unit: VectorUnit
+) -> tuple[Any, list[str]]:
     """Fuses and schedules a Relax program.
 
     Returns:
@@ -64,7 +66,9 @@ class _StaticRule(ScheduleRule):  # type: ignore[misc]  # tvm is untyped
         for block in _blocks(s):
             if not _is_reduction(s, block) and _is_cheap_producer(s, block):
                 s.compute_inline(block)
-        done = {_name(s, b): _contract(s, b, self.unit) for b in _blocks(s) if _is_contraction(s, b)}
+        done = {
+            _name(s, b): _contract(s, b, self.unit) for b in _blocks(s) if _is_contraction(s, b)
+        }
         handled = set(done).union(*done.values()) if done else set()
         for block in _blocks(s):
             if _name(s, block) not in handled and not _is_reduction(s, block):
@@ -156,7 +160,9 @@ def _contract(s: Any, block: Any, unit: VectorUnit) -> set[str]:
     outer = [loops[k] for k in spatial[:-1] if k != row]
     panel, inner = s.split(loops[column], [None, tile.columns])
     vector, lane = s.split(inner, [None, tile.lanes])
-    row_outer, row_inner = s.split(loops[row], [None, tile.rows]) if row is not None else (None, None)
+    row_outer, row_inner = (
+        s.split(loops[row], [None, tile.rows]) if row is not None else (None, None)
+    )
     rows_outside = [row_outer] if row_outer is not None else []
     rows_inside = [row_inner] if row_inner is not None else []
     s.reorder(panel, *outer, *rows_outside, *reduced, *rows_inside, vector, lane)

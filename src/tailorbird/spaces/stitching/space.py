@@ -31,7 +31,11 @@ class StitchSpace:
     """
 
     def __init__(self, family: Family, *, kernel: int, stride: int, max_stitches: int) -> None:
-        for law, value in (("kernel", kernel), ("stride", stride), ("max_stitches + 1", max_stitches + 1)):
+        for law, value in (
+            ("kernel", kernel),
+            ("stride", stride),
+            ("max_stitches + 1", max_stitches + 1),
+        ):
             if value < 1:
                 raise ValueError(f"`{law} >= 1` must hold, but got {value}.")
         self.family = family

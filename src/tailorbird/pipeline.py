@@ -1,0 +1,323 @@
+"""The steps of a run. Each picks up what is there, and says what it needs if that is not."""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from tailorbird.errors import BusyError, MeasurementError, MissingStepError, RecipeError
+from tailorbird.latency_tables import Device, LatencyTable, Profiler, Program, Store, Timing
+from tailorbird.latency_tables import device as devices
+from tailorbird.latency_tables.tvm import TvmRuntime
+from tailorbird.predictors import AccuracyProcess, TableSum
+from tailorbird.progress import Progress
+from tailorbird.recipe import Recipe
+from tailorbird.reports import Checked, Checker, Report, non_dominated, summarise, write
+from tailorbird.search import (
+    LARGEST_ENUMERATED,
+    Objective,
+    ParetoFront,
+    exact_front,
+    reference_point,
+)
+from tailorbird.search.nsga2 import nsga2
+from tailorbird.search.study import Evaluator, Study
+from tailorbird.spaces import CALL, SearchSpace
+from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.training import Dataset, Trained, Training, digits
+from tailorbird.training import load as load_trained
+from tailorbird.training import train as train_space
+
+_LOG = logging.getLogger("tailorbird")
+_SHORTEST_ROUTE_CALLS = 20  # below this, the cost of calling drowns the cost of computing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a search gave, under one pair of predictors.
+
+    Attributes:
+        front: by NSGA-II.
+        exact: of the whole space; None if it is too large to enumerate.
+        ref_point: that hypervolumes refer to.
+        objectives: accuracy, then latency.
+        call_ms: latency of the empty program.
+    """
+
+    front: ParetoFront
+    exact: ParetoFront | None
+    ref_point: np.ndarray
+    objectives: tuple[Objective, Objective]
+    call_ms: float
+
+    @property
+    def share_of_exact_hypervolume(self) -> float | None:
+        """How much of what there is to find was found."""
+        if self.exact is None:
+            return None
+        whole = self.exact.hypervolume(self.ref_point)
+        return self.front.hypervolume(self.ref_point) / whole if whole else None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One recipe on one machine; everything that it makes is in `folder`.
+
+    Attributes:
+        recipe: what was asked for.
+        recipe_text: as the user wrote it.
+        space: that the recipe names.
+        device: that the recipe names.
+        folder: for artefacts.
+        progress: where long work reports to.
+        seconds: filled with what each step took.
+    """
+
+    recipe: Recipe
+    recipe_text: str
+    space: SearchSpace
+    device: Device
+    folder: Path
+    progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def held(self) -> Iterator["Run"]:
+        """Keeps other processes out of the folder, writes the log, and ends workers.
+
+        Raises:
+            BusyError: if another process works in the folder.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise BusyError(
+                f"Another process is working in {str(self.folder)!r}. "
+                "Wait for it, or give this recipe another name."
+            ) from None
+        log = logging.FileHandler(self.folder / "run.log")
+        log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        _LOG.addHandler(log)
+        _LOG.setLevel(logging.INFO)
+        try:
+            yield self
+        finally:
+            if "_runtime" in self.__dict__:
+                self._runtime.close()
+            _LOG.removeHandler(log)
+            log.close()
+            lock.release()
+
+    def run(self) -> dict[str, object]:
+        """All steps in order; returns the summary."""
+        self.profile()
+        self.train()
+        return self.report()
+
+    def profile(self) -> LatencyTable:
+        """Measures every workload of the space that is not in the table yet.
+
+        Raises:
+            MeasurementError: if any could not be measured.
+        """
+        programs = [Program.of(w) for w in (*self.space.workloads, CALL)]
+        with self._step("profile"):
+            self._profiler.profile(programs, self.recipe.latency.rounds, self.progress)
+        failures = self.table.failures
+        failed = [p.key for p in programs if p.key in failures]
+        if failed:
+            raise MeasurementError(
+                f"{len(failed)} of {len(programs)} workloads could not be measured "
+                f"(first: {failed[0]}: {failures[failed[0]]}). The others are kept."
+            )
+        return self.table
+
+    def train(self) -> Trained:
+        """Trains the networks of the space, or loads what was trained."""
+        with self._step("train"):
+            return train_space(
+                self._stitches, self._dataset, self._training, self._weights, self.progress
+            )
+
+    def search(self) -> Found:
+        """Fits predictors and searches under them; needs a table and weights."""
+        latency = TableSum(self.space, self.table)
+        trained = self._trained()
+        with self._step("evaluate"):
+            rng = np.random.default_rng(self.recipe.seed)
+            n_sampled = max(0, self.recipe.accuracy.evaluations - len(self.space.landmarks))
+            sampled = self.space.sample(n_sampled, rng)
+            X = np.unique(np.vstack([self.space.landmarks, sampled]), axis=0)
+            validation = self._study("validation", trained)
+            y = validation.evaluate(X, self._evaluator("validation", trained), self.progress)
+            accuracy = AccuracyProcess(self.space).fit(X, y)
+        objectives = (
+            Objective("accuracy", "", "max", accuracy),
+            Objective("latency", "ms", "min", latency, self.recipe.search.max_latency_ms),
+        )
+        with self._step("search"):
+            ref_point = reference_point(self.space, objectives, self.recipe.seed)
+            front = nsga2(
+                self.space,
+                objectives,
+                population=self.recipe.search.population,
+                generations=self.recipe.search.generations,
+                seed=self.recipe.seed,
+                ref_point=ref_point,
+            )
+            enumerable = self.space.size <= LARGEST_ENUMERATED
+            exact = exact_front(self.space, objectives) if enumerable else None
+        found = Found(front, exact, ref_point, objectives, latency.call_ms)
+        frame = front.to_pandas(self.space)
+        new = self.folder / "search.parquet.new"
+        frame.to_parquet(new, index=False)
+        new.replace(self.folder / "search.parquet")
+        return found
+
+    def report(self) -> dict[str, object]:
+        """Searches, checks the front and random networks on the device, and writes all files."""
+        found = self.search()
+        trained = self._trained()
+        thin = found.front.thinned(self.recipe.report.networks, found.ref_point)
+        checker = Checker(
+            self.space,
+            trained,
+            self._dataset,
+            self._study("validation", trained),
+            self._study("test", trained),
+            self._profiler,
+        )
+        rng = np.random.default_rng([self.recipe.seed, 1])  # not the rows that were learned from
+        sampled = self.space.sample(self.recipe.report.random_networks, rng)
+        with self._step("check"):
+            front, random = (
+                checker.check(X, *(o.predictor.predict(X) for o in found.objectives), self.progress)
+                for X in (thin.X, sampled)
+            )
+        with self._step("report"):
+            share = found.share_of_exact_hypervolume
+            summary = summarise(front, random, share, self.seconds)
+            call_ratio = float(np.median(random.networks["latency_ms_predicted"])) / found.call_ms
+            write(
+                Report(
+                    title=self.recipe.name,
+                    subtitle=f"{self.space.size:,} networks of {self.space.name}, in batches of "
+                    f"{self.recipe.device.batch} on {self.device.cpu}.",
+                    notes=tuple(_notes(front, random, call_ratio)),
+                    front=front,
+                    random=random,
+                    n_validation=len(self._dataset.validation.labels),
+                    history=found.front.history,
+                    exact_hypervolume=found.exact and found.exact.hypervolume(found.ref_point),
+                    search_text=_search_text(found),
+                    summary=summary,
+                    provenance={
+                        **dataclasses.asdict(self._profiler.configuration),
+                        **devices.provenance(),
+                        "median random network": f"{call_ratio:,.0f} times an empty call",
+                        "weights": trained.fingerprint,
+                    },
+                    recipe=self.recipe_text,
+                ),
+                self.folder,
+            )
+        return summary
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        _LOG.info("%s starts", name)
+        yield
+        self.seconds[name] = time.perf_counter() - start
+        _LOG.info("%s took %.1f s", name, self.seconds[name])
+
+    def _trained(self) -> Trained:
+        trained = load_trained(self._stitches, self._dataset, self._training, self._weights)
+        if trained is None:
+            raise MissingStepError(
+                f"There are no weights for this recipe in {str(self._weights)!r}. "
+                "Make them with `tailorbird train RECIPE`."
+            )
+        return trained
+
+    def _evaluator(self, split: str, trained: Trained) -> Evaluator:
+        images = getattr(self._dataset, split)
+        return lambda X: trained.evaluate(X, images)
+
+    def _study(self, split: str, trained: Trained) -> Study:
+        return Study(self._url, f"{self._dataset.name}/{split}/{trained.fingerprint}")
+
+    @property
+    def _stitches(self) -> StitchSpace:
+        if not isinstance(self.space, StitchSpace):
+            raise RecipeError(f"There is no training for the space {self.space.name!r} yet.")
+        return self.space
+
+    @property
+    def _training(self) -> Training:
+        accuracy = self.recipe.accuracy
+        return Training(accuracy.train_epochs, accuracy.stitch_epochs, self.recipe.seed)
+
+    @property
+    def _weights(self) -> Path:
+        return self.folder / "weights"
+
+    @property
+    def _url(self) -> str:
+        store = self.recipe.latency.store or str(self.folder / "store.sqlite")
+        return store if "://" in store else f"sqlite:///{store}"
+
+    @cached_property
+    def _dataset(self) -> Dataset:
+        return digits.load()
+
+    @cached_property
+    def _runtime(self) -> TvmRuntime:
+        return TvmRuntime(self.folder / "compiled", Timing())
+
+    @cached_property
+    def _profiler(self) -> Profiler:
+        return Profiler(self._runtime, self.device, self.recipe.device.batch, Store(self._url))
+
+    @property
+    def table(self) -> LatencyTable:
+        """What was measured under this recipe's configuration."""
+        return self._profiler.store.table(self._profiler.configuration, self.device.name)
+
+
+def _notes(front: Checked, random: Checked, call_ratio: float) -> Iterator[str]:
+    """What a reader must not miss."""
+    for name, reason in (front.failures | random.failures).items():
+        yield f"{name} could not be measured: {reason}"
+    best = front.networks[non_dominated(front.networks)]
+    if "stitched" in set(front.networks["kind"]) and "stitched" not in set(best["kind"]):
+        yield "No stitched network is on the checked front: anchors beat all of them here."
+    if call_ratio < _SHORTEST_ROUTE_CALLS:
+        yield (
+            f"The median network costs {call_ratio:.1f} empty calls, fewer than "
+            f"{_SHORTEST_ROUTE_CALLS}: raise [device] batch."
+        )
+
+
+def _search_text(found: Found) -> str:
+    front = found.front
+    text = (
+        f"NSGA-II predicted {front.n_evaluations:,} networks in {len(front.history)} generations "
+        f"and kept {len(front)}."
+    )
+    if found.exact is None:
+        return f"{text} The space is too large to enumerate, so the exact front is not known."
+    return (
+        f"{text} The exact front of all {found.exact.n_evaluations:,} networks under the same "
+        f"predictors has {len(found.exact)}; NSGA-II found "
+        f"{found.share_of_exact_hypervolume:.2%} of its hypervolume."
+    )

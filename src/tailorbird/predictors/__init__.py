@@ -1,0 +1,7 @@
+"""What turns encodings into a prediction with its uncertainty."""
+
+from tailorbird.predictors.accuracy import AccuracyProcess
+from tailorbird.predictors.prediction import FloatArray, Prediction, Predictor
+from tailorbird.predictors.table_sum import TableSum
+
+__all__ = ["AccuracyProcess", "FloatArray", "Prediction", "Predictor", "TableSum"]

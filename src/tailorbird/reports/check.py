@@ -1,0 +1,125 @@
+"""What a search found, built and measured for real."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tailorbird.latency_tables import Profiler, Program
+from tailorbird.predictors import FloatArray, Prediction
+from tailorbird.progress import Progress
+from tailorbird.search.study import Study
+from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.training import Dataset, Trained, accuracy_std
+
+COLUMNS = (
+    "architecture",
+    "kind",
+    "accuracy_predicted",
+    "accuracy_std",
+    "accuracy_validation",
+    "accuracy_test",
+    "accuracy_test_std",
+    "latency_ms_predicted",
+    "latency_ms_std",
+    "latency_ms_measured",
+    "n_macs",
+    "n_params",
+)
+"""Of a front: accuracies are fractions, latencies those of a batch, MACs those of one image."""
+
+ROUNDS = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checked:
+    """Networks with what was predicted and what was measured.
+
+    Attributes:
+        networks: a row per network, `COLUMNS`; a measurement that failed is missing.
+        round_ms: median of each round, (n, ROUNDS); NaN where it failed.
+        failures: reason by architecture.
+    """
+
+    networks: pd.DataFrame
+    round_ms: FloatArray
+    failures: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """Builds networks, evaluates them on all images, compiles them whole and times them.
+
+    Attributes:
+        space: of the networks.
+        trained: their weights.
+        dataset: its validation and test images.
+        validation: remembers accuracies on validation images.
+        test: remembers accuracies on test images.
+        profiler: times them.
+    """
+
+    space: SearchSpace
+    trained: Trained
+    dataset: Dataset
+    validation: Study
+    test: Study
+    profiler: Profiler
+
+    def check(
+        self, X: IntArray, accuracy: Prediction, latency: Prediction, progress: Progress
+    ) -> Checked:
+        """For canonical rows (n, d) and what was predicted for them."""
+        names = [self.space.describe(row) for row in X]
+        programs = [self._program(row, name) for row, name in zip(X, names, strict=True)]
+        self.profiler.profile(programs, ROUNDS, progress)
+        table = self.profiler.store.table(self.profiler.configuration, self.profiler.device.name)
+        entries = [table.entries.get(program.key) for program in programs]
+        measured = [e if e and len(e.round_ms) >= ROUNDS else None for e in entries]
+        splits = self.dataset.validation, self.dataset.test
+        validation, test = (
+            study.evaluate(
+                X, lambda rows, split=split: self.trained.evaluate(rows, split), progress
+            )
+            for study, split in zip((self.validation, self.test), splits, strict=True)
+        )
+        costs = [self._cost(row) for row in X]
+        networks = pd.DataFrame(
+            {
+                "architecture": names,
+                "kind": [self.space.kind(row) for row in X],
+                "accuracy_predicted": accuracy.mean,
+                "accuracy_std": accuracy.std,
+                "accuracy_validation": validation,
+                "accuracy_test": test,
+                "accuracy_test_std": accuracy_std(test, len(self.dataset.test.labels)),
+                "latency_ms_predicted": latency.mean,
+                "latency_ms_std": latency.std,
+                "latency_ms_measured": [m.median_ms if m else np.nan for m in measured],
+                "n_macs": [n_macs for n_macs, _ in costs],
+                "n_params": [n_params for _, n_params in costs],
+            }
+        )
+        rounds = [m.round_ms[:ROUNDS] if m else (np.nan,) * ROUNDS for m in measured]
+        failures = {
+            name: table.failures[program.key]
+            for name, program in zip(names, programs, strict=True)
+            if program.key in table.failures
+        }
+        return Checked(networks, np.array(rounds), failures)
+
+    def _program(self, row: IntArray, name: str) -> Program:
+        shape = self.space.input_shape
+        key = f"{self.space.name}/{name}[{'x'.join(map(str, shape))}]f32"
+        return Program(key, lambda: self.trained.extract(row), (shape,))
+
+    def _cost(self, row: IntArray) -> tuple[int, int]:
+        """MACs for one image, and parameters."""
+        import torch
+        from torch.utils.flop_counter import FlopCounterMode
+
+        network = self.trained.extract(row)
+        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+            network(torch.zeros(1, *self.space.input_shape[1:]))
+        n_params = sum(parameter.numel() for parameter in network.parameters())
+        return counter.get_total_flops() // 2, n_params

@@ -1,0 +1,53 @@
+"""A run in a few numbers."""
+
+from collections.abc import Mapping
+
+import moocore
+import numpy as np
+import pandas as pd
+
+from tailorbird.predictors.metrics import kendall_tau, mape
+from tailorbird.reports.check import Checked
+
+
+def non_dominated(networks: pd.DataFrame) -> pd.Series:
+    """Which networks no other beats in test accuracy and measured latency both."""
+    front = pd.Series(False, index=networks.index)
+    timed = networks.dropna(subset="latency_ms_measured")
+    if len(timed):
+        F = np.column_stack([timed["latency_ms_measured"], -timed["accuracy_test"]])
+        front[timed.index] = moocore.is_nondominated(F, keep_weakly=True)
+    return front
+
+
+def summarise(
+    front: Checked,
+    random: Checked,
+    share_of_exact_hypervolume: float | None,
+    seconds: Mapping[str, float],
+) -> dict[str, object]:
+    """The content of `summary.json`; a figure that could not be had is null.
+
+    Latency figures are over the front and the random networks together.
+    """
+    networks = pd.concat([front.networks, random.networks], ignore_index=True)
+    rounds = np.vstack([front.round_ms, random.round_ms])
+    timed = networks["latency_ms_measured"].notna() & ~networks.duplicated("architecture")
+    predicted, measured = (
+        networks.loc[timed, column].to_numpy()
+        for column in ("latency_ms_predicted", "latency_ms_measured")
+    )
+    enough = len(measured) >= 2
+    best = front.networks[non_dominated(front.networks)]
+    return {
+        "kendall_tau": kendall_tau(predicted, measured) if enough else None,
+        "kendall_tau_rounds": kendall_tau(*rounds[timed].T) if enough else None,
+        "mape": mape(predicted, measured) if enough else None,
+        "n_timed": len(measured),
+        "share_of_exact_hypervolume": share_of_exact_hypervolume,
+        "n_front": len(front.networks),
+        "n_non_dominated": len(best),
+        "n_non_dominated_by_kind": best["kind"].value_counts().to_dict(),
+        "n_failed": len(front.failures | random.failures),
+        "seconds": {step: round(value, 1) for step, value in seconds.items()},
+    }

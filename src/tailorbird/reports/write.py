@@ -1,0 +1,113 @@
+"""The files of a report."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from tailorbird.reports import figures
+from tailorbird.reports.check import Checked
+from tailorbird.reports.summary import non_dominated
+from tailorbird.training import accuracy_std
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that people look at after a run.
+
+    Attributes:
+        title: name of the run.
+        subtitle: one sentence on space and device.
+        notes: what a reader must not miss.
+        front: the checked front.
+        random: random networks, checked likewise.
+        n_validation: images behind a validation accuracy.
+        history: hypervolume after each generation.
+        exact_hypervolume: of the front of the whole space, if it was enumerated.
+        search_text: how the search went.
+        summary: `summary.json`.
+        provenance: of the measurements.
+        recipe: text of the recipe as run.
+    """
+
+    title: str
+    subtitle: str
+    notes: tuple[str, ...]
+    front: Checked
+    random: Checked
+    n_validation: int
+    history: tuple[float, ...]
+    exact_hypervolume: float | None
+    search_text: str
+    summary: Mapping[str, object]
+    provenance: Mapping[str, str]
+    recipe: str
+
+
+def write(report: Report, folder: Path) -> None:
+    """Writes each file under a new name and then renames it, so that none is ever half-written."""
+    front, random = report.front.networks, report.random.networks
+
+    def picture(path: Path) -> None:
+        figures.save_front_picture(front, random, report.title, path)
+
+    writers: dict[str, Callable[[Path], object]] = {
+        "recipe.toml": lambda path: path.write_text(report.recipe),
+        "front.parquet": lambda path: front.to_parquet(path, index=False),
+        "front.json": lambda path: front.to_json(path, orient="records", indent=1),
+        "random.parquet": lambda path: random.to_parquet(path, index=False),
+        "front.png": picture,
+        "summary.json": lambda path: path.write_text(json.dumps(report.summary, indent=1) + "\n"),
+        "report.html": lambda path: path.write_text(_html(report)),
+    }
+    for name, writer in writers.items():
+        new = folder / f"{name}.new"
+        writer(new)
+        os.replace(new, folder / name)
+
+
+def _html(report: Report) -> str:
+    front = report.front.networks
+    shown = front.assign(
+        non_dominated=non_dominated(front),
+        accuracy_validation_std=accuracy_std(
+            front["accuracy_validation"].to_numpy(), report.n_validation
+        ),
+        failure=front["architecture"].map(report.front.failures).fillna(""),
+    )
+    both = pd.concat([front, report.random.networks], ignore_index=True)
+    pictures = {
+        "front": figures.front_figure(front, report.random.networks),
+        "latency": figures.latency_figure(both),
+        "hypervolume": figures.hypervolume_figure(report.history, report.exact_hypervolume),
+    }
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    template = environment.from_string((files(__package__) / "report.html.j2").read_text())
+    return template.render(
+        title=report.title,
+        subtitle=report.subtitle,
+        notes=report.notes,
+        plotly_js=Markup(get_plotlyjs()),
+        figures={
+            name: Markup(figure.to_html(full_html=False, include_plotlyjs=False))
+            for name, figure in pictures.items()
+        },
+        networks=shown.to_dict(orient="records"),
+        n_random=len(report.random.networks),
+        summary={name: _rounded(value) for name, value in report.summary.items()},
+        search_text=report.search_text,
+        provenance=report.provenance,
+        recipe=report.recipe,
+    )
+
+
+def _rounded(value: object) -> object:
+    return f"{value:.3f}" if isinstance(value, float) and np.isfinite(value) else value
