@@ -60,10 +60,13 @@ class Found:
     @property
     def share_of_exact_hypervolume(self) -> float | None:
         """How much of what there is to find was found."""
-        if self.exact is None:
-            return None
-        whole = self.exact.hypervolume(self.ref_point)
+        whole = self.exact_hypervolume
         return self.front.hypervolume(self.ref_point) / whole if whole else None
+
+    @property
+    def exact_hypervolume(self) -> float | None:
+        """Of the front of the whole space, if that is known."""
+        return self.exact.hypervolume(self.ref_point) if self.exact is not None else None
 
 
 @dataclass(frozen=True)
@@ -200,8 +203,7 @@ class Run:
         sampled = self.space.sample(self.recipe.report.random_networks, rng)
         with self._step("check"):
             front, random = (
-                checker.check(X, *(o.predictor.predict(X) for o in found.objectives), self.progress)
-                for X in (thin.X, sampled)
+                checker.check(X, found.objectives, self.progress) for X in (thin.X, sampled)
             )
         with self._step("report"):
             share = found.share_of_exact_hypervolume
@@ -217,7 +219,7 @@ class Run:
                     random=random,
                     n_validation=len(self._dataset.validation.labels),
                     history=found.front.history,
-                    exact_hypervolume=found.exact and found.exact.hypervolume(found.ref_point),
+                    exact_hypervolume=found.exact_hypervolume,
                     search_text=_search_text(found),
                     summary=summary,
                     provenance={

@@ -65,7 +65,7 @@ class Store:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         insert = sa.insert(_SESSION).values(started=started, provenance=provenance)
         with self._engine.begin() as connection:
-            return int(connection.execute(insert).inserted_primary_key[0])
+            return int(connection.execute(insert.returning(_SESSION.c.id)).scalar_one())
 
     def add(
         self, key: str, configuration: Configuration, session: int, round_: int, ms: FloatArray

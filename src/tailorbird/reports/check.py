@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.latency_tables import Profiler, Program
-from tailorbird.predictors import FloatArray, Prediction
+from tailorbird.predictors import FloatArray
 from tailorbird.progress import Progress
+from tailorbird.search import Objective
 from tailorbird.search.study import Study
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.training import Dataset, Trained, accuracy_std
@@ -67,21 +68,21 @@ class Checker:
     profiler: Profiler
 
     def check(
-        self, X: IntArray, accuracy: Prediction, latency: Prediction, progress: Progress
+        self, X: IntArray, objectives: tuple[Objective, Objective], progress: Progress
     ) -> Checked:
-        """For canonical rows (n, d) and what was predicted for them."""
+        """For canonical rows (n, d), and the predictors of accuracy and latency."""
+        accuracy, latency = (objective.predictor.predict(X) for objective in objectives)
         names = [self.space.describe(row) for row in X]
         programs = [self._program(row, name) for row, name in zip(X, names, strict=True)]
         self.profiler.profile(programs, ROUNDS, progress)
         table = self.profiler.store.table(self.profiler.configuration, self.profiler.device.name)
         entries = [table.entries.get(program.key) for program in programs]
         measured = [e if e and len(e.round_ms) >= ROUNDS else None for e in entries]
-        splits = self.dataset.validation, self.dataset.test
-        validation, test = (
-            study.evaluate(
-                X, lambda rows, split=split: self.trained.evaluate(rows, split), progress
-            )
-            for study, split in zip((self.validation, self.test), splits, strict=True)
+        validation = self.validation.evaluate(
+            X, lambda rows: self.trained.evaluate(rows, self.dataset.validation), progress
+        )
+        test = self.test.evaluate(
+            X, lambda rows: self.trained.evaluate(rows, self.dataset.test), progress
         )
         costs = [self._cost(row) for row in X]
         networks = pd.DataFrame(

@@ -1,7 +1,6 @@
 """The files of a report."""
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -71,7 +70,7 @@ def write(report: Report, folder: Path) -> None:
     for name, writer in writers.items():
         new = folder / f"{name}.new"
         writer(new)
-        os.replace(new, folder / name)
+        new.replace(folder / name)
 
 
 def _html(report: Report) -> str:

@@ -1,4 +1,4 @@
-"""What can be built: search spaces, encodings and workloads. Free of torch until something is built."""
+"""What can be built: spaces, encodings, workloads. Free of torch until something is built."""
 
 from tailorbird.spaces.named import get
 from tailorbird.spaces.space import IntArray, SearchSpace, Variable

@@ -36,7 +36,7 @@ def get(name: str, **settings: object) -> SearchSpace:
             hint = nearest(setting, known)
             raise RecipeError(f"Space {name!r} has no setting {setting!r}; {hint}")
     try:
-        return validate_call(factory, config=ConfigDict(strict=True))(**settings)
+        return validate_call(config=ConfigDict(strict=True))(factory)(**settings)
     except ValidationError as error:
         first = error.errors()[0]
         raise RecipeError(

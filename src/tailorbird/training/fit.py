@@ -1,6 +1,6 @@
 """Gradient steps along routes of a shared network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,7 +34,7 @@ class Schedule:
 def fit(
     network: StitchedNetwork,
     parameters: Sequence[nn.Parameter],
-    draw: Callable[[], Sequence[Part]],
+    routes: Iterator[Sequence[Part]],
     train: Split,
     schedule: Schedule,
     advance: Callable[[], None],
@@ -45,7 +45,7 @@ def fit(
     Args:
         network: changed in place.
         parameters: which of its weights to train.
-        draw: gives the route of a step.
+        routes: gives the route of each step.
         train: images and labels.
         schedule: epochs, learning rate, seed.
         advance: called after each epoch.
@@ -62,9 +62,11 @@ def fit(
     )
     network.train()
     for _ in range(schedule.epochs):
-        for batch in torch.randperm(len(labels), generator=generator).split(_BATCH):
+        order = torch.randperm(len(labels), generator=generator)
+        for first in range(0, len(labels), _BATCH):
+            batch = order[first : first + _BATCH]
             x = _shifted(images[batch], generator)
-            logits = network(x, draw())
+            logits = network(x, next(routes))
             loss = F.cross_entropy(logits, labels[batch])
             if teacher is not None:
                 with torch.inference_mode():

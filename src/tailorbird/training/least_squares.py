@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tailorbird.spaces.stitching import Part, StitchSpace
 from tailorbird.training.network import StitchedNetwork
@@ -37,7 +37,9 @@ def initialise_stitches(space: StitchSpace, network: StitchedNetwork, images: Te
             cross[layer] = cross[layer] + x.T @ _pixels(states[anchor + 1][enter])
         for layer in gram:
             solution = torch.linalg.lstsq(gram[layer], cross[layer], driver="gelsd").solution
-            stitch = network.parts[str(Part("stitch", anchor, layer))]
+            (stitch,) = network.modules_of([Part("stitch", anchor, layer)])
+            assert isinstance(stitch, nn.Conv2d)
+            assert stitch.bias is not None
             stitch.weight.copy_(solution[:-1].T[:, :, None, None])
             stitch.bias.copy_(solution[-1])
 
@@ -49,7 +51,7 @@ def _activations(
     blocks = (Part("block", anchor, i) for i in range(space.family.depth))
     states = [images]
     for module in network.modules_of([Part("embedding", anchor), *blocks]):
-        states.append(module(states[-1]))  # noqa: PERF401 - each step needs the one before
+        states.append(module(states[-1]))
     return states[1:]
 
 

@@ -1,9 +1,10 @@
 """Training a stitch space: anchors one by one, then all routes together."""
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -79,28 +80,25 @@ def train(
     epochs = len(todo) * settings.train_epochs + settings.stitch_epochs
     with progress.task("Training", epochs) as advance:
         for a in todo:
-            route = space.route(space.landmarks[a])
-            parameters = [p for m in network.modules_of(route) for p in m.parameters()]
-            schedule = Schedule(settings.train_epochs, _ANCHOR_RATE, settings.seed)
+            anchor, route = names[a], space.route(space.landmarks[a])
             fit(
                 network,
-                parameters,
-                lambda route=route: route,
+                [p for module in network.modules_of(route) for p in module.parameters()],
+                repeat(route),
                 dataset.train,
-                schedule,
-                lambda name=names[a]: advance(f"anchor {name}"),
+                Schedule(settings.train_epochs, _ANCHOR_RATE, settings.seed),
+                partial(advance, f"anchor {anchor}"),
             )
             anchors[a].save(network, route)
         initialise_stitches(space, network, torch.from_numpy(dataset.train.images))
         largest = Trained(space, network, dataset.train).extract(space.landmarks[-1])
-        routes = _routes(space, settings.seed)
         fit(
             network,
             list(network.parameters()),
-            lambda: next(routes),
+            _routes(space, settings.seed),
             dataset.train,
             Schedule(settings.stitch_epochs, _STITCH_RATE, settings.seed),
-            lambda: advance("all routes"),
+            partial(advance, "all routes"),
             teacher=largest,
         )
     _stitched(space, dataset, settings, folder).save(network, space.parts)
@@ -162,4 +160,4 @@ class _Stage:
         weights = {k: v for k, v in network.state_dict().items() if k.startswith(prefixes)}
         new = self.path.with_suffix(".new")
         save_file(weights, new, metadata={"identity": self.identity})
-        os.replace(new, self.path)
+        new.replace(self.path)

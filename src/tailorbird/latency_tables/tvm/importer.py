@@ -5,7 +5,7 @@ block timed alone then pays for no transpose that it would not pay for inside a 
 """
 
 import copy
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -63,7 +63,7 @@ def _fold_batch_norm(module: nn.Module) -> nn.Module:
     """Folds batch norm into the convolution before it; TVM's importer reads it wrongly."""
     for parent in list(module.modules()):
         children = list(parent.named_children())
-        for (conv_name, conv), (norm_name, norm) in zip(children, children[1:], strict=False):
+        for (conv_name, conv), (norm_name, norm) in pairwise(children):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(parent, conv_name, fuse_conv_bn_eval(conv, norm))
                 setattr(parent, norm_name, nn.Identity())

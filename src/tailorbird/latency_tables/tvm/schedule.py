@@ -51,7 +51,7 @@ class _StaticRule(ScheduleRule):  # type: ignore[misc]  # tvm is untyped
         self.unit = unit
         self.unscheduled: list[str] = []
 
-    def apply(self, func: Any, target: Any, tunable: bool) -> Any:  # noqa: ARG002, D102
+    def apply(self, func: Any, target: Any, tunable: bool) -> Any:
         if not isinstance(func, tirx.PrimFunc):
             return None
         schedule = Schedule(tvm.IRModule({"main": func}))

@@ -29,7 +29,7 @@ def main() -> None:
         # The kernel ends this process if a program hangs and nobody is left to notice.
         signal.alarm(math.ceil(request["limit_s"]) + 5)
         try:
-            answer = {"ms": _round(request, machines)}
+            answer: dict[str, Any] = {"ms": _round(request, machines)}
         except (RuntimeError, ValueError, OSError) as error:
             answer = {"error": f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"}
         signal.alarm(0)

@@ -21,7 +21,7 @@ class DigitsResNet:
 
     @property
     def anchors(self) -> tuple[str, ...]:
-        """`w4`, `w8`, …"""
+        """Widths, as in `w4`."""
         return tuple(f"w{width}" for width in self.widths)
 
     @property
@@ -35,14 +35,16 @@ class DigitsResNet:
         features = (self.batch, width, _SIDE, _SIDE)
         match part.kind:
             case "embedding":
-                params = (("width", width),)
-                return Workload("embedding", params, (self.input_shape,), f"{_MODULES}:Embedding")
+                return _workload("embedding", {"width": width}, self.input_shape, "Embedding")
             case "block":
-                params = (("width", width),)
-                return Workload("residual_block", params, (features,), f"{_MODULES}:Block")
+                return _workload("residual_block", {"width": width}, features, "Block")
             case "stitch":
-                params = (("width", width), ("to", self.widths[part.anchor + 1]))
-                return Workload("stitch", params, (features,), f"{_MODULES}:Stitch")
+                params = {"width": width, "to": self.widths[part.anchor + 1]}
+                return _workload("stitch", params, features, "Stitch")
             case "head":
-                params = (("width", width), ("classes", _CLASSES))
-                return Workload("head", params, (features,), f"{_MODULES}:Head")
+                params = {"width": width, "classes": _CLASSES}
+                return _workload("head", params, features, "Head")
+
+
+def _workload(op: str, params: dict[str, int], shape: tuple[int, ...], module: str) -> Workload:
+    return Workload(op, tuple(params.items()), (shape,), f"{_MODULES}:{module}")

@@ -55,7 +55,10 @@ class StitchSpace:
     def variables(self) -> tuple[Variable, ...]:
         """`start`, then one variable per slot."""
         names = self.family.anchors
-        slots = ("none", *(f"{names[a]}:{j}>{names[a + 1]}:{l}" for a, j, l in self._stitches))
+        slots = (
+            "none",
+            *(f"{names[a]}:{leave}>{names[a + 1]}:{enter}" for a, leave, enter in self._stitches),
+        )
         return (
             Variable("start", names),
             *(Variable(f"stitch_{s + 1}", slots) for s in range(self.max_stitches)),

@@ -1,5 +1,7 @@
 """Which blocks of two neighbouring anchors a stitching layer may join."""
 
+from itertools import product
+
 
 def block_pairs(depth: int, kernel: int, stride: int) -> dict[tuple[int, int], int]:
     """The stitching layer of each (exit block, entry block), by a sliding window.
@@ -22,7 +24,7 @@ def block_pairs(depth: int, kernel: int, stride: int) -> dict[tuple[int, int], i
     n_layers = 0
     for start in range(0, depth, stride):
         window = range(start, min(start + kernel, depth))
-        added = [(j, l) for j in window for l in window if (j, l) not in layer_of]
+        added = [pair for pair in product(window, window) if pair not in layer_of]
         layer_of.update(dict.fromkeys(added, n_layers))
         n_layers += bool(added)
     return layer_of

@@ -1,0 +1,49 @@
+"""The main job from an empty folder, and again: seconds, rank correlation, the checked front.
+
+Baseline of the latency prediction: the order of the networks by their MACs alone.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from tailorbird.predictors.metrics import kendall_tau
+
+RECIPE = Path(__file__).parents[1] / "examples" / "digits.toml"
+
+
+def seconds_of_run(folder: Path) -> float:
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "tailorbird", "run", str(RECIPE)]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        fresh, again = (seconds_of_run(Path(folder)) for _ in range(2))
+        made = Path(folder) / "runs" / "digits"
+        summary = json.loads((made / "summary.json").read_text())
+        networks = pd.concat([pd.read_parquet(made / f"{n}.parquet") for n in ("front", "random")])
+    by_macs = kendall_tau(
+        networks["n_macs"].to_numpy(float), networks["latency_ms_measured"].to_numpy()
+    )
+    del summary["seconds"]
+    result = {"seconds_fresh": fresh, "seconds_again": again, "kendall_tau_macs": by_macs} | summary
+    for name, value in result.items():
+        print(f"{name:<28} {value:.4f}" if isinstance(value, float) else f"{name:<28} {value}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

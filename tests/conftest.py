@@ -1,0 +1,110 @@
+"""Small real doubles that several rooms' tests share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import numpy as np
+import pytest
+
+from tailorbird import spaces
+from tailorbird.errors import MeasurementError
+from tailorbird.latency_tables import Configuration, Device, Profiler, Samples, Store
+from tailorbird.latency_tables.runtime import Artifact, Tensors
+from tailorbird.spaces import Workload
+from tailorbird.spaces.stitching import Part, StitchSpace
+
+if TYPE_CHECKING:
+    from torch import nn
+
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("ci")
+
+
+@dataclass(frozen=True)
+class TinyFamily:
+    """Anchors whose parts are told apart by their workloads; nothing can be built."""
+
+    n_anchors: int
+    depth: int
+    name: str = "tiny"
+    input_shape: tuple[int, ...] = (1, 1)
+
+    @property
+    def anchors(self) -> tuple[str, ...]:
+        return tuple(f"a{i}" for i in range(self.n_anchors))
+
+    def workload(self, part: Part) -> Workload:
+        return Workload(part.kind, (("anchor", part.anchor),), ((1, 1),), "torch.nn:Identity")
+
+
+@dataclass
+class FakeRuntime:
+    """Runs the module in torch; a program takes as long as `ms` says of its number."""
+
+    ms: Callable[[int], float] = lambda n: 1.0 + n
+    broken: frozenset[int] = frozenset()
+    wrong: frozenset[int] = frozenset()
+    modules: "list[nn.Module]" = field(default_factory=list)
+    n_measured: int = 0
+
+    def configuration(self, device: Device, batch: int) -> Configuration:
+        return Configuration(device.cpu, "fake", device.threads, batch, "fake", "1", "none")
+
+    def compile(self, module: "nn.Module", inputs: Tensors, device: Device) -> Artifact:
+        self.modules.append(module)
+        return Artifact(Path(str(len(self.modules) - 1)))
+
+    def measure(self, artifact: Artifact, inputs: Tensors, device: Device) -> Samples:
+        import torch
+
+        number = int(str(artifact.path))
+        self.n_measured += 1
+        if number in self.broken:
+            raise MeasurementError("it is broken")
+        with torch.inference_mode():
+            output = self.modules[number](*map(torch.from_numpy, inputs)).numpy()
+        shifted = output + (number in self.wrong)
+        return Samples(np.full(5, self.ms(number)), (shifted,))
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def digits_space() -> StitchSpace:
+    space = spaces.get("digits-resnet", batch=2)
+    assert isinstance(space, StitchSpace)
+    return space
+
+
+@pytest.fixture
+def tiny_space() -> StitchSpace:
+    return StitchSpace(TinyFamily(3, 3), kernel=2, stride=1, max_stitches=2)
+
+
+@pytest.fixture
+def deit_like_space() -> StitchSpace:
+    return StitchSpace(TinyFamily(3, 12), kernel=2, stride=1, max_stitches=1)
+
+
+@pytest.fixture
+def device() -> Device:
+    return Device("local", "a processor", frozenset(), 1)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+
+
+@pytest.fixture
+def runtime() -> FakeRuntime:
+    return FakeRuntime()
+
+
+@pytest.fixture
+def profiler(runtime: FakeRuntime, device: Device, store: Store) -> Profiler:
+    return Profiler(runtime, device, 2, store)

@@ -1,0 +1,173 @@
+from collections import Counter
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import chisquare
+
+from tailorbird import spaces
+from tailorbird.spaces import IntArray
+from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.spaces.stitching.digits_resnet import DigitsResNet
+
+DIGITS = StitchSpace(DigitsResNet(batch=1), kernel=3, stride=1, max_stitches=3)
+
+
+def any_rows(space: StitchSpace) -> st.SearchStrategy[IntArray]:
+    columns = [st.integers(0, len(v.choices) - 1) for v in space.variables]
+    rows = st.lists(st.tuples(*columns), min_size=1, max_size=8)
+    return rows.map(lambda chosen: np.array(chosen, dtype=np.int64))
+
+
+def all_rows(space: StitchSpace) -> IntArray:
+    return np.array(list(product(*(range(len(v.choices)) for v in space.variables))))
+
+
+def enumerated(space: StitchSpace, chunk: int = 1000) -> IntArray:
+    return np.vstack(list(space.enumerate(chunk)))
+
+
+def test_digits_resnet_has_the_size_that_was_counted_elsewhere() -> None:
+    assert DIGITS.size == 4795  # counted by a recursion of its own over (anchor, entry, stitches)
+    assert len(enumerated(DIGITS)) == 4795
+
+
+def test_deit_has_the_published_configurations(deit_like_space: StitchSpace) -> None:
+    assert deit_like_space.size == 71  # SN-Net, DeiT-Ti/S/B with kernel 2 and stride 1
+
+
+def test_enumeration_size_and_brute_force_agree(tiny_space: StitchSpace) -> None:
+    brute = np.unique(tiny_space.repair(all_rows(tiny_space)), axis=0)
+    rows = enumerated(tiny_space, chunk=7)
+    assert len(rows) == tiny_space.size == len(brute)
+    np.testing.assert_array_equal(np.unique(rows, axis=0), brute)
+
+
+@pytest.mark.parametrize("max_stitches", [0, 1, 2, 4])
+def test_every_limit_of_stitches_enumerates(tiny_space: StitchSpace, max_stitches: int) -> None:
+    space = tiny_space.with_at_most(max_stitches)
+    rows = enumerated(space)
+    assert len(np.unique(rows, axis=0)) == space.size
+    assert (np.count_nonzero(rows[:, 1:], axis=1) <= max_stitches).all()
+
+
+@given(any_rows(DIGITS))
+def test_repair_is_idempotent_and_canonical(X: IntArray) -> None:
+    once = DIGITS.repair(X)
+    np.testing.assert_array_equal(DIGITS.repair(once), once)
+    DIGITS.count_workloads(once)  # refuses what is not canonical
+
+
+@given(any_rows(DIGITS))
+def test_repair_keeps_the_stitches_that_continue_the_route(X: IntArray) -> None:
+    for row, repaired in zip(X, DIGITS.repair(X), strict=True):
+        anchor, entry, kept = int(row[0]), 0, []
+        for choice in row[1:]:
+            text = DIGITS.variables[1].choices[choice]
+            if text == "none":
+                continue
+            leave, enter = (end.split(":") for end in text.split(">"))
+            if DIGITS.family.anchors.index(leave[0]) == anchor and int(leave[1]) >= entry:
+                anchor, entry = anchor + 1, int(enter[1])
+                kept.append(int(choice))
+        assert repaired.tolist() == [row[0], *kept, *[0] * (3 - len(kept))]
+
+
+def test_canonical_rows_survive_repair() -> None:
+    rows = enumerated(DIGITS)
+    np.testing.assert_array_equal(DIGITS.repair(rows), rows)
+
+
+def test_sampling_is_uniform_over_architectures(tiny_space: StitchSpace) -> None:
+    rows = [tuple(r) for r in enumerated(tiny_space)]
+    drawn = Counter(map(tuple, tiny_space.sample(100 * len(rows), np.random.default_rng(3))))
+    assert set(drawn) <= set(rows)
+    assert chisquare([drawn[row] for row in rows]).pvalue > 1e-3
+
+
+def test_the_same_seed_samples_the_same_rows() -> None:
+    first, second = (DIGITS.sample(50, np.random.default_rng(1)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_descriptions_tell_architectures_apart() -> None:
+    texts = [DIGITS.describe(row) for row in enumerated(DIGITS)]
+    assert len(set(texts)) == len(texts)
+    assert texts[0] == "w4:0-5"
+
+
+def test_a_description_names_the_blocks_that_run() -> None:
+    stitch = DIGITS.variables[1].choices.index("w8:2>w16:1")
+    assert DIGITS.describe(np.array([1, stitch, 0, 0])) == "w8:0-2 > w16:1-5"
+
+
+def test_anchors_are_landmarks() -> None:
+    assert [DIGITS.kind(row) for row in DIGITS.landmarks] == ["anchor"] * 4
+    assert {DIGITS.kind(row) for row in enumerated(DIGITS)[4:]} <= {"anchor", "stitched"}
+
+
+def test_counts_of_a_route_equal_the_blocks_that_the_built_module_runs() -> None:
+    import torch
+
+    keys = [w.key for w in DIGITS.workloads]
+    rows = np.vstack([DIGITS.landmarks, DIGITS.sample(25, np.random.default_rng(0))])
+    for row, counts in zip(rows, DIGITS.count_workloads(rows).toarray(), strict=True):
+        network, ran = DIGITS.build(row), Counter[str]()
+        by_module = {
+            w.build().__class__: w.op for w in DIGITS.workloads
+        }  # Embedding, Block, Stitch, Head
+
+        def count(module: torch.nn.Module, inputs: tuple[torch.Tensor], _: object) -> None:
+            op, shape = by_module[type(module)], "x".join(map(str, inputs[0].shape))
+            matching = [k for k in keys if k.startswith(f"{op}(") and f"[{shape}]" in k]
+            if op == "embedding":  # all widths read the same image
+                matching = [k for k in matching if f"width={module.conv[0].out_channels})" in k]
+            ran[matching[0]] += 1
+
+        for module in network:
+            module.register_forward_hook(count)
+        network(torch.zeros(DIGITS.input_shape))
+        assert ran == {k: n for k, n in zip(keys, counts, strict=True) if n}
+
+
+def test_equal_canonical_rows_build_networks_with_equal_outputs() -> None:
+    import torch
+
+    first = DIGITS.variables[1].choices.index("w8:2>w16:1")
+    illegal = DIGITS.variables[1].choices.index("w4:0>w8:0")
+    raw = np.array([[1, first, 0, 0], [1, 0, first, 0], [1, illegal, 0, first]])
+    outputs = []
+    for row in DIGITS.repair(raw):
+        torch.manual_seed(0)
+        outputs.append(DIGITS.build(row).eval()(torch.ones(3, 1, 8, 8)))
+    for output in outputs[1:]:
+        torch.testing.assert_close(output, outputs[0], rtol=0, atol=0)
+
+
+def test_rows_that_are_not_canonical_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"row 1 is \[0, 0, 1, 0\].*repair"):
+        DIGITS.count_workloads(np.array([[0, 0, 0, 0], [0, 0, 1, 0]]))
+    with pytest.raises(ValueError, match="repair"):
+        DIGITS.count_workloads(np.array([[0, 999, 0, 0]]))
+
+
+def test_a_space_that_is_too_large_refuses_enumeration() -> None:
+    huge = spaces.get("digits-resnet", kernel=6, max_stitches=3)
+    assert huge.size > DIGITS.size
+    from tailorbird.spaces import layered
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layered, "MAX_ENUMERATED", 1000)
+        with pytest.raises(ValueError, match=f"{huge.size:,}"):
+            next(huge.enumerate())
+
+
+@given(arrays(np.int64, (5, 4), elements=st.integers(0, 3)))
+def test_counts_add_up_over_rows(X: IntArray) -> None:
+    rows = DIGITS.repair(X)
+    together = DIGITS.count_workloads(rows).toarray()
+    for row, counts in zip(rows, together, strict=True):
+        np.testing.assert_array_equal(DIGITS.count_workloads(row[None]).toarray()[0], counts)

@@ -1,0 +1,46 @@
+"""The package as it is installed."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tailorbird
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "tvm", "pymoo", "optuna", "matplotlib")
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import tailorbird",
+        "import sys, tailorbird.cli as c; sys.argv = ['tailorbird', '--help']; c.main()",
+        "import tailorbird.spaces as s; s.get('digits-resnet').size",
+    ],
+)
+def test_nothing_heavy_is_loaded_before_it_is_needed(program: str) -> None:
+    check = (
+        f"import sys\ntry:\n    exec({program!r})\nexcept SystemExit:\n    pass\n"
+        f"loaded = [m for m in {HEAVY!r} if m in sys.modules]\nassert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("name", ["search", "predictors", "latency_tables"])
+def test_rooms_stand_at_the_top_and_are_not_importable_bare(name: str) -> None:
+    link = ROOT / name
+    if link.is_symlink():  # a checkout without symbolic links works the same
+        assert link.resolve() == (ROOT / "src" / "tailorbird" / name).resolve()
+    assert importlib.util.find_spec(f"tailorbird.{name}") is not None
+    found = importlib.util.find_spec(name)
+    assert found is None or ROOT not in Path(str(found.origin)).parents
+
+
+def test_the_version_is_printed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tailorbird", "--version"], check=True, capture_output=True
+    )
+    assert done.stdout.decode().strip() == tailorbird.__version__
