@@ -1,9 +1,12 @@
 """Small real doubles that several rooms' tests share."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side
 
 import hypothesis
 import numpy as np

@@ -49,7 +49,7 @@ class AccuracySection(_Section):
 
     data: Literal["digits"] = "digits"
     train_epochs: Count = 30
-    stitch_epochs: Count = 60
+    stitch_epochs: Count = 150
     evaluations: Annotated[int, Field(ge=10)] = 150
 
 

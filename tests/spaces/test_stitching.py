@@ -1,5 +1,6 @@
 from collections import Counter
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,27 +110,36 @@ def test_anchors_are_landmarks() -> None:
     assert {DIGITS.kind(row) for row in enumerated(DIGITS)[4:]} <= {"anchor", "stitched"}
 
 
+def workloads_run(network: Any, x: Any) -> Counter[str]:
+    """Keys of the workloads that a forward pass runs, read off the modules and their inputs."""
+    ran = Counter[str]()
+    known = {type(w.build()): w for w in DIGITS.workloads}
+
+    def count(module: Any, inputs: tuple[Any], _: object) -> None:
+        convs = [m for m in module.modules() if hasattr(m, "out_channels")]
+        width = convs[0].in_channels if convs else module.linear.in_features
+        params = {
+            "embedding": lambda: f"width={convs[0].out_channels}",
+            "residual_block": lambda: f"width={width}",
+            "stitch": lambda: f"width={width},to={convs[0].out_channels}",
+            "head": lambda: f"width={width},classes=10",
+        }
+        op, shape = known[type(module)].op, "x".join(map(str, inputs[0].shape))
+        ran[f"{op}({params[op]()})[{shape}]f32"] += 1
+
+    for module in network:
+        module.register_forward_hook(count)
+    network(x)
+    return ran
+
+
 def test_counts_of_a_route_equal_the_blocks_that_the_built_module_runs() -> None:
     import torch
 
     keys = [w.key for w in DIGITS.workloads]
     rows = np.vstack([DIGITS.landmarks, DIGITS.sample(25, np.random.default_rng(0))])
     for row, counts in zip(rows, DIGITS.count_workloads(rows).toarray(), strict=True):
-        network, ran = DIGITS.build(row), Counter[str]()
-        by_module = {
-            w.build().__class__: w.op for w in DIGITS.workloads
-        }  # Embedding, Block, Stitch, Head
-
-        def count(module: torch.nn.Module, inputs: tuple[torch.Tensor], _: object) -> None:
-            op, shape = by_module[type(module)], "x".join(map(str, inputs[0].shape))
-            matching = [k for k in keys if k.startswith(f"{op}(") and f"[{shape}]" in k]
-            if op == "embedding":  # all widths read the same image
-                matching = [k for k in matching if f"width={module.conv[0].out_channels})" in k]
-            ran[matching[0]] += 1
-
-        for module in network:
-            module.register_forward_hook(count)
-        network(torch.zeros(DIGITS.input_shape))
+        ran = workloads_run(DIGITS.build(row), torch.zeros(DIGITS.input_shape))
         assert ran == {k: n for k, n in zip(keys, counts, strict=True) if n}
 
 

@@ -1,8 +1,10 @@
 """Accuracy of networks that were not evaluated, from those that were."""
 
+import warnings
 from typing import Self
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.pipeline import Pipeline
@@ -38,7 +40,11 @@ class AccuracyProcess:
                 ("scale", StandardScaler()),
                 ("process", GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)),
             ]
-        ).fit(X, y)
+        )
+        with warnings.catch_warnings():
+            # A parameter at its bound is an answer: no noise, or no structure.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.pipeline_.fit(X, y)
         return self
 
     def predict(self, X: IntArray) -> Prediction:

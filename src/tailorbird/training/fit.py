@@ -11,7 +11,7 @@ from tailorbird.spaces.stitching import Part
 from tailorbird.training.dataset import Split
 from tailorbird.training.network import StitchedNetwork
 
-_BATCH = 25
+_BATCH = 50
 _WEIGHT_DECAY = 1e-2
 _LARGEST_GRADIENT = 5.0
 
@@ -53,7 +53,9 @@ def fit(
     """
     images, labels = torch.from_numpy(train.images), torch.from_numpy(train.labels)
     generator = torch.Generator().manual_seed(schedule.seed)
-    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=_WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(
+        parameters, lr=schedule.learning_rate, weight_decay=_WEIGHT_DECAY, fused=True
+    )
     rate = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         schedule.learning_rate,

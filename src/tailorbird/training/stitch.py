@@ -20,8 +20,7 @@ from tailorbird.training.least_squares import initialise_stitches
 from tailorbird.training.network import StitchedNetwork
 from tailorbird.training.trained import Trained
 
-_ANCHOR_RATE = 1e-2
-_STITCH_RATE = 5e-3
+_LEARNING_RATE = 2e-2
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def train(
                 [p for module in network.modules_of(route) for p in module.parameters()],
                 repeat(route),
                 dataset.train,
-                Schedule(settings.train_epochs, _ANCHOR_RATE, settings.seed),
+                Schedule(settings.train_epochs, _LEARNING_RATE, settings.seed),
                 partial(advance, f"anchor {anchor}"),
             )
             anchors[a].save(network, route)
@@ -97,7 +96,7 @@ def train(
             list(network.parameters()),
             _routes(space, settings.seed),
             dataset.train,
-            Schedule(settings.stitch_epochs, _STITCH_RATE, settings.seed),
+            Schedule(settings.stitch_epochs, _LEARNING_RATE, settings.seed),
             partial(advance, "all routes"),
             teacher=largest,
         )

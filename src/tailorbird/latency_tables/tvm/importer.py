@@ -84,9 +84,8 @@ class _TransposeSinker(relax.PyExprMutator):  # type: ignore[misc]  # tvm is unt
         first = self._transposed(call.args[0]) if call.args else None
         if name == "relax.permute_dims":
             return self._compose(call, first)
-        if name == "relax.reshape" and isinstance(call.args[0], tvm.ir.GenericConst):
-            shape = [int(extent) for extent in call.ty.shape]
-            return relax.const(call.args[0].value.numpy().reshape(shape))
+        if name == "relax.reshape" and (constant := self._constant(call.args[0])) is not None:
+            return relax.const(constant.reshape([int(extent) for extent in call.ty.shape]))
         if first is None:
             return call
         x, axes = first
@@ -109,9 +108,13 @@ class _TransposeSinker(relax.PyExprMutator):  # type: ignore[misc]  # tvm is unt
         x, axes = call.args[0], _axes(call)
         if inner is not None:
             x, axes = inner[0], [inner[1][axis] for axis in axes]
-        if isinstance(x, tvm.ir.GenericConst):
-            return relax.const(np.ascontiguousarray(x.value.numpy().transpose(axes)))
+        if (constant := self._constant(x)) is not None:
+            return relax.const(np.ascontiguousarray(constant.transpose(axes)))
         return x if axes == sorted(axes) else relax.op.permute_dims(x, axes)
+
+    def _constant(self, expr: relax.Expr) -> np.ndarray | None:
+        bound = self.lookup_binding(expr) if isinstance(expr, relax.Var) else expr
+        return bound.value.numpy() if isinstance(bound, tvm.ir.GenericConst) else None
 
     def _transposed(self, expr: relax.Expr) -> tuple[relax.Expr, list[int]] | None:
         bound = self.lookup_binding(expr) if isinstance(expr, relax.Var) else None

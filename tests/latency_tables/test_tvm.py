@@ -1,0 +1,160 @@
+"""TVM against torch, on real programs."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tailorbird.errors import MeasurementError
+from tailorbird.latency_tables import Device, Profiler, Program, Store, Timing
+from tailorbird.latency_tables.device import find
+from tailorbird.latency_tables.runtime import Artifact
+from tailorbird.latency_tables.tvm import TvmRuntime
+from tailorbird.progress import NoProgress
+from tailorbird.spaces import CALL
+from tailorbird.spaces.stitching import StitchSpace
+
+pytestmark = [
+    pytest.mark.tvm,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+
+
+@pytest.fixture
+def local() -> Device:
+    return find("local", threads=1)
+
+
+@pytest.fixture
+def tvm_runtime(tmp_path: Path) -> Iterator[TvmRuntime]:
+    runtime = TvmRuntime(tmp_path / "compiled", Timing(1, 3, 1, limit_s=30))
+    yield runtime
+    runtime.close()
+
+
+def with_statistics(module: nn.Module) -> nn.Module:
+    """Batch norms that do something, so that folding them wrongly shows."""
+    for norm in (m for m in module.modules() if isinstance(m, nn.BatchNorm2d)):
+        for tensor in (norm.running_mean, norm.bias):
+            nn.init.normal_(tensor)  # type: ignore[arg-type]
+        for tensor in (norm.running_var, norm.weight):
+            nn.init.uniform_(tensor, 0.5, 2.0)  # type: ignore[arg-type]
+    return module.eval()
+
+
+def test_all_workloads_and_a_network_agree_with_torch_and_none_runs_scalar_code(
+    tvm_runtime: TvmRuntime, local: Device, digits_space: StitchSpace
+) -> None:
+    torch.manual_seed(0)
+    programs = [Program.of(w) for w in (*digits_space.workloads, CALL)]
+    row = digits_space.sample(1, np.random.default_rng(0))[0]
+    programs.append(Program("net", lambda: digits_space.build(row), (digits_space.input_shape,)))
+    for program in programs:
+        module = with_statistics(program.build())
+        inputs = tuple(torch.randn(shape) for shape in program.inputs)
+        arrays = tuple(x.numpy() for x in inputs)
+        artifact = tvm_runtime.compile(module, arrays, local)
+        assert artifact.provenance["unscheduled_kernels"] == "", program.key
+        samples = tvm_runtime.measure(artifact, arrays, local)
+        with torch.inference_mode():
+            expected = module(*inputs).numpy()
+        np.testing.assert_allclose(samples.outputs[0], expected, rtol=1e-4, atol=1e-5)
+        assert len(samples.ms) == 3
+        assert (samples.ms > 0).all()
+
+
+class Shapes(nn.Module):
+    """Transposes, means and sums that the importer must not mix up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 5, 3, stride=2, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.conv(x)
+        z = torch.sigmoid(y) * y + y.mean(dim=(2, 3), keepdim=True)
+        return torch.relu(z.transpose(2, 3) - z.mean(dim=1, keepdim=True).transpose(2, 3))
+
+
+@pytest.mark.parametrize("module", [Shapes(), nn.Conv2d(3, 6, 1, groups=3), nn.AvgPool2d(2)])
+def test_modules_with_other_layouts_agree_with_torch(
+    tvm_runtime: TvmRuntime, local: Device, module: nn.Module
+) -> None:
+    x = torch.randn(2, 3, 8, 6)
+    artifact = tvm_runtime.compile(module.eval(), (x.numpy(),), local)
+    samples = tvm_runtime.measure(artifact, (x.numpy(),), local)
+    with torch.inference_mode():
+        expected = module(x).numpy()
+    np.testing.assert_allclose(samples.outputs[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_block_pays_for_no_transposes(local: Device, digits_space: StitchSpace) -> None:
+    from tailorbird.latency_tables.tvm.importer import import_module
+
+    for workload in digits_space.workloads:
+        inputs = tuple(torch.randn(shape) for shape in workload.inputs)
+        assert "permute_dims" not in str(import_module(workload.build(), inputs)), workload.key
+
+
+def test_compiling_leaves_the_module_alone(
+    tvm_runtime: TvmRuntime, local: Device, digits_space: StitchSpace
+) -> None:
+    module = digits_space.workloads[5].build().train()
+    names = [type(m).__name__ for m in module.modules()]
+    tvm_runtime.compile(module, (np.zeros(digits_space.workloads[5].inputs[0], "f4"),), local)
+    assert module.training
+    assert [type(m).__name__ for m in module.modules()] == names
+
+
+def test_what_cannot_be_compiled_is_a_measurement_error(
+    tvm_runtime: TvmRuntime, local: Device
+) -> None:
+    class Unexportable(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * float(x.sum().item() > 0) if x.sum() > 0 else x
+
+    with pytest.raises(MeasurementError, match="TVM could not compile it"):
+        tvm_runtime.compile(Unexportable(), (np.ones((1, 2), "f4"),), local)
+
+
+def test_a_torn_library_fails_and_the_next_measurement_works(
+    tvm_runtime: TvmRuntime, local: Device, tmp_path: Path
+) -> None:
+    torn = tmp_path / "torn.so"
+    torn.write_bytes(b"\x7fELF and no more")
+    x = (np.zeros((1,), "f4"),)
+    with pytest.raises(MeasurementError):
+        tvm_runtime.measure(Artifact(torn), x, local)
+    artifact = tvm_runtime.compile(nn.Identity(), x, local)
+    assert len(tvm_runtime.measure(artifact, x, local).ms) == 3
+
+
+def test_a_killed_worker_costs_one_row(
+    tvm_runtime: TvmRuntime, local: Device, store: Store, digits_space: StitchSpace
+) -> None:
+    class KilledOnce(TvmRuntime):
+        n = 0
+
+        def measure(self, artifact, inputs, device):  # type: ignore[no-untyped-def]
+            type(self).n += 1
+            if type(self).n == 2:
+                assert self._worker is not None
+                os.kill(self._worker.pid, signal.SIGKILL)
+            return super().measure(artifact, inputs, device)
+
+    runtime = KilledOnce(tvm_runtime.folder, tvm_runtime.timing)
+    try:
+        profiler = Profiler(runtime, local, 2, store)
+        programs = [Program.of(w) for w in (*digits_space.workloads[:2], CALL)]
+        profiler.profile(programs, 1, NoProgress())
+    finally:
+        runtime.close()
+    table = store.table(profiler.configuration, "local")
+    assert set(table.entries) == {programs[0].key, programs[2].key}
+    assert set(table.failures) == {programs[1].key}

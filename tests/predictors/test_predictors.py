@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from tailorbird.errors import MissingWorkloadError
+from tailorbird.latency_tables import Configuration, Latency, LatencyTable
+from tailorbird.predictors import AccuracyProcess, Prediction, TableSum
+from tailorbird.predictors.metrics import kendall_tau, mape
+from tailorbird.spaces import CALL
+from tailorbird.spaces.stitching import StitchSpace
+
+CONFIGURATION = Configuration("a processor", "x86-64-v3", 1, 2, "fake", "1", "none")
+
+
+def table_of(space: StitchSpace, without: int | None = None) -> LatencyTable:
+    rng = np.random.default_rng(0)
+    entries = {
+        w.key: Latency.of_rounds([rng.uniform(1, 2, 5), rng.uniform(1, 2, 5)])
+        for i, w in enumerate((*space.workloads, CALL))
+        if i != without
+    }
+    return LatencyTable("my board", CONFIGURATION, entries, {})
+
+
+def test_a_sum_counts_every_workload_and_the_call_once(digits_space: StitchSpace) -> None:
+    table = table_of(digits_space)
+    X = digits_space.sample(20, np.random.default_rng(0))
+    predicted = TableSum(digits_space, table).predict(X)
+    call = table.entries[CALL.key]
+    for row, mean, std in zip(X, predicted.mean, predicted.std, strict=True):
+        parts = [digits_space.family.workload(part).key for part in digits_space.route(row)]
+        slow = call.median_ms + sum(table.entries[k].median_ms - call.median_ms for k in parts)
+        assert mean == pytest.approx(slow)
+        variance = ((1 - len(parts)) * call.std_ms) ** 2
+        for key in set(parts):
+            variance += (parts.count(key) * table.entries[key].std_ms) ** 2
+        assert std == pytest.approx(variance**0.5)
+
+
+@pytest.mark.parametrize("gone", [3, 15])
+def test_a_missing_workload_is_never_zero(digits_space: StitchSpace, gone: int) -> None:
+    with pytest.raises(MissingWorkloadError, match=r"1 of 16 workloads.*tailorbird profile"):
+        TableSum(digits_space, table_of(digits_space, without=gone))
+
+
+def test_predictions_ignore_the_order_of_a_batch(digits_space: StitchSpace) -> None:
+    X = digits_space.sample(40, np.random.default_rng(0))
+    y = np.random.default_rng(1).uniform(0.8, 1.0, 40)
+    for predictor in (
+        TableSum(digits_space, table_of(digits_space)),
+        AccuracyProcess(digits_space).fit(X, y),
+    ):
+        forth, back = predictor.predict(X), predictor.predict(X[::-1])
+        np.testing.assert_allclose(forth.mean, back.mean[::-1])
+        np.testing.assert_allclose(forth.std, back.std[::-1])
+
+
+def test_accuracy_is_learned_and_its_error_bars_hold(digits_space: StitchSpace) -> None:
+    """Truth: each anchor's share of the route has a worth; noise as of 600 images."""
+    rng = np.random.default_rng(0)
+    X = digits_space.sample(400, rng)
+    worth = digits_space.count_workloads(X)[:, [4, 5, 6, 7]].toarray() @ [-0.02, 0.0, 0.005, 0.01]
+    y = 0.93 + worth + rng.normal(0, 0.01, 400)
+    predicted = AccuracyProcess(digits_space).fit(X[:150], y[:150]).predict(X[150:])
+    assert spearmanr(predicted.mean, y[150:]).statistic > 0.8
+    covered = np.abs(predicted.mean - y[150:]) < 1.645 * predicted.std
+    assert 0.8 < covered.mean() < 0.99
+
+
+def test_a_prediction_is_finite_and_has_an_error_for_each_value() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        Prediction(np.array([1.0, np.nan]), np.ones(2))
+    with pytest.raises(ValueError, match="Shapes must agree"):
+        Prediction(np.ones(2), np.ones(3))
+
+
+def test_metrics_on_cases_that_are_plain() -> None:
+    a = np.array([1.0, 2.0, 3.0, 4.0])
+    assert kendall_tau(a, a**2) == pytest.approx(1)
+    assert kendall_tau(a, -a) == pytest.approx(-1)
+    assert kendall_tau(a, np.array([1.0, 2.0, 4.0, 3.0])) == pytest.approx(
+        4 / 6
+    )  # one of six pairs
+    assert mape(np.array([1.1, 1.8]), np.array([1.0, 2.0])) == pytest.approx(0.1)

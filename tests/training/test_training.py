@@ -1,0 +1,134 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from scipy.stats import beta
+from torch import nn
+
+from tailorbird.progress import NoProgress
+from tailorbird.spaces.stitching import Part, StitchSpace
+from tailorbird.training import Trained, Training, accuracy_std, digits, load, train
+from tailorbird.training.least_squares import initialise_stitches
+from tailorbird.training.network import StitchedNetwork
+from tailorbird.training.stitch import _routes
+
+SHORT = Training(train_epochs=1, stitch_epochs=1, seed=0)
+
+
+@pytest.fixture
+def network(digits_space: StitchSpace) -> StitchedNetwork:
+    torch.manual_seed(0)
+    return StitchedNetwork(digits_space).eval()
+
+
+def test_digits_are_split_once_and_for_all() -> None:
+    first, second = digits.load(), digits.load()
+    splits = (first.train, first.validation, first.test)
+    assert [len(s.labels) for s in splits] == [600, 600, 597]
+    images = np.concatenate([s.images.reshape(len(s.labels), -1) for s in splits])
+    assert len(np.unique(images, axis=0)) == 1797
+    for split in splits:
+        assert np.bincount(split.labels).min() >= 0.9 * len(split.labels) / 10
+    np.testing.assert_array_equal(first.test.images, second.test.images)
+
+
+def test_least_squares_finds_an_affine_map(
+    digits_space: StitchSpace, network: StitchedNetwork
+) -> None:
+    """With blocks that do nothing, anchor 1 made an affine image of anchor 0 is found exactly."""
+    torch.manual_seed(1)
+    mix, shift = torch.rand(8, 4), torch.rand(8)
+    for name, module in network.parts.items():
+        if name.startswith("block"):
+            for norm in (m for m in module.modules() if isinstance(m, nn.BatchNorm2d)):
+                nn.init.zeros_(norm.weight)
+                nn.init.zeros_(norm.bias)
+    small, large = (network.modules_of([Part("embedding", a)])[0].conv for a in (0, 1))
+    with torch.no_grad():  # positive weights and images: the ReLUs pass everything
+        small[0].weight.abs_()
+        large[0].weight.copy_(torch.einsum("oi,ichw->ochw", mix, small[0].weight))
+        scale = (1 + small[1].eps) ** -0.5
+        large[1].bias.copy_(shift)
+        large[1].running_var.copy_(torch.ones(8))
+    images = torch.rand(20, 1, 8, 8)
+    initialise_stitches(digits_space, network, images)
+    stitch = network.modules_of([Part("stitch", 0, 0)])[0]
+    torch.testing.assert_close(stitch.weight[:, :, 0, 0], mix, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(stitch.bias, shift, rtol=1e-3, atol=1e-3)
+    assert 0 < scale < 1
+
+
+def test_training_is_reproducible_and_resumes(digits_space: StitchSpace, tmp_path: Path) -> None:
+    dataset = digits.load()
+    first = train(digits_space, dataset, SHORT, tmp_path / "a", NoProgress())
+    again = train(digits_space, dataset, SHORT, tmp_path / "b", NoProgress())
+    assert first.fingerprint == again.fingerprint
+    # A run that was killed after two anchors, with a torn third one, ends up the same.
+    folder = tmp_path / "b"
+    (folder / "stitched.safetensors").unlink()
+    (folder / "anchor-w32.safetensors").unlink()
+    torn = folder / "anchor-w16.safetensors"
+    torn.write_bytes(torn.read_bytes()[:1000])
+    assert load(digits_space, dataset, SHORT, folder) is None
+    resumed = train(digits_space, dataset, SHORT, folder, NoProgress())
+    assert resumed.fingerprint == first.fingerprint
+    loaded = load(digits_space, dataset, SHORT, folder)
+    assert loaded is not None
+    assert loaded.fingerprint == first.fingerprint
+    longer = Training(train_epochs=1, stitch_epochs=2, seed=0)
+    assert load(digits_space, dataset, longer, folder) is None
+    assert not list(folder.glob("*.new"))
+    assert load_file(folder / "anchor-w4.safetensors")
+
+
+def test_an_extracted_network_is_plain_and_has_weights_of_its_own(
+    digits_space: StitchSpace, network: StitchedNetwork
+) -> None:
+    trained = Trained(digits_space, network, digits.load().train)
+    row = digits_space.sample(1, np.random.default_rng(0))[0]
+    small = trained.extract(row)
+    fresh = digits_space.build(row)
+    assert [type(m) for m in small] == [type(m) for m in fresh]  # type: ignore[attr-defined]
+    before = trained.fingerprint
+    with torch.no_grad():
+        for parameter in small.parameters():
+            parameter.zero_()
+    assert trained.fingerprint == before
+
+
+def test_statistics_of_an_extracted_network_are_those_of_its_own_activations(
+    digits_space: StitchSpace, network: StitchedNetwork
+) -> None:
+    train_split = digits.load().train
+    small = Trained(digits_space, network, train_split).extract(digits_space.landmarks[0])
+    norm = small[0].conv[1]
+    with torch.no_grad():
+        activations = small[0].conv[0](torch.from_numpy(train_split.images))
+    torch.testing.assert_close(norm.running_mean, activations.mean(dim=(0, 2, 3)))
+    torch.testing.assert_close(norm.running_var, activations.var(dim=(0, 2, 3)))
+
+
+def test_accuracy_is_the_share_of_right_answers(
+    digits_space: StitchSpace, network: StitchedNetwork
+) -> None:
+    split = digits.load().validation
+    trained = Trained(digits_space, network, digits.load().train)
+    row = digits_space.landmarks[1]
+    with torch.inference_mode():
+        answers = trained.extract(row)(torch.from_numpy(split.images)).argmax(1).numpy()
+    assert trained.evaluate(row[None], split)[0] == np.mean(answers == split.labels)
+
+
+@pytest.mark.parametrize("n_correct", [0, 590, 600])
+def test_the_error_of_an_accuracy_is_that_of_its_posterior(n_correct: int) -> None:
+    std = accuracy_std(np.array([n_correct / 600]), 600)[0]
+    assert std == pytest.approx(beta(n_correct + 1, 601 - n_correct).std())
+    assert std > 0
+
+
+def test_routes_to_train_have_every_number_of_stitches_alike(digits_space: StitchSpace) -> None:
+    routes = _routes(digits_space, 0)
+    counts = np.bincount([sum(p.kind == "stitch" for p in next(routes)) for _ in range(2000)])
+    assert (abs(counts - 500) < 100).all()
