@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,14 +50,14 @@ def version(
 @app.command()
 def run(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Does all of it in order: profile, train, search, report. Resumes."""
-    with _open(recipe).held() as job:
+    with _job(recipe) as job:
         _finish(job, job.run(), as_json)
 
 
 @app.command()
 def profile(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Measures every workload of the space that is not in the table yet."""
-    with _open(recipe).held() as job:
+    with _job(recipe) as job:
         job.profile()
         _show_table(job, as_json)
 
@@ -63,7 +65,7 @@ def profile(recipe: RecipePath, as_json: AsJson = False) -> None:
 @app.command()
 def train(recipe: RecipePath) -> None:
     """Trains the networks of the space."""
-    with _open(recipe).held() as job:
+    with _job(recipe) as job:
         trained = job.train()
         typer.echo(f"Weights {trained.fingerprint} are in {job.folder / 'weights'}.")
 
@@ -71,7 +73,7 @@ def train(recipe: RecipePath) -> None:
 @app.command()
 def search(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Searches under predictors; needs a table and weights."""
-    with _open(recipe).held() as job:
+    with _job(recipe) as job:
         found = job.search()
         frame = found.front.to_pandas(job.space)
         columns = ["architecture", "kind", "accuracy", "accuracy_std", "latency_ms"]
@@ -83,7 +85,7 @@ def search(recipe: RecipePath, as_json: AsJson = False) -> None:
 @app.command()
 def report(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Searches, checks the front on the device and writes the report."""
-    with _open(recipe).held() as job:
+    with _job(recipe) as job:
         _finish(job, job.report(), as_json)
 
 
@@ -101,8 +103,18 @@ def devices(as_json: AsJson = False) -> None:
 @table_app.command("show")
 def table_show(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Shows the latencies that a recipe's searches rest on."""
-    with _open(recipe).held() as job:
+    with _job(recipe) as job:
         _show_table(job, as_json)
+
+
+@contextmanager
+def _job(path: Path) -> Iterator["Run"]:
+    with _open(path).held() as job:
+        try:
+            yield job
+        except KeyboardInterrupt:
+            typer.echo("tailorbird: stopped. What was done is kept; run again to go on.", err=True)
+            raise typer.Exit(1) from None
 
 
 def _open(path: Path) -> "Run":

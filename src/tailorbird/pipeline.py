@@ -27,6 +27,7 @@ from tailorbird.search import (
     exact_front,
     reference_point,
 )
+from tailorbird.search.design import spread_over
 from tailorbird.search.nsga2 import nsga2
 from tailorbird.search.study import Evaluator, Study
 from tailorbird.spaces import CALL, SearchSpace
@@ -157,9 +158,7 @@ class Run:
         trained = self._trained()
         with self._step("evaluate"):
             rng = np.random.default_rng(self.recipe.seed)
-            n_sampled = max(0, self.recipe.accuracy.evaluations - len(self.space.landmarks))
-            sampled = self.space.sample(n_sampled, rng)
-            X = np.unique(np.vstack([self.space.landmarks, sampled]), axis=0)
+            X = spread_over(latency, self.space, self.recipe.accuracy.evaluations, rng)
             validation = self._study("validation", trained)
             y = validation.evaluate(X, self._evaluator("validation", trained), self.progress)
             accuracy = AccuracyProcess(self.space).fit(X, y)

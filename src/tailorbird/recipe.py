@@ -108,14 +108,15 @@ def _explain(error: ValidationError) -> str:
     where = f"[{'.'.join(sections)}] {key}" if sections else key
     match first["type"]:
         case "missing":
-            wanted = f"[{key}] table" if not sections and key == "space" else "key"
-            return f"the {wanted} {where!r} is missing."
+            wanted = "the table [space]" if where == "space" else f"the key {where!r}"
+            return f"{wanted} is missing."
         case "extra_forbidden":
             known = _fields(sections)
             return f"there is no key {where!r}; {nearest(key, known)}"
+        case "model_type" | "dict_type":
+            return f"{where!r} must be a table, but got {first['input']!r}."
         case "literal_error":
-            known = [str(choice) for choice in first["ctx"]["expected"].split(" or ")]
-            return f"{where!r} must be {' or '.join(known)}, but got {first['input']!r}."
+            return f"{where!r} must be {first['ctx']['expected']}, but got {first['input']!r}."
     return f"{where!r}: {first['msg']}, but got {first['input']!r}."
 
 

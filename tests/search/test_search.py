@@ -125,9 +125,8 @@ def test_limits_hold_for_both_searches() -> None:
 
 def test_an_impossible_limit_names_the_nearest_miss() -> None:
     F, _ = evaluate(objectives(), EVERYTHING)
-    for look in (lambda: search(0, limit=0.001), lambda: exact_front(SPACE, objectives(0.001))):
-        with pytest.raises(InfeasibleError, match=r"latency_ms <= 0.001 must hold, but the best"):
-            look()
+    with pytest.raises(InfeasibleError, match=r"latency_ms <= 0.001 must hold, but the best"):
+        search(0, limit=0.001)
     with pytest.raises(InfeasibleError, match=f"latency_ms = {F[:, 1].min():.4g}"):
         exact_front(SPACE, objectives(0.001))
 
@@ -160,7 +159,7 @@ def test_a_study_evaluates_nothing_twice_and_survives(tmp_path: Path) -> None:
         asked.extend(map(tuple, X))
         if len(asked) == 40:
             raise KeyboardInterrupt
-        return X.sum(axis=1).astype(float)
+        return np.asarray(X.sum(axis=1), dtype=np.float64)
 
     X = EVERYTHING[:60]
     with pytest.raises(KeyboardInterrupt):

@@ -44,6 +44,9 @@ def summarise(
         "kendall_tau_rounds": kendall_tau(*rounds[timed].T) if enough else None,
         "mape": mape(predicted, measured) if enough else None,
         "n_timed": len(measured),
+        "kendall_tau_accuracy": kendall_tau(
+            networks["accuracy_predicted"].to_numpy(), networks["accuracy_test"].to_numpy()
+        ),
         "share_of_exact_hypervolume": share_of_exact_hypervolume,
         "n_front": len(front.networks),
         "n_non_dominated": len(best),

@@ -80,7 +80,7 @@ def _html(report: Report) -> str:
         accuracy_validation_std=accuracy_std(
             front["accuracy_validation"].to_numpy(), report.n_validation
         ),
-        failure=front["architecture"].map(report.front.failures).fillna(""),
+        failure=[report.front.failures.get(name, "") for name in front["architecture"]],
     )
     both = pd.concat([front, report.random.networks], ignore_index=True)
     pictures = {

@@ -1,0 +1,224 @@
+"""The whole path, through the command line, on real input."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from filelock import FileLock
+
+from tailorbird.reports.check import COLUMNS
+
+SMALL = """
+name = "small"
+[space]
+name = "digits-resnet"
+max_stitches = 1
+[device]
+batch = 4
+[latency]
+rounds = 2
+[accuracy]
+train_epochs = 1
+stitch_epochs = 1
+evaluations = 12
+[search]
+population = 12
+generations = 5
+[report]
+networks = 3
+random_networks = 2
+"""
+FILES = {
+    "report.html",
+    "front.parquet",
+    "front.json",
+    "front.png",
+    "random.parquet",
+    "search.parquet",
+    "summary.json",
+    "recipe.toml",
+    "run.log",
+}
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "tailorbird", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def tailorbird(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    process = start(folder, *arguments)
+    out, err = process.communicate(timeout=240)
+    return process.returncode, out, err
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "small.toml").write_text(SMALL)
+    return tmp_path
+
+
+def count_samples(folder: Path) -> int:
+    with sqlite3.connect(folder / "runs/small/store.sqlite") as store:
+        return int(store.execute("select count(*) from sample where ms is not null").fetchone()[0])
+
+
+def wait_for_samples(folder: Path, n: int) -> None:
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        try:
+            if count_samples(folder) >= n:
+                return
+        except sqlite3.OperationalError:
+            pass
+        time.sleep(0.1)
+    pytest.fail(f"{n} samples were not there in time")
+
+
+def workers_of(folder: Path) -> list[int]:
+    """Processes that time programs compiled in this folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            timing = b"tvm.timer" in (entry.parent / "cmdline").read_bytes()
+            if timing and entry.resolve() == folder.resolve():
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.tvm
+def test_the_main_job_reports_and_picks_up_what_is_there(folder: Path) -> None:
+    code, out, err = tailorbird(folder, "run", "small.toml", "--json")
+    assert code == 0, err
+    made = folder / "runs" / "small"
+    assert {path.name for path in made.iterdir()} >= FILES
+    assert not list(made.rglob("*.new"))
+    front = pd.read_parquet(made / "front.parquet")
+    assert tuple(front.columns) == COLUMNS
+    assert 1 <= len(front) <= 3
+    assert not front.isna().any().any()
+    assert front["accuracy_test"].between(0, 1).all()
+    assert (front["latency_ms_measured"] > 0).all()
+    summary = json.loads(out)
+    assert summary == json.loads((made / "summary.json").read_text())
+    assert 0 < summary["share_of_exact_hypervolume"] <= 1 + 1e-9
+    assert summary["n_timed"] >= 3
+    html = (made / "report.html").read_text()
+    assert all(name in html for name in front["architecture"].str.replace(">", "&gt;"))
+    assert "<script src=" not in html  # opens offline
+
+    before = count_samples(folder)
+    code, out, err = tailorbird(folder, "run", "small.toml", "--json")
+    assert code == 0, err
+    assert count_samples(folder) == before
+    pd.testing.assert_frame_equal(pd.read_parquet(made / "front.parquet"), front)
+
+    code, out, err = tailorbird(folder, "table", "show", "small.toml", "--json")
+    assert code == 0, err
+    shown = {row["workload"] for row in json.loads(out)}
+    assert "residual_block(width=8)[4x8x8x8]f32" in shown
+
+
+@pytest.mark.tvm
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
+    folder: Path, how: signal.Signals
+) -> None:
+    recipe = folder / "small.toml"
+    recipe.write_text(SMALL.replace("rounds = 2", "rounds = 40"))
+    process = start(folder, "profile", "small.toml")
+    wait_for_samples(folder, 300)
+    assert workers_of(folder)
+    os.kill(process.pid, how)
+    _, err = process.communicate(timeout=20)
+    if how == signal.SIGINT:
+        assert process.returncode == 1
+        assert "What was done is kept" in err
+        assert "Traceback" not in err
+    end = time.monotonic() + 20
+    while workers_of(folder) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not workers_of(folder)
+
+    kept = count_samples(folder)
+    assert kept >= 300
+    recipe.write_text(SMALL.replace("rounds = 2", "rounds = 3"))
+    code, _, err = tailorbird(folder, "profile", "small.toml")
+    assert code == 0, err
+    with sqlite3.connect(folder / "runs/small/store.sqlite") as store:
+        per_round = store.execute("select count(*) from sample group by key, round").fetchall()
+        rounds = store.execute("select count(distinct round) from sample group by key").fetchall()
+    assert set(per_round) == {(15,)}  # none torn, none doubled
+    assert min(rounds)[0] >= 3
+    assert count_samples(folder) - kept <= 16 * 3 * 15
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("digits-resnet", "digit-resnet"), "did you mean 'digits-resnet'"),
+        (("max_stitches", "max_stiches"), "did you mean 'max_stitches'"),
+        (("batch = 4", 'name = "lokal"'), "did you mean 'local'"),
+        (("batch = 4", "threads = 4096"), "must hold on this machine"),
+        (("rounds = 2", "rounds = 2.5"), "valid integer"),
+        (("rounds = 2", "rnds = 2"), "did you mean 'rounds'"),
+        (('name = "small"', 'name = "sm'), "not valid TOML"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_nothing(
+    folder: Path, change: tuple[str, str], message: str
+) -> None:
+    (folder / "small.toml").write_text(SMALL.replace(*change))
+    code, out, err = tailorbird(folder, "run", "small.toml")
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert not out
+    assert [path.name for path in folder.iterdir()] == ["small.toml"]
+
+
+def test_a_search_without_a_table_names_a_workload_and_the_command(folder: Path) -> None:
+    code, _, err = tailorbird(folder, "search", "small.toml")
+    assert code == 2
+    assert "16 of 16 workloads are not in the table of 'local'" in err
+    assert "embedding(width=4)[4x1x8x8]f32" in err
+    assert "tailorbird profile" in err
+    assert "Traceback" not in err
+
+
+def test_two_processes_do_not_share_a_run(folder: Path) -> None:
+    (folder / "runs" / "small").mkdir(parents=True)
+    with FileLock(folder / "runs" / "small" / ".lock"):
+        code, _, err = tailorbird(folder, "train", "small.toml")
+    assert code == 2
+    assert "Another process is working in 'runs/small'" in err
+
+
+def test_a_torn_store_is_refused_and_left_alone(folder: Path) -> None:
+    store = folder / "runs" / "small" / "store.sqlite"
+    store.parent.mkdir(parents=True)
+    store.write_bytes(b"SQLite format 3\0" + b"torn" * 1000)
+    code, _, err = tailorbird(folder, "profile", "small.toml")
+    assert code == 2
+    assert "cannot be opened" in err
+    assert store.read_bytes().endswith(b"torn")
+
+
+def test_devices_says_what_recipes_see(folder: Path) -> None:
+    code, out, err = tailorbird(folder, "devices", "--json")
+    assert code == 0, err
+    assert json.loads(out)["name"] == "local"

@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import pytest
+
+from tailorbird import recipe
+from tailorbird.errors import RecipeError
+
+GOOD = 'name = "a"\n[space]\nname = "digits-resnet"\n'
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.toml"))
+
+
+def load(tmp_path: Path, text: str | bytes) -> recipe.Recipe:
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return recipe.load(path)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_examples_load(path: Path) -> None:
+    assert recipe.load(path).name == path.stem
+
+
+def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
+    read = load(tmp_path, GOOD + "kernel = 2\n")
+    assert read.space.settings == {"kernel": 2}
+    assert read.search.max_latency_ms is None
+    assert read.report.networks == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the key 'name' is missing"),
+        ('name = "a"', r"the table \[space\] is missing"),
+        ("name = ", "not valid TOML"),
+        (GOOD + "[search]\npopul", "not valid TOML"),
+        (b"name = '\xff'", "not text in UTF-8"),
+        (GOOD + "[serch]\n", "no key 'serch'; did you mean 'search'"),
+        (GOOD + "[search]\npopulatoin = 3", r"no key '\[search\] populatoin'; did you mean 'popul"),
+        (GOOD + '[search]\npopulation = "3"', "valid integer, but got '3'"),
+        (GOOD + "[search]\npopulation = true", "valid integer, but got True"),
+        (GOOD + "[search]\nmax_latency_ms = -1.0", r"\[search\] max_latency_ms.*greater than 0"),
+        (GOOD + "[search]\nmax_latency_ms = nan", "max_latency_ms"),
+        (
+            GOOD + '[latency]\nruntime = "onnx"',
+            r"\[latency\] runtime' must be 'tvm', but got 'onnx'",
+        ),
+        (GOOD.replace('"a"', '"../a"'), "'name'.*pattern"),
+        ("seed = -1\n" + GOOD, "'seed'.*greater than or equal to 0"),
+        ('name = "a"\nspace = "x"', "'space' must be a table"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_sentence(
+    tmp_path: Path, text: str | bytes, message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message) as caught:
+        load(tmp_path, text)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"no\.toml.*cannot be read: No such file"):
+        recipe.load(tmp_path / "no.toml")
+    with pytest.raises(RecipeError, match="Is a directory"):
+        recipe.load(tmp_path)
