@@ -14,20 +14,19 @@ from filelock import FileLock, Timeout
 
 from tailorbird.errors import BusyError, MeasurementError, MissingStepError, RecipeError
 from tailorbird.latency_tables import Device, LatencyTable, Profiler, Program, Store, Timing
-from tailorbird.latency_tables import device as devices
 from tailorbird.latency_tables.tvm import TvmRuntime
 from tailorbird.predictors import AccuracyProcess, TableSum
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
-from tailorbird.reports import Checked, Checker, Report, non_dominated, summarise, write
+from tailorbird.reports import Checker, Report, summarise, write
 from tailorbird.search import (
     LARGEST_ENUMERATED,
     Objective,
-    ParetoFront,
     exact_front,
     reference_point,
 )
 from tailorbird.search.design import spread_over
+from tailorbird.search.found import Found
 from tailorbird.search.nsga2 import nsga2
 from tailorbird.search.study import Evaluator, Study
 from tailorbird.spaces import CALL, SearchSpace
@@ -37,37 +36,6 @@ from tailorbird.training import load as load_trained
 from tailorbird.training import train as train_space
 
 _LOG = logging.getLogger("tailorbird")
-_SHORTEST_ROUTE_CALLS = 20  # below this, the cost of calling drowns the cost of computing
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """What a search gave, under one pair of predictors.
-
-    Attributes:
-        front: by NSGA-II.
-        exact: of the whole space; None if it is too large to enumerate.
-        ref_point: that hypervolumes refer to.
-        objectives: accuracy, then latency.
-        call_ms: latency of the empty program.
-    """
-
-    front: ParetoFront
-    exact: ParetoFront | None
-    ref_point: np.ndarray
-    objectives: tuple[Objective, Objective]
-    call_ms: float
-
-    @property
-    def share_of_exact_hypervolume(self) -> float | None:
-        """How much of what there is to find was found."""
-        whole = self.exact_hypervolume
-        return self.front.hypervolume(self.ref_point) / whole if whole else None
-
-    @property
-    def exact_hypervolume(self) -> float | None:
-        """Of the front of the whole space, if that is known."""
-        return self.exact.hypervolume(self.ref_point) if self.exact is not None else None
 
 
 @dataclass(frozen=True)
@@ -178,7 +146,7 @@ class Run:
             )
             enumerable = self.space.size <= LARGEST_ENUMERATED
             exact = exact_front(self.space, objectives) if enumerable else None
-        found = Found(front, exact, ref_point, objectives, latency.call_ms)
+        found = Found(front, exact, ref_point)
         frame = front.to_pandas(self.space)
         new = self.folder / "search.parquet.new"
         frame.to_parquet(new, index=False)
@@ -202,35 +170,28 @@ class Run:
         sampled = self.space.sample(self.recipe.report.random_networks, rng)
         with self._step("check"):
             front, random = (
-                checker.check(X, found.objectives, self.progress) for X in (thin.X, sampled)
+                checker.check(X, found.front.objectives, self.progress) for X in (thin.X, sampled)
             )
         with self._step("report"):
-            share = found.share_of_exact_hypervolume
-            summary = summarise(front, random, share, self.seconds)
-            call_ratio = float(np.median(random.networks["latency_ms_predicted"])) / found.call_ms
-            write(
-                Report(
-                    title=self.recipe.name,
-                    subtitle=f"{self.space.size:,} networks of {self.space.name}, in batches of "
-                    f"{self.recipe.device.batch} on {self.device.cpu}.",
-                    notes=tuple(_notes(front, random, call_ratio)),
-                    front=front,
-                    random=random,
-                    n_validation=len(self._dataset.validation.labels),
-                    history=found.front.history,
-                    exact_hypervolume=found.exact_hypervolume,
-                    search_text=_search_text(found),
-                    summary=summary,
-                    provenance={
-                        **dataclasses.asdict(self._profiler.configuration),
-                        **devices.provenance(),
-                        "median random network": f"{call_ratio:,.0f} times an empty call",
-                        "weights": trained.fingerprint,
-                    },
-                    recipe=self.recipe_text,
-                ),
-                self.folder,
+            summary = summarise(front, random, found, self.seconds)
+            report = Report(
+                title=self.recipe.name,
+                subtitle=f"{self.space.size:,} networks of {self.space.name}, in batches of "
+                f"{self.recipe.device.batch} on {self.device.cpu}.",
+                front=front,
+                random=random,
+                found=found,
+                call_ms=self.table.select([CALL.key])[0].median_ms,
+                n_validation=len(self._dataset.validation.labels),
+                summary=summary,
+                provenance={
+                    **dataclasses.asdict(self._profiler.configuration),
+                    **self._profiler.store.provenance(self._profiler.configuration),
+                    "weights": trained.fingerprint,
+                },
+                recipe=self.recipe_text,
             )
+            write(report, self.folder)
         return summary
 
     @contextmanager
@@ -293,32 +254,3 @@ class Run:
     def table(self) -> LatencyTable:
         """What was measured under this recipe's configuration."""
         return self._profiler.store.table(self._profiler.configuration, self.device.name)
-
-
-def _notes(front: Checked, random: Checked, call_ratio: float) -> Iterator[str]:
-    """What a reader must not miss."""
-    for name, reason in (front.failures | random.failures).items():
-        yield f"{name} could not be measured: {reason}"
-    best = front.networks[non_dominated(front.networks)]
-    if "stitched" in set(front.networks["kind"]) and "stitched" not in set(best["kind"]):
-        yield "No stitched network is on the checked front: anchors beat all of them here."
-    if call_ratio < _SHORTEST_ROUTE_CALLS:
-        yield (
-            f"The median network costs {call_ratio:.1f} empty calls, fewer than "
-            f"{_SHORTEST_ROUTE_CALLS}: raise [device] batch."
-        )
-
-
-def _search_text(found: Found) -> str:
-    front = found.front
-    text = (
-        f"NSGA-II predicted {front.n_evaluations:,} networks in {len(front.history)} generations "
-        f"and kept {len(front)}."
-    )
-    if found.exact is None:
-        return f"{text} The space is too large to enumerate, so the exact front is not known."
-    return (
-        f"{text} The exact front of all {found.exact.n_evaluations:,} networks under the same "
-        f"predictors has {len(found.exact)}; NSGA-II found "
-        f"{found.share_of_exact_hypervolume:.2%} of its hypervolume."
-    )

@@ -105,10 +105,18 @@ class Store:
         }
         return LatencyTable(device, configuration, entries, failures)
 
-    def configurations(self) -> list[str]:
-        """Keys of all configurations that have rows."""
+    def provenance(self, configuration: Configuration) -> dict[str, str]:
+        """Date and state of the machine when a configuration was last measured; empty if never."""
+        query = (
+            sa.select(_SESSION)
+            .join(_SAMPLE)
+            .where(_SAMPLE.c.configuration == configuration.key)
+            .order_by(_SESSION.c.id.desc())
+            .limit(1)
+        )
         with self._engine.connect() as connection:
-            return list(connection.scalars(sa.select(_SAMPLE.c.configuration).distinct()))
+            last = connection.execute(query).one_or_none()
+        return {"measured": last.started, **last.provenance} if last is not None else {}
 
     def _select(self, configuration: Configuration, status: str) -> Sequence[Any]:
         query = (

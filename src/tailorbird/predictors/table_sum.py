@@ -31,11 +31,6 @@ class TableSum:
         *self._median_ms, self._call_ms = (latency.median_ms for latency in latencies)
         *self._std_ms, self._call_std_ms = (latency.std_ms for latency in latencies)
 
-    @property
-    def call_ms(self) -> float:
-        """Cost of a call that computes nothing."""
-        return self._call_ms
-
     def predict(self, X: IntArray) -> Prediction:
         """Milliseconds for canonical rows (n, d)."""
         counts = self.space.count_workloads(X)

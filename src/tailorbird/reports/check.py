@@ -67,9 +67,7 @@ class Checker:
     test: Study
     profiler: Profiler
 
-    def check(
-        self, X: IntArray, objectives: tuple[Objective, Objective], progress: Progress
-    ) -> Checked:
+    def check(self, X: IntArray, objectives: tuple[Objective, ...], progress: Progress) -> Checked:
         """For canonical rows (n, d), and the predictors of accuracy and latency."""
         accuracy, latency = (objective.predictor.predict(X) for objective in objectives)
         names = [self.space.describe(row) for row in X]
@@ -119,7 +117,7 @@ class Checker:
         import torch
         from torch.utils.flop_counter import FlopCounterMode
 
-        network = self.trained.extract(row)
+        network = self.space.build(row).eval()
         with torch.inference_mode(), FlopCounterMode(display=False) as counter:
             network(torch.zeros(1, *self.space.input_shape[1:]))
         n_params = sum(parameter.numel() for parameter in network.parameters())

@@ -1,6 +1,6 @@
 """A run in a few numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import moocore
 import numpy as np
@@ -8,6 +8,9 @@ import pandas as pd
 
 from tailorbird.predictors.metrics import kendall_tau, mape
 from tailorbird.reports.check import Checked
+from tailorbird.search.found import Found
+
+_SHORTEST_IN_CALLS = 20  # below this, calling a network drowns what it computes
 
 
 def non_dominated(networks: pd.DataFrame) -> pd.Series:
@@ -23,7 +26,7 @@ def non_dominated(networks: pd.DataFrame) -> pd.Series:
 def summarise(
     front: Checked,
     random: Checked,
-    share_of_exact_hypervolume: float | None,
+    found: Found,
     seconds: Mapping[str, float],
 ) -> dict[str, object]:
     """The content of `summary.json`; a figure that could not be had is null.
@@ -47,10 +50,30 @@ def summarise(
         "kendall_tau_accuracy": kendall_tau(
             networks["accuracy_predicted"].to_numpy(), networks["accuracy_test"].to_numpy()
         ),
-        "share_of_exact_hypervolume": share_of_exact_hypervolume,
+        "share_of_exact_hypervolume": found.share_of_exact_hypervolume,
         "n_front": len(front.networks),
         "n_non_dominated": len(best),
         "n_non_dominated_by_kind": best["kind"].value_counts().to_dict(),
         "n_failed": len(front.failures | random.failures),
         "seconds": {step: round(value, 1) for step, value in seconds.items()},
     }
+
+
+def notes(front: Checked, random: Checked, call_ratio: float) -> Iterator[str]:
+    """What a reader must not miss.
+
+    Args:
+        front: checked.
+        random: checked.
+        call_ratio: latency of the median random network over that of an empty call.
+    """
+    for name, reason in (front.failures | random.failures).items():
+        yield f"{name} could not be measured: {reason}"
+    best = front.networks[non_dominated(front.networks)]
+    if "stitched" in set(front.networks["kind"]) and "stitched" not in set(best["kind"]):
+        yield "No stitched network is on the checked front: anchors beat all of them here."
+    if call_ratio < _SHORTEST_IN_CALLS:
+        yield (
+            f"The median network costs {call_ratio:.1f} empty calls, fewer than "
+            f"{_SHORTEST_IN_CALLS}: raise [device] batch."
+        )

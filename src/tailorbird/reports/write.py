@@ -14,7 +14,8 @@ from plotly.offline import get_plotlyjs
 
 from tailorbird.reports import figures
 from tailorbird.reports.check import Checked
-from tailorbird.reports.summary import non_dominated
+from tailorbird.reports.summary import non_dominated, notes
+from tailorbird.search.found import Found
 from tailorbird.training import accuracy_std
 
 
@@ -25,13 +26,11 @@ class Report:
     Attributes:
         title: name of the run.
         subtitle: one sentence on space and device.
-        notes: what a reader must not miss.
         front: the checked front.
         random: random networks, checked likewise.
+        found: the predicted front, and the exact one.
+        call_ms: latency of an empty call.
         n_validation: images behind a validation accuracy.
-        history: hypervolume after each generation.
-        exact_hypervolume: of the front of the whole space, if it was enumerated.
-        search_text: how the search went.
         summary: `summary.json`.
         provenance: of the measurements.
         recipe: text of the recipe as run.
@@ -39,13 +38,11 @@ class Report:
 
     title: str
     subtitle: str
-    notes: tuple[str, ...]
     front: Checked
     random: Checked
+    found: Found
+    call_ms: float
     n_validation: int
-    history: tuple[float, ...]
-    exact_hypervolume: float | None
-    search_text: str
     summary: Mapping[str, object]
     provenance: Mapping[str, str]
     recipe: str
@@ -86,14 +83,18 @@ def _html(report: Report) -> str:
     pictures = {
         "front": figures.front_figure(front, report.random.networks),
         "latency": figures.latency_figure(both),
-        "hypervolume": figures.hypervolume_figure(report.history, report.exact_hypervolume),
+        "hypervolume": figures.hypervolume_figure(
+            report.found.front.history, report.found.exact_hypervolume
+        ),
     }
+    typical_ms = float(np.median(report.random.networks["latency_ms_predicted"]))
+    call_ratio = typical_ms / report.call_ms
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string((files(__package__) / "report.html.j2").read_text())
     return template.render(
         title=report.title,
         subtitle=report.subtitle,
-        notes=report.notes,
+        notes=list(notes(report.front, report.random, call_ratio)),
         plotly_js=Markup(get_plotlyjs()),
         figures={
             name: Markup(figure.to_html(full_html=False, include_plotlyjs=False))
@@ -101,12 +102,11 @@ def _html(report: Report) -> str:
         },
         networks=shown.to_dict(orient="records"),
         n_random=len(report.random.networks),
-        summary={name: _rounded(value) for name, value in report.summary.items()},
-        search_text=report.search_text,
-        provenance=report.provenance,
+        summary=report.summary,
+        search_text=str(report.found),
+        provenance={
+            **report.provenance,
+            "median random network": f"{call_ratio:,.0f} times an empty call",
+        },
         recipe=report.recipe,
     )
-
-
-def _rounded(value: object) -> object:
-    return f"{value:.3f}" if isinstance(value, float) and np.isfinite(value) else value

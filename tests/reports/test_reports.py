@@ -1,0 +1,179 @@
+"""Checking and reporting with an untrained family and a runtime whose latencies are known."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tailorbird.latency_tables import Profiler, Program, Store
+from tailorbird.predictors import AccuracyProcess, TableSum
+from tailorbird.progress import NoProgress
+from tailorbird.reports import Checked, Checker, Report, summarise, write
+from tailorbird.reports.check import COLUMNS
+from tailorbird.reports.summary import non_dominated, notes
+from tailorbird.search import Objective, ParetoFront, exact_front, reference_point
+from tailorbird.search.found import Found
+from tailorbird.search.study import Study
+from tailorbird.spaces import CALL, IntArray, SearchSpace
+from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.training import Trained, digits
+from tailorbird.training.network import StitchedNetwork
+
+
+@pytest.fixture
+def space(digits_space: StitchSpace) -> StitchSpace:
+    return digits_space.with_at_most(1)
+
+
+@pytest.fixture
+def checker(space: StitchSpace, profiler: Profiler, tmp_path: Path) -> Checker:
+    dataset = digits.load()
+    trained = Trained(space, StitchedNetwork(space), dataset.train)
+    url = f"sqlite:///{tmp_path / 'store.sqlite'}"
+    return Checker(space, trained, dataset, Study(url, "v"), Study(url, "t"), profiler)
+
+
+@pytest.fixture
+def objectives(space: StitchSpace, profiler: Profiler) -> tuple[Objective, ...]:
+    profiler.profile([Program.of(w) for w in (*space.workloads, CALL)], 2, NoProgress())
+    table = profiler.store.table(profiler.configuration, "local")
+    X = space.sample(12, np.random.default_rng(0))
+    accuracy = AccuracyProcess(space).fit(X, np.linspace(0.8, 0.9, 12))
+    return (
+        Objective("accuracy", "", "max", accuracy),
+        Objective("latency", "ms", "min", TableSum(space, table)),
+    )
+
+
+@pytest.fixture
+def rows(space: StitchSpace) -> IntArray:
+    return np.vstack([space.landmarks, space.sample(3, np.random.default_rng(1))])
+
+
+def test_a_checked_network_has_both_what_was_predicted_and_what_was_measured(
+    checker: Checker, objectives: tuple[Objective, ...], rows: IntArray
+) -> None:
+    checked = checker.check(rows, objectives, NoProgress())
+    networks = checked.networks
+    assert tuple(networks.columns) == COLUMNS
+    np.testing.assert_allclose(
+        networks["latency_ms_measured"], 17.0 + np.arange(7)
+    )  # the runtime's
+    np.testing.assert_allclose(
+        networks["latency_ms_predicted"], objectives[1].predictor.predict(rows).mean
+    )
+    test = checker.trained.evaluate(rows, checker.dataset.test)
+    np.testing.assert_allclose(networks["accuracy_test"], test)
+    assert checked.round_ms.shape == (7, 2)
+    assert not checked.failures
+
+
+def test_macs_and_parameters_are_those_of_the_papers_formula(
+    checker: Checker, objectives: tuple[Objective, ...], rows: IntArray
+) -> None:
+    networks = checker.check(rows[:4], objectives, NoProgress()).networks
+    for w, n_macs, n_params in zip(
+        (4, 8, 16, 32), networks["n_macs"], networks["n_params"], strict=True
+    ):
+        # 3x3 convolutions on 64 pixels: one from grey, twelve from w to w; then ten classes.
+        assert n_macs == 64 * 9 * w + 12 * 64 * 9 * w * w + 10 * w
+        # The same weights, scale and shift after each convolution, and the head.
+        assert n_params == 9 * w + 12 * 9 * w * w + 13 * 2 * w + 10 * w + 10
+
+
+def test_what_could_not_be_measured_is_missing_and_says_why(
+    checker: Checker, runtime: Any, objectives: tuple[Objective, ...], rows: IntArray
+) -> None:
+    runtime.broken = frozenset({17})  # the second network; 16 workloads came before
+    checked = checker.check(rows, objectives, NoProgress())
+    name = checker.space.describe(rows[1])
+    assert checked.failures == {name: "it is broken"}
+    assert checked.networks["latency_ms_measured"].isna().tolist() == [False, True] + 5 * [False]
+    assert np.isnan(checked.round_ms[1]).all()
+    summary = summarise(checked, checked, found_of(checker.space, objectives), {})
+    assert summary["n_failed"] == 1
+    assert summary["n_timed"] == 6
+    said = list(notes(checked, checked, 100.0))
+    assert f"{name} could not be measured: it is broken" in said
+
+
+def found_of(space: SearchSpace, objectives: tuple[Objective, ...]) -> Found:
+    exact = exact_front(space, objectives)
+    some = ParetoFront.of(space.sample(5, np.random.default_rng(0)), objectives)
+    return Found(replace(some, history=(0.1, 0.2)), exact, reference_point(space, objectives, 0))
+
+
+def test_all_files_are_written_whole_with_missing_values_as_such(
+    checker: Checker,
+    runtime: Any,
+    objectives: tuple[Objective, ...],
+    rows: IntArray,
+    tmp_path: Path,
+) -> None:
+    runtime.broken = frozenset({17})
+    front = checker.check(rows, objectives, NoProgress())
+    found = found_of(checker.space, objectives)
+    summary = summarise(front, front, found, {"profile": 1.23})
+    report = Report(
+        title="a <b> title",
+        subtitle="",
+        front=front,
+        random=front,
+        found=found,
+        call_ms=1.0,
+        n_validation=600,
+        summary=summary,
+        provenance={"cpu": "a processor"},
+        recipe="name = 'x'",
+    )
+    folder = tmp_path / "made"
+    folder.mkdir()
+    write(report, folder)
+    assert not list(folder.glob("*.new"))
+    assert json.loads((folder / "front.json").read_text())[1]["latency_ms_measured"] is None
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "front.parquet"), front.networks)
+    assert json.loads((folder / "summary.json").read_text()) == summary
+    html = (folder / "report.html").read_text()
+    assert "a &lt;b&gt; title" in html
+    assert "it is broken" in html
+    assert (folder / "front.png").read_bytes().startswith(b"\x89PNG")
+
+
+def frame(rows: list[tuple[float, float]], kinds: str) -> pd.DataFrame:
+    named = {"a": "anchor", "s": "stitched"}
+    return pd.DataFrame(
+        {
+            "latency_ms_measured": [ms for ms, _ in rows],
+            "accuracy_test": [accuracy for _, accuracy in rows],
+            "kind": [named[kind] for kind in kinds],
+        }
+    )
+
+
+def test_non_dominated_is_by_what_was_measured() -> None:
+    networks = frame([(1.0, 0.9), (2.0, 0.9), (2.0, 0.95), (np.nan, 0.99), (3.0, 0.94)], "asasa")
+    assert non_dominated(networks).tolist() == [True, False, True, False, False]
+
+
+def test_a_report_says_when_no_stitched_network_is_worth_having() -> None:
+    beaten = Checked(frame([(1.0, 0.9), (2.0, 0.8)], "as"), np.empty((2, 2)), {})
+    assert any("No stitched network" in note for note in notes(beaten, beaten, 100.0))
+    good = Checked(frame([(1.0, 0.9), (2.0, 0.95)], "as"), np.empty((2, 2)), {})
+    assert not list(notes(good, good, 100.0))
+    assert any("raise [device] batch" in note for note in notes(good, good, 3.0))
+
+
+def test_shares_and_hypervolumes_are_of_the_same_point(
+    space: StitchSpace, objectives: tuple[Objective, ...], store: Store
+) -> None:
+    found = found_of(space, objectives)
+    assert found.exact is not None
+    assert found.share_of_exact_hypervolume is not None
+    assert 0 < found.share_of_exact_hypervolume <= 1
+    whole = replace(found, front=found.exact)
+    assert whole.share_of_exact_hypervolume == pytest.approx(1)
+    assert "exact front is not known" in str(replace(found, exact=None))
