@@ -173,7 +173,7 @@ def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
         (("digits-resnet", "digit-resnet"), "did you mean 'digits-resnet'"),
         (("max_stitches", "max_stiches"), "did you mean 'max_stitches'"),
         (("batch = 4", 'name = "lokal"'), "did you mean 'local'"),
-        (("batch = 4", "threads = 4096"), "must hold on this machine"),
+        (("batch = 4", "threads = 4096"), "must be 1, but got 4096"),
         (("rounds = 2", "rounds = 2.5"), "valid integer"),
         (("rounds = 2", "rnds = 2"), "did you mean 'rounds'"),
         (('name = "small"', 'name = "sm'), "not valid TOML"),

@@ -12,12 +12,14 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.toml"))
 def load(tmp_path: Path, text: str | bytes) -> recipe.Recipe:
     path = tmp_path / "recipe.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return recipe.load(path)
+    return recipe.load(path)[0]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_load(path: Path) -> None:
-    assert recipe.load(path).name == path.stem
+    read, text = recipe.load(path)
+    assert read.name == path.stem
+    assert text == path.read_text(encoding="utf-8")
 
 
 def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
@@ -41,6 +43,8 @@ def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
         (GOOD + "[search]\npopulation = true", "valid integer, but got True"),
         (GOOD + "[search]\nmax_latency_ms = -1.0", r"\[search\] max_latency_ms.*greater than 0"),
         (GOOD + "[search]\nmax_latency_ms = nan", "max_latency_ms"),
+        (GOOD + "[device]\nthreads = 2", r"'\[device\] threads' must be 1, but got 2"),
+        (GOOD + "batch = 2", r"no key '\[space\] batch'; it is \[device\] batch"),
         (
             GOOD + '[latency]\nruntime = "onnx"',
             r"\[latency\] runtime' must be 'tvm', but got 'onnx'",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tailorbird import __version__
-from tailorbird.errors import MeasurementError, TailorbirdError
+from tailorbird.errors import MeasurementError, MissingStepError, TailorbirdError
 
 if TYPE_CHECKING:
     from tailorbird.pipeline import Run
@@ -102,9 +102,13 @@ def devices(as_json: AsJson = False) -> None:
 
 @table_app.command("show")
 def table_show(recipe: RecipePath, as_json: AsJson = False) -> None:
-    """Shows the latencies that a recipe's searches rest on."""
-    with _job(recipe) as job:
-        _show_table(job, as_json)
+    """Shows the latencies that a recipe's searches rest on, also while they are measured."""
+    job = _open(recipe)
+    if not job.folder.exists():
+        raise MissingStepError(
+            "There is no table for this recipe yet. Make it with `tailorbird profile RECIPE`."
+        )
+    _show_table(job, as_json)
 
 
 @contextmanager
@@ -123,14 +127,14 @@ def _open(path: Path) -> "Run":
     from tailorbird.latency_tables import device as devices
     from tailorbird.progress import TerminalProgress
 
-    recipe = recipes.load(path)
+    recipe, text = recipes.load(path)
     space = spaces.get(recipe.space.name, batch=recipe.device.batch, **recipe.space.settings)
     device = devices.find(recipe.device.name, recipe.device.threads)
 
     from tailorbird.pipeline import Run  # torch and more: not before the input is known to be right
 
     folder = Path("runs") / recipe.name
-    return Run(recipe, path.read_text(), space, device, folder, TerminalProgress())
+    return Run(recipe, text, space, device, folder, TerminalProgress())
 
 
 def _show(facts: "dict[str, object] | dict[str, str]", as_json: bool) -> None:

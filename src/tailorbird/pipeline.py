@@ -129,7 +129,7 @@ class Run:
             X = spread_over(latency, self.space, self.recipe.accuracy.evaluations, rng)
             validation = self._study("validation", trained)
             y = validation.evaluate(X, self._evaluator("validation", trained), self.progress)
-            accuracy = AccuracyProcess(self.space).fit(X, y)
+            accuracy = AccuracyProcess(self.space, len(self._dataset.validation.labels)).fit(X, y)
         objectives = (
             Objective("accuracy", "", "max", accuracy),
             Objective("latency", "ms", "min", latency, self.recipe.search.max_latency_ms),
@@ -166,8 +166,9 @@ class Run:
             self._study("test", trained),
             self._profiler,
         )
-        rng = np.random.default_rng([self.recipe.seed, 1])  # not the rows that were learned from
+        rng = np.random.default_rng([self.recipe.seed, 1])  # a draw of its own
         sampled = self.space.sample(self.recipe.report.random_networks, rng)
+        sampled = np.unique(sampled, axis=0)
         with self._step("check"):
             front, random = (
                 checker.check(X, found.front.objectives, self.progress) for X in (thin.X, sampled)
@@ -253,4 +254,6 @@ class Run:
     @property
     def table(self) -> LatencyTable:
         """What was measured under this recipe's configuration."""
-        return self._profiler.store.table(self._profiler.configuration, self.device.name)
+        return self._profiler.store.table(
+            self._profiler.configuration, self.device.name, self.recipe.latency.rounds
+        )

@@ -25,7 +25,7 @@ class NoProgress:
 
 
 class TerminalProgress:
-    """A bar with count, rate and time left on standard error; it does not mix with results."""
+    """A bar with count, time taken and time left, on standard error: results go elsewhere."""
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:

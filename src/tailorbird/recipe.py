@@ -31,7 +31,7 @@ class DeviceSection(_Section):
     """What latency is measured on."""
 
     name: str = "local"
-    threads: Count = 1
+    threads: Literal[1] = 1  # the static schedule has no parallel loops
     batch: Count = 1
 
 
@@ -82,8 +82,8 @@ class Recipe(_Section):
     report: ReportSection = ReportSection()
 
 
-def load(path: Path) -> Recipe:
-    """Reads a recipe.
+def load(path: Path) -> tuple[Recipe, str]:
+    """A recipe, and its text as the user wrote it.
 
     Raises:
         RecipeError: naming the first thing that is wrong, and what would be right.
@@ -95,11 +95,16 @@ def load(path: Path) -> Recipe:
     except UnicodeDecodeError:
         raise RecipeError(f"Recipe {str(path)!r} is not text in UTF-8.") from None
     try:
-        return Recipe.model_validate(tomllib.loads(text))
+        recipe = Recipe.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"Recipe {str(path)!r} is not valid TOML: {error}.") from None
     except ValidationError as error:
         raise RecipeError(f"Recipe {str(path)!r}: {_explain(error)}") from None
+    if "batch" in recipe.space.settings:
+        raise RecipeError(
+            f"Recipe {str(path)!r}: there is no key '[space] batch'; it is [device] batch."
+        )
+    return recipe, text
 
 
 def _explain(error: ValidationError) -> str:

@@ -1,7 +1,11 @@
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 
 from tailorbird.latency_tables import Profiler, Program
 from tailorbird.progress import NoProgress
@@ -14,7 +18,7 @@ def programs_of(space: StitchSpace) -> list[Program]:
 
 
 def table_of(profiler: Profiler) -> Any:
-    return profiler.store.table(profiler.configuration, "local")
+    return profiler.store.table(profiler.configuration, "local", 1)
 
 
 def test_every_program_gets_its_rounds(profiler: Profiler, digits_space: StitchSpace) -> None:
@@ -38,12 +42,12 @@ def test_what_is_there_is_not_measured_again(
 
 def test_rounds_of_one_program_lie_apart(profiler: Profiler, digits_space: StitchSpace) -> None:
     profiler.profile(programs_of(digits_space)[:3], 2, NoProgress())
-    rows = profiler.store._select(profiler.configuration, "measured")
+    rows = profiler.store._rows(profiler.configuration)
     order = list(dict.fromkeys((row.round, row.key) for row in rows))
     assert [round_ for round_, _ in order] == [0, 0, 0, 1, 1, 1]
 
 
-@pytest.mark.parametrize("fault", ["broken", "wrong"])
+@pytest.mark.parametrize("fault", ["broken", "wrong", "undefined"])
 def test_a_failure_is_a_row_with_its_reason_and_stops_nothing_else(
     profiler: Profiler, runtime: Any, digits_space: StitchSpace, fault: str
 ) -> None:
@@ -52,7 +56,7 @@ def test_a_failure_is_a_row_with_its_reason_and_stops_nothing_else(
     profiler.profile(programs, 2, NoProgress())
     table = table_of(profiler)
     assert set(table.entries) == {programs[0].key, programs[2].key}
-    reason = {"broken": "it is broken", "wrong": "outputs differ from torch"}[fault]
+    reason = "it is broken" if fault == "broken" else "outputs differ from torch"
     assert reason in table.failures[programs[1].key]
     setattr(runtime, fault, frozenset())  # what failed is tried again
     profiler.profile(programs, 2, NoProgress())
@@ -82,3 +86,36 @@ def test_weights_and_inputs_are_the_same_every_time(
     first, second = profiler._compile(program), profiler._compile(program)
     np.testing.assert_array_equal(first.inputs[0], second.inputs[0])
     np.testing.assert_array_equal(first.expected[0], second.expected[0])
+
+
+def test_a_program_given_twice_is_measured_once(
+    profiler: Profiler, runtime: Any, digits_space: StitchSpace
+) -> None:
+    program = programs_of(digits_space)[0]
+    profiler.profile([program, program], 2, NoProgress())
+    assert runtime.n_measured == 2
+    assert table_of(profiler).entries[program.key].n_samples == 10
+
+
+def test_nothing_is_timed_side_by_side(
+    profiler: Profiler, runtime: Any, digits_space: StitchSpace
+) -> None:
+    lock = FileLock(Path(tempfile.gettempdir()) / "tailorbird-local.lock")
+    free: list[bool] = []
+
+    def ms(number: int) -> float:
+        try:
+            with lock.acquire(timeout=0):
+                free.append(True)
+        except Timeout:
+            free.append(False)
+        return 1.0
+
+    runtime.ms = ms
+    profiler.profile(programs_of(digits_space)[:2], 2, NoProgress())
+    assert free == [False] * 4
+
+
+def test_only_float32_is_measured(digits_space: StitchSpace) -> None:
+    with pytest.raises(ValueError, match="'f16'"):
+        Program.of(replace(digits_space.workloads[0], dtype="f16"))

@@ -155,6 +155,6 @@ def test_a_killed_worker_costs_one_row(
         profiler.profile(programs, 1, NoProgress())
     finally:
         runtime.close()
-    table = store.table(profiler.configuration, "local")
+    table = store.table(profiler.configuration, "local", 1)
     assert set(table.entries) == {programs[0].key, programs[2].key}
     assert set(table.failures) == {programs[1].key}

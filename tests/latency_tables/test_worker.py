@@ -25,6 +25,9 @@ for line in sys.stdin:
     if request["do"] == "die":
         print("out of luck", file=sys.stderr)
         os._exit(3)
+    if request["do"] == "half":
+        print('{"ms": [1.', end="", flush=True)
+        os._exit(4)
     if request["do"] == "fail":
         print(json.dumps({"error": "no such thing"}), flush=True)
     else:
@@ -105,6 +108,22 @@ def test_one_that_dies_says_its_last_words(start: Callable[[], Worker]) -> None:
         worker.ask({"do": "die"}, 10)
     with pytest.raises(MeasurementError, match="ended"):
         worker.ask({"do": "answer"}, 10)
+
+
+def test_one_that_died_between_requests_is_an_error(start: Callable[[], Worker]) -> None:
+    worker = start()
+    worker.ask({"do": "answer"}, 10)
+    os.kill(worker.pid, signal.SIGKILL)
+    assert eventually(lambda: not is_alive(worker.pid))
+    with pytest.raises(MeasurementError, match="ended with status -9"):
+        worker.ask({"do": "answer"}, 10)
+
+
+def test_one_that_dies_in_the_middle_of_an_answer_is_an_error(
+    start: Callable[[], Worker],
+) -> None:
+    with pytest.raises(MeasurementError, match="ended with status 4"):
+        start().ask({"do": "half"}, 10)
 
 
 def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:

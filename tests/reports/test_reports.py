@@ -40,9 +40,9 @@ def checker(space: StitchSpace, profiler: Profiler, tmp_path: Path) -> Checker:
 @pytest.fixture
 def objectives(space: StitchSpace, profiler: Profiler) -> tuple[Objective, ...]:
     profiler.profile([Program.of(w) for w in (*space.workloads, CALL)], 2, NoProgress())
-    table = profiler.store.table(profiler.configuration, "local")
+    table = profiler.store.table(profiler.configuration, "local", 2)
     X = space.sample(12, np.random.default_rng(0))
-    accuracy = AccuracyProcess(space).fit(X, np.linspace(0.8, 0.9, 12))
+    accuracy = AccuracyProcess(space, 600).fit(X, np.linspace(0.8, 0.9, 12))
     return (
         Objective("accuracy", "", "max", accuracy),
         Objective("latency", "ms", "min", TableSum(space, table)),
@@ -155,8 +155,9 @@ def frame(rows: list[tuple[float, float]], kinds: str) -> pd.DataFrame:
 
 
 def test_non_dominated_is_by_what_was_measured() -> None:
-    networks = frame([(1.0, 0.9), (2.0, 0.9), (2.0, 0.95), (np.nan, 0.99), (3.0, 0.94)], "asasa")
-    assert non_dominated(networks).tolist() == [True, False, True, False, False]
+    rows = [(1.0, 0.9), (2.0, 0.9), (2.0, 0.95), (np.nan, 0.99), (3.0, 0.94), (2.0, 0.95)]
+    networks = frame(rows, "asasas")
+    assert non_dominated(networks).tolist() == [True, False, True, False, False, True]
 
 
 def test_a_report_says_when_no_stitched_network_is_worth_having() -> None:
@@ -177,3 +178,29 @@ def test_shares_and_hypervolumes_are_of_the_same_point(
     whole = replace(found, front=found.exact)
     assert whole.share_of_exact_hypervolume == pytest.approx(1)
     assert "exact front is not known" in str(replace(found, exact=None))
+
+
+def test_figures_that_cannot_be_had_are_null(
+    checker: Checker, objectives: tuple[Objective, ...], rows: IntArray
+) -> None:
+    one = checker.check(rows[:1], objectives, NoProgress())
+    summary = summarise(one, one, found_of(checker.space, objectives), {})
+    assert summary["kendall_tau"] is None
+    assert summary["kendall_tau_accuracy"] is None
+    json.dumps(summary, allow_nan=False)
+
+
+def test_other_weights_are_compared_with_torch_again(
+    space: StitchSpace,
+    checker: Checker,
+    runtime: Any,
+    objectives: tuple[Objective, ...],
+    rows: IntArray,
+) -> None:
+    checker.check(rows[:2], objectives, NoProgress())
+    n_measured = runtime.n_measured
+    checker.check(rows[:2], objectives, NoProgress())
+    assert runtime.n_measured == n_measured
+    retrained = Trained(space, StitchedNetwork(space), checker.dataset.train)
+    replace(checker, trained=retrained).check(rows[:2], objectives, NoProgress())
+    assert runtime.n_measured == n_measured + 4

@@ -40,27 +40,31 @@ def test_digits_are_split_once_and_for_all() -> None:
     np.testing.assert_array_equal(first.test.images, second.test.images)
 
 
-def test_least_squares_finds_an_affine_map(
-    digits_space: StitchSpace, network: StitchedNetwork
+def test_least_squares_joins_an_exit_block_to_the_input_of_an_entry_block(
+    digits_space: StitchSpace,
 ) -> None:
-    """With blocks that do nothing, anchor 1 made an affine image of anchor 0 is found exactly."""
+    """Anchor 1 is an affine image of anchor 0, and a block adds a constant: the fit is exact."""
     torch.manual_seed(1)
+    space = StitchSpace(digits_space.family, kernel=1, stride=1, max_stitches=1)
+    network = StitchedNetwork(space)
     mix, shift = torch.rand(8, 4), torch.rand(8)
-    for name, module in network.parts.items():
-        if name.startswith("block"):
-            for norm in (m for m in module.modules() if isinstance(m, nn.BatchNorm2d)):
-                nn.init.zeros_(norm.weight)
-                nn.init.zeros_(norm.bias)
+    added = (0.5, 0.25)
+    for a in (0, 1):
+        for i in range(6):
+            block: Any = network.modules_of([Part("block", a, i)])[0]
+            nn.init.zeros_(block.second[1].weight)
+            nn.init.constant_(block.second[1].bias, added[a])
     small, large = (embedding_of(network.modules_of([Part("embedding", a)])) for a in (0, 1))
     with torch.no_grad():  # positive weights and images: the ReLUs pass everything
         small[0].weight.abs_()
         large[0].weight.copy_(torch.einsum("oi,ichw->ochw", mix, small[0].weight))
         large[1].bias.copy_(shift)
-    images = torch.rand(20, 1, 8, 8)
-    initialise_stitches(digits_space, network, images)
-    stitch: Any = network.modules_of([Part("stitch", 0, 0)])[0]
-    torch.testing.assert_close(stitch.weight[:, :, 0, 0], mix, rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(stitch.bias, shift, rtol=1e-3, atol=1e-3)
+    initialise_stitches(space, network, torch.rand(20, 1, 8, 8))
+    for i in range(6):  # with kernel 1, layer i leads from block i to block i
+        stitch: Any = network.modules_of([Part("stitch", 0, i)])[0]
+        torch.testing.assert_close(stitch.weight[:, :, 0, 0], mix, rtol=1e-3, atol=1e-3)
+        expected = shift + i * added[1] - mix.sum(dim=1) * (i + 1) * added[0]
+        torch.testing.assert_close(stitch.bias, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_training_is_reproducible_and_resumes(digits_space: StitchSpace, tmp_path: Path) -> None:

@@ -41,7 +41,13 @@ class Program:
 
     @classmethod
     def of(cls, workload: Workload) -> "Program":
-        """A workload with fresh weights."""
+        """A workload with fresh weights.
+
+        Raises:
+            ValueError: if it is not in float32; nothing else is measured yet.
+        """
+        if workload.dtype != "f32":
+            raise ValueError(f"`dtype == 'f32'` must hold, but got {workload.dtype!r}.")
         return cls(workload.key, workload.build, workload.inputs)
 
 
@@ -79,6 +85,7 @@ class Profiler:
 
     def profile(self, programs: Sequence[Program], rounds: int, progress: Progress) -> None:
         """Measures until each program has this many rounds, or has failed."""
+        programs = list({program.key: program for program in programs}.values())
         taken = {key: len(done) for key, done in self.store.rounds(self.configuration).items()}
         missing = [p for p in programs if taken.get(p.key, 0) < rounds]
         if not missing:

@@ -1,6 +1,5 @@
 """Where measurements are kept: a database that only grows."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -84,24 +83,21 @@ class Store:
 
     def rounds(self, configuration: Configuration) -> dict[str, list[FloatArray]]:
         """Samples of each round by key, oldest round first."""
-        by_round: dict[str, dict[tuple[int, int], list[float]]] = defaultdict(
-            lambda: defaultdict(list)
-        )
-        for row in self._select(configuration, "measured"):
-            by_round[row.key][row.session, row.round].append(row.ms)
-        return {
-            key: [np.array(rounds[order]) for order in sorted(rounds)]
-            for key, rounds in by_round.items()
-        }
+        rounds: dict[str, dict[tuple[int, int], list[float]]] = {}
+        for row in self._rows(configuration):
+            if row.status == "measured":
+                of_key = rounds.setdefault(row.key, {})
+                of_key.setdefault((row.session, row.round), []).append(row.ms)
+        return {key: [np.array(ms) for ms in of_key.values()] for key, of_key in rounds.items()}
 
-    def table(self, configuration: Configuration, device: str) -> LatencyTable:
-        """What predictors see; what was measured after it had failed has not failed."""
-        entries = {k: Latency.of_rounds(r) for k, r in self.rounds(configuration).items()}
-        measured = {row.key: row.id for row in self._select(configuration, "measured")}
-        failures = {
-            row.key: str(row.reason)
-            for row in self._select(configuration, "failed")
-            if row.id > measured.get(row.key, 0)
+    def table(self, configuration: Configuration, device: str, rounds: int) -> LatencyTable:
+        """What predictors see: what has this many rounds, and did not fail at its last try."""
+        last = {row.key: row for row in self._rows(configuration)}
+        failures = {key: str(row.reason) for key, row in last.items() if row.status == "failed"}
+        entries = {
+            key: Latency.of_rounds(taken)
+            for key, taken in self.rounds(configuration).items()
+            if len(taken) >= rounds and key not in failures
         }
         return LatencyTable(device, configuration, entries, failures)
 
@@ -118,14 +114,10 @@ class Store:
             last = connection.execute(query).one_or_none()
         return {"measured": last.started, **last.provenance} if last is not None else {}
 
-    def _select(self, configuration: Configuration, status: str) -> Sequence[Any]:
-        query = (
-            sa.select(_SAMPLE)
-            .where(_SAMPLE.c.configuration == configuration.key, _SAMPLE.c.status == status)
-            .order_by(_SAMPLE.c.id)
-        )
+    def _rows(self, configuration: Configuration) -> Sequence[Any]:
+        query = sa.select(_SAMPLE).where(_SAMPLE.c.configuration == configuration.key)
         with self._engine.connect() as connection:
-            return connection.execute(query).all()
+            return connection.execute(query.order_by(_SAMPLE.c.id)).all()
 
 
 def _tune_sqlite(connection: Any, record: Any) -> None:

@@ -1,5 +1,6 @@
 """A child process that answers requests, and is killed when it does not."""
 
+import contextlib
 import json
 import os
 import select
@@ -59,7 +60,7 @@ class Worker:
             self.kill()
             raise MeasurementError(f"no answer within {limit_s:g} s; the worker was killed")
         line = self._process.stdout.readline()
-        if not line:
+        if not line.endswith(b"\n"):
             raise self._died()
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
@@ -73,7 +74,8 @@ class Worker:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(BrokenPipeError):  # a request that was never read
+                    pipe.close()
 
     def _died(self) -> MeasurementError:
         self.kill()

@@ -16,18 +16,21 @@ class AccuracyProcess:
     """A Gaussian process over workload counts and one-hot encodings.
 
     Counts say how much of a network is of what kind, encodings where it changes from one to the
-    other. The std is that of an accuracy measured on as many images as those it learned from: it
-    holds their binomial error.
+    other. The process learns how networks differ on the images that they were evaluated on; how
+    far those images stand for others is the same for all of them, so it cannot be seen in their
+    differences, and is added to the variance as binomial error.
 
     Args:
         space: of the architectures.
+        n_images: on which accuracies were measured.
 
     References:
         Rasmussen, Williams: Gaussian Processes for Machine Learning. MIT Press 2006.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: SearchSpace, n_images: int) -> None:
         self.space = space
+        self.n_images = n_images
 
     def fit(self, X: IntArray, y: FloatArray) -> Self:
         """Learns from accuracies y (n,) of canonical rows X (n, d)."""
@@ -41,7 +44,9 @@ class AccuracyProcess:
 
     def predict(self, X: IntArray) -> Prediction:
         """Accuracies of canonical rows (n, d), as fractions."""
-        return Prediction(*self.process_.predict(self._features(X), return_std=True))
+        mean, std = self.process_.predict(self._features(X), return_std=True)
+        p = np.clip(mean, 0.0, 1.0)
+        return Prediction(mean, np.sqrt(std**2 + p * (1 - p) / self.n_images))
 
     def _features(self, X: IntArray) -> FloatArray:
         choices = [np.arange(len(variable.choices)) for variable in self.space.variables]

@@ -7,7 +7,9 @@ from tailorbird.predictors.prediction import FloatArray
 
 
 def kendall_tau(a: FloatArray, b: FloatArray) -> float:
-    """Rank correlation tau-b of two orders of the same n >= 2 things, from -1 to 1."""
+    """Rank correlation tau-b of two orders of n things, from -1 to 1; NaN if there is none."""
+    if len(a) < 2:
+        return float("nan")
     return float(kendalltau(a, b).statistic)
 
 

@@ -73,9 +73,10 @@ class Checker:
         names = [self.space.describe(row) for row in X]
         programs = [self._program(row, name) for row, name in zip(X, names, strict=True)]
         self.profiler.profile(programs, ROUNDS, progress)
-        table = self.profiler.store.table(self.profiler.configuration, self.profiler.device.name)
-        entries = [table.entries.get(program.key) for program in programs]
-        measured = [e if e and len(e.round_ms) >= ROUNDS else None for e in entries]
+        table = self.profiler.store.table(
+            self.profiler.configuration, self.profiler.device.name, ROUNDS
+        )
+        measured = [table.entries.get(program.key) for program in programs]
         validation = self.validation.evaluate(
             X, lambda rows: self.trained.evaluate(rows, self.dataset.validation), progress
         )
@@ -109,7 +110,9 @@ class Checker:
 
     def _program(self, row: IntArray, name: str) -> Program:
         shape = self.space.input_shape
-        key = f"{self.space.name}/{name}[{'x'.join(map(str, shape))}]f32"
+        # With other weights it is another program to compare with torch.
+        weights = f"{self.space.name}@{self.trained.fingerprint}"
+        key = f"{weights}/{name}[{'x'.join(map(str, shape))}]f32"
         return Program(key, lambda: self.trained.extract(row), (shape,))
 
     def _cost(self, row: IntArray) -> tuple[int, int]:

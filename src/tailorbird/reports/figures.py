@@ -41,6 +41,7 @@ def front_figure(front: pd.DataFrame, random: pd.DataFrame) -> go.Figure:
     figure.add_scatter(
         x=random["latency_ms_measured"],
         y=100 * random["accuracy_test"],
+        error_y={"array": 100 * random["accuracy_test_std"], "color": _GREY, "thickness": 0.5},
         mode="markers",
         marker={"color": _GREY, "symbol": "x-thin-open", "size": 7},
         name="random networks, measured",
@@ -116,12 +117,14 @@ def save_front_picture(front: pd.DataFrame, random: pd.DataFrame, title: str, pa
         elinewidth=0.7,
         label="predicted front",
     )
-    axes.plot(
+    axes.errorbar(
         random["latency_ms_measured"],
         100 * random["accuracy_test"],
-        "x",
+        yerr=100 * random["accuracy_test_std"],
+        fmt="x",
         color=_GREY,
         markersize=5,
+        elinewidth=0.5,
         label="random networks, measured",
     )
     for kind, colour, networks in _by_kind(front):

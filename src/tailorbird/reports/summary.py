@@ -1,5 +1,6 @@
 """A run in a few numbers."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 import moocore
@@ -40,15 +41,16 @@ def summarise(
         networks.loc[timed, column].to_numpy()
         for column in ("latency_ms_predicted", "latency_ms_measured")
     )
-    enough = len(measured) >= 2
     best = front.networks[non_dominated(front.networks)]
     return {
-        "kendall_tau": kendall_tau(predicted, measured) if enough else None,
-        "kendall_tau_rounds": kendall_tau(*rounds[timed].T) if enough else None,
-        "mape": mape(predicted, measured) if enough else None,
+        "kendall_tau": _known(kendall_tau(predicted, measured)),
+        "kendall_tau_rounds": _known(kendall_tau(*rounds[timed].T)),
+        "mape": _known(mape(predicted, measured)) if len(measured) else None,
         "n_timed": len(measured),
-        "kendall_tau_accuracy": kendall_tau(
-            networks["accuracy_predicted"].to_numpy(), networks["accuracy_test"].to_numpy()
+        "kendall_tau_accuracy": _known(
+            kendall_tau(
+                networks["accuracy_predicted"].to_numpy(), networks["accuracy_test"].to_numpy()
+            )
         ),
         "share_of_exact_hypervolume": found.share_of_exact_hypervolume,
         "n_front": len(front.networks),
@@ -57,6 +59,11 @@ def summarise(
         "n_failed": len(front.failures | random.failures),
         "seconds": {step: round(value, 1) for step, value in seconds.items()},
     }
+
+
+def _known(value: float) -> float | None:
+    """JSON has no NaN, which is what a rank correlation of equal values is."""
+    return value if math.isfinite(value) else None
 
 
 def notes(front: Checked, random: Checked, call_ratio: float) -> Iterator[str]:

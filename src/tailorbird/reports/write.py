@@ -56,13 +56,15 @@ def write(report: Report, folder: Path) -> None:
         figures.save_front_picture(front, random, report.title, path)
 
     writers: dict[str, Callable[[Path], object]] = {
-        "recipe.toml": lambda path: path.write_text(report.recipe),
+        "recipe.toml": lambda path: path.write_text(report.recipe, encoding="utf-8"),
         "front.parquet": lambda path: front.to_parquet(path, index=False),
         "front.json": lambda path: front.to_json(path, orient="records", indent=1),
         "random.parquet": lambda path: random.to_parquet(path, index=False),
         "front.png": picture,
-        "summary.json": lambda path: path.write_text(json.dumps(report.summary, indent=1) + "\n"),
-        "report.html": lambda path: path.write_text(_html(report)),
+        "summary.json": lambda path: path.write_text(
+            json.dumps(report.summary, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        ),
+        "report.html": lambda path: path.write_text(_html(report), encoding="utf-8"),
     }
     for name, writer in writers.items():
         new = folder / f"{name}.new"
@@ -90,7 +92,9 @@ def _html(report: Report) -> str:
     typical_ms = float(np.median(report.random.networks["latency_ms_predicted"]))
     call_ratio = typical_ms / report.call_ms
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string((files(__package__) / "report.html.j2").read_text())
+    template = environment.from_string(
+        (files(__package__) / "report.html.j2").read_text(encoding="utf-8")
+    )
     return template.render(
         title=report.title,
         subtitle=report.subtitle,

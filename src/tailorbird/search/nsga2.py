@@ -48,8 +48,9 @@ def nsga2(
         NSGA-II. IEEE TEC 6(2), 2002.
     """
     rng = np.random.default_rng(seed)
-    sampled = space.sample(population, rng)
-    first = np.unique(np.vstack([space.landmarks, sampled]), axis=0)[:population]
+    drawn = np.vstack([space.landmarks, space.sample(population, rng)])
+    _, order = np.unique(drawn, axis=0, return_index=True)
+    first = drawn[np.sort(order)][:population]
     problem = _Problem(space, objectives)
     algorithm = NSGA2(
         pop_size=population,
@@ -64,7 +65,7 @@ def nsga2(
     history = []
     while algorithm.has_next():
         algorithm.next()
-        history.append(float(moocore.hypervolume(problem.best_F, ref=ref_point)))
+        history.append(problem.hypervolume(ref_point))
     return replace(
         ParetoFront.of(problem.best_X, objectives),
         n_evaluations=problem.n_evaluations,
@@ -94,6 +95,11 @@ class _Problem(Problem):  # type: ignore[misc]  # pymoo is untyped
             xu=self.n_choices - 1,
             vtype=int,
         )
+
+    def hypervolume(self, ref_point: FloatArray) -> float:
+        """Of what was seen so far and meets the limits."""
+        feasible = (violation(self.objectives, self.best_F) <= 0).all(axis=1)
+        return float(moocore.hypervolume(self.best_F[feasible], ref=ref_point))
 
     def _evaluate(self, X: IntArray, out: dict[str, Any], *_: Any, **__: Any) -> None:
         F, _std = evaluate(self.objectives, X)

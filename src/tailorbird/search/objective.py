@@ -52,10 +52,12 @@ def violation(objectives: tuple[Objective, ...], F: FloatArray) -> FloatArray:
 
 
 def reference_point(space: SearchSpace, objectives: tuple[Objective, ...], seed: int) -> FloatArray:
-    """The worst of each minimised objective over a thousand random networks, (m,).
+    """A point that hardly any network is worse than, of minimised values (m,).
 
-    Fronts of one space are compared by the hypervolume between them and this point.
+    Fronts of one space are compared by the hypervolume between them and this point. It is the
+    worst of a thousand random networks and a tenth of the range more, so that the ends of a
+    front count as well.
     """
     sampled = space.sample(1000, np.random.default_rng(seed))
     F, _ = evaluate(objectives, np.vstack([space.landmarks, sampled]))
-    return np.asarray(F.max(axis=0))
+    return np.asarray(F.max(axis=0) + 0.1 * np.ptp(F, axis=0))

@@ -38,22 +38,25 @@ class Study:
             with progress.task("Evaluating", len(todo)) as advance:
                 for first in range(0, len(todo), _BATCH):
                     batch = todo[first : first + _BATCH]
-                    values = []
-                    for row in batch:
-                        values.append(float(evaluator(np.array([row]))[0]))
-                        advance(f"accuracy {values[-1]:.3f}")
-                    self._remember(batch, values)
-                    known.update(zip(batch, values, strict=True))
+                    values: list[float] = []
+                    try:
+                        for row in batch:
+                            values.append(float(evaluator(np.array([row]))[0]))
+                            advance(f"accuracy {values[-1]:.3f}")
+                    finally:  # what was evaluated before Ctrl-C stays
+                        done = dict(zip(batch, values, strict=False))
+                        self._remember(done)
+                    known.update(done)
         return np.array([known[row] for row in rows])
 
     def _known(self) -> dict[tuple[int, ...], float]:
         trials = self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
         return {tuple(t.user_attrs["encoding"]): float(t.values[0]) for t in trials}
 
-    def _remember(self, rows: list[tuple[int, ...]], values: list[float]) -> None:
+    def _remember(self, values: dict[tuple[int, ...], float]) -> None:
         self._study.add_trials(
             [
                 optuna.trial.create_trial(value=value, user_attrs={"encoding": row})
-                for row, value in zip(rows, values, strict=True)
+                for row, value in values.items()
             ]
         )

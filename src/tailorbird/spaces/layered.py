@@ -7,11 +7,12 @@ to the next. Path and row determine each other, so counting paths counts archite
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from tailorbird.spaces.space import IntArray
+from tailorbird.spaces.space import IntArray, SearchSpace
 
 MAX_ENUMERATED = 20_000_000
 
@@ -35,7 +36,8 @@ class Layer:
     @cached_property
     def edges(self) -> IntArray:
         """Edge of each (state, choice), -1 where there is none."""
-        table = np.full((self.source.max() + 1, self.choice.max() + 1), -1, dtype=np.int64)
+        n_states = max(self.source.max(), self.target.max()) + 1
+        table = np.full((n_states, self.choice.max() + 1), -1, dtype=np.int64)
         table[self.source, self.choice] = np.arange(len(self.source))
         return table
 
@@ -135,6 +137,14 @@ class LayeredGraph:
             total = total + layer.counts[edge]
             state = layer.target[edge]
         return csr_array(total + self.final[state])
+
+
+class LayeredSpace(SearchSpace, Protocol):
+    """A space whose canonical rows are the paths of a graph."""
+
+    @property
+    def graph(self) -> LayeredGraph:
+        """One layer per variable."""
 
 
 def stack_counts(rows: list[dict[int, int]], n_workloads: int) -> csr_array:

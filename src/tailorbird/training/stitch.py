@@ -122,9 +122,10 @@ def _routes(space: StitchSpace, seed: int) -> Iterator[tuple[Part, ...]]:
     of digits-resnet 4,043 have three stitches.
     """
     rng = np.random.default_rng(seed)
-    by_count: list[list[tuple[Part, ...]]] = [[] for _ in range(space.max_stitches + 1)]
+    most = min(space.max_stitches, len(space.family.anchors) - 1)
+    by_count: list[list[tuple[Part, ...]]] = [[] for _ in range(most + 1)]
     while True:
-        n_stitches = int(rng.integers(space.max_stitches + 1))
+        n_stitches = int(rng.integers(most + 1))
         waiting = by_count[n_stitches]
         if not waiting:
             X = space.with_at_most(n_stitches).sample(256, rng)

@@ -1,6 +1,7 @@
 """Apache TVM as a runtime: the reference for latency tables."""
 
 import shutil
+from functools import cached_property
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
@@ -24,7 +25,7 @@ class TvmRuntime:
     """Compiles with our static schedules into shared libraries, and times them in a worker.
 
     Args:
-        folder: for libraries and arrays in transit; emptied at the start and at the end.
+        folder: for libraries and arrays in transit; emptied before its first use.
         timing: how a round goes.
     """
 
@@ -33,8 +34,6 @@ class TvmRuntime:
         self.timing = timing
         self._worker: Worker | None = None
         self._names = count()
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
 
     def configuration(self, device: Device, batch: int) -> Configuration:
         """What its measurements on a device are comparable by."""
@@ -54,7 +53,7 @@ class TvmRuntime:
 
         from tailorbird.latency_tables.tvm.build import build_library
 
-        path = self.folder / f"{next(self._names)}.so"
+        path = self._emptied_folder / f"{next(self._names)}.so"
         try:
             unscheduled = build_library(
                 module, tuple(map(torch.from_numpy, inputs)), llvm_cpu(device.flags), path
@@ -72,7 +71,9 @@ class TvmRuntime:
         fresh = self._worker is None
         if self._worker is None:
             self._worker = Worker(
-                "tailorbird.latency_tables.tvm.timer", device.threads, self.folder / "worker.log"
+                "tailorbird.latency_tables.tvm.timer",
+                device.threads,
+                self._emptied_folder / "worker.log",
             )
         request = {
             "library": str(artifact.path),
@@ -98,6 +99,12 @@ class TvmRuntime:
         if self._worker is not None:
             self._worker.kill()
             self._worker = None
+
+    @cached_property
+    def _emptied_folder(self) -> Path:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        return self.folder
 
 
 def _moved(x: np.ndarray, source: int, target: int) -> np.ndarray:

@@ -140,19 +140,19 @@ class StitchSpace:
     @property
     def size(self) -> int:
         """Exact number of distinct routes, anchors included."""
-        return self._graph.size
+        return self.graph.size
 
     def enumerate(self, chunk: int = 65_536) -> Iterator[IntArray]:
         """Each canonical row once."""
-        return self._graph.enumerate(chunk)
+        return self.graph.enumerate(chunk)
 
     def sample(self, n: int, rng: np.random.Generator) -> IntArray:
         """Canonical rows, uniform over distinct routes."""
-        return self._graph.sample(n, rng)
+        return self.graph.sample(n, rng)
 
     def count_workloads(self, X: IntArray) -> csr_array:
         """How often each canonical row needs each workload."""
-        return self._graph.count(X)
+        return self.graph.count(X)
 
     # States of the graph: 0 is the root, 1 the end, the others (anchor, entry block).
 
@@ -171,7 +171,8 @@ class StitchSpace:
         return table
 
     @cached_property
-    def _graph(self) -> LayeredGraph:
+    def graph(self) -> LayeredGraph:
+        """The space as layers of states; what all of its routes have in common."""
         index = {workload: i for i, workload in enumerate(self.workloads)}
         n_anchors, depth, table = len(self.family.anchors), self.family.depth, self._next_state
 
