@@ -218,6 +218,21 @@ def test_a_torn_store_is_refused_and_left_alone(folder: Path) -> None:
     assert store.read_bytes().endswith(b"torn")
 
 
+def test_a_folder_that_cannot_be_used_is_named(folder: Path) -> None:
+    (folder / "runs").write_text("a file")
+    code, _, err = tailorbird(folder, "profile", "small.toml")
+    assert code == 2
+    assert "The folder 'runs/small' cannot be used" in err
+    assert err.count("\n") == 1
+
+
+def test_a_table_that_is_not_there_is_an_error_and_leaves_nothing(folder: Path) -> None:
+    code, _, err = tailorbird(folder, "table", "show", "small.toml")
+    assert code == 2
+    assert "tailorbird profile" in err
+    assert not (folder / "runs").exists()
+
+
 def test_devices_says_what_recipes_see(folder: Path) -> None:
     code, out, err = tailorbird(folder, "devices", "--json")
     assert code == 0, err

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from tailorbird.errors import BusyError, MeasurementError, MissingStepError, RecipeError
@@ -67,16 +68,22 @@ class Run:
         Raises:
             BusyError: if another process works in the folder.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / ".lock")
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
+            log = logging.FileHandler(self.folder / "run.log", encoding="utf-8")
         except Timeout:
             raise BusyError(
                 f"Another process is working in {str(self.folder)!r}. "
                 "Wait for it, or give this recipe another name."
             ) from None
-        log = logging.FileHandler(self.folder / "run.log")
+        except OSError as error:
+            lock.release()
+            raise RecipeError(
+                f"The folder {str(self.folder)!r} cannot be used: {error.strerror}. "
+                "Run where you may write."
+            ) from None
         log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         _LOG.addHandler(log)
         _LOG.setLevel(logging.INFO)
@@ -237,7 +244,9 @@ class Run:
     @property
     def _url(self) -> str:
         store = self.recipe.latency.store or str(self.folder / "store.sqlite")
-        return store if "://" in store else f"sqlite:///{store}"
+        if "://" in store:
+            return store
+        return sa.URL.create("sqlite", database=store).render_as_string()
 
     @cached_property
     def _dataset(self) -> Dataset:

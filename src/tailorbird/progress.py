@@ -32,7 +32,9 @@ class TerminalProgress:
         """Opens a piece of work."""
         from rich import progress
         from rich.console import Console
+        from rich.table import Column
 
+        flexible = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         columns = (
             progress.TextColumn("{task.description:<10}"),
             progress.BarColumn(),
@@ -40,8 +42,8 @@ class TerminalProgress:
             progress.TimeElapsedColumn(),
             progress.TextColumn("left"),
             progress.TimeRemainingColumn(),
-            progress.TextColumn("{task.fields[last]}", style="dim"),
+            progress.TextColumn("{task.fields[last]}", style="dim", table_column=flexible),
         )
-        with progress.Progress(*columns, console=Console(stderr=True)) as bar:
+        with progress.Progress(*columns, console=Console(stderr=True), expand=True) as bar:
             task = bar.add_task(title, total=total, last="")
             yield lambda done: bar.update(task, advance=1, last=done)

@@ -32,7 +32,7 @@ class DeviceSection(_Section):
 
     name: str = "local"
     threads: Literal[1] = 1  # the static schedule has no parallel loops
-    batch: Count = 1
+    batch: Annotated[int, Field(ge=1, le=4096)] = 1
 
 
 class LatencySection(_Section):
@@ -41,7 +41,7 @@ class LatencySection(_Section):
     runtime: Literal["tvm"] = "tvm"
     schedule: Literal["static"] = "static"
     rounds: Annotated[int, Field(ge=2)] = 5
-    store: str | None = None
+    store: Annotated[str, Field(min_length=1)] | None = None
 
 
 class AccuracySection(_Section):
@@ -72,8 +72,8 @@ class ReportSection(_Section):
 class Recipe(_Section):
     """All of it."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    seed: Annotated[int, Field(ge=0)] = 0
+    name: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     space: SpaceSection
     device: DeviceSection = DeviceSection()
     latency: LatencySection = LatencySection()

@@ -1,3 +1,4 @@
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -76,10 +77,19 @@ def test_a_torn_file_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("url", ["nonsense://x", "sqlite:////no/such/folder/s.sqlite"])
+@pytest.mark.parametrize(
+    "url", ["nonsense://x", "sqlite:////no/such/folder/s.sqlite", "sqlite://h:9x/a"]
+)
 def test_a_store_that_cannot_be_is_refused(url: str) -> None:
     with pytest.raises(RecipeError, match="cannot be opened"):
         Store(url)
+
+
+def test_another_programs_database_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "s.sqlite") as other:
+        other.execute("create table sample (id integer, colour text)")
+    with pytest.raises(RecipeError, match="cannot be opened"):
+        Store(f"sqlite:///{tmp_path / 's.sqlite'}")
 
 
 @pytest.mark.parametrize("ms", [0.0, -1.0, float("nan")])

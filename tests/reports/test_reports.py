@@ -160,12 +160,24 @@ def test_non_dominated_is_by_what_was_measured() -> None:
     assert non_dominated(networks).tolist() == [True, False, True, False, False, True]
 
 
-def test_a_report_says_when_no_stitched_network_is_worth_having() -> None:
-    beaten = Checked(frame([(1.0, 0.9), (2.0, 0.8)], "as"), np.empty((2, 2)), {})
-    assert any("No stitched network" in note for note in notes(beaten, beaten, 100.0))
-    good = Checked(frame([(1.0, 0.9), (2.0, 0.95)], "as"), np.empty((2, 2)), {})
+def checked(rows: list[tuple[float, float]], kinds: str, rounds: list[list[float]]) -> Checked:
+    names = [f"network {i}" for i in range(len(rows))]
+    return Checked(frame(rows, kinds).assign(architecture=names), np.array(rounds), {})
+
+
+def test_a_report_says_what_a_reader_must_not_miss() -> None:
+    quiet = [[1.0, 1.02], [2.0, 2.05]]
+    good = checked([(1.0, 0.9), (2.0, 0.95)], "as", quiet)
     assert not list(notes(good, good, 100.0))
     assert any("raise [device] batch" in note for note in notes(good, good, 3.0))
+    beaten = checked([(1.0, 0.9), (2.0, 0.8)], "as", quiet)
+    assert any("No stitched network" in note for note in notes(beaten, good, 100.0))
+    untimed = checked([(np.nan, 0.9), (np.nan, 0.8)], "as", [[np.nan] * 2] * 2)
+    assert not any("No stitched network" in note for note in notes(untimed, good, 100.0))
+    noisy = checked([(1.0, 0.9), (2.0, 0.95)], "as", [[1.0, 1.02], [2.0, 3.1]])
+    assert [
+        "network 1 took 2 ms in one round and 3.1 ms" in n for n in notes(noisy, good, 9e9)
+    ] == [True]
 
 
 def test_shares_and_hypervolumes_are_of_the_same_point(

@@ -4,7 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from scipy.stats import beta
 from torch import nn
 
@@ -84,6 +85,12 @@ def test_training_is_reproducible_and_resumes(digits_space: StitchSpace, tmp_pat
     loaded = load(digits_space, dataset, SHORT, folder)
     assert loaded is not None
     assert loaded.fingerprint == first.fingerprint
+    weights = load_file(folder / "stitched.safetensors")
+    with safe_open(folder / "stitched.safetensors", framework="pt") as file:
+        metadata = file.metadata()
+    del weights["parts.block-0-0.first.0.weight"]
+    save_file(weights, folder / "stitched.safetensors", metadata=metadata)
+    assert load(digits_space, dataset, SHORT, folder) is None  # a block would have been random
     longer = Training(train_epochs=1, stitch_epochs=2, seed=0)
     assert load(digits_space, dataset, longer, folder) is None
     assert not list(folder.glob("*.new"))

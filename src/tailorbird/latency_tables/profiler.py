@@ -1,5 +1,6 @@
 """Fills a latency table."""
 
+import logging
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from tailorbird.spaces import Workload
 
 if TYPE_CHECKING:
     from torch import nn
+
+_LOG = logging.getLogger("tailorbird")
 
 TOLERANCE = 1e-4
 """Largest difference from torch, relative to the largest output; beyond it a row is refused."""
@@ -126,9 +129,10 @@ class Profiler:
             outputs = module(*map(torch.from_numpy, inputs))
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         expected = tuple(y.numpy() for y in outputs)
-        return _Compiled(
-            program, self.runtime.compile(module, inputs, self.device), inputs, expected
-        )
+        artifact = self.runtime.compile(module, inputs, self.device)
+        if kernels := artifact.provenance.get("unscheduled_kernels"):
+            _LOG.warning("%s runs scalar code in %s", program.key, kernels)
+        return _Compiled(program, artifact, inputs, expected)
 
     def _time(self, compiled: _Compiled) -> FloatArray:
         """One round; programs are never timed side by side, in this process or another."""

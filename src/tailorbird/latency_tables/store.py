@@ -52,11 +52,14 @@ class Store:
             if self._engine.dialect.name == "sqlite":
                 sa.event.listen(self._engine, "connect", _tune_sqlite)
             _METADATA.create_all(self._engine)
-        except (sa.exc.SQLAlchemyError, ImportError) as error:
-            reason = getattr(error, "orig", None) or error
+            with self._engine.connect() as connection:
+                for table in _METADATA.sorted_tables:  # another program's table would fail here
+                    connection.execute(sa.select(table).limit(1))
+        except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise RecipeError(
-                f"The store {url!r} cannot be opened ({reason}). "
-                "Name another in [latency] store, or move a damaged file away."
+                f"The store in [latency] cannot be opened ({reason}). "
+                "Name another, or move a damaged file away."
             ) from error
 
     def begin(self, provenance: dict[str, str]) -> int:

@@ -24,7 +24,10 @@ def _by_kind(networks: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
 
 
 def front_figure(front: pd.DataFrame, random: pd.DataFrame) -> go.Figure:
-    """Test accuracy against measured latency with one standard error, and what was predicted."""
+    """Test accuracy against measured latency with one standard error, and what was predicted.
+
+    The front needs a column `latency_ms_rounds`: half of how far its two rounds lie apart.
+    """
     figure = go.Figure(layout=_LAYOUT)
     ordered = front.sort_values("latency_ms_predicted")
     figure.add_scatter(
@@ -51,6 +54,7 @@ def front_figure(front: pd.DataFrame, random: pd.DataFrame) -> go.Figure:
         figure.add_scatter(
             x=networks["latency_ms_measured"],
             y=100 * networks["accuracy_test"],
+            error_x={"array": networks["latency_ms_rounds"], "thickness": 1},
             error_y={"array": 100 * networks["accuracy_test_std"], "thickness": 1},
             mode="markers",
             marker={"color": colour, "size": 10},

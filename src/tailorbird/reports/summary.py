@@ -11,6 +11,7 @@ from tailorbird.predictors.metrics import kendall_tau, mape
 from tailorbird.reports.check import Checked
 from tailorbird.search.found import Found
 
+_ROUNDS_AGREE = 0.1  # relative; quiet rounds differ by a few per cent
 _SHORTEST_IN_CALLS = 20  # below this, calling a network drowns what it computes
 
 
@@ -36,6 +37,7 @@ def summarise(
     """
     networks = pd.concat([front.networks, random.networks], ignore_index=True)
     rounds = np.vstack([front.round_ms, random.round_ms])
+    distinct = networks.drop_duplicates("architecture")
     timed = networks["latency_ms_measured"].notna() & ~networks.duplicated("architecture")
     predicted, measured = (
         networks.loc[timed, column].to_numpy()
@@ -49,7 +51,7 @@ def summarise(
         "n_timed": len(measured),
         "kendall_tau_accuracy": _known(
             kendall_tau(
-                networks["accuracy_predicted"].to_numpy(), networks["accuracy_test"].to_numpy()
+                distinct["accuracy_predicted"].to_numpy(), distinct["accuracy_test"].to_numpy()
             )
         ),
         "share_of_exact_hypervolume": found.share_of_exact_hypervolume,
@@ -77,8 +79,15 @@ def notes(front: Checked, random: Checked, call_ratio: float) -> Iterator[str]:
     for name, reason in (front.failures | random.failures).items():
         yield f"{name} could not be measured: {reason}"
     best = front.networks[non_dominated(front.networks)]
-    if "stitched" in set(front.networks["kind"]) and "stitched" not in set(best["kind"]):
-        yield "No stitched network is on the checked front: anchors beat all of them here."
+    if len(best) and "stitched" not in set(best["kind"]):
+        yield "No stitched network is on the checked front: here anchors are as good."
+    for checked in (front, random):
+        for name, rounds in zip(checked.networks["architecture"], checked.round_ms, strict=True):
+            if np.ptp(rounds) > _ROUNDS_AGREE * rounds.min():
+                yield (
+                    f"{name} took {rounds.min():.4g} ms in one round and {rounds.max():.4g} ms in "
+                    "another: something else ran, so its latency is not to be trusted."
+                )
     if call_ratio < _SHORTEST_IN_CALLS:
         yield (
             f"The median network costs {call_ratio:.1f} empty calls, fewer than "

@@ -75,6 +75,7 @@ def write(report: Report, folder: Path) -> None:
 def _html(report: Report) -> str:
     front = report.front.networks
     shown = front.assign(
+        latency_ms_rounds=np.ptp(report.front.round_ms, axis=1) / 2,
         non_dominated=non_dominated(front),
         accuracy_validation_std=accuracy_std(
             front["accuracy_validation"].to_numpy(), report.n_validation
@@ -83,7 +84,7 @@ def _html(report: Report) -> str:
     )
     both = pd.concat([front, report.random.networks], ignore_index=True)
     pictures = {
-        "front": figures.front_figure(front, report.random.networks),
+        "front": figures.front_figure(shown, report.random.networks),
         "latency": figures.latency_figure(both),
         "hypervolume": figures.hypervolume_figure(
             report.found.front.history, report.found.exact_hypervolume

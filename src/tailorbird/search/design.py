@@ -27,6 +27,7 @@ def spread_over(
         Distinct canonical rows, at most max(n, number of landmarks), in lexical order.
     """
     landmarks = np.unique(space.landmarks, axis=0)
+    n = min(n, space.size)
     drawn = np.unique(np.vstack([landmarks, space.sample(_CANDIDATES * n, rng)]), axis=0)
     drawn = rng.permutation(drawn)
     cost = np.log(predictor.predict(drawn).mean)

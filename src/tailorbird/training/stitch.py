@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from tailorbird.progress import Progress
 from tailorbird.spaces.stitching import Part, StitchSpace
@@ -19,6 +20,9 @@ from tailorbird.training.fit import Schedule, fit
 from tailorbird.training.least_squares import initialise_stitches
 from tailorbird.training.network import StitchedNetwork
 from tailorbird.training.trained import Trained
+
+RULES = "stitch-1"
+"""Part of what weights were made with: raise it when training changes what it makes."""
 
 _LEARNING_RATE = 2e-2
 
@@ -69,26 +73,30 @@ def train(
     # An anchor does not depend on how it is going to be stitched.
     names = space.family.anchors
     alone = {
+        "rules": RULES,
         "family": space.family.name,
         "dataset": dataset.name,
         "train_epochs": settings.train_epochs,
         "seed": settings.seed,
     }
-    anchors = [_Stage(folder / f"anchor-{n}.safetensors", {**alone, "anchor": n}) for n in names]
+    routes = [space.route(row) for row in space.landmarks]
+    anchors = [
+        _Stage(folder / f"anchor-{name}.safetensors", {**alone, "anchor": name}, route)
+        for name, route in zip(names, routes, strict=True)
+    ]
     todo = [a for a, stage in enumerate(anchors) if not stage.load(network)]
     epochs = len(todo) * settings.train_epochs + settings.stitch_epochs
     with progress.task("Training", epochs) as advance:
         for a in todo:
-            anchor, route = names[a], space.route(space.landmarks[a])
             fit(
                 network,
-                [p for module in network.modules_of(route) for p in module.parameters()],
-                repeat(route),
+                [p for module in network.modules_of(routes[a]) for p in module.parameters()],
+                repeat(routes[a]),
                 dataset.train,
                 Schedule(settings.train_epochs, _LEARNING_RATE, settings.seed),
-                partial(advance, f"anchor {anchor}"),
+                partial(advance, f"anchor {names[a]}"),
             )
-            anchors[a].save(network, route)
+            anchors[a].save(network)
         initialise_stitches(space, network, torch.from_numpy(dataset.train.images))
         largest = Trained(space, network, dataset.train).extract(space.landmarks[-1])
         fit(
@@ -100,7 +108,7 @@ def train(
             partial(advance, "all routes"),
             teacher=largest,
         )
-    _stitched(space, dataset, settings, folder).save(network, space.parts)
+    _stitched(space, dataset, settings, folder).save(network)
     return Trained(space, network, dataset.train)
 
 
@@ -111,8 +119,13 @@ def _fresh(space: StitchSpace, seed: int) -> StitchedNetwork:
 
 
 def _stitched(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> "_Stage":
-    identity = {"space": space.name, "dataset": dataset.name, **asdict(settings)}
-    return _Stage(folder / "stitched.safetensors", identity)
+    identity = {
+        "rules": RULES,
+        "space": space.name,
+        "dataset": dataset.name,
+        **asdict(settings),
+    }
+    return _Stage(folder / "stitched.safetensors", identity, space.parts)
 
 
 def _routes(space: StitchSpace, seed: int) -> Iterator[tuple[Part, ...]]:
@@ -136,28 +149,33 @@ def _routes(space: StitchSpace, seed: int) -> Iterator[tuple[Part, ...]]:
 
 
 class _Stage:
-    """A file of weights that knows what it was made with."""
+    """A file with the weights of some parts, which knows what they were made with."""
 
-    def __init__(self, path: Path, identity: dict[str, object]) -> None:
+    def __init__(self, path: Path, identity: dict[str, object], parts: Sequence[Part]) -> None:
         self.path = path
         self.identity = json.dumps(identity, sort_keys=True)
+        self.prefixes = tuple(f"parts.{part}." for part in parts)
 
     def load(self, network: StitchedNetwork) -> bool:
-        """Puts the weights in place; false if there are none, or others."""
+        """Puts the weights in place; false if there are none, others, or not all."""
         try:
             with safe_open(self.path, framework="pt") as file:
                 if (file.metadata() or {}).get("identity") != self.identity:
                     return False
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (FileNotFoundError, SafetensorError):
+        except (OSError, SafetensorError):
             return False
-        network.load_state_dict(weights, strict=False)
+        if weights.keys() != self._weights(network).keys():
+            return False
+        network.load_state_dict(weights, strict=False)  # the other parts stay as they are
         return True
 
-    def save(self, network: StitchedNetwork, parts: Sequence[Part]) -> None:
-        """Writes the weights of these parts, whole or not at all."""
-        prefixes = tuple(f"parts.{part}." for part in parts)
-        weights = {k: v for k, v in network.state_dict().items() if k.startswith(prefixes)}
+    def save(self, network: StitchedNetwork) -> None:
+        """Writes the weights, whole or not at all."""
         new = self.path.with_suffix(".new")
-        save_file(weights, new, metadata={"identity": self.identity})
+        save_file(self._weights(network), new, metadata={"identity": self.identity})
         new.replace(self.path)
+
+    def _weights(self, network: StitchedNetwork) -> dict[str, Tensor]:
+        state = network.state_dict()
+        return {name: state[name] for name in state if name.startswith(self.prefixes)}
