@@ -22,7 +22,7 @@ class Timing:
 
     Attributes:
         warmup_ms: time to run before anything counts.
-        repeats: samples taken.
+        repeats: samples taken, each in memory of its own.
         repeat_ms: shortest time of one sample; a fast program runs many times in it.
         limit_s: wall clock after which a round has failed.
     """
