@@ -34,9 +34,8 @@ def main() -> None:
         made = Path(folder) / "runs" / "digits"
         summary = json.loads((made / "summary.json").read_text())
         networks = pd.concat([pd.read_parquet(made / f"{n}.parquet") for n in ("front", "random")])
-    by_macs = kendall_tau(
-        networks["n_macs"].to_numpy(float), networks["latency_ms_measured"].to_numpy()
-    )
+    timed = networks.dropna(subset="latency_ms_measured").drop_duplicates("architecture")
+    by_macs = kendall_tau(timed["n_macs"].to_numpy(float), timed["latency_ms_measured"].to_numpy())
     del summary["seconds"]
     result = {"seconds_fresh": fresh, "seconds_again": again, "kendall_tau_macs": by_macs} | summary
     for name, value in result.items():

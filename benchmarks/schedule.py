@@ -10,6 +10,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 os.environ.update(OMP_NUM_THREADS="1", TVM_NUM_THREADS="1")  # before torch and TVM are loaded
 
@@ -27,8 +28,8 @@ from tailorbird.latency_tables.tvm.target import llvm_cpu
 ROUNDS = 7
 
 
-def tvm_ms(machine: object, x: np.ndarray) -> float:
-    evaluate = machine.time_evaluator("main", tvm.cpu(), number=1, repeat=5, min_repeat_ms=5)  # type: ignore[attr-defined]
+def tvm_ms(machine: Any, x: np.ndarray) -> float:
+    evaluate = machine.time_evaluator("main", tvm.cpu(), number=1, repeat=5, min_repeat_ms=5)
     return float(1e3 * np.median(evaluate(tvm.runtime.tensor(x)).results))
 
 

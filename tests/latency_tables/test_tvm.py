@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from tailorbird.errors import MeasurementError
-from tailorbird.latency_tables import Device, Profiler, Program, Store, Timing
+from tailorbird.latency_tables import Device, Profiler, Program, Samples, Store, Timing
 from tailorbird.latency_tables.device import find
-from tailorbird.latency_tables.runtime import Artifact
+from tailorbird.latency_tables.runtime import Artifact, Tensors
 from tailorbird.latency_tables.tvm import TvmRuntime
 from tailorbird.progress import NoProgress
 from tailorbird.spaces import CALL
@@ -41,10 +41,12 @@ def tvm_runtime(tmp_path: Path) -> Iterator[TvmRuntime]:
 def with_statistics(module: nn.Module) -> nn.Module:
     """Batch norms that do something, so that folding them wrongly shows."""
     for norm in (m for m in module.modules() if isinstance(m, nn.BatchNorm2d)):
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         for tensor in (norm.running_mean, norm.bias):
-            nn.init.normal_(tensor)  # type: ignore[arg-type]
+            nn.init.normal_(tensor)
         for tensor in (norm.running_var, norm.weight):
-            nn.init.uniform_(tensor, 0.5, 2.0)  # type: ignore[arg-type]
+            nn.init.uniform_(tensor, 0.5, 2.0)
     return module.eval()
 
 
@@ -141,7 +143,7 @@ def test_a_killed_worker_costs_one_row(
     class KilledOnce(TvmRuntime):
         n = 0
 
-        def measure(self, artifact, inputs, device):  # type: ignore[no-untyped-def]
+        def measure(self, artifact: Artifact, inputs: Tensors, device: Device) -> Samples:
             type(self).n += 1
             if type(self).n == 2:
                 assert self._worker is not None

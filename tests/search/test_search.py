@@ -1,5 +1,6 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 
 import moocore
 import numpy as np
@@ -73,9 +74,9 @@ def test_the_front_of_a_front_is_itself() -> None:
 
 
 @given(st.lists(st.integers(0, SPACE.size - 1), min_size=1, max_size=30), st.randoms())
-def test_a_front_ignores_order_and_duplicates(chosen: list[int], random: object) -> None:
+def test_a_front_ignores_order_and_duplicates(chosen: list[int], random: Random) -> None:
     shuffled = chosen + chosen[:3]
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     once, twice = (ParetoFront.of(EVERYTHING[rows], objectives()) for rows in (chosen, shuffled))
     np.testing.assert_array_equal(once.X, twice.X)
 
@@ -115,7 +116,8 @@ def test_nsga2_starts_at_the_landmarks_and_repeats_nothing_in_a_generation() -> 
             return super().predict(X)
 
     worth, cost = objectives()
-    recorded = replace(worth, predictor=Recording(SPACE, worth.predictor.weights))  # type: ignore[attr-defined]
+    assert isinstance(worth.predictor, Weighted)
+    recorded = replace(worth, predictor=Recording(SPACE, worth.predictor.weights))
     ref = reference_point(SPACE, objectives(), seed=0)
     nsga2(SPACE, (recorded, cost), population=40, generations=20, seed=3, ref_point=ref)
     generations = batches[:20]

@@ -110,12 +110,12 @@ class _Problem(Problem):  # type: ignore[misc]  # pymoo is untyped
         self.best_X, self.best_F = X[keep], F[keep]
 
 
-class _Canonical(Repair):  # type: ignore[misc]
+class _Canonical(Repair):  # type: ignore[misc]  # pymoo is untyped
     def _do(self, problem: _Problem, X: IntArray, **_: Any) -> IntArray:
         return problem.space.repair(X)
 
 
-class _OneGene(Mutation):  # type: ignore[misc]
+class _OneGene(Mutation):  # type: ignore[misc]  # pymoo is untyped
     """Gives one variable of each row a new choice."""
 
     def _do(

@@ -75,7 +75,7 @@ def fit(
                     answers = teacher(x).softmax(dim=1)
                 loss = (loss + F.cross_entropy(logits, answers.clone())) / 2
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
             nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT)
             optimizer.step()
             rate.step()

@@ -28,8 +28,8 @@ def initialise_stitches(space: StitchSpace, network: StitchedNetwork, images: Te
     network.eval()
     states = [_activations(space, network, row[0], images) for row in space.landmarks]
     for anchor in range(len(states) - 1):
-        gram: dict[int, Tensor] = defaultdict(float)  # type: ignore[arg-type]
-        cross: dict[int, Tensor] = defaultdict(float)  # type: ignore[arg-type]
+        gram: dict[int, Tensor] = defaultdict(_nothing)
+        cross: dict[int, Tensor] = defaultdict(_nothing)
         for (leave, enter), layer in space.layer_of.items():
             x = _pixels(states[anchor][leave + 1])
             x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)
@@ -53,6 +53,11 @@ def _activations(
     for module in network.modules_of([Part("embedding", anchor), *blocks]):
         states.append(module(states[-1]))
     return states[1:]
+
+
+def _nothing() -> Tensor:
+    """A zero to add matrices of any shape to."""
+    return torch.zeros((), dtype=torch.float64)
 
 
 def _pixels(x: Tensor) -> Tensor:

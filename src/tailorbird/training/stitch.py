@@ -162,7 +162,8 @@ class _Stage:
             with safe_open(self.path, framework="pt") as file:
                 if (file.metadata() or {}).get("identity") != self.identity:
                     return False
-                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                names = file.keys()  # not a mapping: it cannot be iterated itself
+                weights = {name: file.get_tensor(name) for name in names}
         except (OSError, SafetensorError):
             return False
         if weights.keys() != self._weights(network).keys():

@@ -42,9 +42,9 @@ def main() -> None:
 def _round(request: dict[str, Any], libraries: dict[str, Any]) -> list[float]:
     """Milliseconds of one run, a value per sample; writes what the program computed.
 
-    Where its buffers lie decides which of them compete for the same lines of the cache. In about
-    one placement of fourteen a small network ran a third slower, and stayed so for as long as it
-    kept its memory. So each sample has memory of its own, and none is freed before the last.
+    Where its buffers lie decides which of them compete for the same lines of the cache. In a bad
+    place a small network runs a good deal slower, and stays so for as long as it keeps its
+    memory. So each sample has memory of its own, and none is freed before the last.
     """
     path = request["library"]
     if path not in libraries:
