@@ -37,6 +37,7 @@ class Configuration:
     runtime: str
     runtime_version: str
     schedule: str
+    timing: str
 
     @property
     def key(self) -> str:

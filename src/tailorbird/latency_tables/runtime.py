@@ -22,20 +22,29 @@ class Timing:
 
     Attributes:
         warmup_ms: time to run before anything counts.
-        repeats: samples taken, each in memory of its own.
-        repeat_ms: shortest time of one sample; a fast program runs many times in it.
+        sample_ms: shortest time of one sample; a fast program runs many times in it.
+        least_samples: taken in any case.
+        most_samples: where sampling ends though it has not settled.
+        spread: sampling ends when the interquartile range falls below this share of the median.
         limit_s: wall clock after which a round has failed.
     """
 
     warmup_ms: int = 20
-    repeats: int = 15
-    repeat_ms: int = 3
+    sample_ms: int = 3
+    least_samples: int = 10
+    most_samples: int = 40
+    spread: float = 0.02
     limit_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A compiled program."""
+    """A compiled program.
+
+    Attributes:
+        path: the program; what belongs to it lies beside it under the same stem.
+        provenance: how it was compiled.
+    """
 
     path: Path
     provenance: dict[str, str] = field(default_factory=dict)
@@ -43,19 +52,19 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """One round of measuring.
+    """One round of measuring, in milliseconds of one run, a value per sample.
 
     Attributes:
-        ms: milliseconds of one run, a value per sample, (n,).
-        outputs: what the program computed, in torch's layout.
+        ms: with weights as cold as rotating through the copies makes them, (n,).
+        hot_ms: with one copy used again and again, (k,); empty where there was one copy only.
     """
 
     ms: FloatArray
-    outputs: Tensors
+    hot_ms: FloatArray
 
 
 class Runtime(Protocol):
-    """Compiles and times; measuring happens in a process of its own that may be killed."""
+    """Compiles and times; programs run in a process of its own that may be killed."""
 
     def configuration(self, device: Device, batch: int) -> Configuration:
         """What its measurements on a device are comparable by."""
@@ -67,8 +76,17 @@ class Runtime(Protocol):
             MeasurementError: if that does not work.
         """
 
-    def measure(self, artifact: Artifact, inputs: Tensors, device: Device) -> Samples:
-        """Runs and times a program.
+    def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
+        """What a program computes, in torch's layout.
+
+        Raises:
+            MeasurementError: if it crashes, hangs or cannot be loaded.
+        """
+
+    def measure(
+        self, artifact: Artifact, inputs: Tensors, device: Device, n_copies: int
+    ) -> Samples:
+        """Times a program that takes turns with `n_copies` copies of its weights.
 
         Raises:
             MeasurementError: if it crashes, hangs or cannot be loaded.

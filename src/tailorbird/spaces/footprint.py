@@ -1,0 +1,81 @@
+"""What a network costs on every device alike: arithmetic and memory, counted and not measured."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import fx, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Of one program, for inputs of given shapes in float32.
+
+    Attributes:
+        n_macs: multiply-adds of its convolutions and matrix products, for the whole batch.
+        n_params: learned values; those that a batch norm merely remembers are not.
+        weight_bytes: of its parameters and buffers.
+        peak_activation_bytes: the most that its live tensors, weights apart, ever hold at once.
+    """
+
+    n_macs: int
+    n_params: int
+    weight_bytes: int
+    peak_activation_bytes: int
+
+
+def footprint(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> Footprint:
+    """Counts a module without running it. Imports torch.
+
+    Operators run in the order of the exported graph, none in place; a view shares the memory of
+    what it looks at, and a tensor lives until its last reader has run.
+
+    Args:
+        module: is not changed.
+        inputs: shape of each input, as torch takes them.
+    """
+    import copy
+
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    shadow = copy.deepcopy(module).to("meta").eval()
+    examples = tuple(torch.empty(shape, device="meta") for shape in inputs)
+    with torch.no_grad():
+        with FlopCounterMode(display=False) as counter:
+            shadow(*examples)
+        graph = torch.export.export(shadow, examples).graph
+    return Footprint(
+        n_macs=counter.get_total_flops() // 2,
+        n_params=sum(p.numel() for p in module.parameters()),
+        weight_bytes=sum(t.numel() * t.element_size() for t in module.state_dict().values()),
+        peak_activation_bytes=_peak_bytes(graph, len(examples)),
+    )
+
+
+def _peak_bytes(graph: "fx.Graph", n_inputs: int) -> int:
+    """The largest sum of live storages; the last `n_inputs` placeholders are no weights."""
+    weights = [node for node in graph.nodes if node.op == "placeholder"][:-n_inputs]
+    ignored = {storage for node in weights for storage in _storages(node)}
+    last_use: dict[int, int] = {}
+    for step, node in enumerate(graph.nodes):
+        for read in (node, *node.all_input_nodes):
+            last_use.update(dict.fromkeys(_storages(read), step))
+    live: dict[int, int] = {}
+    peak = 0
+    for step, node in enumerate(graph.nodes):
+        live |= {s: n for s, n in _storages(node).items() if s not in ignored}
+        peak = max(peak, sum(live.values()))
+        live = {s: n for s, n in live.items() if last_use[s] > step}
+    return peak
+
+
+def _storages(node: "fx.Node") -> dict[int, int]:
+    """Bytes of each storage behind a node's values; equal keys share memory."""
+    from torch import Tensor
+
+    value = node.meta.get("val")
+    tensors = value if isinstance(value, list | tuple) else [value]
+    storages = [t.untyped_storage() for t in tensors if isinstance(t, Tensor)]
+    return {storage._cdata: storage.nbytes() for storage in storages}

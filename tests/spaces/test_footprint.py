@@ -1,0 +1,42 @@
+import torch
+from torch import nn
+
+from tailorbird import spaces
+from tailorbird.spaces.footprint import Footprint, footprint
+from tailorbird.spaces.stitching import StitchSpace
+
+
+def test_a_chain_holds_two_tensors_at_once() -> None:
+    module = nn.Sequential(nn.Linear(10, 100), nn.ReLU(), nn.Linear(100, 20))
+    expected = Footprint(
+        n_macs=3 * (10 * 100 + 100 * 20),
+        n_params=1100 + 2020,
+        weight_bytes=4 * (1100 + 2020),
+        peak_activation_bytes=4 * 3 * (100 + 100),  # before and after the rectifier
+    )
+    assert footprint(module, ((3, 10),)) == expected
+
+
+def test_a_shortcut_keeps_its_input_alive_and_a_view_costs_nothing() -> None:
+    class Shortcut(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = torch.relu(x).reshape(2, 4).t()
+            return x + torch.exp(y).reshape(8)
+
+    # x, relu(x) and exp(relu(x)) live together; transposing did not copy, reshaping it back did.
+    assert footprint(Shortcut(), ((8,),)).peak_activation_bytes == 4 * 8 * 3
+
+
+def test_what_a_batch_norm_remembers_is_stored_but_not_learned() -> None:
+    counted = footprint(nn.BatchNorm2d(6), ((2, 6, 3, 3),))
+    assert counted.n_params == 12
+    assert counted.weight_bytes == 4 * 24 + 8
+
+
+def test_macs_grow_with_the_batch_and_weights_do_not(digits_space: StitchSpace) -> None:
+    one = spaces.get("digits-resnet", batch=1)
+    for small, large in zip(one.workloads, digits_space.workloads, strict=True):
+        a, b = (footprint(w.build(), w.inputs) for w in (small, large))
+        assert b.n_macs == 2 * a.n_macs
+        assert b.weight_bytes == a.weight_bytes
+        assert b.peak_activation_bytes == 2 * a.peak_activation_bytes
