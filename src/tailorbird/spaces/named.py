@@ -7,6 +7,7 @@ from pydantic import ConfigDict, ValidationError, validate_call
 
 from tailorbird.errors import RecipeError, nearest
 from tailorbird.spaces.space import SearchSpace
+from tailorbird.spaces.stitching.deit import DeiT
 from tailorbird.spaces.stitching.digits_resnet import DigitsResNet
 from tailorbird.spaces.stitching.space import StitchSpace
 
@@ -18,7 +19,16 @@ def _digits_resnet(
     return StitchSpace(family, kernel=kernel, stride=stride, max_stitches=max_stitches)
 
 
-_SPACES: dict[str, Callable[..., SearchSpace]] = {"digits-resnet": _digits_resnet}
+def _deit_ti_s_b(
+    *, batch: int = 1, kernel: int = 2, stride: int = 1, max_stitches: int = 1
+) -> StitchSpace:
+    return StitchSpace(DeiT(batch), kernel=kernel, stride=stride, max_stitches=max_stitches)
+
+
+_SPACES: dict[str, Callable[..., SearchSpace]] = {
+    "deit-ti-s-b": _deit_ti_s_b,
+    "digits-resnet": _digits_resnet,
+}
 
 
 def get(name: str, **settings: object) -> SearchSpace:

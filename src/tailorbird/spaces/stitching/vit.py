@@ -1,0 +1,98 @@
+"""Torch modules of vision transformers. Activations are tokens, (n, tokens, width)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_EPS = 1e-6
+
+
+class PatchEmbedding(nn.Module):
+    """Patches of an image as tokens, after a class token, with their positions added."""
+
+    def __init__(self, width: int, side: int, patch: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, width, patch, stride=patch)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, (side // patch) ** 2 + 1, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, 3, side, side) to (n, tokens, width)."""
+        patches = self.proj(x).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), patches], dim=1)
+        return tokens + self.pos_embed
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keeps the shape (n, tokens, width)."""
+        n, tokens, width = x.shape
+        split = self.qkv(x).reshape(n, tokens, 3, self.heads, width // self.heads)
+        q, k, v = split.permute(2, 0, 3, 1, 4).unbind(0)
+        y = F.scaled_dot_product_attention(q, k, v)
+        out: Tensor = self.proj(y.transpose(1, 2).reshape(n, tokens, width))
+        return out
+
+
+class Mlp(nn.Module):
+    """Two linear layers around a GELU."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keeps the shape (n, tokens, width)."""
+        y: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        return y
+
+
+class Block(nn.Module):
+    """Attention and an MLP, each normalised first and added to its input.
+
+    References:
+        Dosovitskiy et al.: An Image is Worth 16x16 Words. ICLR 2021.
+    """
+
+    def __init__(self, width: int, heads: int, mlp_ratio: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=_EPS)
+        self.attn = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width, eps=_EPS)
+        self.mlp = Mlp(width, mlp_ratio * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keeps the shape (n, tokens, width)."""
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class Stitch(nn.Linear):
+    """A linear layer from one anchor's tokens to the next one's."""
+
+    def __init__(self, width: int, to: int) -> None:
+        super().__init__(width, to)
+
+
+class Head(nn.Module):
+    """Norm and one linear layer on the class token."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, eps=_EPS)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, tokens, width) to logits (n, classes)."""
+        # A norm looks at one token at a time, so the others need none.
+        logits: Tensor = self.head(self.norm(x[:, 0]))
+        return logits
