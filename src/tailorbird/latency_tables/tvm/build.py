@@ -2,18 +2,25 @@
 
 from pathlib import Path
 
+import numpy as np
 import tvm
+from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from tailorbird.latency_tables.tvm.importer import import_module
+from tailorbird.latency_tables.tvm.packing import pack_weights
 from tailorbird.latency_tables.tvm.schedule import lower
 from tailorbird.latency_tables.tvm.target import vector_unit
+from tailorbird.latency_tables.tvm.weights import lift_weights
 
 
 def build_library(
     module: nn.Module, inputs: tuple[Tensor, ...], mcpu: str, path: Path
 ) -> list[str]:
     """Compiles a module for one CPU and writes the library.
+
+    Its weights go beside it, into a file of the same stem: tensors "0", "1", … which are, in this
+    order, the arguments after the inputs.
 
     Returns:
         Names of kernels that run unscheduled, scalar code.
@@ -28,6 +35,11 @@ def build_library(
             **{f"fast-math-{flag}": True for flag in fast_math},
         }
     )
-    program, unscheduled = lower(import_module(module, inputs), target, vector_unit(mcpu))
+    unit = vector_unit(mcpu)
+    packed = pack_weights(import_module(module, inputs), unit)
+    program, unscheduled = lower(packed, target, unit)
+    program, weights = lift_weights(program)
     tvm.compile(program, target).export_library(str(path))
+    arrays = {str(i): np.ascontiguousarray(w) for i, w in enumerate(weights)}
+    save_file(arrays, path.with_suffix(".safetensors"))
     return unscheduled

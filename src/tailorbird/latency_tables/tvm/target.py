@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-SCHEDULE = "static-1"
+SCHEDULE = "static-2"
 """Part of a measurement's configuration: raise it when a rule changes the code that it makes."""
 
 

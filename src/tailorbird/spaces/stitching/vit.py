@@ -20,7 +20,8 @@ class PatchEmbedding(nn.Module):
         """(n, 3, side, side) to (n, tokens, width)."""
         patches = self.proj(x).flatten(2).transpose(1, 2)
         tokens = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), patches], dim=1)
-        return tokens + self.pos_embed
+        positioned: Tensor = tokens + self.pos_embed
+        return positioned
 
 
 class Attention(nn.Module):

@@ -1,0 +1,83 @@
+"""Weights packed for the tiles that use them, at compile time."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import relax
+
+from tailorbird.latency_tables.tvm.folding import constant_of
+from tailorbird.latency_tables.tvm.kernels import depthwise_conv, pack, packed_conv, packed_dense
+from tailorbird.latency_tables.tvm.target import VectorUnit
+from tailorbird.latency_tables.tvm.tile import choose_tile
+
+_FUSES_WITH_WHAT_FOLLOWS = 4  # kOutEWiseFusable in TVM
+
+
+def pack_weights(program: tvm.IRModule, unit: VectorUnit) -> tvm.IRModule:
+    """Replaces products with constant weights by kernels that read them packed."""
+    packer = _Packer(program, unit)
+    main = packer.visit_expr(program["main"])
+    packer.builder_.update_func(program.get_global_var("main"), main)
+    return packer.builder_.get()
+
+
+@relax.expr_functor.mutator
+class _Packer(relax.PyExprMutator):  # type: ignore[misc]  # tvm is untyped
+    def __init__(self, program: tvm.IRModule, unit: VectorUnit) -> None:
+        super().__init__(program)
+        self.unit = unit
+
+    def visit_call_(self, call: relax.Call) -> relax.Expr:
+        """Rewrites one call whose arguments have been rewritten."""
+        call = self.visit_expr_post_order(call)
+        name = getattr(call.op, "name", "")
+        if name not in ("relax.matmul", "relax.nn.conv2d"):
+            return call
+        weights = constant_of(self, call.args[1])
+        if weights is None:
+            return call
+        if name == "relax.matmul":
+            return self._dense(call, weights)
+        return self._conv(call, weights)
+
+    def _dense(self, call: relax.Call, weights: np.ndarray) -> relax.Expr:
+        x = call.args[0]
+        if weights.ndim != 2 or len(x.ty.shape) < 2:
+            return call
+        n = weights.shape[1]
+        tile = choose_tile(int(x.ty.shape[-2]), n, self.unit, exact=False)
+        return self._call(
+            partial(packed_dense, n=n, tile=tile), x, pack(weights, tile.columns), "dense"
+        )
+
+    def _conv(self, call: relax.Call, weights: np.ndarray) -> relax.Expr:
+        x, attrs = call.args[0], call.attrs
+        strides = [int(v) for v in attrs.strides]
+        padding = [int(v) for v in attrs.padding]
+        groups, n = int(attrs.groups), weights.shape[-1]
+        channels, out_width = int(x.ty.shape[-1]), int(call.ty.shape[2])
+        if str(attrs.data_layout) != "NHWC" or any(int(v) != 1 for v in attrs.dilation):
+            return call
+        if groups == 1:
+            tile = choose_tile(out_width, n, self.unit, exact=False)
+            kernel = partial(packed_conv, n=n, strides=strides, padding=padding, tile=tile)
+            return self._call(kernel, x, pack(weights, tile.columns), "conv2d")
+        if groups == channels == n:
+            tile = choose_tile(out_width, n, self.unit, exact=True)
+            kernel = partial(depthwise_conv, strides=strides, padding=padding, tile=tile)
+            return self._call(kernel, x, weights[:, :, 0], "depthwise_conv2d")
+        return call
+
+    def _call(
+        self, kernel: Callable[..., Any], x: relax.Expr, weights: np.ndarray, name: str
+    ) -> relax.Expr:
+        return self.builder_.call_te(
+            kernel,
+            x,
+            relax.const(np.ascontiguousarray(weights)),
+            primfunc_name_hint=name,
+            primfunc_attrs={"op_pattern": _FUSES_WITH_WHAT_FOLLOWS},
+        )
