@@ -53,17 +53,17 @@ def schedule_contraction(s: Any, block: Any, unit: VectorUnit) -> set[str]:
     batch = [loops[k] for k in others if loops[k] not in shared]
     s.reorder(*batch, panel, *shared, *rows_outside, *reduced, *rows_inside, vector, lane)
 
-    handled = {name_of(s, block), name_of(s, epilogue)}
+    handled = {name_of(s, epilogue)}
     n_uses = math.prod(extent(s, loop) for loop in (*shared, *rows_outside))
     if not packed and weights is not None and n_uses > 1:
         handled |= _pack(s, block, weights, panel, unit)
     s.reverse_compute_at(epilogue, (rows_outside or shared or [panel])[-1])
-    vectorise_last(s, epilogue, unit)
+    _vectorise_epilogue(s, epilogue, tile)
     s.vectorize(lane)
     for loop in (*rows_inside, vector):
         s.unroll(loop)
-    s.decompose_reduction(block, reduced[0])
-    return handled
+    initial = s.decompose_reduction(block, reduced[0])
+    return handled | {name_of(s, initial), name_of(s, block)}
 
 
 def _is_plain(s: Any, block: Any) -> bool:
@@ -92,6 +92,14 @@ def _epilogue(s: Any, block: Any) -> Any:
     if len(consumers) == 1 and not is_reduction(s, consumers[0]):
         return consumers[0]
     return s.cache_write(block, 0, "global")
+
+
+def _vectorise_epilogue(s: Any, epilogue: Any, tile: Tile) -> None:
+    """Vectors that end where the output ends; a law for each lane would make them scalar."""
+    n = int(s.get(epilogue).iter_vars[-1].dom.extent)
+    lanes = next((v for v in (tile.lanes, tile.lanes // 2, tile.lanes // 4) if v and n % v == 0), 0)
+    if lanes > 1:
+        s.vectorize(s.split(s.get_loops(epilogue)[-1], [None, lanes])[-1])
 
 
 def _weights(s: Any, block: Any, column: int) -> Any:

@@ -67,21 +67,22 @@ def packed_conv(
 
 
 def depthwise_conv(
-    x: Any, weights: Any, strides: Sequence[int], padding: Sequence[int], tile: Tile
+    x: Any, weights: Any, n: int, strides: Sequence[int], padding: Sequence[int], tile: Tile
 ) -> Any:
-    """Inputs (b, h, w, c) convolved with weights (kh, kw, c), each channel alone, channels last."""
-    batch, height, width, channels = (int(extent) for extent in x.shape)
-    kh, kw, _ = (int(extent) for extent in weights.shape)
+    """Inputs (b, h, w, n) convolved with weights (kh, kw, n padded), each channel alone."""
+    batch, height, width, _ = (int(extent) for extent in x.shape)
+    kh, kw, n_padded = (int(extent) for extent in weights.shape)
     (sh, sw), (top, left, bottom, right) = strides, padding
     out_h, out_w = (height + top + bottom - kh) // sh + 1, (width + left + right - kw) // sw + 1
-    shape = (batch, (out_h - 1) * sh + kh, (out_w - 1) * sw + kw, channels)
-    padded = _pad(x, shape, {1: (top, height), 2: (left, width)})
+    rows = math.ceil(out_w / tile.rows) * tile.rows
+    shape = (batch, (out_h - 1) * sh + kh, (rows - 1) * sw + kw, n_padded)
+    padded = _pad(x, shape, {1: (top, height), 2: (left, width), 3: (0, n)})
     i, j = te.reduce_axis((0, kh), "i"), te.reduce_axis((0, kw), "j")
 
     def product(b: Any, y: Any, z: Any, c: Any) -> Any:
         return te.sum(padded[b, y * sh + i, z * sw + j, c] * weights[i, j, c], axis=[i, j])
 
-    return _tiled((batch, out_h, out_w, channels), product, tile)
+    return _crop(_tiled((batch, out_h, rows, n_padded), product, tile), (batch, out_h, out_w, n))
 
 
 def _tiled(shape: Sequence[int], product: Any, tile: Tile) -> Any:

@@ -19,6 +19,11 @@ _UNARY = (
     "relax.nn.silu",
     "relax.sigmoid",
 )
+_POOLING = {
+    "relax.nn.adaptive_avg_pool2d": relax.op.nn.adaptive_avg_pool2d,
+    "relax.nn.avg_pool2d": relax.op.nn.avg_pool2d,
+    "relax.nn.max_pool2d": relax.op.nn.max_pool2d,
+}
 _BINARY = ("relax.add", "relax.subtract", "relax.multiply", "relax.divide")
 
 
@@ -46,6 +51,9 @@ class TransposeSinker(relax.PyExprMutator):  # type: ignore[misc]  # tvm is unty
             return relax.op.permute_dims(moved, axes)
         if name in _BINARY and (second := self._like(call.args[1], axes)) is not None:
             moved = self.builder_.emit(relax.Call(call.op, [x, second], call.attrs))
+            return relax.op.permute_dims(moved, axes)
+        if name in _POOLING and tuple(axes) == NHWC_TO_NCHW:
+            moved = self.builder_.emit(_pooled(call, x))
             return relax.op.permute_dims(moved, axes)
         if name == "relax.mean" and call.attrs.axis is not None:
             gone = [axes[int(axis)] for axis in call.attrs.axis]
@@ -80,6 +88,23 @@ class TransposeSinker(relax.PyExprMutator):  # type: ignore[misc]  # tvm is unty
     def _transposed(self, expr: relax.Expr) -> tuple[relax.Expr, list[int]] | None:
         call = call_of(self, expr, "relax.permute_dims") if isinstance(expr, relax.Var) else None
         return (call.args[0], _axes(call)) if call is not None else None
+
+
+def _pooled(call: relax.Call, x: relax.Expr) -> relax.Expr:
+    """The same pooling of a channels-last tensor."""
+    pool, attrs = _POOLING[call.op.name], call.attrs
+    if pool is relax.op.nn.adaptive_avg_pool2d:
+        return pool(x, attrs.output_size, layout="NHWC")
+    return pool(
+        x,
+        attrs.pool_size,
+        attrs.strides,
+        attrs.padding,
+        attrs.dilation,
+        attrs.ceil_mode,
+        attrs.count_include_pad,
+        layout="NHWC",
+    )
 
 
 def _axes(call: relax.Call) -> list[int]:

@@ -66,9 +66,10 @@ class _Packer(relax.PyExprMutator):  # type: ignore[misc]  # tvm is untyped
             kernel = partial(packed_conv, n=n, strides=strides, padding=padding, tile=tile)
             return self._call(kernel, x, pack(weights, tile.columns), "conv2d")
         if groups == channels == n:
-            tile = choose_tile(out_width, n, self.unit, exact=True)
-            kernel = partial(depthwise_conv, strides=strides, padding=padding, tile=tile)
-            return self._call(kernel, x, weights[:, :, 0], "depthwise_conv2d")
+            tile = choose_tile(out_width, n, self.unit, exact=False)
+            kernel = partial(depthwise_conv, n=n, strides=strides, padding=padding, tile=tile)
+            columns = np.pad(weights[:, :, 0], ((0, 0), (0, 0), (0, -n % tile.columns)))
+            return self._call(kernel, x, columns, "depthwise_conv2d")
         return call
 
     def _call(

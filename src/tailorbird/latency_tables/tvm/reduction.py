@@ -6,34 +6,40 @@ from tailorbird.latency_tables.tvm.blocks import extent, operands, reduces, uses
 from tailorbird.latency_tables.tvm.target import VectorUnit
 
 _ACCUMULATORS = 4  # registers that a channel-wise sum keeps, so that additions overlap
+_SHORTEST_VECTOR = 8  # a sum over fewer values is scalar, and too short to matter
 
 
-def schedule_reduction(s: Any, block: Any, unit: VectorUnit) -> None:
-    """Sums over other axes than the last keep a few registers of it.
+def schedule_reduction(s: Any, block: Any, unit: VectorUnit) -> bool:
+    """Sums over other axes than the contiguous one keep a few registers of it.
 
     A sum over the contiguous axis stays as it is: with reassociation allowed, LLVM vectorises it.
+
+    Returns:
+        Whether the code is vectorised.
     """
-    realised = s.get(block)
-    variables = list(realised.iter_vars)
-    spatial = [k for k, v in enumerate(variables) if not reduces(v)]
-    if not spatial:
-        return
-    column = variables[spatial[-1]]
-    if not all(uses(region.region[-1], column) for region in operands(s, block)):
-        return
+    variables = list(s.get(block).iter_vars)
     loops = s.get_loops(block)
-    if len(loops) != len(variables):
-        return
-    last = loops[spatial[-1]]
-    length = extent(s, last)
+    spatial = [k for k, v in enumerate(variables) if not reduces(v)]
+    reduced = [k for k, v in enumerate(variables) if reduces(v)]
+    last = spatial[-1] if spatial else None
+    if last is None or not _is_contiguous(s, block, variables[last]):
+        longest = max(int(variables[k].dom.extent) for k in reduced)
+        contiguous = any(_is_contiguous(s, block, variables[k]) for k in reduced)
+        return contiguous or longest < _SHORTEST_VECTOR
+    length = extent(s, loops[last])
     lanes = next((v for v in (unit.lanes, unit.lanes // 2, unit.lanes // 4) if length % v == 0), 0)
-    if lanes <= 1:
-        return
+    if lanes <= 1 or len(loops) != len(variables):
+        return length < _SHORTEST_VECTOR
     vectors = next(v for v in range(_ACCUMULATORS, 0, -1) if (length // lanes) % v == 0)
-    panel, vector, lane = s.split(last, [None, vectors, lanes])
-    reduced = [loops[k] for k, v in enumerate(variables) if reduces(v)]
-    outer = [loops[k] for k in spatial[:-1]]
-    s.reorder(*outer, panel, *reduced, vector, lane)
+    panel, vector, lane = s.split(loops[last], [None, vectors, lanes])
+    s.reorder(*(loops[k] for k in spatial[:-1]), panel, *(loops[k] for k in reduced), vector, lane)
     s.vectorize(lane)
     s.unroll(vector)
-    s.decompose_reduction(block, reduced[0])
+    s.decompose_reduction(block, loops[reduced[0]])
+    return True
+
+
+def _is_contiguous(s: Any, block: Any, variable: Any) -> bool:
+    """Whether operands are read in order along a variable, or not along it at all."""
+    read = [region for region in operands(s, block) if uses(region, variable)]
+    return bool(read) and all(uses(region.region[-1], variable) for region in read)

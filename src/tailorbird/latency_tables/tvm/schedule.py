@@ -33,7 +33,7 @@ def lower(
     """Fuses and schedules a Relax program.
 
     Returns:
-        The program, and the names of its kernels for which no rule worked.
+        The program, and the names of its kernels that run scalar code, or for which no rule worked.
     """
     passes = relax.transform
     rule = _StaticRule(unit)
@@ -61,14 +61,18 @@ class _StaticRule(ScheduleRule):  # type: ignore[misc]  # tvm is untyped
         if not isinstance(func, tirx.PrimFunc):
             return None
         schedule = Schedule(tvm.IRModule({"main": func}))
+        # Fused kernels have no name yet; their blocks have.
+        name = "+".join(name_of(schedule, block) for block in blocks(schedule))
         try:
-            self._schedule(schedule)
+            vectorised = self._schedule(schedule)
         except ScheduleError:
-            self.unscheduled.append(str(func.attrs["global_symbol"]))
-            return None
+            schedule, vectorised = None, False
+        if not vectorised:
+            self.unscheduled.append(name)
         return schedule
 
-    def _schedule(self, s: Any) -> None:
+    def _schedule(self, s: Any) -> bool:
+        vectorised = True
         _inline(s)
         handled: set[str] = set()
         for block in blocks(s):
@@ -78,9 +82,10 @@ class _StaticRule(ScheduleRule):  # type: ignore[misc]  # tvm is untyped
             if name_of(s, block) in handled:
                 continue
             if is_reduction(s, block):
-                schedule_reduction(s, block, self.unit)
+                vectorised &= schedule_reduction(s, block, self.unit)
             else:
                 schedule_elementwise(s, block, self.unit)
+        return vectorised
 
 
 def _inline(s: Any) -> None:

@@ -18,10 +18,9 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 3, side, side) to (n, tokens, width)."""
-        patches = self.proj(x).flatten(2).transpose(1, 2)
+        patches: Tensor = self.proj(x).flatten(2).transpose(1, 2)
         tokens = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), patches], dim=1)
-        positioned: Tensor = tokens + self.pos_embed
-        return positioned
+        return torch.add(tokens, self.pos_embed)
 
 
 class Attention(nn.Module):
