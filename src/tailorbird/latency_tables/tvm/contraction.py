@@ -14,7 +14,7 @@ from tailorbird.latency_tables.tvm.blocks import (
 from tailorbird.latency_tables.tvm.elementwise import vectorise_last
 from tailorbird.latency_tables.tvm.kernels import TILE
 from tailorbird.latency_tables.tvm.target import VectorUnit
-from tailorbird.latency_tables.tvm.tile import Tile, choose_tile
+from tailorbird.latency_tables.tvm.tile import Tile, choose_exact_tile, choose_tile
 
 
 def schedule_contraction(s: Any, block: Any, unit: VectorUnit) -> set[str]:
@@ -35,7 +35,8 @@ def schedule_contraction(s: Any, block: Any, unit: VectorUnit) -> set[str]:
     else:
         m = extents[row] if row is not None else 1
         padded = _is_plain(s, block)
-        tile = choose_tile(m, extents[column], unit, exact=not padded)
+        choose = choose_tile if padded else choose_exact_tile
+        tile = choose(m, extents[column], unit)
         if padded:
             _pad(s, block, {column: tile.columns} | ({row: tile.rows} if row is not None else {}))
     epilogue = _epilogue(s, block)

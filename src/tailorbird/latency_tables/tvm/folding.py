@@ -59,7 +59,7 @@ class ConstantFolder(relax.PyExprMutator):  # type: ignore[misc]  # tvm is untyp
         if factor.ndim != 4 or factor.size != factor.shape[1]:
             return None
         shifted = call_of(self, expr, "relax.add")
-        convolved = call_of(self, shifted.args[0] if shifted else expr, "relax.nn.conv2d")
+        convolved = call_of(self, expr if shifted is None else shifted.args[0], "relax.nn.conv2d")
         if convolved is None or (weights := constant_of(self, convolved.args[1])) is None:
             return None
         scaled: Any = self.builder_.emit(

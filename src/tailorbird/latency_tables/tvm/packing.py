@@ -48,7 +48,7 @@ class _Packer(relax.PyExprMutator):  # type: ignore[misc]  # tvm is untyped
         if weights.ndim != 2 or len(x.ty.shape) < 2:
             return call
         n = weights.shape[1]
-        tile = choose_tile(int(x.ty.shape[-2]), n, self.unit, exact=False)
+        tile = choose_tile(int(x.ty.shape[-2]), n, self.unit)
         return self._call(
             partial(packed_dense, n=n, tile=tile), x, pack(weights, tile.columns), "dense"
         )
@@ -62,11 +62,11 @@ class _Packer(relax.PyExprMutator):  # type: ignore[misc]  # tvm is untyped
         if str(attrs.data_layout) != "NHWC" or any(int(v) != 1 for v in attrs.dilation):
             return call
         if groups == 1:
-            tile = choose_tile(out_width, n, self.unit, exact=False)
+            tile = choose_tile(out_width, n, self.unit)
             kernel = partial(packed_conv, n=n, strides=strides, padding=padding, tile=tile)
             return self._call(kernel, x, pack(weights, tile.columns), "conv2d")
         if groups == channels == n:
-            tile = choose_tile(out_width, n, self.unit, exact=False)
+            tile = choose_tile(out_width, n, self.unit)
             kernel = partial(depthwise_conv, n=n, strides=strides, padding=padding, tile=tile)
             columns = np.pad(weights[:, :, 0], ((0, 0), (0, 0), (0, -n % tile.columns)))
             return self._call(kernel, x, columns, "depthwise_conv2d")

@@ -1,5 +1,6 @@
 """Sums that are no products of two operands: means, norms, softmax, pooling."""
 
+import math
 from typing import Any
 
 from tailorbird.latency_tables.tvm.blocks import extent, operands, reduces, uses
@@ -21,15 +22,14 @@ def schedule_reduction(s: Any, block: Any, unit: VectorUnit) -> bool:
     loops = s.get_loops(block)
     spatial = [k for k, v in enumerate(variables) if not reduces(v)]
     reduced = [k for k, v in enumerate(variables) if reduces(v)]
+    is_short = math.prod(extent(s, loops[k]) for k in reduced) < _SHORTEST_VECTOR
     last = spatial[-1] if spatial else None
     if last is None or not _is_contiguous(s, block, variables[last]):
-        longest = max(int(variables[k].dom.extent) for k in reduced)
-        contiguous = any(_is_contiguous(s, block, variables[k]) for k in reduced)
-        return contiguous or longest < _SHORTEST_VECTOR
+        return is_short or any(_is_contiguous(s, block, variables[k]) for k in reduced)
     length = extent(s, loops[last])
     lanes = next((v for v in (unit.lanes, unit.lanes // 2, unit.lanes // 4) if length % v == 0), 0)
-    if lanes <= 1 or len(loops) != len(variables):
-        return length < _SHORTEST_VECTOR
+    if lanes <= 1:
+        return is_short
     vectors = next(v for v in range(_ACCUMULATORS, 0, -1) if (length // lanes) % v == 0)
     panel, vector, lane = s.split(loops[last], [None, vectors, lanes])
     s.reorder(*(loops[k] for k in spatial[:-1]), panel, *(loops[k] for k in reduced), vector, lane)
