@@ -1,7 +1,8 @@
 """What turns encodings into a prediction with its uncertainty."""
 
 from tailorbird.predictors.accuracy import AccuracyProcess
+from tailorbird.predictors.calibrated_sum import CalibratedSum
 from tailorbird.predictors.prediction import FloatArray, Prediction, Predictor
 from tailorbird.predictors.table_sum import TableSum
 
-__all__ = ["AccuracyProcess", "FloatArray", "Prediction", "Predictor", "TableSum"]
+__all__ = ["AccuracyProcess", "CalibratedSum", "FloatArray", "Prediction", "Predictor", "TableSum"]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tailorbird.latency_tables import LatencyTable
-from tailorbird.predictors.prediction import Prediction
+from tailorbird.predictors.prediction import FloatArray, Prediction
 from tailorbird.spaces import CALL, IntArray, SearchSpace
 
 
@@ -30,6 +30,11 @@ class TableSum:
         latencies = table.select([w.key for w in (*space.workloads, CALL)])
         *self._median_ms, self._call_ms = (latency.median_ms for latency in latencies)
         *self._std_ms, self._call_std_ms = (latency.std_ms for latency in latencies)
+
+    def parts_ms(self, X: IntArray) -> FloatArray:
+        """What each workload adds to canonical rows (n, d), without calls, (n, n_workloads)."""
+        each = np.array(self._median_ms) - self._call_ms
+        return np.asarray(self.space.count_workloads(X).multiply(each).toarray())
 
     def predict(self, X: IntArray) -> Prediction:
         """Milliseconds for canonical rows (n, d)."""
