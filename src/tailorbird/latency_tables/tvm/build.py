@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import tvm
+from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from tailorbird.latency_tables.tvm.importer import import_module
@@ -30,4 +31,5 @@ def build_library(
     )
     program, unscheduled = lower(import_module(module, inputs), target, vector_unit(mcpu))
     tvm.compile(program, target).export_library(str(path))
+    save_file({}, path.with_suffix(".safetensors"))
     return unscheduled
