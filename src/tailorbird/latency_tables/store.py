@@ -105,9 +105,7 @@ class Store:
         same = {"key": key, "configuration": configuration.key, "session": session}
         same |= {"round": round_, "drift": drift, "provenance": provenance, "status": "measured"}
         with self._engine.begin() as connection:
-            connection.execute(
-                sa.insert(_SAMPLE), [{**same, "ms": float(v)} for v in samples.ms]
-            )
+            connection.execute(sa.insert(_SAMPLE), [{**same, "ms": float(v)} for v in samples.ms])
 
     def discard(
         self,
@@ -122,9 +120,7 @@ class Store:
         same = {"key": key, "configuration": configuration.key, "session": session}
         same |= {"round": round_, "drift": drift, "status": "discarded"}
         with self._engine.begin() as connection:
-            connection.execute(
-                sa.insert(_SAMPLE), [{**same, "ms": float(v)} for v in samples.ms]
-            )
+            connection.execute(sa.insert(_SAMPLE), [{**same, "ms": float(v)} for v in samples.ms])
 
     def claim(
         self, keys: Sequence[str], configuration: Configuration, owner: str, lease_s: float

@@ -45,7 +45,9 @@ class Workbench:
         """
         outputs = self.new_path(".npz")
         try:
-            self._ask(artifact, inputs, device, {"do": "run", "n_copies": 1, "outputs": str(outputs)})
+            self._ask(
+                artifact, inputs, device, {"do": "run", "n_copies": 1, "outputs": str(outputs)}
+            )
             with np.load(outputs) as arrays:
                 return tuple(arrays[name] for name in arrays.files)
         finally:
