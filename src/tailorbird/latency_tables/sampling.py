@@ -51,6 +51,7 @@ Call = Callable[[], object]
 class _Turns:
     """Runs programs that take turns; which copy is next does not depend on the placement."""
 
+    clock_ns: Callable[[], int]
     next_copy: int = 0
     call_ns: dict[int, float] = field(default_factory=dict)
 
@@ -61,10 +62,10 @@ class _Turns:
             guess_ns = self.call_ns.get(len(calls), least_ns)
             n = max(1, int(np.ceil((least_ns - elapsed) / guess_ns)))
             turn = [calls[(self.next_copy + i) % len(calls)] for i in range(n)]
-            begin = time.perf_counter_ns()
+            begin = self.clock_ns()
             for call in turn:
                 call()
-            elapsed += time.perf_counter_ns() - begin
+            elapsed += self.clock_ns() - begin
             n_calls += n
             self.next_copy += n
             self.call_ns[len(calls)] = max(elapsed, 1) / n_calls
@@ -72,27 +73,28 @@ class _Turns:
 
 
 def measure(
-    place: Callable[[], Sequence[Call]], timing: Timing, clock: Callable[[], float] = time.monotonic
+    place: Callable[[], Sequence[Call]],
+    timing: Timing,
+    clock_ns: Callable[[], int] = time.perf_counter_ns,
 ) -> tuple[FloatArray, FloatArray]:
     """Cold and hot samples in milliseconds of one run, (n,) and (k,).
 
     Args:
         place: puts inputs and workspace somewhere new; gives a call for each copy of the weights.
         timing: how the round goes.
-        clock: in seconds.
+        clock_ns: in nanoseconds.
     """
-    deadline = clock() + _SHARE_OF_LIMIT * timing.limit_s
+    deadline_ns = clock_ns() + _SHARE_OF_LIMIT * timing.limit_s * 1e9
     rng = np.random.default_rng()
     gaps, placements = [], []
     for _ in range(PLACEMENTS):
         gaps.append(np.empty(rng.integers(_LARGEST_GAP), dtype=np.uint8))
         placements.append(place())
-    turns = _Turns()
+    turns = _Turns(clock_ns)
     sample_ns, warmup_ns = _NS_PER_MS * timing.sample_ms, _NS_PER_MS * timing.warmup_ms
     for call in placements[0]:
         call()
     for calls in placements:
-        calls[0]()
         turns.sample(calls, warmup_ns / PLACEMENTS)
     ms: list[float] = []
     per_turn = max(1, -(-timing.least_samples // PLACEMENTS))
@@ -100,7 +102,7 @@ def measure(
         for calls in placements:
             turns.sample(calls, sample_ns / 3)  # what the last placement left is driven out
             ms += [turns.sample(calls, sample_ns) for _ in range(per_turn)]
-            if clock() > deadline and len(ms) >= _FEWEST_SAMPLES:
+            if clock_ns() > deadline_ns and len(ms) >= _FEWEST_SAMPLES:
                 break
         else:
             continue
