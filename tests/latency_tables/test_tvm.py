@@ -105,5 +105,3 @@ def test_compiling_leaves_the_module_alone(
     tvm_runtime.compile(module, (np.zeros(digits_space.workloads[5].inputs[0], "f4"),), local)
     assert module.training
     assert [type(m).__name__ for m in module.modules()] == names
-
-
