@@ -35,7 +35,10 @@ TIMING = Timing(warmup_ms=1, sample_ms=1, least_samples=5, most_samples=5, limit
 
 
 class CheapRuntime:
-    """Its worker is a real process. It logs when it timed what; every sample is one millisecond, so that no test is disturbed."""
+    """Its worker is a real process; it logs when it timed.
+
+    Every sample is one millisecond, so that no test is disturbed.
+    """
 
     def __init__(self, folder: Path, log: Path) -> None:
         self._bench = Workbench("cheap_timer", folder, TIMING)

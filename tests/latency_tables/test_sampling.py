@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -72,9 +73,7 @@ def test_copies_take_turns_across_samples_and_placements() -> None:
     machine = Machine(lambda: 7e5, n_copies=4, cached=3, miss_ns=3e5)
     ms, hot_ms = machine.measure()
     copies = [copy for _, copy in machine.runs]
-    n_cold = next(
-        i for i, pair in enumerate(zip(copies, copies[1:], strict=False)) if len({*pair}) == 1
-    )
+    n_cold = next(i for i, pair in enumerate(pairwise(copies)) if len({*pair}) == 1)
     assert copies[:n_cold] == [i % 4 for i in range(n_cold)]
     assert n_cold > 4 * TIMING.least_samples
     np.testing.assert_allclose(ms, 1.0)  # never in the cache

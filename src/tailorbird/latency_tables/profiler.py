@@ -68,18 +68,23 @@ class Profiler:
                 owner,
                 steps.take,
             )
-            while left:
-                ours = self._claim(left, shift)
-                taken = self._taken()  # anew: another may have finished what we claimed just now
-                missing = [known[key] for key in ours if taken.get(key, 0) < rounds]
-                again = shift.measure(missing, taken, rounds)
-                shift.release(ours)
-                done = {key for key in left if taken.get(key, 0) >= rounds} | set(ours)
-                steps.finish(done - again)
-                left = [key for key in left if key not in done]
-                left += [key for key in known if key in again]
-                if left and not ours:
-                    time.sleep(_WAIT_S)
+            try:
+                while left:
+                    ours = self._claim(left, shift)
+                    taken = (
+                        self._taken()
+                    )  # anew: another may have finished what we claimed just now
+                    missing = [known[key] for key in ours if taken.get(key, 0) < rounds]
+                    again = shift.measure(missing, taken, rounds)
+                    shift.release(ours)
+                    done = {key for key in left if taken.get(key, 0) >= rounds} | set(ours)
+                    steps.finish(done - again)
+                    left = [key for key in left if key not in done]
+                    left += [key for key in known if key in again]
+                    if left and not ours:
+                        time.sleep(_WAIT_S)
+            finally:
+                shift.reference.delete()
         return tuple(shift.spent.values())
 
     def _taken(self) -> dict[str, int]:

@@ -53,6 +53,12 @@ class Reference:
         """What it takes on the quiet machine, as far as this session knows."""
         return float(np.percentile(self.ms, _FLOOR))
 
+    def delete(self) -> None:
+        """Removes its program."""
+        if self._artifact is not None:
+            self._artifact.delete()
+            self._artifact = None
+
     def before(self) -> float:
         """Milliseconds before a slot: those after the slot before, if they are fresh.
 

@@ -207,5 +207,5 @@ class Store:
 
 def _tune_sqlite(connection: Any, record: Any) -> None:
     """Readers beside one writer, and a patient wait for the other writer."""
-    connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA busy_timeout=30000")
+    connection.execute("PRAGMA journal_mode=WAL")
