@@ -1,6 +1,7 @@
 """Small real doubles that several rooms' tests share."""
 
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,40 +44,77 @@ class TinyFamily:
         return Workload(part.kind, (("anchor", part.anchor),), ((1, 1),), "torch.nn:Identity")
 
 
+REFERENCE_SHAPE = (64, 256)
+
+
 @dataclass
 class FakeRuntime:
-    """Runs the module in torch; a program takes as long as `ms` says of its number."""
+    """Runs the module in torch; a program takes as long as `ms` says of its number.
+
+    Numbers go by order of compilation; the profiler's reference workload has none.
+    """
 
     ms: Callable[[int], float] = lambda n: 1.0 + n
+    reference_ms: Callable[[], float] = lambda: 1.0
     broken: frozenset[int] = frozenset()
     wrong: frozenset[int] = frozenset()
     undefined: frozenset[int] = frozenset()
     modules: "list[nn.Module]" = field(default_factory=list)
+    references: "list[nn.Module]" = field(default_factory=list)
     n_measured: int = 0
 
     def configuration(self, device: Device, batch: int) -> Configuration:
-        return Configuration(device.cpu, "fake", device.threads, batch, "fake", "1", "none")
+        return Configuration(
+            device.cpu, "fake", device.threads, batch, "fake", "1", "none", "fake-1"
+        )
 
     def compile(self, module: "nn.Module", inputs: Tensors, device: Device) -> Artifact:
+        import torch
+
+        try:
+            with torch.inference_mode():
+                module(*map(torch.from_numpy, inputs))
+        except Exception as error:
+            raise MeasurementError.of("it does not run", error) from error
+        if inputs[0].shape == REFERENCE_SHAPE:
+            self.references.append(module)
+            return Artifact(Path("reference"))
         self.modules.append(module)
         return Artifact(Path(str(len(self.modules) - 1)))
 
-    def measure(self, artifact: Artifact, inputs: Tensors, device: Device) -> Samples:
+    def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
         import torch
 
+        number = int(str(artifact.path))
+        with torch.inference_mode():
+            output = self.modules[number](*map(torch.from_numpy, inputs)).numpy()
+        if number in self.undefined:
+            return (np.full_like(output, np.nan),)
+        return (output + (number in self.wrong),)
+
+    def measure(
+        self, artifact: Artifact, inputs: Tensors, device: Device, n_copies: int
+    ) -> Samples:
+        if artifact.path.name == "reference":
+            return Samples(np.full(5, self.reference_ms()), np.array([]))
         number = int(str(artifact.path))
         self.n_measured += 1
         if number in self.broken:
             raise MeasurementError("it is broken")
-        with torch.inference_mode():
-            output = self.modules[number](*map(torch.from_numpy, inputs)).numpy()
-        shifted = output + (number in self.wrong)
-        if number in self.undefined:
-            shifted = np.full_like(output, np.nan)
-        return Samples(np.full(5, self.ms(number)), (shifted,))
+        ms = self.ms(number)
+        return Samples(np.full(5, ms), np.full(3 if n_copies > 1 else 0, ms))
 
     def close(self) -> None:
         pass
+
+
+@pytest.fixture(autouse=True)
+def locks_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks of the machine lie in its temporary folder; tests must not wait for one another."""
+    folder = tmp_path / "machine"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
 
 
 @pytest.fixture

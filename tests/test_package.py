@@ -10,7 +10,7 @@ import pytest
 import tailorbird
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("torch", "tvm", "pymoo", "optuna", "matplotlib")
+HEAVY = ("torch", "tvm", "pymoo", "optuna", "matplotlib", "onnxruntime", "onnx")
 
 
 @pytest.mark.parametrize(

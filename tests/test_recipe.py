@@ -30,6 +30,19 @@ def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("latency", "schedule"),
+    [
+        ("", "static"),
+        ('runtime = "tvm"', "static"),
+        ('runtime = "onnxruntime"', "default"),
+        ('schedule = "default"\nruntime = "onnxruntime"', "default"),
+    ],
+)
+def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule: str) -> None:
+    assert load(tmp_path, f"{GOOD}[latency]\n{latency}").latency.schedule == schedule
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "the key 'name' is missing"),
@@ -47,8 +60,14 @@ def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
         (GOOD + "batch = 2", r"no key '\[space\] batch'; it is \[device\] batch"),
         (
             GOOD + '[latency]\nruntime = "onnx"',
-            r"\[latency\] runtime' must be 'tvm', but got 'onnx'",
+            r"\[latency\] runtime' must be 'tvm' or 'onnxruntime', but got 'onnx'",
         ),
+        (
+            GOOD + '[latency]\nruntime = "onnxruntime"\nschedule = "static"',
+            r"\[latency\] schedule': onnxruntime has the schedule 'default' only, but got 'static'",
+        ),
+        (GOOD + '[latency]\nschedule = "default"', "tvm has the schedule 'static' only"),
+        (GOOD + '[latency]\nschedule = "fast"', "must be 'static' or 'default', but got 'fast'"),
         (GOOD.replace('"a"', '"../a"'), "'name'.*pattern"),
         ("seed = -1\n" + GOOD, "'seed'.*greater than or equal to 0"),
         ('name = "a"\nspace = "x"', "'space' must be a table"),

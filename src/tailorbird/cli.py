@@ -25,6 +25,12 @@ table_app = typer.Typer(help="Latency tables.", no_args_is_help=True)
 app.add_typer(table_app, name="table")
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file.")]
+Networks = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Whole networks to measure as well: Parquet, rows of the space."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
@@ -55,10 +61,14 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def profile(recipe: RecipePath, as_json: AsJson = False) -> None:
-    """Measures every workload of the space that is not in the table yet."""
+def profile(recipe: RecipePath, networks: Networks = None, as_json: AsJson = False) -> None:
+    """Measures every workload of the space, and whole networks, that are not in the table yet."""
     with _job(recipe) as job:
-        job.profile()
+        try:
+            job.profile(networks)
+        except MeasurementError:
+            _show_table(job, as_json)  # what was measured is there, and why the rest is not
+            raise
         _show_table(job, as_json)
 
 

@@ -12,6 +12,10 @@ class RecipeError(TailorbirdError, ValueError):
     """A recipe that cannot be read, or that asks for what does not exist."""
 
 
+class EncodingError(TailorbirdError, ValueError):
+    """A file of networks that does not fit its space."""
+
+
 class MissingStepError(TailorbirdError, RuntimeError):
     """A step was asked for before the one that it needs."""
 
@@ -26,6 +30,12 @@ class InfeasibleError(TailorbirdError, ValueError):
 
 class MeasurementError(TailorbirdError, RuntimeError):
     """A device or its runtime failed; nothing is wrong with the user's input."""
+
+    @classmethod
+    def of(cls, what: str, error: Exception) -> "MeasurementError":
+        """From what a compiler or runtime raised, whose last line says the most."""
+        lines = str(error).strip().splitlines() or [""]
+        return cls(f"{what} ({type(error).__name__}: {lines[-1]})")
 
 
 class MissingWorkloadError(TailorbirdError, KeyError):

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from tailorbird.errors import BusyError, MeasurementError, MissingStepError, RecipeError
-from tailorbird.latency_tables import Device, LatencyTable, Profiler, Program, Store, Timing
-from tailorbird.latency_tables.tvm import TvmRuntime
+from tailorbird.latency_tables import Device, LatencyTable, Profiler, Runtime, Store, Timing
 from tailorbird.predictors import AccuracyProcess, TableSum
+from tailorbird.programs import network_program, programs_of
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.reports import Checker, Report, summarise, write
@@ -30,7 +30,7 @@ from tailorbird.search.design import spread_over
 from tailorbird.search.found import Found
 from tailorbird.search.nsga2 import nsga2
 from tailorbird.search.study import Evaluator, Study
-from tailorbird.spaces import CALL, SearchSpace
+from tailorbird.spaces import CALL, SearchSpace, rows
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Dataset, Trained, Training, digits
 from tailorbird.training import load as load_trained
@@ -102,20 +102,29 @@ class Run:
         self.train()
         return self.report()
 
-    def profile(self) -> LatencyTable:
-        """Measures every workload of the space that is not in the table yet.
+    def profile(self, networks: Path | None = None) -> LatencyTable:
+        """Measures every workload of the space, and whole networks, that are not in the table.
+
+        Args:
+            networks: Parquet file of rows of the space.
 
         Raises:
             MeasurementError: if any could not be measured.
+            EncodingError: if the networks do not fit the space.
         """
-        programs = [Program.of(w) for w in (*self.space.workloads, CALL)]
+        programs = programs_of(self.space)
+        if networks is not None:
+            X = rows.read(networks, self.space)
+            programs += [network_program(self.space, row) for row in X]
         with self._step("profile"):
-            self._profiler.profile(programs, self.recipe.latency.rounds, self.progress)
+            spent = self._profiler.profile(programs, self.recipe.latency.rounds, self.progress)
+        for cost in spent:
+            _LOG.info("%s", cost)
         failures = self.table.failures
         failed = [p.key for p in programs if p.key in failures]
         if failed:
             raise MeasurementError(
-                f"{len(failed)} of {len(programs)} workloads could not be measured "
+                f"{len(failed)} of {len(programs)} programs could not be measured "
                 f"(first: {failed[0]}: {failures[failed[0]]}). The others are kept."
             )
         return self.table
@@ -253,8 +262,15 @@ class Run:
         return digits.load()
 
     @cached_property
-    def _runtime(self) -> TvmRuntime:
-        return TvmRuntime(self.folder / "compiled", Timing())
+    def _runtime(self) -> Runtime:
+        folder = self.folder / "compiled"
+        if self.recipe.latency.runtime == "onnxruntime":
+            from tailorbird.latency_tables.onnx import OnnxRuntime
+
+            return OnnxRuntime(folder, Timing())
+        from tailorbird.latency_tables.tvm import TvmRuntime
+
+        return TvmRuntime(folder, Timing())
 
     @cached_property
     def _profiler(self) -> Profiler:

@@ -4,7 +4,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from tailorbird.errors import RecipeError, nearest
 
@@ -38,10 +46,26 @@ class DeviceSection(_Section):
 class LatencySection(_Section):
     """How latency is measured."""
 
-    runtime: Literal["tvm"] = "tvm"
-    schedule: Literal["static"] = "static"
+    runtime: Literal["tvm", "onnxruntime"] = "tvm"
+    schedule: Annotated[Literal["static", "default"] | None, Field(validate_default=True)] = (
+        None  # that of the runtime
+    )
     rounds: Annotated[int, Field(ge=2)] = 5
     store: Annotated[str, Field(min_length=1)] | None = None
+
+    @field_validator("schedule")
+    @classmethod
+    def _fits_the_runtime(cls, schedule: str | None, info: ValidationInfo) -> str | None:
+        runtime = info.data.get("runtime")
+        if runtime is None:  # wrong itself, and said to be
+            return schedule
+        own = _SCHEDULES[runtime]
+        if schedule not in (None, own):
+            raise PydanticCustomError("schedule", f"{runtime} has the schedule {own!r} only")
+        return own
+
+
+_SCHEDULES = {"tvm": "static", "onnxruntime": "default"}
 
 
 class AccuracySection(_Section):

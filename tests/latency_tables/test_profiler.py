@@ -1,16 +1,79 @@
+import fcntl
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from filelock import FileLock, Timeout
+import torch
+from torch import nn
 
-from tailorbird.latency_tables import Profiler, Program
+from tailorbird.errors import MeasurementError
+from tailorbird.latency_tables import (
+    Configuration,
+    Device,
+    Profiler,
+    Program,
+    Samples,
+    Store,
+    shift,
+)
+from tailorbird.latency_tables.program import check
+from tailorbird.latency_tables.shift import EXTRA_TRIES
 from tailorbird.progress import NoProgress
 from tailorbird.spaces import CALL
 from tailorbird.spaces.stitching import StitchSpace
+
+
+class Row(NamedTuple):
+    status: str
+    round: int | None
+    drift: float | None
+
+
+class Spying(Store):
+    """Remembers what it was told to keep, in order."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.log: list[Row] = []
+
+    def add(
+        self,
+        key: str,
+        configuration: Configuration,
+        session: int,
+        round_: int,
+        samples: Samples,
+        drift: float,
+        provenance: dict[str, str],
+    ) -> None:
+        super().add(key, configuration, session, round_, samples, drift, provenance)
+        self.log.append(Row("measured", round_, drift))
+
+    def discard(
+        self,
+        key: str,
+        configuration: Configuration,
+        session: int,
+        round_: int,
+        samples: Samples,
+        drift: float,
+    ) -> None:
+        super().discard(key, configuration, session, round_, samples, drift)
+        self.log.append(Row("discarded", round_, drift))
+
+    def fail(self, key: str, configuration: Configuration, session: int, reason: str) -> None:
+        super().fail(key, configuration, session, reason)
+        self.log.append(Row("failed", None, None))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Spying:
+    return Spying(f"sqlite:///{tmp_path / 'store.sqlite'}")
 
 
 def programs_of(space: StitchSpace) -> list[Program]:
@@ -40,11 +103,11 @@ def test_what_is_there_is_not_measured_again(
     assert runtime.n_measured == len(programs) * 3
 
 
-def test_rounds_of_one_program_lie_apart(profiler: Profiler, digits_space: StitchSpace) -> None:
+def test_rounds_of_one_program_lie_apart(
+    profiler: Profiler, store: Spying, digits_space: StitchSpace
+) -> None:
     profiler.profile(programs_of(digits_space)[:3], 2, NoProgress())
-    rows = profiler.store._rows(profiler.configuration)
-    order = list(dict.fromkeys((row.round, row.key) for row in rows))
-    assert [round_ for round_, _ in order] == [0, 0, 0, 1, 1, 1]
+    assert [row.round for row in store.log] == [0, 0, 0, 1, 1, 1]
 
 
 @pytest.mark.parametrize("fault", ["broken", "wrong", "undefined"])
@@ -79,13 +142,13 @@ def test_progress_counts_every_step(profiler: Profiler, digits_space: StitchSpac
     assert totals == [16 * (1 + 2)] == [len(steps)]
 
 
-def test_weights_and_inputs_are_the_same_every_time(
-    profiler: Profiler, runtime: Any, digits_space: StitchSpace
-) -> None:
+def test_weights_and_inputs_are_the_same_every_time(digits_space: StitchSpace) -> None:
     program = programs_of(digits_space)[4]
-    first, second = profiler._compile(program), profiler._compile(program)
-    np.testing.assert_array_equal(first.inputs[0], second.inputs[0])
-    np.testing.assert_array_equal(first.expected[0], second.expected[0])
+    x, same, other = (program.examples(seed)[0] for seed in (0, 0, 1))
+    np.testing.assert_array_equal(x, same)
+    assert (x != other).any()
+    state, same_state = (program.module().state_dict() for _ in range(2))
+    assert all((state[name] == same_state[name]).all() for name in state)
 
 
 def test_a_program_given_twice_is_measured_once(
@@ -97,23 +160,155 @@ def test_a_program_given_twice_is_measured_once(
     assert table_of(profiler).entries[program.key].n_samples == 10
 
 
-def test_nothing_is_timed_side_by_side(
+def test_the_timing_lock_is_held_while_anything_is_timed(
     profiler: Profiler, runtime: Any, digits_space: StitchSpace
 ) -> None:
-    lock = FileLock(Path(tempfile.gettempdir()) / "tailorbird-local.lock")
-    free: list[bool] = []
+    held: list[bool] = []
+
+    def ms(*_: int) -> float:
+        with (Path(tempfile.gettempdir()) / "tailorbird-local.lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held.append(True)
+            else:
+                held.append(False)
+        return 1.0
+
+    runtime.ms = runtime.reference_ms = ms
+    profiler.profile(programs_of(digits_space)[:2], 2, NoProgress())
+    assert len(held) > 4
+    assert all(held)
+
+
+def reference_of(*ms: float) -> Callable[[], float]:
+    """Times of the reference, the last for ever; a slot takes one, and the first slot six."""
+    times = list(ms)
+    return lambda: times.pop(0) if len(times) > 1 else times[0]
+
+
+def test_a_disturbed_round_is_kept_raw_and_measured_again(
+    profiler: Profiler, store: Spying, runtime: Any, digits_space: StitchSpace
+) -> None:
+    runtime.reference_ms = reference_of(*[1.0] * 5, 1.5, 1.0)
+    profiler.profile(programs_of(digits_space)[:1], 1, NoProgress())
+    # The slot after the disturbed one has the slow reference before it.
+    assert [(row.status, row.drift) for row in store.log] == [
+        ("discarded", 1.5),
+        ("discarded", 1.5),
+        ("measured", 1.0),
+    ]
+    assert runtime.n_measured == 3
+    assert table_of(profiler).entries[programs_of(digits_space)[0].key].n_samples == 5
+
+
+def test_on_a_machine_that_is_never_quiet_a_round_is_kept_with_its_drift(
+    profiler: Profiler, store: Spying, runtime: Any, digits_space: StitchSpace
+) -> None:
+    runtime.reference_ms = reference_of(*[1.0] * 5, *[1.5] * 5)
+    profiler.profile(programs_of(digits_space)[:1], 1, NoProgress())
+    assert [(row.status, row.drift) for row in store.log] == [("discarded", 1.5)] * EXTRA_TRIES + [
+        ("measured", 1.5)
+    ]
+
+
+def test_small_changes_of_the_reference_disturb_nothing(
+    profiler: Profiler, store: Spying, runtime: Any, digits_space: StitchSpace
+) -> None:
+    runtime.reference_ms = reference_of(*[1.0, 1.02, 1.04, 1.01] * 20)
+    profiler.profile(programs_of(digits_space)[:4], 3, NoProgress())
+    assert {row.status for row in store.log} == {"measured"}
+
+
+def test_what_was_measured_on_a_machine_slow_from_the_start_does_not_count(
+    profiler: Profiler, store: Spying, runtime: Any, digits_space: StitchSpace
+) -> None:
+    program = programs_of(digits_space)[0]
+    runtime.reference_ms = reference_of(*[2.0] * 7, 1.0)
+    runtime.ms = lambda n: 7.0 if runtime.n_measured > 2 else 14.0
+    profiler.profile([program], 4, NoProgress())
+    table = table_of(profiler)
+    assert "failed" in [row.status for row in store.log]
+    assert set(table.entries[program.key].round_ms) == {7.0}
+    assert len(table.entries[program.key].round_ms) == 4
+    assert not table.failures
+
+
+def test_one_lucky_reference_condemns_nothing(
+    profiler: Profiler, store: Spying, runtime: Any, digits_space: StitchSpace
+) -> None:
+    runtime.reference_ms = reference_of(*[1.0] * 12, 0.5, 1.0)
+    profiler.profile(programs_of(digits_space)[:4], 6, NoProgress())
+    assert {row.status for row in store.log} == {"measured"}
+
+
+def test_a_round_is_not_kept_by_who_lost_the_claim(
+    profiler: Profiler,
+    store: Spying,
+    runtime: Any,
+    digits_space: StitchSpace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shift, "LEASE_S", -1.0)  # over as soon as it is taken
+    monkeypatch.setattr("tailorbird.latency_tables.profiler._WAIT_S", 0.01)
+    program = programs_of(digits_space)[0]
+    stolen: list[set[str]] = []
 
     def ms(number: int) -> float:
-        try:
-            with lock.acquire(timeout=0):
-                free.append(True)
-        except Timeout:
-            free.append(False)
+        if runtime.n_measured == 2:
+            store, configuration = profiler.store, profiler.configuration
+            stolen.append(store.claim([program.key], configuration, "a thief", 0.2))
         return 1.0
 
     runtime.ms = ms
-    profiler.profile(programs_of(digits_space)[:2], 2, NoProgress())
-    assert free == [False] * 4
+    profiler.profile([program], 3, NoProgress())
+    assert stolen == [{program.key}]
+    assert runtime.n_measured == 4  # one was dropped, and done after the thief's lease
+    assert [row.status for row in store.log] == ["measured"] * 3
+
+
+def test_workloads_take_turns_with_copies_as_large_as_a_network(
+    profiler: Profiler, runtime: Any
+) -> None:
+    copies: list[int] = []
+    measure = runtime.measure
+
+    def counted(artifact: Any, inputs: Any, device: Any, n_copies: int) -> Samples:
+        if artifact.path.name != "reference":
+            copies.append(n_copies)
+        samples: Samples = measure(artifact, inputs, device, n_copies)
+        return samples
+
+    runtime.measure = counted
+    for n, network_bytes in enumerate((0, 79, 80, 81, 10**9)):
+        build = partial(nn.Linear, 4, 4)  # 80 bytes
+        program = Program(f"layer {n}", build, ((1, 4),), network_bytes)
+        profiler.profile([program], 1, NoProgress())
+    profiler.profile([Program("no weights", nn.Identity, ((1, 4),), 10**9)], 1, NoProgress())
+    assert copies == [1, 1, 1, 2, 256, 1]
+
+
+def test_a_program_with_other_outputs_than_torch_is_refused(runtime: Any, device: Device) -> None:
+    program = Program("layer", partial(nn.Linear, 4, 4), ((1, 4),))
+    artifact = runtime.compile(program.module(), program.examples(0), device)
+    check(program, program.module(), runtime, artifact, device)
+
+    class Sometimes(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            last = bool((x == torch.from_numpy(program.examples(2)[0])).all())
+            return super().forward(x) * (1.0001 if last else 1.0)
+
+    other = Program("layer", partial(Sometimes, 4, 4), ((1, 4),))
+    with pytest.raises(MeasurementError, match=r"outputs differ from torch by 1\.0e-04"):
+        check(other, other.module(), runtime, artifact, device)
+
+
+@pytest.mark.parametrize(
+    ("ms", "hot_ms"), [([], []), ([1.0, np.nan], []), ([0.0], []), ([1.0], [-1.0]), ([np.inf], [])]
+)
+def test_what_is_no_time_is_no_sample(ms: list[float], hot_ms: list[float]) -> None:
+    with pytest.raises(MeasurementError):
+        Samples(np.array(ms), np.array(hot_ms))
 
 
 def test_only_float32_is_measured(digits_space: StitchSpace) -> None:

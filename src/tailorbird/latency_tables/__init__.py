@@ -1,12 +1,14 @@
 """How latency is measured and kept: devices, runtimes, the profiler, the store and tables."""
 
 from tailorbird.latency_tables.device import Configuration, Device
-from tailorbird.latency_tables.profiler import Profiler, Program
-from tailorbird.latency_tables.runtime import Runtime, Samples, Timing
+from tailorbird.latency_tables.profiler import Profiler
+from tailorbird.latency_tables.program import Program
+from tailorbird.latency_tables.runtime import Artifact, Runtime, Samples, Timing
 from tailorbird.latency_tables.store import Store
 from tailorbird.latency_tables.table import Latency, LatencyTable
 
 __all__ = [
+    "Artifact",
     "Configuration",
     "Device",
     "Latency",

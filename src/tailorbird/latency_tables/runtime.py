@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tailorbird.errors import MeasurementError
 from tailorbird.latency_tables.device import Configuration, Device
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class Artifact:
     path: Path
     provenance: dict[str, str] = field(default_factory=dict)
 
+    def delete(self) -> None:
+        """Removes its files."""
+        for file in self.path.parent.glob(f"{self.path.stem}.*"):
+            file.unlink(missing_ok=True)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
@@ -57,10 +63,20 @@ class Samples:
     Attributes:
         ms: with weights as cold as rotating through the copies makes them, (n,).
         hot_ms: with one copy used again and again, (k,); empty where there was one copy only.
+
+    Raises:
+        MeasurementError: if there are none, or any is not a time.
     """
 
     ms: FloatArray
     hot_ms: FloatArray
+
+    def __post_init__(self) -> None:
+        if not len(self.ms):
+            raise MeasurementError("there are no samples")
+        for ms in (self.ms, self.hot_ms):
+            if not (np.isfinite(ms) & (ms > 0)).all():
+                raise MeasurementError(f"samples must be finite and positive, but got {ms} ms")
 
 
 class Runtime(Protocol):

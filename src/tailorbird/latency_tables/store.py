@@ -1,6 +1,8 @@
 """Where measurements are kept: a database that only grows."""
 
+import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +11,9 @@ import sqlalchemy as sa
 
 from tailorbird.errors import RecipeError
 from tailorbird.latency_tables.device import Configuration
+from tailorbird.latency_tables.runtime import Samples
 from tailorbird.latency_tables.table import FloatArray, Latency, LatencyTable
+from tailorbird.spaces.footprint import Footprint
 
 _METADATA = sa.MetaData()
 
@@ -30,9 +34,27 @@ _SAMPLE = sa.Table(
     sa.Column("session", sa.ForeignKey("session.id"), nullable=False),
     sa.Column("round", sa.Integer),
     sa.Column("ms", sa.Float),
-    sa.Column("status", sa.Enum("measured", "failed", name="status"), nullable=False),
+    sa.Column("status", sa.Enum("measured", "discarded", "failed", name="status"), nullable=False),
     sa.Column("reason", sa.String),
+    sa.Column("drift", sa.Float),
+    sa.Column("provenance", sa.JSON),
     sa.Index("sample_of", "configuration", "key"),
+)
+
+_CLAIM = sa.Table(
+    "claim",
+    _METADATA,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("configuration", sa.String, primary_key=True),
+    sa.Column("owner", sa.String, nullable=False),
+    sa.Column("lease_until", sa.Float, nullable=False),
+)
+
+_FOOTPRINT = sa.Table(
+    "footprint",
+    _METADATA,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("counts", sa.JSON, nullable=False),
 )
 
 
@@ -70,13 +92,71 @@ class Store:
             return int(connection.execute(insert.returning(_SESSION.c.id)).scalar_one())
 
     def add(
-        self, key: str, configuration: Configuration, session: int, round_: int, ms: FloatArray
+        self,
+        key: str,
+        configuration: Configuration,
+        session: int,
+        round_: int,
+        samples: Samples,
+        drift: float,
+        provenance: dict[str, str],
     ) -> None:
         """Keeps the samples of one round, all of them or none."""
         same = {"key": key, "configuration": configuration.key, "session": session}
-        rows = [{**same, "round": round_, "ms": float(v), "status": "measured"} for v in ms]
+        same |= {"round": round_, "drift": drift, "provenance": provenance, "status": "measured"}
         with self._engine.begin() as connection:
-            connection.execute(sa.insert(_SAMPLE), rows)
+            connection.execute(sa.insert(_SAMPLE), [{**same, "ms": float(v)} for v in samples.ms])
+
+    def discard(
+        self,
+        key: str,
+        configuration: Configuration,
+        session: int,
+        round_: int,
+        samples: Samples,
+        drift: float,
+    ) -> None:
+        """Keeps samples that are never used."""
+        same = {"key": key, "configuration": configuration.key, "session": session}
+        same |= {"round": round_, "drift": drift, "status": "discarded"}
+        with self._engine.begin() as connection:
+            connection.execute(sa.insert(_SAMPLE), [{**same, "ms": float(v)} for v in samples.ms])
+
+    def claim(
+        self, keys: Sequence[str], configuration: Configuration, owner: str, lease_s: float
+    ) -> set[str]:
+        """Takes or renews what is free, expired or the owner's."""
+        now = time.time()
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            mine = set()
+            for key in keys:
+                at = (_CLAIM.c.key == key) & (_CLAIM.c.configuration == configuration.key)
+                row = connection.execute(sa.select(_CLAIM).where(at)).one_or_none()
+                if row is None or row.owner == owner or row.lease_until < now:
+                    connection.execute(sa.delete(_CLAIM).where(at))
+                    connection.execute(
+                        sa.insert(_CLAIM).values(
+                            key=key,
+                            configuration=configuration.key,
+                            owner=owner,
+                            lease_until=now + lease_s,
+                        )
+                    )
+                    mine.add(key)
+        return mine
+
+    def release(self, keys: Sequence[str], configuration: Configuration, owner: str) -> None:
+        """Gives up claims."""
+        at = (_CLAIM.c.configuration == configuration.key) & (_CLAIM.c.owner == owner)
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(_CLAIM).where(at & _CLAIM.c.key.in_(keys)))
+
+    def keep_footprint(self, key: str, footprint: Footprint) -> None:
+        """Keeps what a program costs on every device alike."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(_FOOTPRINT).where(_FOOTPRINT.c.key == key))
+            connection.execute(sa.insert(_FOOTPRINT).values(key=key, counts=asdict(footprint)))
 
     def fail(self, key: str, configuration: Configuration, session: int, reason: str) -> None:
         """Keeps why something could not be measured."""
@@ -88,6 +168,8 @@ class Store:
         """Samples of each round by key, oldest round first."""
         rounds: dict[str, dict[tuple[int, int], list[float]]] = {}
         for row in self._rows(configuration):
+            if row.status == "failed":
+                rounds.pop(row.key, None)
             if row.status == "measured":
                 of_key = rounds.setdefault(row.key, {})
                 of_key.setdefault((row.session, row.round), []).append(row.ms)
@@ -125,5 +207,5 @@ class Store:
 
 def _tune_sqlite(connection: Any, record: Any) -> None:
     """Readers beside one writer, and a patient wait for the other writer."""
-    connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA busy_timeout=30000")
+    connection.execute("PRAGMA journal_mode=WAL")

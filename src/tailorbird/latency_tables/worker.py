@@ -40,6 +40,11 @@ class Worker:
         """Process id, which is its group's as well."""
         return self._process.pid
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be asked again."""
+        return self._process.poll() is None
+
     def ask(self, request: dict[str, Any], limit_s: float) -> dict[str, Any]:
         """The answer to one request.
 

@@ -49,9 +49,14 @@ def footprint(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> Footpri
     return Footprint(
         n_macs=counter.get_total_flops() // 2,
         n_params=sum(p.numel() for p in module.parameters()),
-        weight_bytes=sum(t.numel() * t.element_size() for t in module.state_dict().values()),
+        weight_bytes=weight_bytes(module),
         peak_activation_bytes=_peak_bytes(graph, len(examples)),
     )
+
+
+def weight_bytes(module: "nn.Module") -> int:
+    """Of its parameters and buffers."""
+    return sum(t.numel() * t.element_size() for t in module.state_dict().values())
 
 
 def _peak_bytes(graph: "fx.Graph", n_inputs: int) -> int:

@@ -1,0 +1,198 @@
+"""One profiler at work: what it holds of a store, compiles, checks and times."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tailorbird.errors import MeasurementError
+from tailorbird.latency_tables.device import Configuration, Device
+from tailorbird.latency_tables.lock import timing_lock
+from tailorbird.latency_tables.program import Program, check
+from tailorbird.latency_tables.reference import MOST_DRIFT, Reference
+from tailorbird.latency_tables.runtime import Artifact, Runtime, Samples, Tensors
+from tailorbird.latency_tables.store import Store
+from tailorbird.spaces.footprint import footprint
+
+_LOG = logging.getLogger("tailorbird")
+
+LEASE_S = 120.0
+"""How long others leave alone what a profiler on another machine claimed and never released."""
+
+EXTRA_TRIES = 3
+"""Of a round that the machine disturbed. The next is kept whatever the reference says, with its
+drift, which the row's quality shows: on a machine that is never quiet nothing would end else, and
+to keep the best of several tries would flatter it."""
+
+
+@dataclass(slots=True)
+class Spent:
+    """Seconds that one program cost."""
+
+    key: str
+    compile_s: float = 0.0
+    check_s: float = 0.0
+    time_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    program: Program
+    artifact: Artifact
+    inputs: Tensors
+    n_copies: int
+
+
+@dataclass(slots=True)
+class Shift:
+    """Measures groups of programs for one profiler, from its start to its end.
+
+    Attributes:
+        runtime: compiles and times.
+        device: is measured.
+        configuration: under which rows are kept.
+        store: keeps each round as soon as it is measured.
+        session: of the store.
+        owner: in whose name programs are claimed.
+        advance: called after each piece of work with its key.
+    """
+
+    runtime: Runtime
+    device: Device
+    configuration: Configuration
+    store: Store
+    session: int
+    owner: str
+    advance: Callable[[str, str], None]
+    reference: Reference = field(init=False)
+    spent: dict[str, Spent] = field(default_factory=dict)
+    _floors: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.reference = Reference(self.runtime, self.device)
+
+    def claim(self, keys: Sequence[str]) -> set[str]:
+        """Takes or renews programs; returns those that are ours."""
+        return self.store.claim(keys, self.configuration, self.owner, LEASE_S)
+
+    def release(self, keys: Sequence[str]) -> None:
+        """Lets others have them."""
+        self.store.release(keys, self.configuration, self.owner)
+
+    def measure(self, programs: Sequence[Program], taken: dict[str, int], rounds: int) -> set[str]:
+        """Compiles programs that are ours, and times them in turns.
+
+        Returns:
+            Keys that are still to do: lost to another profiler, or measured while the machine was
+            slower than it later turned out to be.
+        """
+        keys = [program.key for program in programs]
+        turns: list[_Compiled] = []
+        try:
+            for program in programs:
+                try:
+                    turns.append(self._compile(program))
+                except MeasurementError as error:
+                    self._fail(program.key, error)
+                self.advance("compiled", program.key)
+                self.claim(keys)
+            return self._take_turns(turns, taken, rounds)
+        finally:
+            for compiled in turns:
+                compiled.artifact.delete()
+            self.release(keys)
+
+    def _take_turns(
+        self, turns: Sequence[_Compiled], taken: dict[str, int], rounds: int
+    ) -> set[str]:
+        keys = [compiled.program.key for compiled in turns]
+        queue = deque(
+            (compiled, round_, EXTRA_TRIES)
+            for round_ in range(rounds)
+            for compiled in turns
+            if round_ >= taken.get(compiled.program.key, 0)
+        )
+        gone: set[str] = set()
+        again: set[str] = set()
+        while queue:
+            compiled, round_, tries_left = queue.popleft()
+            key = compiled.program.key
+            if key in gone:
+                continue
+            try:
+                samples, reference_ms = self._time(compiled)
+            except MeasurementError as error:
+                self._fail(key, error)
+                gone.add(key)
+                self.advance("failed", key)
+                continue
+            floor_ms = self.reference.floor_ms
+            drift = reference_ms / floor_ms
+            row = (key, self.configuration, self.session, round_, samples, drift)
+            if key not in self.claim(keys):  # our lease ran out: it is another's to measure
+                gone.add(key)
+                again.add(key)
+            elif drift > MOST_DRIFT and tries_left:
+                self.store.discard(*row)
+                queue.append((compiled, round_, tries_left - 1))
+            else:
+                facts = {"n_copies": str(compiled.n_copies), "reference_ms": f"{reference_ms:.6g}"}
+                self.store.add(*row, facts | compiled.artifact.provenance)
+                self._floors.setdefault(key, floor_ms)
+                self.advance("timed", key)
+            retracted = self._retract(floor_ms)
+            gone |= retracted
+            again |= retracted
+        return again
+
+    def _compile(self, program: Program) -> _Compiled:
+        spent = self.spent[program.key] = Spent(program.key)
+        begin = time.perf_counter()
+        try:
+            module = program.module()
+            counted = footprint(module, program.inputs)
+        except Exception as error:  # a user's module may raise anything
+            raise MeasurementError.of("torch could not build or export it", error) from error
+        self.store.keep_footprint(program.key, counted)
+        inputs = program.examples(0)
+        artifact = self.runtime.compile(module, inputs, self.device)
+        spent.compile_s = time.perf_counter() - begin
+        begin = time.perf_counter()
+        try:
+            check(program, module, self.runtime, artifact, self.device)
+        except MeasurementError:
+            artifact.delete()
+            raise
+        spent.check_s = time.perf_counter() - begin
+        if kernels := artifact.provenance.get("unscheduled_kernels"):
+            _LOG.warning("%s runs scalar code in %s", program.key, kernels)
+        return _Compiled(program, artifact, inputs, program.n_copies(counted.weight_bytes))
+
+    def _time(self, compiled: _Compiled) -> tuple[Samples, float]:
+        """One round, and the slower reference around it; never beside another's."""
+        begin = time.perf_counter()
+        with timing_lock(self.device.name):
+            before = self.reference.before()
+            samples = self.runtime.measure(
+                compiled.artifact, compiled.inputs, self.device, compiled.n_copies
+            )
+            after = self.reference.after()
+        self.spent[compiled.program.key].time_s += time.perf_counter() - begin
+        return samples, max(before, after)
+
+    def _retract(self, floor_ms: float) -> set[str]:
+        """What was accepted when the floor was too high: the machine was slow from the start.
+
+        Rows only grow, and what lies before a failure does not count: so that is what it becomes.
+        """
+        slow = {key for key, then in self._floors.items() if then > MOST_DRIFT * floor_ms}
+        for key in slow:
+            del self._floors[key]
+            reason = "it was measured while the machine was slow, as later references showed"
+            self._fail(key, MeasurementError(reason))
+        return slow
+
+    def _fail(self, key: str, error: MeasurementError) -> None:
+        self.store.fail(key, self.configuration, self.session, str(error))
+        _LOG.warning("%s failed: %s", key, error)
