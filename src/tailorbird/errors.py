@@ -28,6 +28,10 @@ class MeasurementError(TailorbirdError, RuntimeError):
     """A device or its runtime failed; nothing is wrong with the user's input."""
 
 
+class StoreError(TailorbirdError, RuntimeError):
+    """The database behind a store failed: the disk is full, the file locked, read-only or torn."""
+
+
 class MissingWorkloadError(TailorbirdError, KeyError):
     """Workloads that a table does not hold; they are never counted as zero."""
 

@@ -2,6 +2,7 @@
 
 from tailorbird.latency_tables.device import Configuration, Device
 from tailorbird.latency_tables.profiler import Profiler, Program
+from tailorbird.latency_tables.record import Record
 from tailorbird.latency_tables.runtime import Runtime, Samples, Timing
 from tailorbird.latency_tables.store import Store
 from tailorbird.latency_tables.table import Latency, LatencyTable
@@ -13,6 +14,7 @@ __all__ = [
     "LatencyTable",
     "Profiler",
     "Program",
+    "Record",
     "Runtime",
     "Samples",
     "Store",
