@@ -42,10 +42,9 @@ class Database:
         try:
             parsed = sa.make_url(url)
             self.name = masked(url)
-            with suppress(sa.exc.ArgumentError):  # an unknown dialect is told by create_engine
-                if parsed.get_backend_name() == "sqlite":
-                    self.name = _path_of(parsed)
-                    _inspect(self.name)
+            if parsed.get_backend_name() == "sqlite":
+                self.name = _path_of(parsed)
+                _inspect(self.name)
             self._engine = sa.create_engine(parsed)
             if self._engine.dialect.name == "sqlite":
                 sa.event.listen(self._engine, "connect", _tune)
