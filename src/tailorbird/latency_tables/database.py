@@ -106,6 +106,13 @@ def masked(url: str) -> str:
     return parsed.update_query_dict(secret).render_as_string(hide_password=True)
 
 
+def without_password(text: str, url: str) -> str:
+    """A text that holds the URL of a database, without its passwords."""
+    if masked(url) == url or url in text:
+        return text.replace(url, masked(url))
+    return f"# Not copied: the password of its store {masked(url)} is spelled in escapes.\n"
+
+
 def _path_of(url: sa.URL) -> str:
     if url.database in {None, "", ":memory:"} or str(url.database).startswith("file:"):
         raise RecipeError(
