@@ -9,7 +9,7 @@ from tailorbird.predictors.metrics import kendall_tau, mape
 from tailorbird.spaces import CALL
 from tailorbird.spaces.stitching import StitchSpace
 
-CONFIGURATION = Configuration("a processor", "x86-64-v3", 1, 2, "fake", "1", "none")
+CONFIGURATION = Configuration("a processor", "x86-64-v3", 1, 2, "fake", "1", "none", "1")
 
 
 def table_of(space: StitchSpace, without: int | None = None) -> LatencyTable:
