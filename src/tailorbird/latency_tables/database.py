@@ -84,6 +84,8 @@ class Database:
 
     def _create(self) -> None:
         with self._writing.begin() as connection:
+            if connection.dialect.name == "postgresql":  # SQLite's writers stand in a queue anyway
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(VERSION)))
             if not is_store(connection, self.name):  # another process may have been faster
                 METADATA.create_all(connection)
                 connection.execute(sa.insert(MADE_BY).values(schema=VERSION))

@@ -87,7 +87,7 @@ class Store:
 
     def rounds(self, configuration: Configuration) -> dict[str, list[FloatArray]]:
         """Accepted samples of each round since the last failure, by key, oldest round first."""
-        taken = accepted(self.record(configuration, "", "").rounds)
+        taken = accepted(self.record(configuration).rounds)
         return {key: [r.samples.ms for r in of if r.samples] for key, of in taken.items()}
 
     def claim(
@@ -113,13 +113,13 @@ class Store:
 
     def table(self, configuration: Configuration, device: str, rounds: int) -> LatencyTable:
         """What predictors see: what has this many rounds, and did not fail at its last try."""
-        return self.record(configuration, device, "").table(rounds)
+        return self.record(configuration, device).table(rounds)
 
     def provenance(self, configuration: Configuration) -> dict[str, str]:
         """Date and state of the machine when a configuration was last measured; empty if never."""
-        return self.record(configuration, "", "").provenance
+        return self.record(configuration).provenance
 
-    def record(self, configuration: Configuration, device: str, space: str) -> Record:
+    def record(self, configuration: Configuration, device: str = "", space: str = "") -> Record:
         """All that was kept under a configuration, under names for messages and files."""
         with self._database.reading() as connection:
             return rows.read(connection, configuration, device, space)

@@ -15,8 +15,9 @@ FloatArray = NDArray[np.float64]
 LARGEST_SPREAD = 0.05
 """Relative; medians of quiet, pinned rounds differ by 1.5 to 3.1 %."""
 
-LARGEST_DRIFT = 1.1
-"""Of the reference beside a round, over its floor; on a quiet machine it wanders by up to 10 %."""
+LARGEST_DRIFT = 1.08
+"""Of the reference beside a round, over its floor. A profiler measures such a round again; it is
+accepted, and marked, where the machine never came to rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Latency:
 
     @property
     def is_trusted(self) -> bool:
-        """At least two rounds, a spread within 5 % and a drift within 1.1."""
+        """At least two rounds, a spread within 5 % and a drift within 1.08."""
         return not self.doubts
 
 
