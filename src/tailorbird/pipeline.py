@@ -207,6 +207,7 @@ class Run:
             )
         with self._step("report"):
             summary = summarise(front, random, found, self.seconds)
+            record = self.record
             report = Report(
                 title=self.recipe.name,
                 subtitle=f"{self.space.size:,} networks of {self.space.name}, in batches of "
@@ -214,12 +215,12 @@ class Run:
                 front=front,
                 random=random,
                 found=found,
-                call_ms=self.table.select([CALL.key])[0].median_ms,
+                call_ms=record.table(1).select([CALL.key])[0].median_ms,
                 n_validation=len(self._dataset.validation.labels),
                 summary=summary,
                 provenance={
-                    **dataclasses.asdict(self.record.configuration),
-                    **self.record.provenance,
+                    **dataclasses.asdict(record.configuration),
+                    **record.provenance,
                     "weights": trained.fingerprint,
                 },
                 recipe=self._safe_text,

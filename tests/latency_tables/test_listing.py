@@ -35,7 +35,7 @@ def test_rows_to_distrust_are_marked_with_why(store: Store) -> None:
     for reason in ("differ by 28.3%", "one round only", "drifted to 1.50x", "kernels: pool2d"):
         assert shown.count(reason) == 1
     good = next(line for line in shown.splitlines() if line.endswith("good"))
-    assert good.split() == ["1.005000", "0.904500", "0.7%", "2", "3.00", "0.50", "good"]
+    assert good.split() == ["1.005000", "0.904500", "0.7%", "2", "3.000", "0.500", "good"]
     assert "failed  broken: it hung" in shown
     assert "5 rows, 40% of them to be trusted, median spread 0.0%; 1 failed." in shown
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tailorbird import __version__
-from tailorbird.errors import RecipeError, nearest
+from tailorbird.errors import RecipeError
 from tailorbird.latency_tables.flat import from_rows, to_rows
 from tailorbird.latency_tables.formats import FORMATS, Format, Head, Rows
 from tailorbird.latency_tables.record import Record
@@ -90,7 +90,5 @@ def _digest(head: Head, rows: Rows) -> str:
 def _format_of(path: Path) -> Format:
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
-        raise RecipeError(
-            f"The file {str(path)!r} must end in {', '.join(FORMATS)}; {nearest(suffix, FORMATS)}"
-        )
+        raise RecipeError(f"The file {str(path)!r} must end in {', '.join(FORMATS)}.")
     return FORMATS[suffix]

@@ -47,8 +47,8 @@ def text(record: Record, rounds: int) -> str:
         lines.append(
             f"{'?' if doubts else ' '} {latency.median_ms:11.6f} {_cell(latency.hot_ms, 11, 6)}"
             f" {latency.spread:7.1%} {len(latency.round_ms):7d}"
-            f" {_cell(cost and cost.weight_bytes / _MIB, 12, 2)}"
-            f" {_cell(cost and cost.peak_activation_bytes / _MIB, 9, 2)}  {key}"
+            f" {_cell(cost.weight_bytes / _MIB if cost else None, 12, 3)}"
+            f" {_cell(cost.peak_activation_bytes / _MIB if cost else None, 9, 3)}  {key}"
         )
         if doubts:
             lines.append(f"{'':14}because {'; '.join(doubts)}")
