@@ -30,8 +30,8 @@ from tailorbird.latency_tables import (
     Store,
     Timing,
 )
-from tailorbird.latency_tables.database import without_password
 from tailorbird.latency_tables.tvm import TvmRuntime
+from tailorbird.latency_tables.url import without_password
 from tailorbird.predictors import AccuracyProcess, TableSum
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from tailorbird.errors import MeasurementError, MissingWorkloadError, RecipeError, StoreError
 from tailorbird.latency_tables import Configuration, Samples, Store, database
 from tailorbird.latency_tables.schema import METADATA
+from tailorbird.latency_tables.url import masked
 from tailorbird.spaces.footprint import Footprint
 
 CONFIGURATION = Configuration("a processor", "x86-64-v3", 1, 16, "tvm", "0.27", "static-1", "1")
@@ -279,7 +280,7 @@ def test_a_password_is_in_no_message(url: str) -> None:
     with pytest.raises(RecipeError) as caught:
         Store(url)
     assert "hunter2" not in str(caught.value)
-    assert "hunter2" not in database.masked(url)
+    assert "hunter2" not in masked(url)
 
 
 # What goes wrong later.

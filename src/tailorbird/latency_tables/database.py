@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from tailorbird.errors import RecipeError, StoreError
 from tailorbird.latency_tables.schema import MADE_BY, METADATA, VERSION, is_store
+from tailorbird.latency_tables.url import masked
 
 PATIENCE_S = 30.0
 """How long to wait for another writer."""
@@ -99,20 +100,6 @@ class Database:
             ways_out = (text for sign, text in _WAYS_OUT.items() if sign in reason.lower())
             way_out = next(ways_out, "What was kept before is kept; mend it, then run again.")
             raise StoreError(f"The store {self.name} failed ({reason}). {way_out}") from error
-
-
-def masked(url: str) -> str:
-    """The URL of a database without its passwords."""
-    parsed = sa.make_url(url)
-    secret = {name: "hidden" for name in parsed.query if "pass" in name.lower()}
-    return parsed.update_query_dict(secret).render_as_string(hide_password=True)
-
-
-def without_password(text: str, url: str) -> str:
-    """A text that holds the URL of a database, without its passwords."""
-    if masked(url) == url or url in text:
-        return text.replace(url, masked(url))
-    return f"# Not copied: the password of its store {masked(url)} is spelled in escapes.\n"
 
 
 def _path_of(url: sa.URL) -> str:
