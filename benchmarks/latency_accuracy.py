@@ -9,6 +9,7 @@ Measurements are kept in --store: what is there already is not measured again.
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,9 +24,12 @@ from tailorbird.predictors import CalibratedSum, FloatArray, TableSum
 from tailorbird.predictors.metrics import kendall_tau, mape, share_within, tau_within_bands
 from tailorbird.programs import network_program, programs_of
 from tailorbird.progress import TerminalProgress
-from tailorbird.spaces import SearchSpace
+from tailorbird.spaces import IntArray, SearchSpace
 
-RUNTIMES = {"tvm": TvmRuntime, "onnxruntime": OnnxRuntime}
+RUNTIMES: dict[str, Callable[[Path, Timing], Runtime]] = {
+    "tvm": TvmRuntime,
+    "onnxruntime": OnnxRuntime,
+}
 SCHEDULES = {"tvm": "static", "onnxruntime": "default"}
 WORKLOAD_ROUNDS = 5
 SPLITS = 20
@@ -52,7 +56,7 @@ def with_hot_weights(table: LatencyTable) -> LatencyTable:
 
 
 def calibrated(
-    table_sum: TableSum, X: FloatArray, ms: FloatArray, rng: np.random.Generator
+    table_sum: TableSum, X: IntArray, ms: FloatArray, rng: np.random.Generator
 ) -> list[dict[str, float]]:
     """Scores over random fifths that calibrate; the others are scored."""
     found = []
@@ -66,7 +70,7 @@ def calibrated(
     return found
 
 
-def evaluate(space: SearchSpace, X: FloatArray, table: LatencyTable) -> dict[str, object]:
+def evaluate(space: SearchSpace, X: IntArray, table: LatencyTable) -> dict[str, object]:
     networks = table.select([network_program(space, row).key for row in X])
     ms = np.array([latency.median_ms for latency in networks])
     first, second = np.array([latency.round_ms[:2] for latency in networks]).T
@@ -124,7 +128,7 @@ def main() -> None:
     X = drawn[np.sort(first)[: arguments.networks]]
     arguments.store.parent.mkdir(parents=True, exist_ok=True)
     folder = arguments.store.parent / "compiled"
-    runtime: Runtime = RUNTIMES[arguments.runtime](folder, Timing())
+    runtime = RUNTIMES[arguments.runtime](folder, Timing())
     store = Store(f"sqlite:///{arguments.store}")
     profiler = Profiler(runtime, find("local", threads=1), arguments.batch, store)
     try:

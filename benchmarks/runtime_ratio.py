@@ -48,7 +48,7 @@ class SwinTokens(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        image: Tensor = self.block(x.unflatten(1, (self.side, self.side)))
+        image: Tensor = self.block(x.reshape(len(x), self.side, self.side, -1))
         return image.flatten(1, 2)
 
 
@@ -72,9 +72,9 @@ def cases() -> Iterator[tuple[str, nn.Module, Tensor]]:
     mobile = timm.create_model("mobilenetv3_large_100", pretrained=False).eval()
     image = torch.randn(1, 3, 224, 224)
     with torch.no_grad():
-        x = mobile.bn1(mobile.conv_stem(image))
-        for i, stage in enumerate(mobile.blocks[:-1]):
-            for j, block in enumerate(stage):
+        x = mobile.get_submodule("bn1")(mobile.get_submodule("conv_stem")(image))
+        for i, stage in enumerate(list(mobile.get_submodule("blocks").children())[:-1]):
+            for j, block in enumerate(stage.children()):
                 if j < 2:
                     yield f"mobilenetv3_block({i}.{j})", block, torch.randn_like(x)
                 x = block(x)
@@ -122,6 +122,8 @@ def sample_ms(program: Callable[[], object]) -> float:
 def with_statistics(module: nn.Module) -> nn.Module:
     """Batch norms that do something, so that folding them wrongly shows."""
     for norm in (m for m in module.modules() if isinstance(m, nn.BatchNorm2d)):
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         nn.init.normal_(norm.running_mean, std=0.1)
         nn.init.uniform_(norm.running_var, 0.5, 2.0)
     return module.eval()

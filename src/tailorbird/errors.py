@@ -38,6 +38,10 @@ class MeasurementError(TailorbirdError, RuntimeError):
         return cls(f"{what} ({type(error).__name__}: {lines[-1]})")
 
 
+class StoreError(TailorbirdError, RuntimeError):
+    """The database behind a store failed: the disk is full, the file locked, read-only or torn."""
+
+
 class MissingWorkloadError(TailorbirdError, KeyError):
     """Workloads that a table does not hold; they are never counted as zero."""
 

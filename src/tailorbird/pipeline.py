@@ -13,8 +13,19 @@ import numpy as np
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
+from tailorbird import elsewhere
 from tailorbird.errors import BusyError, MeasurementError, MissingStepError, RecipeError
-from tailorbird.latency_tables import Device, LatencyTable, Profiler, Runtime, Store, Timing
+from tailorbird.latency_tables import (
+    Configuration,
+    Device,
+    LatencyTable,
+    Profiler,
+    Record,
+    Runtime,
+    Store,
+    Timing,
+)
+from tailorbird.latency_tables.url import without_password
 from tailorbird.predictors import AccuracyProcess, TableSum
 from tailorbird.programs import network_program, programs_of
 from tailorbird.progress import Progress
@@ -51,6 +62,7 @@ class Run:
         folder: for artefacts.
         progress: where long work reports to.
         seconds: filled with what each step took.
+        elsewhere: the table, if it is that of another device; then nothing is measured.
     """
 
     recipe: Recipe
@@ -60,6 +72,7 @@ class Run:
     folder: Path
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
+    elsewhere: Record | None = None
 
     @contextmanager
     def held(self) -> Iterator["Run"]:
@@ -98,7 +111,8 @@ class Run:
 
     def run(self) -> dict[str, object]:
         """All steps in order; returns the summary."""
-        self.profile()
+        if self.elsewhere is None:
+            self.profile()
         self.train()
         return self.report()
 
@@ -111,7 +125,10 @@ class Run:
         Raises:
             MeasurementError: if any could not be measured.
             EncodingError: if the networks do not fit the space.
+            RecipeError: if the recipe names the table of another device.
         """
+        if self.elsewhere is not None:
+            raise elsewhere.refusal(self.elsewhere)
         programs = programs_of(self.space)
         if networks is not None:
             X = rows.read(networks, self.space)
@@ -138,7 +155,10 @@ class Run:
 
     def search(self) -> Found:
         """Fits predictors and searches under them; needs a table and weights."""
-        latency = TableSum(self.space, self.table)
+        if self.elsewhere is None:
+            latency = TableSum(self.space, self.table)
+        else:
+            latency = elsewhere.table_sum(self.space, self.elsewhere)
         trained = self._trained()
         with self._step("evaluate"):
             rng = np.random.default_rng(self.recipe.seed)
@@ -180,7 +200,7 @@ class Run:
             self._dataset,
             self._study("validation", trained),
             self._study("test", trained),
-            self._profiler,
+            self._profiler if self.elsewhere is None else None,
         )
         rng = np.random.default_rng([self.recipe.seed, 1])  # a draw of its own
         sampled = self.space.sample(self.recipe.report.random_networks, rng)
@@ -191,6 +211,7 @@ class Run:
             )
         with self._step("report"):
             summary = summarise(front, random, found, self.seconds)
+            record = self.record
             report = Report(
                 title=self.recipe.name,
                 subtitle=f"{self.space.size:,} networks of {self.space.name}, in batches of "
@@ -198,15 +219,16 @@ class Run:
                 front=front,
                 random=random,
                 found=found,
-                call_ms=self.table.select([CALL.key])[0].median_ms,
+                call_ms=record.table(1).select([CALL.key])[0].median_ms,
                 n_validation=len(self._dataset.validation.labels),
                 summary=summary,
                 provenance={
-                    **dataclasses.asdict(self._profiler.configuration),
-                    **self._profiler.store.provenance(self._profiler.configuration),
+                    **dataclasses.asdict(record.configuration),
+                    **record.provenance,
                     "weights": trained.fingerprint,
                 },
-                recipe=self.recipe_text,
+                recipe=self._safe_text,
+                remarks=elsewhere.remarks(self.space, self.elsewhere) if self.elsewhere else (),
             )
             write(report, self.folder)
         return summary
@@ -233,6 +255,7 @@ class Run:
         return lambda X: trained.evaluate(X, images)
 
     def _study(self, split: str, trained: Trained) -> Study:
+        assert self.store  # refuses what is not ours, before Optuna writes into it
         return Study(self._url, f"{self._dataset.name}/{split}/{trained.fingerprint}")
 
     @property
@@ -274,11 +297,34 @@ class Run:
 
     @cached_property
     def _profiler(self) -> Profiler:
-        return Profiler(self._runtime, self.device, self.recipe.device.batch, Store(self._url))
+        return Profiler(self._runtime, self.device, self.recipe.device.batch, self.store)
+
+    @cached_property
+    def store(self) -> Store:
+        """Where this recipe keeps what is measured."""
+        return Store(self._url)
+
+    @property
+    def configuration(self) -> Configuration:
+        """Under which this recipe measures, or the table of the other device was measured."""
+        if self.elsewhere is not None:
+            return self.elsewhere.configuration
+        return self._runtime.configuration(self.device, self.recipe.device.batch)
+
+    @property
+    def record(self) -> Record:
+        """All that was measured under this recipe's configuration, raw."""
+        if self.elsewhere is not None:
+            return self.elsewhere
+        return self.store.record(self.configuration, self.device.name, self.space.name)
 
     @property
     def table(self) -> LatencyTable:
-        """What was measured under this recipe's configuration."""
-        return self._profiler.store.table(
-            self._profiler.configuration, self.device.name, self.recipe.latency.rounds
-        )
+        """What predictors see; of another device's table every round that there is."""
+        return self.record.table(1 if self.elsewhere else self.recipe.latency.rounds)
+
+    @property
+    def _safe_text(self) -> str:
+        """The recipe without a password, fit for files that people pass on."""
+        store = self.recipe.latency.store or ""
+        return without_password(self.recipe_text, store) if "://" in store else self.recipe_text

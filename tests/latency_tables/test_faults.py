@@ -93,9 +93,7 @@ class Unrunnable(nn.Module):
 
 
 def programs(n: int) -> list[Program]:
-    return [
-        Program(f"layer {i}", lambda i=i: nn.Linear(4, 4 + i), ((2, 4),), 1000) for i in range(n)
-    ]
+    return [Program(f"layer {i}", partial(nn.Linear, 4, 4 + i), ((2, 4),), 1000) for i in range(n)]
 
 
 def profile(folder: Path, name: str, n: int, lease_s: float) -> None:

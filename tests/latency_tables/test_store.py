@@ -1,63 +1,111 @@
+import multiprocessing
 import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from tailorbird.errors import MissingWorkloadError, RecipeError
-from tailorbird.latency_tables import Configuration, Latency, Store
+from tailorbird.errors import MeasurementError, MissingWorkloadError, RecipeError, StoreError
+from tailorbird.latency_tables import Configuration, Samples, Store, database
+from tailorbird.latency_tables.schema import METADATA
+from tailorbird.latency_tables.url import masked
+from tailorbird.spaces.footprint import Footprint
 
-CONFIGURATION = Configuration("a processor", "x86-64-v3", 1, 16, "tvm", "0.27", "static-1")
+CONFIGURATION = Configuration("a processor", "x86-64-v3", 1, 16, "tvm", "0.27", "static-1", "1")
+
+
+def samples(*ms: float, hot: tuple[float, ...] = ()) -> Samples:
+    return Samples(np.array(ms), np.array(hot))
+
+
+def add(store: Store, key: str, *ms: float, session: int | None = None) -> None:
+    number = store.begin({}) if session is None else session
+    store.add(key, CONFIGURATION, number, 0, samples(*ms), 1.0, {})
 
 
 def test_what_was_added_is_read_back_after_reopening(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 's.sqlite'}"
     store = Store(url)
     session = store.begin({"kernel": "6"})
-    store.add("conv", CONFIGURATION, session, 0, np.array([1.0, 2.0, 3.0]))
-    store.add("conv", CONFIGURATION, session, 1, np.array([5.0]))
-    latency = Store(url).table(CONFIGURATION, "local", 1).entries["conv"]
-    assert latency == Latency(2.5, 1.75, 1.0, 4, (2.0, 5.0))
-    assert latency.std_ms == pytest.approx(np.std([2.0, 5.0], ddof=1))
+    first, second = samples(1.0, 2.0, 3.0, hot=(0.5, 0.7)), samples(5.0, hot=(0.9,))
+    store.add("conv", CONFIGURATION, session, 0, first, 1.01, {"n_copies": "3"})
+    store.discard("conv", CONFIGURATION, session, 1, samples(99.0), 2.5)
+    store.add("conv", CONFIGURATION, session, 1, second, 1.04, {"n_copies": "3"})
+    store.keep_footprint("conv", Footprint(10, 20, 80, 40))
+    table = Store(url).table(CONFIGURATION, "local", 2)
+    latency = table.entries["conv"]
+    assert latency.round_ms == (2.0, 5.0)
+    assert (latency.n_samples, latency.min_ms, latency.drift) == (4, 1.0, 1.04)
+    assert latency.hot_ms == pytest.approx((0.6 + 0.9) / 2)
+    assert table.footprints == {"conv": Footprint(10, 20, 80, 40)}
+    assert table.provenance == {"conv": {"n_copies": "3"}}
+    taken = Store(url).rounds(CONFIGURATION)["conv"]
+    assert [ms.tolist() for ms in taken] == [[1.0, 2.0, 3.0], [5.0]]
+    kept = Store(url).record(CONFIGURATION, "local", "space").rounds
+    assert [one.status for one in kept] == ["measured", "discarded", "measured"]
 
 
-def test_rows_of_other_configurations_do_not_mix(store: Store) -> None:
-    session = store.begin({})
-    store.add("conv", CONFIGURATION, session, 0, np.array([1.0]))
-    two_threads = Configuration("a processor", "x86-64-v3", 2, 16, "tvm", "0.27", "static-1")
-    assert not store.table(two_threads, "local", 1).entries
+def test_a_footprint_is_kept_once_and_the_last_one_stands(store: Store) -> None:
+    add(store, "conv", 1.0)
+    for n_macs in (1, 2**40, 2**40):
+        store.keep_footprint("conv", Footprint(n_macs, 2, 3, 4))
+    assert store.table(CONFIGURATION, "local", 1).footprints["conv"].n_macs == 2**40
+
+
+@pytest.mark.parametrize(
+    "other", [replace(CONFIGURATION, threads=2), replace(CONFIGURATION, timing="2")]
+)
+def test_rows_of_other_configurations_do_not_mix(store: Store, other: Configuration) -> None:
+    add(store, "conv", 1.0)
+    assert not store.table(other, "local", 1).entries
+    assert not store.rounds(other)
+    assert not store.table(other, "local", 1).footprints
 
 
 def test_a_failure_stands_until_it_is_measured(store: Store) -> None:
     session = store.begin({})
     store.fail("conv", CONFIGURATION, session, "it hung")
     assert store.table(CONFIGURATION, "local", 1).failures == {"conv": "it hung"}
-    store.add("conv", CONFIGURATION, session, 0, np.array([1.0]))
+    store.discard("conv", CONFIGURATION, session, 0, samples(1.0), 3.0)
+    assert store.table(CONFIGURATION, "local", 1).failures == {"conv": "it hung"}
+    add(store, "conv", 1.0, session=session)
     assert store.table(CONFIGURATION, "local", 1).failures == {}
 
 
-def test_what_failed_at_its_last_try_or_lacks_rounds_is_missing(store: Store) -> None:
+def test_what_profilers_see_as_done_is_what_tables_show(store: Store) -> None:
+    """A failure voids earlier rounds for both, so that what is refused is also tried again."""
     session = store.begin({})
-    for key in ("failed", "half", "whole"):
-        store.add(key, CONFIGURATION, session, 0, np.array([1.0]))
-    store.fail("failed", CONFIGURATION, session, "it hung")
-    for key in ("failed", "whole"):
-        store.add(key, CONFIGURATION, session, 1, np.array([1.0]))
-    store.fail("failed", CONFIGURATION, session, "it hung again")
-    assert set(store.table(CONFIGURATION, "local", 2).entries) == {"whole"}
-    assert set(store.table(CONFIGURATION, "local", 1).entries) == {"half", "whole"}
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        key = str(rng.integers(5))
+        if rng.random() < 0.3:
+            store.fail(key, CONFIGURATION, session, "it hung")
+        else:
+            add(store, key, 1.0, session=session)
+        taken = store.rounds(CONFIGURATION)
+        for rounds in (1, 2, 3):
+            table = store.table(CONFIGURATION, "local", rounds)
+            assert set(table.entries) == {k for k, of in taken.items() if len(of) >= rounds}
+            assert not table.failures.keys() & taken.keys()
 
 
 def test_the_state_of_the_machine_is_that_of_the_last_measurement(store: Store) -> None:
     assert store.provenance(CONFIGURATION) == {}
     for kernel in ("6.1", "6.2"):
-        store.add("conv", CONFIGURATION, store.begin({"kernel": kernel}), 0, np.array([1.0]))
+        add(store, "conv", 1.0, session=store.begin({"kernel": kernel}))
     store.begin({"kernel": "6.3"})  # measured nothing
     assert store.provenance(CONFIGURATION)["kernel"] == "6.2"
 
 
 def test_a_missing_workload_is_named_with_the_way_out(store: Store) -> None:
-    store.add("conv", CONFIGURATION, store.begin({}), 0, np.array([1.0]))
+    add(store, "conv", 1.0)
     table = store.table(CONFIGURATION, "my board", 1)
     with pytest.raises(MissingWorkloadError) as caught:
         table.select(["conv", "dense", "pool"])
@@ -68,31 +116,261 @@ def test_a_missing_workload_is_named_with_the_way_out(store: Store) -> None:
     )
 
 
-def test_a_torn_file_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "s.sqlite"
-    path.write_bytes(b"SQLite format 3\0 and then nothing that makes sense" * 100)
+@pytest.mark.parametrize("bad", [0.0, -1.0, float("nan"), float("inf")])
+def test_what_is_no_time_is_not_kept(store: Store, bad: float) -> None:
+    session = store.begin({})
+    refused = r"finite and positive|must have samples|no samples"
+    for ms, hot, drift in (
+        ((1.0, bad), (), 1.0),
+        ((1.0,), (bad,), 1.0),
+        ((1.0,), (), bad),
+        ((), (), 1.0),
+    ):
+        with pytest.raises((ValueError, MeasurementError), match=refused):
+            store.add("conv", CONFIGURATION, session, 0, samples(*ms, hot=hot), drift, {})
+    assert not store.record(CONFIGURATION).rounds
+
+
+class TestClaims:
+    def claim(self, store: Store, owner: str, lease_s: float = 60, keys: str = "abc") -> set[str]:
+        return store.claim(list(keys), CONFIGURATION, owner, lease_s)
+
+    def test_a_key_has_one_owner_until_it_is_released(self, store: Store) -> None:
+        assert self.claim(store, "me", keys="ab") == {"a", "b"}
+        assert self.claim(store, "you") == {"c"}
+        assert self.claim(store, "me", keys="abb") == {"a", "b"}
+        store.release(["a", "c"], CONFIGURATION, "me")  # of c there is nothing to give back
+        assert self.claim(store, "you") == {"a", "c"}
+        assert store.claim(["b"], replace(CONFIGURATION, batch=1), "you", 60) == {"b"}
+        assert self.claim(store, "me", keys="") == set()
+
+    def test_what_a_dead_owner_held_comes_free_and_a_living_one_renews(self, store: Store) -> None:
+        assert self.claim(store, "dead", lease_s=0.2, keys="ab") == {"a", "b"}
+        self.claim(store, "dead", lease_s=60, keys="a")
+        time.sleep(0.25)
+        assert self.claim(store, "heir") == {"b", "c"}
+        assert self.claim(store, "dead") == {"a"}
+
+    def test_processes_that_claim_at_once_share_without_overlap(self, tmp_path: Path) -> None:
+        """They also open, and make, the store at once."""
+        url = f"sqlite:///{tmp_path / 'new.sqlite'}"
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(3) as pool:
+            claimed = pool.starmap(_claim_one_by_one, [(url, str(i)) for i in range(3)])
+        assert sorted(key for keys in claimed for key in keys) == sorted(map(str, range(60)))
+
+
+def _claim_one_by_one(url: str, owner: str) -> list[str]:
+    store = Store(url)
+    session = store.begin({})
+    mine = []
+    for key in map(str, range(60)):
+        if store.claim([key], CONFIGURATION, owner, 60):
+            store.add(key, CONFIGURATION, session, 0, samples(1.0), 1.0, {})
+            mine.append(key)
+    return mine
+
+
+def test_a_store_can_be_made_on_postgresql_as_well() -> None:
+    dialect: sa.Dialect = PGDialect()  # type: ignore[no-untyped-call]
+    for table in METADATA.sorted_tables:
+        statement = str(sa.schema.CreateTable(table).compile(dialect=dialect))
+        assert "CREATE TYPE" not in statement
+        assert table.name in statement
+
+
+# What is refused.
+
+
+def refused(path: Path, match: str) -> None:
     before = path.read_bytes()
-    with pytest.raises(RecipeError, match="cannot be opened"):
+    with pytest.raises(RecipeError, match=match) as caught:
         Store(f"sqlite:///{path}")
+    assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
 
 
+def filled(path: Path) -> Path:
+    store = Store(f"sqlite:///{path}")
+    session = store.begin({})
+    for i in range(300):
+        add(store, f"conv {i}", *np.linspace(1, 2, 20).tolist(), session=session)
+    store._database._engine.dispose()
+    return path
+
+
+def test_a_torn_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    path.write_bytes(b"SQLite format 3\0 and then nothing that makes sense" * 100)
+    refused(path, "cannot be opened")
+
+
+@pytest.mark.parametrize("where", [0.2, 0.5, 0.9])
+def test_a_file_torn_anywhere_is_refused_and_left_alone(tmp_path: Path, where: float) -> None:
+    path = filled(tmp_path / "s.sqlite")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(where * len(whole))])
+    refused(path, "cannot be opened")
+    hole = int(where * len(whole)) // 4096 * 4096
+    path.write_bytes(whole[:hole] + b"torn" * 1024 + whole[hole + 4096 :])
+    refused(path, "cannot be opened")
+
+
+@pytest.mark.parametrize("table", ["sample", "session", "version", "colours"])
+def test_another_programs_database_is_refused(tmp_path: Path, table: str) -> None:
+    with sqlite3.connect(tmp_path / "s.sqlite") as other:
+        other.execute(f"create table {table} (id integer, colour text)")
+    refused(tmp_path / "s.sqlite", "belongs to another program")
+
+
 @pytest.mark.parametrize(
-    "url", ["nonsense://x", "sqlite:////no/such/folder/s.sqlite", "sqlite://h:9x/a"]
+    ("change", "match"),
+    [
+        ("update version set schema = 3", "newer tailorbird .schema 3; this one reads 2.. Update"),
+        ("delete from version", "another program"),
+        ("alter table sample add column colour text", "another program"),
+        ("drop table claim", "another program"),
+    ],
+)
+def test_a_store_of_another_version_is_refused(tmp_path: Path, change: str, match: str) -> None:
+    path = filled(tmp_path / "s.sqlite")
+    with sqlite3.connect(path) as other:
+        other.execute(change)
+    other.close()
+    refused(path, match)
+
+
+def test_a_store_of_the_first_version_is_to_be_moved_away(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "s.sqlite") as old:
+        old.execute("create table session (id integer primary key, started text, provenance json)")
+        old.execute(
+            "create table sample (id integer primary key, key text, configuration text, "
+            "session integer, round integer, ms float, status text, reason text)"
+        )
+    refused(tmp_path / "s.sqlite", r"older tailorbird \(schema 1; this one reads 2\). Move it away")
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense://x", "sqlite:////no/such/folder/s.sqlite", "sqlite://h:9x/a", "", "://"]
 )
 def test_a_store_that_cannot_be_is_refused(url: str) -> None:
     with pytest.raises(RecipeError, match="cannot be opened"):
         Store(url)
 
 
-def test_another_programs_database_is_refused(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "s.sqlite") as other:
-        other.execute("create table sample (id integer, colour text)")
-    with pytest.raises(RecipeError, match="cannot be opened"):
-        Store(f"sqlite:///{tmp_path / 's.sqlite'}")
+@pytest.mark.parametrize(
+    "url",
+    ["sqlite://", "sqlite:///:memory:", "sqlite+pysqlite://", "sqlite:///file:x?mode=memory&uri=1"],
+)
+def test_a_store_that_would_not_stay_is_refused(url: str) -> None:
+    with pytest.raises(RecipeError, match="must be a file that stays"):
+        Store(url)
 
 
-@pytest.mark.parametrize("ms", [0.0, -1.0, float("nan")])
-def test_a_latency_is_finite_and_positive(ms: float) -> None:
-    with pytest.raises(ValueError, match="finite and positive"):
-        Latency.of_rounds([np.array([ms])])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hunter2@127.0.0.1:1/x",
+        "postgresql://me@127.0.0.1:1/x?password=hunter2",
+        "mysql://me:hunter2@h/x",
+        "oops://me:hunter2@h/x",
+    ],
+)
+def test_a_password_is_in_no_message(url: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Store(url)
+    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in masked(url)
+
+
+# What goes wrong later.
+
+
+def test_a_full_disk_is_told_and_leaves_whole_rounds(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 's.sqlite'}")
+
+    def limit(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA max_page_count=40")
+
+    sa.event.listen(store._database._engine, "connect", limit)
+    store._database._engine.dispose()
+    session = store.begin({})
+    done: list[int] = []
+
+    def fill() -> None:
+        while True:
+            add(store, "conv", *np.linspace(1, 2, 40).tolist(), session=session)
+            done.append(1)
+
+    with pytest.raises(StoreError, match=r"database or disk is full.*Make room"):
+        fill()
+    taken = store.rounds(CONFIGURATION)["conv"]
+    assert {len(ms) for ms in taken} == {40}
+    assert len(taken) == len(done) > 10
+    record = store.record(CONFIGURATION)
+    big = [replace(one, uid=f"{one.uid}{i}") for one in record.rounds for i in range(9)]
+    with pytest.raises(StoreError, match="full"):
+        store.take_in(replace(record, rounds=tuple(big)))
+    assert len(store.rounds(CONFIGURATION)["conv"]) == len(done)
+
+
+def test_a_file_that_may_not_grow_is_told_and_opens_again(tmp_path: Path) -> None:
+    """The kernel refuses the writes, in a process of its own."""
+    url = f"sqlite:///{tmp_path / 's.sqlite'}"
+    Store(url)
+    program = (
+        "import resource, sys; sys.path.insert(0, sys.argv[2])\n"
+        "import test_store as t\n"
+        "from tailorbird.errors import StoreError\n"
+        "store = t.Store(sys.argv[1]); session = store.begin({})\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
+        "try:\n"
+        "    while True: t.add(store, 'conv', *[1.0] * 40, session=session)\n"
+        "except StoreError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, url, str(Path(__file__).parent)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "What was kept" in done.stdout or "run again" in done.stdout
+    taken = Store(url).rounds(CONFIGURATION)["conv"]
+    assert {len(ms) for ms in taken} == {40}
+
+
+def test_a_store_that_another_program_holds_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PATIENCE_S", 0.1)
+    path = tmp_path / "s.sqlite"
+    store = Store(f"sqlite:///{path}")
+    add(store, "conv", 1.0)
+    other = sqlite3.connect(path)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match=r"locked.*Another program holds it"):
+        store.begin({})
+    assert store.rounds(CONFIGURATION)  # reading goes on
+    other.close()
+    store.begin({})
+
+
+def test_a_store_that_turns_read_only_is_told(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 's.sqlite'}")
+
+    def limit(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA query_only=1")
+
+    sa.event.listen(store._database._engine, "connect", limit)
+    store._database._engine.dispose()
+    with pytest.raises(StoreError, match=r"readonly.*writable"):
+        store.begin({})
+
+
+def test_a_file_that_is_torn_while_it_is_open_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    store = Store(f"sqlite:///{filled(path)}")
+    path.write_bytes(b"torn" * 10_000)
+    store._database._engine.dispose()
+    with pytest.raises(StoreError, match=r"not a database.*move it away"):
+        store.rounds(CONFIGURATION)

@@ -3,6 +3,7 @@
 from tailorbird.latency_tables.device import Configuration, Device
 from tailorbird.latency_tables.profiler import Profiler
 from tailorbird.latency_tables.program import Program
+from tailorbird.latency_tables.record import Record
 from tailorbird.latency_tables.runtime import Artifact, Runtime, Samples, Timing
 from tailorbird.latency_tables.store import Store
 from tailorbird.latency_tables.table import Latency, LatencyTable
@@ -15,6 +16,7 @@ __all__ = [
     "LatencyTable",
     "Profiler",
     "Program",
+    "Record",
     "Runtime",
     "Samples",
     "Store",

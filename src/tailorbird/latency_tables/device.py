@@ -3,7 +3,8 @@
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from tailorbird.errors import RecipeError, nearest
@@ -43,6 +44,16 @@ class Configuration:
     def key(self) -> str:
         """Stable text; equal configurations have equal keys."""
         return json.dumps(asdict(self), sort_keys=True)
+
+    def differences(self, ours: "Configuration") -> dict[str, tuple[object, object]]:
+        """This one's value and ours of each field in which they are not equal."""
+        pairs = ((f.name, getattr(self, f.name), getattr(ours, f.name)) for f in fields(self))
+        return {name: (theirs, our) for name, theirs, our in pairs if theirs != our}
+
+
+def tell(differences: Mapping[str, tuple[object, object]]) -> str:
+    """Such as `threads: 4 / 1; batch: 1 / 16`."""
+    return "; ".join(f"{name}: {theirs} / {ours}" for name, (theirs, ours) in differences.items())
 
 
 def find(name: str, threads: int) -> Device:

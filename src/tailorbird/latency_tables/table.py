@@ -1,15 +1,23 @@
 """Latencies of one configuration, as predictors see them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tailorbird.errors import MissingWorkloadError
 from tailorbird.latency_tables.device import Configuration
+from tailorbird.spaces.footprint import Footprint
 
 FloatArray = NDArray[np.float64]
+
+LARGEST_SPREAD = 0.05
+"""Relative; medians of quiet, pinned rounds differ by 1.5 to 3.1 %."""
+
+LARGEST_DRIFT = 1.08
+"""Of the reference beside a round, over its floor. A profiler measures such a round again; it is
+accepted, and marked, where the machine never came to rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +25,15 @@ class Latency:
     """Repeated measurements of one program, in milliseconds.
 
     Attributes:
-        median_ms: of all samples.
-        iqr_ms: distance between their quartiles.
+        median_ms: of the medians of the rounds. Not of all samples: a round that does not settle
+            takes more of them, and the worst round must not have the most votes.
+        iqr_ms: distance between the quartiles of all samples.
         min_ms: of all samples.
         n_samples: how many there are.
         round_ms: median of each round; rounds lie apart in time, samples of one round do not.
+        hot_ms: as `median_ms`, with weights in the cache; None where that was not measured.
+        drift: the worst that the interleaved reference did beside these rounds, its time over
+            its floor; 1.0 is quiet.
     """
 
     median_ms: float
@@ -29,18 +41,37 @@ class Latency:
     min_ms: float
     n_samples: int
     round_ms: tuple[float, ...]
+    hot_ms: float | None = None
+    drift: float = 1.0
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.median_ms) and self.median_ms > 0):
             raise ValueError(f"`median_ms` must be finite and positive, but got {self.median_ms}.")
 
     @classmethod
-    def of_rounds(cls, rounds: Sequence[FloatArray]) -> "Latency":
-        """From the samples of each round, each of shape (n,)."""
+    def of_rounds(
+        cls, rounds: Sequence[FloatArray], hot: Sequence[FloatArray] = (), drift: float = 1.0
+    ) -> "Latency":
+        """From the samples of each round, each of shape (n,), and likewise the hot ones.
+
+        Args:
+            rounds: at least one, with at least one sample each.
+            hot: rounds without samples are passed over.
+            drift: the worst of these rounds.
+        """
         ms = np.concatenate(rounds)
-        low, median, high = np.percentile(ms, [25, 50, 75])
+        low, high = np.percentile(ms, [25, 75])
         medians = tuple(float(np.median(r)) for r in rounds)
-        return cls(float(median), float(high - low), float(ms.min()), len(ms), medians)
+        hot_medians = [float(np.median(r)) for r in hot if len(r)]
+        return cls(
+            median_ms=float(np.median(medians)),
+            iqr_ms=float(high - low),
+            min_ms=float(ms.min()),
+            n_samples=len(ms),
+            round_ms=medians,
+            hot_ms=float(np.median(hot_medians)) if hot_medians else None,
+            drift=drift,
+        )
 
     @property
     def std_ms(self) -> float:
@@ -48,6 +79,26 @@ class Latency:
         if len(self.round_ms) > 1:
             return float(np.std(self.round_ms, ddof=1))
         return self.iqr_ms / 1.349  # the quartiles of a normal distribution
+
+    @property
+    def spread(self) -> float:
+        """How far rounds disagree: `std_ms / median_ms`."""
+        return self.std_ms / self.median_ms
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why not to trust it; empty where nothing speaks against it."""
+        found = {
+            "one round only": len(self.round_ms) < 2,
+            f"rounds differ by {self.spread:.1%}": self.spread > LARGEST_SPREAD,
+            f"the reference drifted to {self.drift:.2f}x": self.drift > LARGEST_DRIFT,
+        }
+        return tuple(reason for reason, holds in found.items() if holds)
+
+    @property
+    def is_trusted(self) -> bool:
+        """At least two rounds, a spread within 5 % and a drift within 1.08."""
+        return not self.doubts
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +110,16 @@ class LatencyTable:
         configuration: under which all entries were measured.
         entries: latency by workload key.
         failures: reason by the key of what could not be measured.
+        footprints: weights, activations and arithmetic by key, where they were counted.
+        provenance: how the program of each key was compiled and timed.
     """
 
     device: str
     configuration: Configuration
     entries: Mapping[str, Latency]
     failures: Mapping[str, str]
+    footprints: Mapping[str, Footprint] = field(default_factory=dict)
+    provenance: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def select(self, keys: Sequence[str]) -> list[Latency]:
         """Latencies in the order of the keys.
@@ -76,3 +131,17 @@ class LatencyTable:
         if missing:
             raise MissingWorkloadError(missing, len(keys), self.device)
         return [self.entries[key] for key in keys]
+
+    @property
+    def share_trusted(self) -> float | None:
+        """Of the rows, as a fraction; None for an empty table."""
+        if not self.entries:
+            return None
+        return float(np.mean([latency.is_trusted for latency in self.entries.values()]))
+
+    @property
+    def median_spread(self) -> float | None:
+        """Of the rows' spreads; None for an empty table."""
+        if not self.entries:
+            return None
+        return float(np.median([latency.spread for latency in self.entries.values()]))

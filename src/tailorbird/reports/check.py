@@ -1,11 +1,12 @@
 """What a search found, built and measured for real."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from tailorbird.latency_tables import Profiler, Program
+from tailorbird.latency_tables import Latency, Profiler, Program
 from tailorbird.predictors import FloatArray
 from tailorbird.progress import Progress
 from tailorbird.search import Objective
@@ -37,8 +38,9 @@ class Checked:
     """Networks with what was predicted and what was measured.
 
     Attributes:
-        networks: a row per network, `COLUMNS`; a measurement that failed is missing.
-        round_ms: median of each round, (n, ROUNDS); NaN where it failed.
+        networks: a row per network, `COLUMNS`; a measurement that failed, or was
+            not possible, is missing.
+        round_ms: median of each round, (n, ROUNDS); NaN where it is missing.
         failures: reason by architecture.
     """
 
@@ -57,7 +59,8 @@ class Checker:
         dataset: its validation and test images.
         validation: remembers accuracies on validation images.
         test: remembers accuracies on test images.
-        profiler: times them.
+        profiler: times them; None where that is not possible, since the table is of another
+            device.
     """
 
     space: SearchSpace
@@ -65,18 +68,15 @@ class Checker:
     dataset: Dataset
     validation: Study
     test: Study
-    profiler: Profiler
+    profiler: Profiler | None
 
     def check(self, X: IntArray, objectives: tuple[Objective, ...], progress: Progress) -> Checked:
         """For canonical rows (n, d), and the predictors of accuracy and latency."""
         accuracy, latency = (objective.predictor.predict(X) for objective in objectives)
         names = [self.space.describe(row) for row in X]
         programs = [self._program(row, name) for row, name in zip(X, names, strict=True)]
-        self.profiler.profile(programs, ROUNDS, progress)
-        table = self.profiler.store.table(
-            self.profiler.configuration, self.profiler.device.name, ROUNDS
-        )
-        measured = [table.entries.get(program.key) for program in programs]
+        entries, reasons = self._time(programs, progress)
+        measured = [entries.get(program.key) for program in programs]
         validation = self.validation.evaluate(
             X, lambda rows: self.trained.evaluate(rows, self.dataset.validation), progress
         )
@@ -102,11 +102,23 @@ class Checker:
         )
         rounds = [m.round_ms[:ROUNDS] if m else (np.nan,) * ROUNDS for m in measured]
         failures = {
-            name: table.failures[program.key]
+            name: reasons[program.key]
             for name, program in zip(names, programs, strict=True)
-            if program.key in table.failures
+            if program.key in reasons
         }
         return Checked(networks, np.array(rounds), failures)
+
+    def _time(
+        self, programs: Sequence[Program], progress: Progress
+    ) -> tuple[Mapping[str, Latency], Mapping[str, str]]:
+        """Latencies and the reasons of failures, by key."""
+        if self.profiler is None:
+            return {}, {}
+        self.profiler.profile(programs, ROUNDS, progress)
+        table = self.profiler.store.table(
+            self.profiler.configuration, self.profiler.device.name, ROUNDS
+        )
+        return table.entries, table.failures
 
     def _program(self, row: IntArray, name: str) -> Program:
         shape = self.space.input_shape

@@ -34,6 +34,7 @@ class Report:
         summary: `summary.json`.
         provenance: of the measurements.
         recipe: text of the recipe as run.
+        remarks: what a reader must not miss about the run as a whole.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Report:
     summary: Mapping[str, object]
     provenance: Mapping[str, str]
     recipe: str
+    remarks: tuple[str, ...] = ()
 
 
 def write(report: Report, folder: Path) -> None:
@@ -99,7 +101,7 @@ def _html(report: Report) -> str:
     return template.render(
         title=report.title,
         subtitle=report.subtitle,
-        notes=list(notes(report.front, report.random, call_ratio)),
+        notes=[*report.remarks, *notes(report.front, report.random, call_ratio)],
         plotly_js=Markup(get_plotlyjs()),
         figures={
             name: Markup(figure.to_html(full_html=False, include_plotlyjs=False))

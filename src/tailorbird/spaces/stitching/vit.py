@@ -18,9 +18,10 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 3, side, side) to (n, tokens, width)."""
-        patches: Tensor = self.proj(x).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), patches], dim=1)
-        return torch.add(tokens, self.pos_embed)
+        patches: Tensor = self.proj(x)
+        first = self.cls_token.expand(len(x), -1, -1)
+        tokens = torch.cat([first, patches.flatten(2).transpose(1, 2)], dim=1)
+        return tokens + self.pos_embed
 
 
 class Attention(nn.Module):
@@ -73,7 +74,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Keeps the shape (n, tokens, width)."""
         x = x + self.attn(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+        y: Tensor = self.mlp(self.norm2(x))
+        return x + y
 
 
 class Stitch(nn.Linear):

@@ -1,0 +1,52 @@
+"""Who measures what: leases on keys, so that several profilers share a table's work."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from tailorbird.latency_tables.schema import CLAIM
+
+# One statement decides, so that two profilers never both get a key.
+_TAKE = sa.text(
+    "INSERT INTO claim (key, configuration, owner, lease_until) "
+    "VALUES (:key, :configuration, :owner, :lease_until) "
+    "ON CONFLICT (key, configuration) DO UPDATE "
+    "SET owner = excluded.owner, lease_until = excluded.lease_until "
+    "WHERE claim.owner = excluded.owner OR claim.lease_until <= :now"
+)
+
+
+def take(
+    connection: sa.Connection, keys: Sequence[str], configuration: str, owner: str, lease_s: float
+) -> set[str]:
+    """Takes or renews what is free, expired or the owner's; returns what the owner now holds."""
+    now = datetime.now(UTC)
+    lease_until = _text(now + timedelta(seconds=lease_s))
+    same = {"configuration": configuration, "owner": owner, "lease_until": lease_until}
+    # In one order everywhere: servers that lock rows one by one would deadlock otherwise.
+    rows = [{"key": key, "now": _text(now), **same} for key in sorted(set(keys))]
+    if rows:
+        connection.execute(_TAKE, rows)
+    held = sa.select(CLAIM.c.key).where(
+        CLAIM.c.configuration == configuration,
+        CLAIM.c.owner == owner,
+        CLAIM.c.lease_until == lease_until,
+    )
+    return set(keys) & set(connection.scalars(held))
+
+
+def free(connection: sa.Connection, keys: Sequence[str], configuration: str, owner: str) -> None:
+    """Gives back what the owner holds of the keys."""
+    delete = sa.delete(CLAIM).where(
+        CLAIM.c.key == sa.bindparam("freed"),
+        CLAIM.c.configuration == configuration,
+        CLAIM.c.owner == owner,
+    )
+    if keys:
+        connection.execute(delete, [{"freed": key} for key in sorted(set(keys))])
+
+
+def _text(moment: datetime) -> str:
+    """Of fixed width in UTC, so that the order of texts is that of time."""
+    return moment.isoformat(timespec="microseconds")

@@ -1,0 +1,94 @@
+"""Records as files that people pass on, in Parquet, CSV or JSON; none loses anything."""
+
+import csv
+import hashlib
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from tailorbird import __version__
+from tailorbird.errors import RecipeError
+from tailorbird.latency_tables.flat import from_rows, to_rows
+from tailorbird.latency_tables.formats import FORMATS, Format, Head, Rows
+from tailorbird.latency_tables.record import Record
+
+FORMAT = 1
+"""Raise it when the content changes; files of other formats are refused."""
+
+_NAME = "tailorbird latency table"
+
+
+def is_file(path: Path) -> bool:
+    """Whether the name ends as that of an exported table does."""
+    return path.suffix.lower() in FORMATS
+
+
+def write(record: Record, path: Path) -> None:
+    """Writes under a new name and then renames, so that no file is ever half-written.
+
+    Raises:
+        RecipeError: if the suffix is unknown or the file cannot be written.
+    """
+    to_bytes, _ = _format_of(path)
+    head, rows = to_rows(record)
+    head = {"name": _NAME, "format": FORMAT, "tailorbird": __version__, **head}
+    head["sha256"] = _digest(head, rows)
+    new = path.with_name(f"{path.name}.new")
+    try:
+        new.write_bytes(to_bytes(head, rows))
+        new.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+        reason = error.strerror or str(error)
+        raise RecipeError(f"The file {str(path)!r} cannot be written: {reason}.") from None
+
+
+def read(path: Path) -> Record:
+    """What was written.
+
+    Raises:
+        RecipeError: if the file cannot be read, is torn, or is no table of this format.
+    """
+    _, from_bytes = _format_of(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RecipeError(f"The file {str(path)!r} cannot be read: {error.strerror}.") from None
+    try:
+        return _checked(*from_bytes(content), str(path))
+    except RecipeError:
+        raise
+    # What libraries raise about bytes that are none of theirs, and we about rows none of ours.
+    except (ValueError, LookupError, TypeError, RuntimeError, OSError, csv.Error) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise RecipeError(
+            f"The file {str(path)!r} is torn, or no table that tailorbird exported ({reason}). "
+            "Export it anew with `tailorbird table export RECIPE FILE`."
+        ) from error
+
+
+def _checked(head: Head, rows: Rows, path: str) -> Record:
+    if head["name"] != _NAME:
+        raise ValueError(f"it is a {head['name']!r}")
+    if head["format"] != FORMAT:
+        raise RecipeError(
+            f"The file {path!r} has format {head['format']}; this tailorbird reads {FORMAT}. "
+            "Export it anew, or use the tailorbird that made it."
+        )
+    if head.pop("sha256") != _digest(head, rows):
+        raise ValueError("its content does not have the checksum that it says")
+    return from_rows(head, rows)
+
+
+def _digest(head: Head, rows: Rows) -> str:
+    """Of the values, so that it is the same in every format."""
+    text = json.dumps([head, rows], sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _format_of(path: Path) -> Format:
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise RecipeError(f"The file {str(path)!r} must end in {', '.join(FORMATS)}.")
+    return FORMATS[suffix]

@@ -1,0 +1,95 @@
+"""A latency table as people and scripts read it, with what is to be distrusted and why."""
+
+from dataclasses import asdict
+
+from tailorbird.latency_tables.record import Record
+from tailorbird.latency_tables.table import Latency, LatencyTable
+
+_MIB = 2**20
+
+
+def listing(record: Record, rounds: int) -> dict[str, object]:
+    """Everything that is known of each row, and of the table; for JSON.
+
+    Args:
+        record: also of a table that is being measured.
+        rounds: that a row should have.
+    """
+    table = record.table(1)
+    return {
+        "device": record.device,
+        "space": record.space,
+        "configuration": asdict(record.configuration),
+        "provenance": record.provenance,
+        "quality": quality(table),
+        "rows": [_row(table, key, rounds) for key in table.entries],
+        "failures": dict(table.failures),
+    }
+
+
+def quality(table: LatencyTable) -> dict[str, object]:
+    """How good a table is as a whole; shares are fractions, null where there are no rows."""
+    return {
+        "n_rows": len(table.entries),
+        "n_failed": len(table.failures),
+        "share_trusted": table.share_trusted,
+        "median_spread": table.median_spread,
+    }
+
+
+def text(record: Record, rounds: int) -> str:
+    """The same for a terminal: `?` marks what is to be distrusted."""
+    table = record.table(1)
+    lines = ["    median ms      hot ms  spread  rounds  weights MiB  peak MiB  workload"]
+    for key, latency in table.entries.items():
+        cost = table.footprints.get(key)
+        doubts = _doubts(table, key, rounds)
+        lines.append(
+            f"{'?' if doubts else ' '} {latency.median_ms:11.6f} {_cell(latency.hot_ms, 11, 6)}"
+            f" {latency.spread:7.1%} {len(latency.round_ms):7d}"
+            f" {_cell(cost.weight_bytes / _MIB if cost else None, 12, 3)}"
+            f" {_cell(cost.peak_activation_bytes / _MIB if cost else None, 9, 3)}  {key}"
+        )
+        if doubts:
+            lines.append(f"{'':14}because {'; '.join(doubts)}")
+    lines += [f"{'failed':>13}  {key}: {reason}" for key, reason in table.failures.items()]
+    if table.share_trusted is None or table.median_spread is None:
+        return "\n".join([*lines, f"No rows; {len(table.failures)} failed."])
+    lines.append(
+        f"{len(table.entries)} rows, {table.share_trusted:.0%} of them to be trusted, median "
+        f"spread {table.median_spread:.1%}; {len(table.failures)} failed."
+    )
+    return "\n".join(lines)
+
+
+def _row(table: LatencyTable, key: str, rounds: int) -> dict[str, object]:
+    latency: Latency = table.entries[key]
+    footprint = table.footprints.get(key)
+    return {
+        "workload": key,
+        **asdict(latency),
+        "std_ms": latency.std_ms,
+        "spread": latency.spread,
+        "rounds": len(latency.round_ms),
+        "is_trusted": latency.is_trusted,
+        "doubts": list(_doubts(table, key, rounds)),
+        "footprint": asdict(footprint) if footprint else None,
+        "weight_mib": footprint.weight_bytes / _MIB if footprint else None,
+        "peak_activation_mib": footprint.peak_activation_bytes / _MIB if footprint else None,
+        "provenance": dict(table.provenance.get(key, {})),
+    }
+
+
+def _doubts(table: LatencyTable, key: str, rounds: int) -> tuple[str, ...]:
+    """Why not to trust a row, and what else to know before using it."""
+    latency = table.entries[key]
+    doubts = list(latency.doubts)
+    if 2 <= len(latency.round_ms) < rounds:
+        doubts.append(f"{len(latency.round_ms)} of {rounds} rounds")
+    if kernels := table.provenance.get(key, {}).get("unscheduled_kernels"):
+        doubts.append(f"unscheduled kernels: {kernels}")
+    return tuple(doubts)
+
+
+def _cell(value: float | None, width: int, digits: int) -> str:
+    return f"{'-':>{width}}" if value is None else f"{value:{width}.{digits}f}"

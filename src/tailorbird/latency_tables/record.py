@@ -1,0 +1,142 @@
+"""All that was ever measured under one configuration, raw: what stores hold and files carry."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from tailorbird.latency_tables.device import Configuration
+from tailorbird.latency_tables.runtime import Samples
+from tailorbird.latency_tables.table import Latency, LatencyTable
+from tailorbird.spaces.footprint import Footprint
+
+Status = Literal["measured", "discarded", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One start of a profiler.
+
+    Attributes:
+        started: UTC, ISO 8601.
+        provenance: state of the machine.
+    """
+
+    started: str
+    provenance: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Round:
+    """One try to measure one program.
+
+    Attributes:
+        uid: tells it from any other, on any machine.
+        taken: UTC, ISO 8601.
+        key: of the program.
+        session: uid of the session.
+        status: only what is `measured` counts; `discarded` samples are kept and never used.
+        number: of the round; None if it failed.
+        samples: in milliseconds; None if it failed.
+        drift: of the reference beside it, its time over its floor; None if it failed.
+        reason: why it failed; None if it did not.
+        provenance: how the program was compiled and timed.
+
+    Raises:
+        ValueError: if a value is not finite and positive, or does not go with the status.
+    """
+
+    uid: str
+    taken: str
+    key: str
+    session: str
+    status: Status
+    number: int | None
+    samples: Samples | None
+    drift: float | None
+    reason: str | None
+    provenance: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if self.status == "failed":
+            if self.reason is None or self.samples is not None:
+                raise ValueError(f"A failure has a reason and no samples, but got {self!r}.")
+            return
+        if self.status not in {"measured", "discarded"}:
+            raise ValueError(f"`status` must be measured, discarded or failed: {self.status!r}.")
+        if self.samples is None or self.number is None or self.drift is None:
+            raise ValueError(f"A round has a number, samples and a drift, but got {self!r}.")
+        if not len(self.samples.ms):
+            raise ValueError(f"A round must have samples, but that of {self.key!r} has none.")
+        for name, values in (
+            ("ms", self.samples.ms),
+            ("hot_ms", self.samples.hot_ms),
+            ("drift", np.array([self.drift])),
+        ):
+            if not (np.isfinite(values).all() and (values > 0).all()):
+                raise ValueError(f"`{name}` must be finite and positive, but got {values}.")
+
+
+def accepted(rounds: Iterable[Round]) -> dict[str, list[Round]]:
+    """The rounds that count, by key, oldest first.
+
+    A failure voids what the same program took before it: whatever broke it may have been at work
+    already. So it is incomplete until it was measured anew, however many rounds it had.
+    """
+    found: dict[str, list[Round]] = {}
+    for one in rounds:
+        if one.status == "failed":
+            found.pop(one.key, None)
+        elif one.status == "measured":
+            found.setdefault(one.key, []).append(one)
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """Every try under one configuration.
+
+    Attributes:
+        device: name for messages.
+        space: name, with settings, of the space that it was measured for.
+        configuration: of all of it.
+        sessions: by uid.
+        rounds: oldest first.
+        footprints: by key, where they were counted.
+    """
+
+    device: str
+    space: str
+    configuration: Configuration
+    sessions: Mapping[str, Session]
+    rounds: tuple[Round, ...]
+    footprints: Mapping[str, Footprint]
+
+    def table(self, rounds: int) -> LatencyTable:
+        """What has this many rounds since it last failed, and what failed at its last try."""
+        taken = accepted(self.rounds)
+        tried = {one.key: one for one in self.rounds if one.status != "discarded"}
+        return LatencyTable(
+            self.device,
+            self.configuration,
+            entries={key: _latency(of) for key, of in taken.items() if len(of) >= rounds},
+            failures={k: str(one.reason) for k, one in tried.items() if one.status == "failed"},
+            footprints=self.footprints,
+            provenance={key: of[-1].provenance for key, of in taken.items()},
+        )
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Date and state of the machine when it was last measured; empty if it never was."""
+        for one in reversed(self.rounds):
+            if one.status == "measured":
+                session = self.sessions[one.session]
+                return {"measured": session.started, **session.provenance}
+        return {}
+
+
+def _latency(rounds: list[Round]) -> Latency:
+    samples = [one.samples for one in rounds if one.samples is not None]
+    drifts = [one.drift for one in rounds if one.drift is not None]
+    return Latency.of_rounds([s.ms for s in samples], [s.hot_ms for s in samples], max(drifts))

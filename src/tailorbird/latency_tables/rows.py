@@ -1,0 +1,99 @@
+"""Records as rows of a store's tables."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from tailorbird.latency_tables.device import Configuration
+from tailorbird.latency_tables.record import Record, Round, Session
+from tailorbird.latency_tables.runtime import Samples
+from tailorbird.latency_tables.schema import FOOTPRINT, SAMPLE, SESSION
+from tailorbird.latency_tables.table import FloatArray
+from tailorbird.spaces.footprint import Footprint
+
+
+def read(
+    connection: sa.Connection, configuration: Configuration, device: str, space: str
+) -> Record:
+    """All of one configuration; each table is read once."""
+    of = SAMPLE.c.configuration == configuration.key
+    keys = sa.select(SAMPLE.c.key).where(of)
+    samples = connection.execute(sa.select(SAMPLE).where(of).order_by(SAMPLE.c.id)).all()
+    counted = connection.execute(sa.select(FOOTPRINT).where(FOOTPRINT.c.key.in_(keys)))
+    sessions = {row.id: row for row in connection.execute(sa.select(SESSION))}
+    used = {row.session: sessions[row.session] for row in samples}
+    return Record(
+        device,
+        space,
+        configuration,
+        {row.uid: Session(row.started, row.provenance) for row in used.values()},
+        tuple(_round(row, used[row.session].uid) for row in samples),
+        {row.key: Footprint(*row[1:]) for row in counted},
+    )
+
+
+def insert(
+    connection: sa.Connection, one: Round, configuration: Configuration, session: int
+) -> None:
+    """Adds one try; `session` is the number of its session in this database."""
+    samples = one.samples
+    row = {
+        "uid": one.uid,
+        "taken": one.taken,
+        "key": one.key,
+        "configuration": configuration.key,
+        "session": session,
+        "round": one.number,
+        "ms": samples.ms.tolist() if samples else None,
+        "hot_ms": samples.hot_ms.tolist() if samples else None,
+        "status": one.status,
+        "reason": one.reason,
+        "drift": one.drift,
+        "provenance": dict(one.provenance),
+    }
+    connection.execute(sa.insert(SAMPLE), row)
+
+
+def keep_footprint(connection: sa.Connection, key: str, footprint: Footprint) -> None:
+    """Says what a program costs on every device, whatever was said before."""
+    connection.execute(sa.delete(FOOTPRINT).where(FOOTPRINT.c.key == key))
+    connection.execute(sa.insert(FOOTPRINT).values(key=key, **asdict(footprint)))
+
+
+def merge(connection: sa.Connection, record: Record) -> int:
+    """Adds the tries, sessions and footprints that are not there; returns how many tries."""
+    there = set(connection.scalars(sa.select(SAMPLE.c.uid)))
+    counted = set(connection.scalars(sa.select(FOOTPRINT.c.key)))
+    sessions = {row.uid: row.id for row in connection.execute(sa.select(SESSION))}
+    for uid, session in record.sessions.items():
+        if uid not in sessions:
+            statement = sa.insert(SESSION).values(uid=uid, **asdict(session))
+            sessions[uid] = connection.execute(statement.returning(SESSION.c.id)).scalar_one()
+    new = [one for one in record.rounds if one.uid not in there]
+    for one in new:
+        insert(connection, one, record.configuration, sessions[one.session])
+    for key in record.footprints.keys() - counted:
+        keep_footprint(connection, key, record.footprints[key])
+    return len(new)
+
+
+def _round(row: Any, session: str) -> Round:
+    failed = row.status == "failed"
+    return Round(
+        uid=row.uid,
+        taken=row.taken,
+        key=row.key,
+        session=session,
+        status=row.status,
+        number=row.round,
+        samples=None if failed else Samples(_array(row.ms), _array(row.hot_ms)),
+        drift=row.drift,
+        reason=row.reason,
+        provenance=row.provenance,
+    )
+
+
+def _array(values: list[float]) -> FloatArray:
+    return np.array(values, dtype=np.float64)

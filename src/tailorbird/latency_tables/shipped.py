@@ -1,0 +1,92 @@
+"""Tables that were measured elsewhere: those that come with the package, and users' files."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.resources import as_file, files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from tailorbird.errors import RecipeError, nearest
+from tailorbird.latency_tables import files as table_files
+from tailorbird.latency_tables.device import Configuration, tell
+from tailorbird.latency_tables.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedTable:
+    """A file of the package, `DEVICE.SPACE.RUNTIME.parquet`."""
+
+    device: str
+    space: str
+    runtime: str
+    file: Traversable
+
+    def read(self) -> Record:
+        """What it holds."""
+        with as_file(self.file) as path:
+            return replace(table_files.read(path), device=self.device)
+
+
+def folder() -> Traversable:
+    """Where the package keeps them."""
+    return files("tailorbird.latency_tables") / "data"
+
+
+def shipped_tables() -> list[ShippedTable]:
+    """All that come with the package, by name."""
+    found = []
+    for file in sorted(folder().iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".parquet"):
+            device, space, runtime = file.name.removesuffix(".parquet").split(".")
+            found.append(ShippedTable(device, space, runtime, file))
+    return found
+
+
+def find(name: str, space: str, asked: Mapping[str, object]) -> Record:
+    """The table that a recipe names as its device.
+
+    Args:
+        name: of a device that comes with the package, or the path of an exported file.
+        space: as recipes name it.
+        asked: threads, batch, runtime and schedule of the recipe.
+
+    Raises:
+        RecipeError: if there is none, or it was measured otherwise than the recipe says.
+    """
+    if table_files.is_file(Path(name)):
+        record = replace(table_files.read(Path(name)), device=name)
+    else:
+        record = _shipped(name, space, str(asked["runtime"])).read()
+    differences = _differences(record.configuration, asked)
+    if differences:
+        raise RecipeError(
+            f"The table of {name!r} was not measured as the recipe asks (table / recipe: "
+            f"{tell(differences)}). Change [device] and [latency], or name another table."
+        )
+    return record
+
+
+def _shipped(name: str, space: str, runtime: str) -> ShippedTable:
+    tables = shipped_tables()
+    of_device = [table for table in tables if table.device == name]
+    if not of_device:
+        known = nearest(name, ["local", *{table.device for table in tables}])
+        raise RecipeError(f"There is no device named {name!r}; {known}")
+    for table in of_device:
+        if (table.space, table.runtime) == (space, runtime):
+            return table
+    held = ", ".join(f"{table.space} by {table.runtime}" for table in of_device)
+    raise RecipeError(
+        f"The tables of {name!r} are of {held}, but the recipe asks for {space} by {runtime}. "
+        'Use one of those, or measure here with [device] name = "local".'
+    )
+
+
+def _differences(
+    configuration: Configuration, asked: Mapping[str, object]
+) -> dict[str, tuple[object, object]]:
+    held = asdict(configuration)
+    # A recipe names the kind of schedule; a table the version of its rules as well.
+    kind, _, version = configuration.schedule.rpartition("-")
+    held["schedule"] = kind if version.isdigit() else configuration.schedule
+    return {name: (held[name], asked[name]) for name in asked if held[name] != asked[name]}

@@ -1,0 +1,214 @@
+"""Commands on tables, and runs with the table of another device, through the command line."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tailorbird import cli
+from tailorbird.job import open_run
+from tailorbird.latency_tables import Samples, files, shipped
+from tailorbird.latency_tables.record import Record
+from tailorbird.spaces import CALL
+from tailorbird.spaces.footprint import Footprint
+
+SMALL = """
+name = "NAME"
+[space]
+name = "digits-resnet"
+max_stitches = 1
+[device]
+name = "DEVICE"
+batch = 4
+[latency]
+rounds = 2
+[accuracy]
+train_epochs = 1
+stitch_epochs = 1
+evaluations = 12
+[search]
+population = 12
+generations = 5
+[report]
+networks = 3
+random_networks = 2
+"""
+
+Tailorbird = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def tailorbird(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Tailorbird:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tailorbird", *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def write_recipe(name: str, device: str = "local") -> None:
+    text = SMALL.replace("NAME", name).replace("DEVICE", device)
+    Path(f"{name}.toml").write_text(text)
+
+
+def measure(name: str, factor: float = 1.0, without: int = 0) -> Record:
+    """Fills the table of a recipe with times that are made up."""
+    write_recipe(name)
+    job = open_run(Path(f"{name}.toml"))
+    with job.held():
+        session = job.store.begin({"kernel": "6"})
+        workloads = (*job.space.workloads, CALL)
+        for i, workload in enumerate(workloads[: len(workloads) - without]):
+            ms = 1e-4 if workload is CALL else factor * (1.0 + i)
+            for number in range(2):
+                samples = Samples(np.full(5, ms), np.full(2, ms))
+                job.store.add(workload.key, job.configuration, session, number, samples, 1.0, {})
+            job.store.keep_footprint(workload.key, Footprint(1, 2, 3, 4))
+    return job.record
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "json"])
+def test_a_table_travels_from_one_recipe_to_another(tailorbird: Tailorbird, suffix: str) -> None:
+    measure("a")
+    assert tailorbird("table", "export", "a.toml", f"t.{suffix}", "--device", "epyc")[0] == 0
+    write_recipe("b")
+    for added in (32, 0):
+        code, out, err = tailorbird("table", "import", "b.toml", f"t.{suffix}")
+        assert code == 0, err
+        assert f"{added} of 32 rounds and failures were added" in out
+    shown = [
+        json.loads(tailorbird("table", "show", source, "--json")[1])
+        for source in ("a.toml", "b.toml", f"t.{suffix}")
+    ]
+    assert shown[0] == shown[1]
+    assert shown[2]["device"] == "epyc"
+    assert shown[2]["rows"] == shown[0]["rows"]
+    assert len(shown[0]["rows"]) == 16
+    code, out, _ = tailorbird("table", "diff", "a.toml", f"t.{suffix}", "--json")
+    assert code == 0
+    assert json.loads(out)["geometric_mean"] == 1.0
+    assert "16 rows, 100% of them to be trusted" in tailorbird("table", "show", "b.toml")[1]
+
+
+def test_two_tables_are_compared(tailorbird: Tailorbird) -> None:
+    measure("a")
+    measure("b", factor=2.0, without=3)
+    code, out, _ = tailorbird("table", "diff", "a.toml", "b.toml")
+    assert code == 0
+    assert "geometric mean of 13: 2.000, Kendall's tau 1.000" in out
+    assert out.count("(not on the right)") == 3
+
+
+def test_a_table_of_another_configuration_is_refused_with_what_differs(
+    tailorbird: Tailorbird,
+) -> None:
+    measure("a")
+    tailorbird("table", "export", "a.toml", "t.csv")
+    write_recipe("b")
+    recipe = Path("b.toml").read_text().replace("batch = 4", "batch = 8")
+    Path("b.toml").write_text(recipe)
+    code, _, err = tailorbird("table", "import", "b.toml", "t.csv")
+    assert code == 2
+    assert "(theirs / ours: batch: 4 / 8)" in err
+    assert err.count("\n") == 1
+    assert not Path("runs/b").exists()
+
+
+def test_there_must_be_something_to_export(tailorbird: Tailorbird) -> None:
+    write_recipe("a")
+    for arguments in (("export", "a.toml", "t.csv"), ("show", "a.toml"), ("show", "t.csv")):
+        code, _, err = tailorbird("table", *arguments)
+        assert code == 2
+        assert "tailorbird profile RECIPE" in err or "cannot be read" in err
+    assert not Path("runs").exists()
+
+
+def test_a_run_with_a_table_of_another_device_measures_nothing(tailorbird: Tailorbird) -> None:
+    measure("a")
+    tailorbird("table", "export", "a.toml", "board.parquet", "--device", "board")
+    write_recipe("b", "board.parquet")
+    code, out, err = tailorbird("run", "b.toml", "--json")
+    assert code == 0, err
+    summary = json.loads(out)
+    assert (summary["n_timed"], summary["n_failed"]) == (0, 0)
+    assert summary["kendall_tau"] is None
+    front = pd.read_parquet("runs/b/front.parquet")
+    assert front["latency_ms_measured"].isna().all()
+    assert (front["latency_ms_predicted"] > 1).all()
+    assert front["accuracy_test"].between(0, 1).all()
+    html = Path("runs/b/report.html").read_text()
+    assert "No network of this report was timed" in html
+    assert "not measured" in html
+    assert "nan" not in html.split("<h2>Networks</h2>")[1].split("</table>")[0]
+    assert not Path("runs/b/compiled").exists()
+
+    code, out, _ = tailorbird("search", "b.toml", "--json")
+    assert code == 0
+    assert len(json.loads(out)) >= 1
+    for arguments in (("profile", "b.toml"), ("table", "import", "b.toml", "board.parquet")):
+        code, _, err = tailorbird(*arguments)
+        assert code == 2
+        assert "nothing is measured for it here" in err
+
+
+def test_a_table_of_another_device_that_does_not_fit_is_refused(tailorbird: Tailorbird) -> None:
+    measure("a", without=2)
+    tailorbird("table", "export", "a.toml", "board.csv")
+    write_recipe("b", "board.csv")
+    code, _, err = tailorbird("search", "b.toml")
+    assert code == 2
+    assert "2 of 16 workloads of digits-resnet" in err
+    assert "not in the table of 'board.csv', which is of digits-resnet" in err
+    recipe = Path("b.toml").read_text().replace("batch = 4", "batch = 8")
+    Path("b.toml").write_text(recipe)
+    code, _, err = tailorbird("search", "b.toml")
+    assert code == 2
+    assert "(table / recipe: batch: 4 / 8)" in err
+
+
+def test_devices_lists_this_machine_and_what_is_shipped(
+    tailorbird: Tailorbird, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    monkeypatch.setattr(shipped, "folder", lambda: data)
+    files.write(measure("a"), data / "epyc.digits-resnet.tvm.parquet")
+    code, out, err = tailorbird("devices", "--json")
+    assert code == 0, err
+    local, epyc = json.loads(out)
+    assert local["name"] == "local"
+    assert (epyc["name"], epyc["space"], epyc["n_rows"]) == ("epyc", "digits-resnet", 16)
+    assert "share_trusted" in tailorbird("devices")[1]
+    write_recipe("b", "epyc")
+    code, out, err = tailorbird("table", "show", "b.toml")
+    assert code == 0, err
+    assert "16 rows" in out
+
+
+@pytest.mark.parametrize("written", ["hunter2", "h\\u0075nter2"])
+def test_a_password_stays_out_of_copies_of_the_recipe(tailorbird: Tailorbird, written: str) -> None:
+    write_recipe("a")
+    url = f"postgresql://me:{written}@127.0.0.1:1/x"
+    recipe = Path("a.toml")
+    recipe.write_text(recipe.read_text().replace("rounds = 2", f'store = "{url}"'))
+    job = open_run(recipe)
+    assert job.recipe.latency.store is not None
+    assert "hunter2" in job.recipe.latency.store
+    assert "nter2" not in job._safe_text
+    assert "postgresql://me:***@127.0.0.1:1/x" in job._safe_text
+    code, _, err = tailorbird("profile", "a.toml")
+    assert code == 2
+    assert "hunter2" not in err
