@@ -42,8 +42,8 @@ def test_what_is_there_is_not_measured_again(
 
 def test_rounds_of_one_program_lie_apart(profiler: Profiler, digits_space: StitchSpace) -> None:
     profiler.profile(programs_of(digits_space)[:3], 2, NoProgress())
-    rounds = profiler.store.record(profiler.configuration).rounds
-    order = list(dict.fromkeys((one.number, one.key) for one in rounds))
+    rows = profiler.store._rows(profiler.configuration)
+    order = list(dict.fromkeys((row.round, row.key) for row in rows))
     assert [round_ for round_, _ in order] == [0, 0, 0, 1, 1, 1]
 
 
