@@ -19,6 +19,13 @@ from tailorbird.spaces.footprint import Footprint
 SUFFIXES = (".parquet", ".csv", ".json")
 CONFIGURATION = Configuration("a processor", "x86-64-v3", 1, 16, "tvm", "0.27", "static-1", "1")
 
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "made").mkdir()
+    return tmp_path / "made"
+
+
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
 keys = st.sampled_from(["conv", 'an "odd", key', "# of Ünïcode", "two\r\nlines", ""])
 times = st.floats(min_value=1e-300, max_value=1e300)
@@ -74,11 +81,11 @@ def assert_equal(one: Record, other: Record) -> None:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @given(record=records())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
-def test_what_was_written_is_read(tmp_path: Path, suffix: str, record: Record) -> None:
-    path = tmp_path / f"table{suffix}"
+def test_what_was_written_is_read(folder: Path, suffix: str, record: Record) -> None:
+    path = folder / f"table{suffix}"
     files.write(record, path)
     assert_equal(files.read(path), record)
-    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    assert [p.name for p in folder.iterdir()] == [path.name]
 
 
 @given(record=records())
@@ -162,20 +169,20 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["t", "t.xlsx", "t.parqet"])
-def test_an_unknown_suffix_is_refused_with_those_that_are_known(tmp_path: Path, name: str) -> None:
+def test_an_unknown_suffix_is_refused_with_those_that_are_known(folder: Path, name: str) -> None:
     for act in (files.read, lambda path: files.write(some(), path)):
         with pytest.raises(RecipeError, match=r"\.parquet, \.csv, \.json"):
-            act(tmp_path / name)
-    assert not list(tmp_path.iterdir())
+            act(folder / name)
+    assert not list(folder.iterdir())
 
 
-def test_a_place_that_cannot_be_written_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_refused_and_left_as_it_was(folder: Path) -> None:
     with pytest.raises(RecipeError, match="cannot be written: No such file"):
-        files.write(some(), tmp_path / "no" / "t.csv")
-    (tmp_path / "t.csv").mkdir()
+        files.write(some(), folder / "no" / "t.csv")
+    (folder / "t.csv").mkdir()
     with pytest.raises(RecipeError, match="cannot be written: Is a directory"):
-        files.write(some(), tmp_path / "t.csv")
-    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+        files.write(some(), folder / "t.csv")
+    assert [path.name for path in folder.iterdir()] == ["t.csv"]
 
 
 def test_configurations_say_in_what_they_differ() -> None:
