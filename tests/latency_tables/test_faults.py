@@ -73,7 +73,10 @@ class CheapRuntime:
         self._bench.close()
 
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("locks_of_its_own"),
+    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
+]
 
 ROUNDS = 3
 DEVICE = Device("local", "a processor", frozenset(), 1)
@@ -93,9 +96,7 @@ class Unrunnable(nn.Module):
 
 
 def programs(n: int) -> list[Program]:
-    return [
-        Program(f"layer {i}", lambda i=i: nn.Linear(4, 4 + i), ((2, 4),), 1000) for i in range(n)
-    ]
+    return [Program(f"layer {i}", partial(nn.Linear, 4, 4 + i), ((2, 4),), 1000) for i in range(n)]
 
 
 def profile(folder: Path, name: str, n: int, lease_s: float) -> None:

@@ -28,6 +28,9 @@ from tailorbird.spaces import CALL
 from tailorbird.spaces.stitching import StitchSpace
 
 
+pytestmark = pytest.mark.usefixtures("locks_of_its_own")
+
+
 class Row(NamedTuple):
     status: str
     round: int | None

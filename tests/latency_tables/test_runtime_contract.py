@@ -184,9 +184,10 @@ def test_a_torn_program_fails_and_the_next_works(
     whole = with_worker.compile(nn.Linear(4, 4), inputs, local)
     torn = tmp_path / whole.path.name
     torn.write_bytes(whole.path.read_bytes()[:100])
-    for ask in (with_worker.run, lambda *of: with_worker.measure(*of, n_copies=1)):
-        with pytest.raises(MeasurementError):
-            ask(Artifact(torn), inputs, local)
+    with pytest.raises(MeasurementError):
+        with_worker.run(Artifact(torn), inputs, local)
+    with pytest.raises(MeasurementError):
+        with_worker.measure(Artifact(torn), inputs, local, n_copies=1)
     assert len(with_worker.measure(whole, inputs, local, n_copies=1).ms)
 
 
