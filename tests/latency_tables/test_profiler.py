@@ -27,7 +27,6 @@ from tailorbird.progress import NoProgress
 from tailorbird.spaces import CALL
 from tailorbird.spaces.stitching import StitchSpace
 
-
 pytestmark = pytest.mark.usefixtures("locks_of_its_own")
 
 
