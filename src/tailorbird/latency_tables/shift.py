@@ -73,8 +73,9 @@ class Shift:
         turns: list[Compiled] = []
         try:
             for program in programs:
+                spent = self.spent[program.key] = Spent(program.key)
                 try:
-                    turns.append(self._prepare(program))
+                    turns.append(prepare(program, self.runtime, self.device, self.store, spent))
                 except MeasurementError as error:
                     self._fail(program.key, error)
                 self.advance("compiled", program.key)
@@ -113,7 +114,6 @@ class Shift:
             drift = reference_ms / floor_ms
             row = (key, self.configuration, self.session, round_, samples, drift)
             if key not in self.claim(keys):  # our lease ran out: it is another's to measure
-                gone.add(key)
                 again.add(key)
             elif drift > MOST_DRIFT and tries_left:
                 self.store.discard(*row)
@@ -123,14 +123,9 @@ class Shift:
                 self.store.add(*row, facts | compiled.artifact.provenance)
                 self._floors.setdefault(key, floor_ms)
                 self.advance("timed", key)
-            retracted = self._retract(floor_ms)
-            gone |= retracted
-            again |= retracted
+            again |= self._retract(floor_ms)
+            gone |= again
         return again
-
-    def _prepare(self, program: Program) -> Compiled:
-        spent = self.spent[program.key] = Spent(program.key)
-        return prepare(program, self.runtime, self.device, self.store, spent)
 
     def _time(self, compiled: Compiled) -> tuple[Samples, float]:
         """One round, and the slower reference around it; never beside another's."""
