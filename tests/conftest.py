@@ -108,9 +108,12 @@ class FakeRuntime:
         pass
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def locks_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Locks of the machine lie in its temporary folder; tests must not wait for one another."""
+    """Locks of the machine lie in its temporary folder.
+
+    Tests that time real programs share them, so that they do not disturb one another.
+    """
     folder = tmp_path / "machine"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))

@@ -8,11 +8,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
 
+from tailorbird import recipe, spaces
+from tailorbird.errors import MeasurementError
+from tailorbird.latency_tables import Device
+from tailorbird.pipeline import Run
+from tailorbird.progress import NoProgress
 from tailorbird.reports.check import COLUMNS
 
 SMALL = """
@@ -138,8 +145,8 @@ def test_the_main_job_reports_and_picks_up_what_is_there(folder: Path) -> None:
 def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
     folder: Path, how: signal.Signals
 ) -> None:
-    recipe = folder / "small.toml"
-    recipe.write_text(SMALL.replace("rounds = 2", "rounds = 40"))
+    small = folder / "small.toml"
+    small.write_text(SMALL.replace("rounds = 2", "rounds = 40"))
     process = start(folder, "profile", "small.toml")
     wait_for_rounds(folder, 20)
     assert workers_of(folder)
@@ -156,7 +163,7 @@ def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
 
     kept = count_rounds(folder)
     assert kept >= 20
-    recipe.write_text(SMALL.replace("rounds = 2", "rounds = 3"))
+    small.write_text(SMALL.replace("rounds = 2", "rounds = 3"))
     code, _, err = tailorbird(folder, "profile", "small.toml")
     assert code == 0, err
     with sqlite3.connect(folder / "runs/small/store.sqlite") as store:
@@ -164,8 +171,50 @@ def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
         per_round = store.execute(f"select count(*) {measured}, round").fetchall()
         rounds = store.execute(f"select count(distinct round) {measured}").fetchall()
     assert set(per_round) == {(1,)}  # none doubled; a row holds its samples, or is not there
+    assert len(rounds) == 16
     assert min(rounds)[0] >= 3
     assert count_rounds(folder) - kept <= 16 * 3
+
+
+@pytest.mark.tvm
+@pytest.mark.parametrize("runtime", ["tvm", "onnxruntime"])
+def test_whole_networks_are_measured_beside_workloads(folder: Path, runtime: str) -> None:
+    (folder / "small.toml").write_text(
+        SMALL.replace("rounds = 2", f'rounds = 2\nruntime = "{runtime}"')
+    )
+    space = spaces.get("digits-resnet", batch=4, max_stitches=1)
+    X = space.sample(2, np.random.default_rng(0))
+    columns = [variable.name for variable in space.variables]
+    pd.DataFrame(np.concatenate([X, X]), columns=columns).to_parquet(folder / "nets.parquet")
+    code, out, err = tailorbird(
+        folder, "profile", "small.toml", "--networks", "nets.parquet", "--json"
+    )
+    assert code == 0, err
+    for key in [*(w.key for w in space.workloads), *(space.describe(row) for row in X)]:
+        assert key in out
+
+
+def test_networks_that_do_not_fit_are_named_before_anything_is_measured(folder: Path) -> None:
+    pd.DataFrame({"a": [1]}).to_parquet(folder / "nets.parquet")
+    code, _, err = tailorbird(folder, "profile", "small.toml", "--networks", "nets.parquet")
+    assert code == 2
+    assert "must have a column for each variable" in err
+    assert err.count("\n") == 1
+
+
+def test_what_fails_is_counted_and_the_rest_is_measured(
+    folder: Path, runtime: Any, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    read, text = recipe.load(folder / "small.toml")
+    space = spaces.get("digits-resnet", batch=4, max_stitches=1)
+    run = Run(read, text, space, device, folder / "runs" / "small", NoProgress())
+    runtime.broken = frozenset({1, 3})
+    run.__dict__["_runtime"] = runtime
+    with run.held(), pytest.raises(MeasurementError, match=r"2 of 16 programs .* it is broken"):
+        run.profile()
+    assert len(run.table.entries) == 14
+    assert len(run.table.failures) == 2
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,10 @@ class CheapRuntime:
         self._bench.close()
 
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("locks_of_its_own"),
+    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
+]
 
 ROUNDS = 3
 DEVICE = Device("local", "a processor", frozenset(), 1)

@@ -11,6 +11,8 @@ import pytest
 
 from tailorbird.latency_tables.lock import seat, timing_lock
 
+pytestmark = pytest.mark.usefixtures("locks_of_its_own")
+
 HOLD = """
 import os, sys
 from tailorbird.latency_tables.lock import seat, timing_lock

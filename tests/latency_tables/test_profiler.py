@@ -27,6 +27,8 @@ from tailorbird.progress import NoProgress
 from tailorbird.spaces import CALL
 from tailorbird.spaces.stitching import StitchSpace
 
+pytestmark = pytest.mark.usefixtures("locks_of_its_own")
+
 
 class Row(NamedTuple):
     status: str

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tailorbird.latency_tables.compiled import Spent
 from tailorbird.latency_tables.device import Configuration, Device, provenance
 from tailorbird.latency_tables.lock import seat
 from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.runtime import Runtime
-from tailorbird.latency_tables.shift import Shift, Spent
+from tailorbird.latency_tables.shift import Shift
 from tailorbird.latency_tables.store import Store
 from tailorbird.progress import Advance, Progress
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tailorbird.errors import MeasurementError
+from tailorbird.latency_tables.compiled import Compiled, Spent, prepare
 from tailorbird.latency_tables.device import Configuration, Device
 from tailorbird.latency_tables.lock import timing_lock
-from tailorbird.latency_tables.program import Program, check
+from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.reference import MOST_DRIFT, Reference
-from tailorbird.latency_tables.runtime import Artifact, Runtime, Samples, Tensors
+from tailorbird.latency_tables.runtime import Runtime, Samples
 from tailorbird.latency_tables.store import Store
-from tailorbird.spaces.footprint import footprint
 
 _LOG = logging.getLogger("tailorbird")
 
@@ -24,24 +24,6 @@ EXTRA_TRIES = 3
 """Of a round that the machine disturbed. The next is kept whatever the reference says, with its
 drift, which the row's quality shows: on a machine that is never quiet nothing would end else, and
 to keep the best of several tries would flatter it."""
-
-
-@dataclass(slots=True)
-class Spent:
-    """Seconds that one program cost."""
-
-    key: str
-    compile_s: float = 0.0
-    check_s: float = 0.0
-    time_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    program: Program
-    artifact: Artifact
-    inputs: Tensors
-    n_copies: int
 
 
 @dataclass(slots=True)
@@ -88,11 +70,12 @@ class Shift:
             slower than it later turned out to be.
         """
         keys = [program.key for program in programs]
-        turns: list[_Compiled] = []
+        turns: list[Compiled] = []
         try:
             for program in programs:
+                spent = self.spent[program.key] = Spent(program.key)
                 try:
-                    turns.append(self._compile(program))
+                    turns.append(prepare(program, self.runtime, self.device, self.store, spent))
                 except MeasurementError as error:
                     self._fail(program.key, error)
                 self.advance("compiled", program.key)
@@ -104,7 +87,7 @@ class Shift:
             self.release(keys)
 
     def _take_turns(
-        self, turns: Sequence[_Compiled], taken: dict[str, int], rounds: int
+        self, turns: Sequence[Compiled], taken: dict[str, int], rounds: int
     ) -> set[str]:
         keys = [compiled.program.key for compiled in turns]
         queue = deque(
@@ -131,7 +114,6 @@ class Shift:
             drift = reference_ms / floor_ms
             row = (key, self.configuration, self.session, round_, samples, drift)
             if key not in self.claim(keys):  # our lease ran out: it is another's to measure
-                gone.add(key)
                 again.add(key)
             elif drift > MOST_DRIFT and tries_left:
                 self.store.discard(*row)
@@ -141,35 +123,11 @@ class Shift:
                 self.store.add(*row, facts | compiled.artifact.provenance)
                 self._floors.setdefault(key, floor_ms)
                 self.advance("timed", key)
-            retracted = self._retract(floor_ms)
-            gone |= retracted
-            again |= retracted
+            again |= self._retract(floor_ms)
+            gone |= again
         return again
 
-    def _compile(self, program: Program) -> _Compiled:
-        spent = self.spent[program.key] = Spent(program.key)
-        begin = time.perf_counter()
-        try:
-            module = program.module()
-            counted = footprint(module, program.inputs)
-        except Exception as error:  # a user's module may raise anything
-            raise MeasurementError.of("torch could not build or export it", error) from error
-        self.store.keep_footprint(program.key, counted)
-        inputs = program.examples(0)
-        artifact = self.runtime.compile(module, inputs, self.device)
-        spent.compile_s = time.perf_counter() - begin
-        begin = time.perf_counter()
-        try:
-            check(program, module, self.runtime, artifact, self.device)
-        except MeasurementError:
-            artifact.delete()
-            raise
-        spent.check_s = time.perf_counter() - begin
-        if kernels := artifact.provenance.get("unscheduled_kernels"):
-            _LOG.warning("%s runs scalar code in %s", program.key, kernels)
-        return _Compiled(program, artifact, inputs, program.n_copies(counted.weight_bytes))
-
-    def _time(self, compiled: _Compiled) -> tuple[Samples, float]:
+    def _time(self, compiled: Compiled) -> tuple[Samples, float]:
         """One round, and the slower reference around it; never beside another's."""
         begin = time.perf_counter()
         with timing_lock(self.device.name):
