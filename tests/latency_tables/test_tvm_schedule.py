@@ -80,6 +80,11 @@ class Attention(nn.Module):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=self.mask, scale=0.3)
 
 
+class Selected(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, -2] + x.select(2, 1).sum()
+
+
 class Shapes(nn.Module):
     """Transposes, means and sums that the importer must not mix up."""
 
@@ -126,6 +131,7 @@ MODULES: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "attention with a bias": (Attention(masked=True), (2, 19, 48)),
     "softmax": (nn.Softmax(-1), (3, 197)),
     "silu": (nn.SiLU(), (3, 50)),
+    "selected": (Selected(), (2, 5, 7)),
     "shapes": (Shapes(), (2, 3, 8, 6)),
 }
 

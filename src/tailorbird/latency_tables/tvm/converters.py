@@ -54,7 +54,17 @@ def batch_norm(node: fx.Node, importer: Any) -> relax.Expr:
     return emit(op.add(scaled, emit(op.reshape(shift, shape))))
 
 
+def select(node: fx.Node, importer: Any) -> relax.Expr:
+    """One index of an axis, as a slice; TVM gathers it, with a warning on the user's terminal."""
+    x, axis, index = importer.env[node.args[0]], node.args[1], node.args[2]
+    axis %= len(x.ty.shape)
+    index %= int(x.ty.shape[axis])
+    emit, op = importer.block_builder.emit, relax.op
+    return emit(op.squeeze(emit(op.strided_slice(x, [axis], [index], [index + 1])), [axis]))
+
+
 CONVERTERS = {
     "scaled_dot_product_attention.default": attention,
     "batch_norm.default": batch_norm,
+    "select.int": select,
 }
