@@ -18,6 +18,7 @@ from filelock import FileLock
 from tailorbird import recipe, spaces
 from tailorbird.errors import MeasurementError
 from tailorbird.latency_tables import Device
+from tailorbird.measurement import Measurement
 from tailorbird.pipeline import Run
 from tailorbird.progress import NoProgress
 from tailorbird.reports.check import COLUMNS
@@ -208,13 +209,14 @@ def test_what_fails_is_counted_and_the_rest_is_measured(
     monkeypatch.chdir(folder)
     read, text = recipe.load(folder / "small.toml")
     space = spaces.get("digits-resnet", batch=4, max_stitches=1)
-    run = Run(read, text, space, device, folder / "runs" / "small", NoProgress())
+    measurement = Measurement(read, space, device, folder / "runs" / "small")
+    run = Run(read, text, space, measurement, measurement.folder, NoProgress())
     runtime.broken = frozenset({1, 3})
-    run.__dict__["_runtime"] = runtime
+    run.measurement.__dict__["runtime"] = runtime
     with run.held(), pytest.raises(MeasurementError, match=r"2 of 16 programs .* it is broken"):
         run.profile()
-    assert len(run.table.entries) == 14
-    assert len(run.table.failures) == 2
+    assert len(run.measurement.table.entries) == 14
+    assert len(run.measurement.table.failures) == 2
 
 
 @pytest.mark.parametrize(

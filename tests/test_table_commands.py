@@ -69,15 +69,17 @@ def measure(name: str, factor: float = 1.0, without: int = 0) -> Record:
     write_recipe(name)
     job = open_run(Path(f"{name}.toml"))
     with job.held():
-        session = job.store.begin({"kernel": "6"})
+        session = job.measurement.store.begin({"kernel": "6"})
         workloads = (*job.space.workloads, CALL)
         for i, workload in enumerate(workloads[: len(workloads) - without]):
             ms = 1e-4 if workload is CALL else factor * (1.0 + i)
             for number in range(2):
                 samples = Samples(np.full(5, ms), np.full(2, ms))
-                job.store.add(workload.key, job.configuration, session, number, samples, 1.0, {})
-            job.store.keep_footprint(workload.key, Footprint(1, 2, 3, 4))
-    return job.record
+                job.measurement.store.add(
+                    workload.key, job.measurement.configuration, session, number, samples, 1.0, {}
+                )
+            job.measurement.store.keep_footprint(workload.key, Footprint(1, 2, 3, 4))
+    return job.measurement.record
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "json"])

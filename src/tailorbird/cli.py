@@ -66,9 +66,9 @@ def profile(recipe: RecipePath, networks: Networks = None, as_json: AsJson = Fal
         try:
             job.profile(networks)
         except MeasurementError:  # what was measured is there, and why the rest is not
-            table_commands.print_table(job.record, job.recipe.latency.rounds, as_json)
+            table_commands.print_table(job.measurement.record, job.recipe.latency.rounds, as_json)
             raise
-        table_commands.print_table(job.record, job.recipe.latency.rounds, as_json)
+        table_commands.print_table(job.measurement.record, job.recipe.latency.rounds, as_json)
 
 
 @app.command()

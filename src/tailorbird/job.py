@@ -50,7 +50,9 @@ def open_run(path: Path) -> "Run":
         cpu = elsewhere.configuration.cpu
         device = devices.Device(recipe.device.name, cpu, frozenset(), recipe.device.threads)
 
+    from tailorbird.measurement import Measurement
     from tailorbird.pipeline import Run  # torch and more: not before the input is known to be right
 
     folder = Path("runs") / recipe.name
-    return Run(recipe, text, space, device, folder, TerminalProgress(), elsewhere=elsewhere)
+    measurement = Measurement(recipe, space, device, folder, elsewhere)
+    return Run(recipe, text, space, measurement, folder, TerminalProgress())

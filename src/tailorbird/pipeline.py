@@ -1,7 +1,6 @@
 """The steps of a run. Each picks up what is there, and says what it needs if that is not."""
 
 import dataclasses
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,44 +9,27 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import sqlalchemy as sa
-from filelock import FileLock, Timeout
 
 from tailorbird import elsewhere
-from tailorbird.errors import BusyError, MeasurementError, MissingStepError, RecipeError
-from tailorbird.latency_tables import (
-    Configuration,
-    Device,
-    LatencyTable,
-    Profiler,
-    Record,
-    Runtime,
-    Store,
-    Timing,
-)
+from tailorbird.errors import MissingStepError, RecipeError
+from tailorbird.latency_tables import LatencyTable
 from tailorbird.latency_tables.url import without_password
-from tailorbird.predictors import AccuracyProcess, TableSum
-from tailorbird.programs import network_program, programs_of
+from tailorbird.measurement import Measurement
+from tailorbird.predictors import AccuracyProcess
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.reports import Checker, Report, summarise, write
-from tailorbird.search import (
-    LARGEST_ENUMERATED,
-    Objective,
-    exact_front,
-    reference_point,
-)
+from tailorbird.search import LARGEST_ENUMERATED, Objective, exact_front, reference_point
 from tailorbird.search.design import spread_over
 from tailorbird.search.found import Found
 from tailorbird.search.nsga2 import nsga2
 from tailorbird.search.study import Evaluator, Study
-from tailorbird.spaces import CALL, SearchSpace, rows
+from tailorbird.spaces import CALL, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Dataset, Trained, Training, digits
 from tailorbird.training import load as load_trained
 from tailorbird.training import train as train_space
-
-_LOG = logging.getLogger("tailorbird")
+from tailorbird.workplace import LOG, held
 
 
 @dataclass(frozen=True)
@@ -58,21 +40,19 @@ class Run:
         recipe: what was asked for.
         recipe_text: as the user wrote it.
         space: that the recipe names.
-        device: that the recipe names.
+        measurement: its latencies.
         folder: for artefacts.
         progress: where long work reports to.
         seconds: filled with what each step took.
-        elsewhere: the table, if it is that of another device; then nothing is measured.
     """
 
     recipe: Recipe
     recipe_text: str
     space: SearchSpace
-    device: Device
+    measurement: Measurement
     folder: Path
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
-    elsewhere: Record | None = None
 
     @contextmanager
     def held(self) -> Iterator["Run"]:
@@ -81,84 +61,35 @@ class Run:
         Raises:
             BusyError: if another process works in the folder.
         """
-        lock = FileLock(self.folder / ".lock")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-            log = logging.FileHandler(self.folder / "run.log", encoding="utf-8")
-        except Timeout:
-            raise BusyError(
-                f"Another process is working in {str(self.folder)!r}. "
-                "Wait for it, or give this recipe another name."
-            ) from None
-        except OSError as error:
-            lock.release()
-            raise RecipeError(
-                f"The folder {str(self.folder)!r} cannot be used: {error.strerror}. "
-                "Run where you may write."
-            ) from None
-        log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        _LOG.addHandler(log)
-        _LOG.setLevel(logging.INFO)
-        try:
-            yield self
-        finally:
-            if "_runtime" in self.__dict__:
-                self._runtime.close()
-            _LOG.removeHandler(log)
-            log.close()
-            lock.release()
+        with held(self.folder):
+            try:
+                yield self
+            finally:
+                self.measurement.close()
 
     def run(self) -> dict[str, object]:
         """All steps in order; returns the summary."""
-        if self.elsewhere is None:
+        self._trainable()  # before hours of measuring
+        if self.measurement.elsewhere is None:
             self.profile()
         self.train()
         return self.report()
 
     def profile(self, networks: Path | None = None) -> LatencyTable:
-        """Measures every workload of the space, and whole networks, that are not in the table.
-
-        Args:
-            networks: Parquet file of rows of the space.
-
-        Raises:
-            MeasurementError: if any could not be measured.
-            EncodingError: if the networks do not fit the space.
-            RecipeError: if the recipe names the table of another device.
-        """
-        if self.elsewhere is not None:
-            raise elsewhere.refusal(self.elsewhere)
-        programs = programs_of(self.space)
-        if networks is not None:
-            X = rows.read(networks, self.space)
-            programs += [network_program(self.space, row) for row in X]
+        """Measures every workload of the space, and whole networks of a file, that are missing."""
         with self._step("profile"):
-            spent = self._profiler.profile(programs, self.recipe.latency.rounds, self.progress)
-        for cost in spent:
-            _LOG.info("%s", cost)
-        failures = self.table.failures
-        failed = [p.key for p in programs if p.key in failures]
-        if failed:
-            raise MeasurementError(
-                f"{len(failed)} of {len(programs)} programs could not be measured "
-                f"(first: {failed[0]}: {failures[failed[0]]}). The others are kept."
-            )
-        return self.table
+            return self.measurement.profile(networks, self.progress)
 
     def train(self) -> Trained:
         """Trains the networks of the space, or loads what was trained."""
         with self._step("train"):
             return train_space(
-                self._stitches, self._dataset, self._training, self._weights, self.progress
+                self._trainable(), self._dataset, self._training, self._weights, self.progress
             )
 
     def search(self) -> Found:
         """Fits predictors and searches under them; needs a table and weights."""
-        if self.elsewhere is None:
-            latency = TableSum(self.space, self.table)
-        else:
-            latency = elsewhere.table_sum(self.space, self.elsewhere)
+        latency = self.measurement.latency()
         trained = self._trained()
         with self._step("evaluate"):
             rng = np.random.default_rng(self.recipe.seed)
@@ -200,7 +131,7 @@ class Run:
             self._dataset,
             self._study("validation", trained),
             self._study("test", trained),
-            self._profiler if self.elsewhere is None else None,
+            self.measurement.profiler if self.measurement.elsewhere is None else None,
         )
         rng = np.random.default_rng([self.recipe.seed, 1])  # a draw of its own
         sampled = self.space.sample(self.recipe.report.random_networks, rng)
@@ -211,11 +142,11 @@ class Run:
             )
         with self._step("report"):
             summary = summarise(front, random, found, self.seconds)
-            record = self.record
+            record = self.measurement.record
             report = Report(
                 title=self.recipe.name,
                 subtitle=f"{self.space.size:,} networks of {self.space.name}, in batches of "
-                f"{self.recipe.device.batch} on {self.device.cpu}.",
+                f"{self.recipe.device.batch} on {record.configuration.cpu}.",
                 front=front,
                 random=random,
                 found=found,
@@ -228,7 +159,7 @@ class Run:
                     "weights": trained.fingerprint,
                 },
                 recipe=self._safe_text,
-                remarks=elsewhere.remarks(self.space, self.elsewhere) if self.elsewhere else (),
+                remarks=self._remarks,
             )
             write(report, self.folder)
         return summary
@@ -236,13 +167,13 @@ class Run:
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
-        _LOG.info("%s starts", name)
+        LOG.info("%s starts", name)
         yield
         self.seconds[name] = time.perf_counter() - start
-        _LOG.info("%s took %.1f s", name, self.seconds[name])
+        LOG.info("%s took %.1f s", name, self.seconds[name])
 
     def _trained(self) -> Trained:
-        trained = load_trained(self._stitches, self._dataset, self._training, self._weights)
+        trained = load_trained(self._trainable(), self._dataset, self._training, self._weights)
         if trained is None:
             raise MissingStepError(
                 f"There are no weights for this recipe in {str(self._weights)!r}. "
@@ -255,13 +186,22 @@ class Run:
         return lambda X: trained.evaluate(X, images)
 
     def _study(self, split: str, trained: Trained) -> Study:
-        assert self.store  # refuses what is not ours, before Optuna writes into it
-        return Study(self._url, f"{self._dataset.name}/{split}/{trained.fingerprint}")
+        assert self.measurement.store  # refuses what is not ours, before Optuna writes into it
+        return Study(self.measurement.url, f"{self._dataset.name}/{split}/{trained.fingerprint}")
 
-    @property
-    def _stitches(self) -> StitchSpace:
-        if not isinstance(self.space, StitchSpace):
-            raise RecipeError(f"There is no training for the space {self.space.name!r} yet.")
+    def _trainable(self) -> StitchSpace:
+        """The space, if its networks can be trained on the data.
+
+        Raises:
+            RecipeError: if not.
+        """
+        shape, wanted = self._dataset.train.images.shape[1:], self.space.input_shape[1:]
+        if not isinstance(self.space, StitchSpace) or shape != wanted:
+            raise RecipeError(
+                f"There is no training for {self.space.name} on the data {self._dataset.name!r}: "
+                f"its images have shape {shape}, and the space takes {wanted}. "
+                "Its latencies can be had with `tailorbird profile RECIPE`."
+            )
         return self.space
 
     @property
@@ -273,55 +213,14 @@ class Run:
     def _weights(self) -> Path:
         return self.folder / "weights"
 
-    @property
-    def _url(self) -> str:
-        store = self.recipe.latency.store or str(self.folder / "store.sqlite")
-        if "://" in store:
-            return store
-        return sa.URL.create("sqlite", database=store).render_as_string()
-
     @cached_property
     def _dataset(self) -> Dataset:
         return digits.load()
 
-    @cached_property
-    def _runtime(self) -> Runtime:
-        folder = self.folder / "compiled"
-        if self.recipe.latency.runtime == "onnxruntime":
-            from tailorbird.latency_tables.onnx import OnnxRuntime
-
-            return OnnxRuntime(folder, Timing())
-        from tailorbird.latency_tables.tvm import TvmRuntime
-
-        return TvmRuntime(folder, Timing())
-
-    @cached_property
-    def _profiler(self) -> Profiler:
-        return Profiler(self._runtime, self.device, self.recipe.device.batch, self.store)
-
-    @cached_property
-    def store(self) -> Store:
-        """Where this recipe keeps what is measured."""
-        return Store(self._url)
-
     @property
-    def configuration(self) -> Configuration:
-        """Under which this recipe measures, or the table of the other device was measured."""
-        if self.elsewhere is not None:
-            return self.elsewhere.configuration
-        return self._runtime.configuration(self.device, self.recipe.device.batch)
-
-    @property
-    def record(self) -> Record:
-        """All that was measured under this recipe's configuration, raw."""
-        if self.elsewhere is not None:
-            return self.elsewhere
-        return self.store.record(self.configuration, self.device.name, self.space.name)
-
-    @property
-    def table(self) -> LatencyTable:
-        """What predictors see; of another device's table every round that there is."""
-        return self.record.table(1 if self.elsewhere else self.recipe.latency.rounds)
+    def _remarks(self) -> tuple[str, ...]:
+        record = self.measurement.elsewhere
+        return elsewhere.remarks(self.space, record) if record is not None else ()
 
     @property
     def _safe_text(self) -> str:

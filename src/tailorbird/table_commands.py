@@ -55,9 +55,9 @@ def import_(recipe: RecipePath, file: FilePath) -> None:
 
     record = files.read(file)
     job = open_run(recipe)
-    if job.elsewhere is not None:
-        raise elsewhere.refusal(job.elsewhere)
-    differences = record.configuration.differences(job.configuration)
+    if job.measurement.elsewhere is not None:
+        raise elsewhere.refusal(job.measurement.elsewhere)
+    differences = record.configuration.differences(job.measurement.configuration)
     if differences:
         raise RecipeError(
             f"The table in {str(file)!r} was not measured as this recipe measures (theirs / ours: "
@@ -65,7 +65,7 @@ def import_(recipe: RecipePath, file: FilePath) -> None:
             "[device] name."
         )
     with job.held():
-        added = job.store.take_in(record)
+        added = job.measurement.store.take_in(record)
     typer.echo(f"{added} of {len(record.rounds)} rounds and failures were added.")
 
 
@@ -93,9 +93,9 @@ def _record(source: Path) -> "tuple[Record, int]":
     if files.is_file(source):
         return files.read(source), 2
     job = open_run(source)
-    if job.elsewhere is None and not job.folder.exists():
+    if job.measurement.elsewhere is None and not job.folder.exists():
         raise _no_table()
-    return job.record, job.recipe.latency.rounds
+    return job.measurement.record, job.recipe.latency.rounds
 
 
 def _no_table() -> MissingStepError:

@@ -56,9 +56,9 @@ def batch_norm(node: fx.Node, importer: Any) -> relax.Expr:
 
 def select(node: fx.Node, importer: Any) -> relax.Expr:
     """One index of an axis, as a slice; TVM gathers it, with a warning on the user's terminal."""
-    x, axis, index = importer.env[node.args[0]], node.args[1], node.args[2]
-    axis %= len(x.ty.shape)
-    index %= int(x.ty.shape[axis])
+    x: Any = importer.env[node.args[0]]
+    axis = importer.retrieve_args(node)[1] % len(x.ty.shape)
+    index = importer.retrieve_args(node)[2] % int(x.ty.shape[axis])
     emit, op = importer.block_builder.emit, relax.op
     return emit(op.squeeze(emit(op.strided_slice(x, [axis], [index], [index + 1])), [axis]))
 

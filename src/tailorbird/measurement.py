@@ -1,0 +1,139 @@
+"""What a recipe measures, where that is kept, and what predictors see of it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from tailorbird import elsewhere
+from tailorbird.errors import MeasurementError
+from tailorbird.latency_tables import (
+    Configuration,
+    Device,
+    LatencyTable,
+    Profiler,
+    Record,
+    Runtime,
+    Store,
+    Timing,
+)
+from tailorbird.predictors import TableSum
+from tailorbird.programs import network_program, programs_of
+from tailorbird.progress import Progress
+from tailorbird.recipe import Recipe
+from tailorbird.spaces import SearchSpace, rows
+from tailorbird.workplace import LOG
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The latencies of one recipe.
+
+    Attributes:
+        recipe: what was asked for.
+        space: that the recipe names.
+        device: that the recipe names.
+        folder: for the store and compiled programs.
+        elsewhere: the table, if it is that of another device; then nothing is measured.
+    """
+
+    recipe: Recipe
+    space: SearchSpace
+    device: Device
+    folder: Path
+    elsewhere: Record | None = None
+
+    def profile(self, networks: Path | None, progress: Progress) -> LatencyTable:
+        """Measures every workload of the space, and whole networks, that are not in the table.
+
+        Args:
+            networks: Parquet file of rows of the space.
+            progress: where it reports to.
+
+        Raises:
+            MeasurementError: if any could not be measured.
+            EncodingError: if the networks do not fit the space.
+            RecipeError: if the recipe names the table of another device.
+        """
+        if self.elsewhere is not None:
+            raise elsewhere.refusal(self.elsewhere)
+        programs = programs_of(self.space)
+        if networks is not None:
+            X = rows.read(networks, self.space)
+            programs += [network_program(self.space, row) for row in X]
+        for spent in self.profiler.profile(programs, self.recipe.latency.rounds, progress):
+            LOG.info("%s", spent)
+        failures = self.table.failures
+        failed = [p.key for p in programs if p.key in failures]
+        if failed:
+            raise MeasurementError(
+                f"{len(failed)} of {len(programs)} programs could not be measured "
+                f"(first: {failed[0]}: {failures[failed[0]]}). The others are kept."
+            )
+        return self.table
+
+    def latency(self) -> TableSum:
+        """Predicts the latency of any network of the space.
+
+        Raises:
+            MissingWorkloadError: if the table lacks a workload.
+            RecipeError: likewise, where it was measured elsewhere.
+        """
+        if self.elsewhere is not None:
+            return elsewhere.table_sum(self.space, self.elsewhere)
+        return TableSum(self.space, self.table)
+
+    @property
+    def configuration(self) -> Configuration:
+        """Under which this recipe measures, or the table of the other device was measured."""
+        if self.elsewhere is not None:
+            return self.elsewhere.configuration
+        return self.runtime.configuration(self.device, self.recipe.device.batch)
+
+    @property
+    def record(self) -> Record:
+        """All that was measured under this recipe's configuration, raw."""
+        if self.elsewhere is not None:
+            return self.elsewhere
+        return self.store.record(self.configuration, self.device.name, self.space.name)
+
+    @property
+    def table(self) -> LatencyTable:
+        """What predictors see; of another device's table every round that there is."""
+        return self.record.table(1 if self.elsewhere else self.recipe.latency.rounds)
+
+    @property
+    def url(self) -> str:
+        """Of the database, for SQLAlchemy."""
+        store = self.recipe.latency.store or str(self.folder / "store.sqlite")
+        if "://" in store:
+            return store
+        return sa.URL.create("sqlite", database=store).render_as_string()
+
+    @cached_property
+    def store(self) -> Store:
+        """Where this recipe keeps what is measured."""
+        return Store(self.url)
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        """That the recipe names."""
+        folder = self.folder / "compiled"
+        if self.recipe.latency.runtime == "onnxruntime":
+            from tailorbird.latency_tables.onnx import OnnxRuntime
+
+            return OnnxRuntime(folder, Timing())
+        from tailorbird.latency_tables.tvm import TvmRuntime
+
+        return TvmRuntime(folder, Timing())
+
+    @cached_property
+    def profiler(self) -> Profiler:
+        """Fills the table."""
+        return Profiler(self.runtime, self.device, self.recipe.device.batch, self.store)
+
+    def close(self) -> None:
+        """Ends the runtime's processes."""
+        if "runtime" in self.__dict__:
+            self.runtime.close()

@@ -1,0 +1,46 @@
+"""The folder of a run: one process at a time works in it, and a log tells what it did."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tailorbird.errors import BusyError, RecipeError
+
+LOG = logging.getLogger("tailorbird")
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keeps other processes out, and writes the log.
+
+    Raises:
+        BusyError: if another process works in the folder.
+        RecipeError: if it cannot be written.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+        log = logging.FileHandler(folder / "run.log", encoding="utf-8")
+    except Timeout:
+        raise BusyError(
+            f"Another process is working in {str(folder)!r}. "
+            "Wait for it, or give this recipe another name."
+        ) from None
+    except OSError as error:
+        lock.release()
+        raise RecipeError(
+            f"The folder {str(folder)!r} cannot be used: {error.strerror}. Run where you may write."
+        ) from None
+    log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    LOG.addHandler(log)
+    LOG.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        LOG.removeHandler(log)
+        log.close()
+        lock.release()
