@@ -1,4 +1,3 @@
-import multiprocessing
 import sqlite3
 import subprocess
 import sys
@@ -154,21 +153,28 @@ class TestClaims:
     def test_processes_that_claim_at_once_share_without_overlap(self, tmp_path: Path) -> None:
         """They also open, and make, the store at once."""
         url = f"sqlite:///{tmp_path / 'new.sqlite'}"
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(3) as pool:
-            claimed = pool.starmap(_claim_one_by_one, [(url, str(i)) for i in range(3)])
+        command = [sys.executable, "-c", CLAIM_ONE_BY_ONE, url]
+        started = [
+            subprocess.Popen([*command, owner], stdout=subprocess.PIPE, text=True)
+            for owner in ("a", "b", "c")
+        ]
+        claimed = [process.communicate(timeout=60)[0].split() for process in started]
         assert sorted(key for keys in claimed for key in keys) == sorted(map(str, range(60)))
 
 
-def _claim_one_by_one(url: str, owner: str) -> list[str]:
-    store = Store(url)
-    session = store.begin({})
-    mine = []
-    for key in map(str, range(60)):
-        if store.claim([key], CONFIGURATION, owner, 60):
-            store.add(key, CONFIGURATION, session, 0, samples(1.0), 1.0, {})
-            mine.append(key)
-    return mine
+CLAIM_ONE_BY_ONE = """
+import sys
+import numpy as np
+from tailorbird.latency_tables import Configuration, Samples, Store
+url, owner = sys.argv[1:]
+configuration = Configuration("a processor", "x86-64-v3", 1, 16, "tvm", "0.27", "static-1", "1")
+store = Store(url)
+session = store.begin({})
+for key in map(str, range(60)):
+    if store.claim([key], configuration, owner, 60):
+        store.add(key, configuration, session, 0, Samples(np.ones(5), np.ones(2)), 1.0, {})
+        print(key)
+"""
 
 
 def test_a_store_can_be_made_on_postgresql_as_well() -> None:
