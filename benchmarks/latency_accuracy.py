@@ -1,6 +1,7 @@
 """How well a table predicts whole networks that were built, compiled and timed.
 
-Distinct networks are timed whole in two rounds apart. Sums of the table are scored on all of them,
+Distinct networks are timed whole in two rounds apart, and the rounds of the table lie between them:
+on a machine that drifts, what was measured at another time is off by the drift. Sums of the table are scored on all of them,
 with cold and with hot weights. A fifth of the networks calibrates a corrected sum, which is scored
 on the others. One round against the other is the ceiling; MACs alone are the baseline.
 
@@ -131,10 +132,12 @@ def main() -> None:
     runtime = RUNTIMES[arguments.runtime](folder, Timing())
     store = Store(f"sqlite:///{arguments.store}")
     profiler = Profiler(runtime, find("local", threads=1), arguments.batch, store)
+    workloads, networks = programs_of(space), [network_program(space, row) for row in X]
     try:
-        profiler.profile(programs_of(space), WORKLOAD_ROUNDS, TerminalProgress())
-        networks = [network_program(space, row) for row in X]
-        profiler.profile(networks, 2, TerminalProgress())
+        # A table of half a minute against networks of ten would show how the machine drifts.
+        for rounds, part in enumerate(np.array_split(np.arange(len(X)), WORKLOAD_ROUNDS), start=1):
+            profiler.profile(workloads, rounds, TerminalProgress())
+            profiler.profile([networks[i] for i in part], 2, TerminalProgress())
     finally:
         runtime.close()
     table = store.table(profiler.configuration, "local", 2)

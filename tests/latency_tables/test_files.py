@@ -46,7 +46,7 @@ def rounds(draw: st.DrawFn, uid: str) -> Round:
     statuses: list[Status] = ["measured", "discarded", "failed"]
     status = draw(st.sampled_from(statuses))
     if status == "failed":
-        return Round(**common, status="failed", number=None, samples=None, drift=None,
+        return Round(**common, status="failed", number=None, samples=None, reference_ms=None,
                      reason=draw(texts), provenance={})  # fmt: skip
     ms = draw(st.lists(times, min_size=1, max_size=5))
     hot_ms = draw(st.lists(times, max_size=5))
@@ -55,7 +55,7 @@ def rounds(draw: st.DrawFn, uid: str) -> Round:
         status=status,
         number=draw(st.integers(0, 9)),
         samples=Samples(np.array(ms), np.array(hot_ms)),
-        drift=draw(times),
+        reference_ms=draw(times),
         reason=None,
         provenance=draw(st.dictionaries(texts, texts, max_size=2)),
     )

@@ -12,16 +12,16 @@ CONFIGURATION = Configuration("a processor", "x86-64-v3", 1, 16, "tvm", "0.27", 
 def filled(store: Store) -> Store:
     session = store.begin({"kernel": "6"})
 
-    def add(key: str, *rounds: float, drift: float = 1.0, kernels: str = "") -> None:
+    def add(key: str, *rounds: float, reference_ms: float = 1.0, kernels: str = "") -> None:
         provenance = {"unscheduled_kernels": kernels}
         for number, ms in enumerate(rounds):
             samples = Samples(np.full(3, ms), np.full(2, 0.9 * ms))
-            store.add(key, CONFIGURATION, session, number, samples, drift, provenance)
+            store.add(key, CONFIGURATION, session, number, samples, reference_ms, provenance)
 
     add("good", 1.0, 1.01)
     add("noisy", 1.0, 1.5)
     add("young", 1.0)
-    add("drifted", 1.0, 1.0, drift=1.5)
+    add("drifted", 1.0, 1.0, reference_ms=1.5)
     add("scalar", 1.0, 1.0, kernels="pool2d")
     store.fail("broken", CONFIGURATION, session, "it hung")
     store.keep_footprint("good", Footprint(1, 2, 3 * 2**20, 2**19))

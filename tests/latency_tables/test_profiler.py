@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("locks_of_its_own")
 class Row(NamedTuple):
     status: str
     round: int | None
-    drift: float | None
+    reference_ms: float | None
 
 
 class Spying(Store):
@@ -50,11 +50,11 @@ class Spying(Store):
         session: int,
         round_: int,
         samples: Samples,
-        drift: float,
+        reference_ms: float,
         provenance: dict[str, str],
     ) -> None:
-        super().add(key, configuration, session, round_, samples, drift, provenance)
-        self.log.append(Row("measured", round_, drift))
+        super().add(key, configuration, session, round_, samples, reference_ms, provenance)
+        self.log.append(Row("measured", round_, reference_ms))
 
     def discard(
         self,
@@ -63,10 +63,10 @@ class Spying(Store):
         session: int,
         round_: int,
         samples: Samples,
-        drift: float,
+        reference_ms: float,
     ) -> None:
-        super().discard(key, configuration, session, round_, samples, drift)
-        self.log.append(Row("discarded", round_, drift))
+        super().discard(key, configuration, session, round_, samples, reference_ms)
+        self.log.append(Row("discarded", round_, reference_ms))
 
     def fail(self, key: str, configuration: Configuration, session: int, reason: str) -> None:
         super().fail(key, configuration, session, reason)
@@ -195,7 +195,7 @@ def test_a_disturbed_round_is_kept_raw_and_measured_again(
     runtime.reference_ms = reference_of(*[1.0] * 5, 1.5, 1.0)
     profiler.profile(programs_of(digits_space)[:1], 1, NoProgress())
     # The slot after the disturbed one has the slow reference before it.
-    assert [(row.status, row.drift) for row in store.log] == [
+    assert [(row.status, row.reference_ms) for row in store.log] == [
         ("discarded", 1.5),
         ("discarded", 1.5),
         ("measured", 1.0),
@@ -209,9 +209,22 @@ def test_on_a_machine_that_is_never_quiet_a_round_is_kept_with_its_drift(
 ) -> None:
     runtime.reference_ms = reference_of(*[1.0] * 5, *[1.5] * 5)
     profiler.profile(programs_of(digits_space)[:1], 1, NoProgress())
-    assert [(row.status, row.drift) for row in store.log] == [("discarded", 1.5)] * EXTRA_TRIES + [
-        ("measured", 1.5)
-    ]
+    assert [(row.status, row.reference_ms) for row in store.log] == [
+        ("discarded", 1.5)
+    ] * EXTRA_TRIES + [("measured", 1.5)]
+
+
+def test_a_session_that_is_slow_from_start_to_end_shows_beside_earlier_ones(
+    profiler: Profiler, store: Spying, runtime: Any, digits_space: StitchSpace
+) -> None:
+    first, second = programs_of(digits_space)[:2]
+    profiler.profile([first], 2, NoProgress())
+    runtime.reference_ms = reference_of(1.2)
+    profiler.profile([second], 2, NoProgress())
+    entries = table_of(profiler).entries
+    assert entries[first.key].is_trusted
+    assert entries[second.key].drift == pytest.approx(1.2)
+    assert not entries[second.key].is_trusted
 
 
 def test_small_changes_of_the_reference_disturb_nothing(

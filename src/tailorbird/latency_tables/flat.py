@@ -18,9 +18,9 @@ TEXTS = ("uid", "taken", "key", "session", "status", "reason")
 
 COLUMNS = (
     *("uid", "taken", "key", "session", "status", "round"),
-    *("ms", "hot_ms", "drift", "reason", "provenance", *_COSTS),
+    *("ms", "hot_ms", "reference_ms", "reason", "provenance", *_COSTS),
 )
-"""Of a row; samples and drift of a failure are missing, and costs that were not counted."""
+"""Of a row; samples and reference of a failure are missing, and costs that were not counted."""
 
 
 def to_rows(record: Record) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -72,7 +72,7 @@ def _row(one: Round, footprint: Footprint | None) -> dict[str, Any]:
         "round": one.number,
         "ms": one.samples.ms.tolist() if one.samples else None,
         "hot_ms": one.samples.hot_ms.tolist() if one.samples else None,
-        "drift": one.drift,
+        "reference_ms": one.reference_ms,
         "reason": one.reason,
         "provenance": dict(one.provenance),
         **costs,
@@ -91,7 +91,7 @@ def _round(row: Mapping[str, Any]) -> Round:
         status=row["status"],
         number=row["round"],
         samples=samples,
-        drift=row["drift"],
+        reference_ms=row["reference_ms"],
         reason=row["reason"],
         provenance=row["provenance"],
     )

@@ -57,7 +57,7 @@ def _to_parquet(head: Head, rows: Rows) -> bytes:
     from pyarrow import parquet
 
     types = dict.fromkeys(COLUMNS, pa.int64()) | dict.fromkeys(TEXTS, pa.string())
-    types |= {"drift": pa.float64(), "provenance": pa.string()}
+    types |= {"reference_ms": pa.float64(), "provenance": pa.string()}
     types |= dict.fromkeys(("ms", "hot_ms"), pa.list_(pa.float64()))
     schema = pa.schema([(c, types[c]) for c in COLUMNS], metadata={_KEY: json.dumps(head)})
     flat = [{**row, "provenance": json.dumps(row["provenance"])} for row in rows]

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from tailorbird.latency_tables.device import Configuration
+from tailorbird.latency_tables.reference import floor
 from tailorbird.latency_tables.runtime import Samples
 from tailorbird.latency_tables.table import Latency, LatencyTable
 from tailorbird.spaces.footprint import Footprint
@@ -39,7 +40,7 @@ class Round:
         status: only what is `measured` counts; `discarded` samples are kept and never used.
         number: of the round; None if it failed.
         samples: in milliseconds; None if it failed.
-        drift: of the reference beside it, its time over its floor; None if it failed.
+        reference_ms: the slower run of the reference before and after; None if it failed.
         reason: why it failed; None if it did not.
         provenance: how the program was compiled and timed.
 
@@ -54,7 +55,7 @@ class Round:
     status: Status
     number: int | None
     samples: Samples | None
-    drift: float | None
+    reference_ms: float | None
     reason: str | None
     provenance: Mapping[str, str]
 
@@ -65,14 +66,14 @@ class Round:
             return
         if self.status not in {"measured", "discarded"}:
             raise ValueError(f"`status` must be measured, discarded or failed: {self.status!r}.")
-        if self.samples is None or self.number is None or self.drift is None:
-            raise ValueError(f"A round has a number, samples and a drift, but got {self!r}.")
+        if self.samples is None or self.number is None or self.reference_ms is None:
+            raise ValueError(f"A round has a number, samples and a reference, but got {self!r}.")
         if not len(self.samples.ms):
             raise ValueError(f"A round must have samples, but that of {self.key!r} has none.")
         for name, values in (
             ("ms", self.samples.ms),
             ("hot_ms", self.samples.hot_ms),
-            ("drift", np.array([self.drift])),
+            ("reference_ms", np.array([self.reference_ms])),
         ):
             if not (np.isfinite(values).all() and (values > 0).all()):
                 raise ValueError(f"`{name}` must be finite and positive, but got {values}.")
@@ -116,11 +117,12 @@ class Record:
     def table(self, rounds: int) -> LatencyTable:
         """What has this many rounds since it last failed, and what failed at its last try."""
         taken = accepted(self.rounds)
+        floor_ms = floor([one.reference_ms for one in self.rounds if one.reference_ms])
         tried = {one.key: one for one in self.rounds if one.status != "discarded"}
         return LatencyTable(
             self.device,
             self.configuration,
-            entries={key: _latency(of) for key, of in taken.items() if len(of) >= rounds},
+            entries={key: _latency(of, floor_ms) for key, of in taken.items() if len(of) >= rounds},
             failures={k: str(one.reason) for k, one in tried.items() if one.status == "failed"},
             footprints=self.footprints,
             provenance={key: of[-1].provenance for key, of in taken.items()},
@@ -136,7 +138,9 @@ class Record:
         return {}
 
 
-def _latency(rounds: list[Round]) -> Latency:
+def _latency(rounds: list[Round], floor_ms: float) -> Latency:
     samples = [one.samples for one in rounds if one.samples is not None]
-    drifts = [one.drift for one in rounds if one.drift is not None]
-    return Latency.of_rounds([s.ms for s in samples], [s.hot_ms for s in samples], max(drifts))
+    slowest_ms = max(one.reference_ms for one in rounds if one.reference_ms is not None)
+    return Latency.of_rounds(
+        [s.ms for s in samples], [s.hot_ms for s in samples], slowest_ms / floor_ms
+    )

@@ -8,6 +8,7 @@ by the reference: that adds the reference's own noise, up to a tenth, to rounds 
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,9 +17,6 @@ from tailorbird.errors import MeasurementError
 from tailorbird.latency_tables.device import Device
 from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.runtime import Artifact, Runtime
-
-MOST_DRIFT = 1.08
-"""Rounds between references slower than this, relative to the floor, are measured again."""
 
 _FRESH_S = 1.0  # a reference older than this says nothing of the time before a slot
 _FIRST = 5  # references before the first slot, so that one slow start does not set the floor
@@ -32,6 +30,11 @@ def _dense() -> Program:
     return Program("reference", lambda: nn.Linear(256, 256), ((64, 256),))
 
 
+def floor(references_ms: Sequence[float]) -> float:
+    """What the reference takes on the quiet machine; NaN if it never ran."""
+    return float(np.percentile(references_ms, _FLOOR)) if len(references_ms) else float("nan")
+
+
 @dataclass(slots=True)
 class Reference:
     """A dense layer, compiled once a session; use it with the device's timing lock held.
@@ -39,19 +42,21 @@ class Reference:
     Attributes:
         runtime: compiles and times it.
         device: is measured.
+        known_ms: of earlier sessions: a machine that is slow from the start shows only so.
         ms: every round of it in this session, in milliseconds.
     """
 
     runtime: Runtime
     device: Device
+    known_ms: Sequence[float] = ()
     ms: list[float] = field(default_factory=list)
     _artifact: Artifact | None = field(default=None, init=False)
     _taken_at: float = field(default=float("-inf"), init=False)
 
     @property
     def floor_ms(self) -> float:
-        """What it takes on the quiet machine, as far as this session knows."""
-        return float(np.percentile(self.ms, _FLOOR))
+        """What it takes on the quiet machine, as far as is known."""
+        return floor([*self.known_ms, *self.ms])
 
     def delete(self) -> None:
         """Removes its program."""

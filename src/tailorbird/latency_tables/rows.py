@@ -50,7 +50,7 @@ def insert(
         "hot_ms": samples.hot_ms.tolist() if samples else None,
         "status": one.status,
         "reason": one.reason,
-        "drift": one.drift,
+        "reference_ms": one.reference_ms,
         "provenance": dict(one.provenance),
     }
     connection.execute(sa.insert(SAMPLE), row)
@@ -89,7 +89,7 @@ def _round(row: Any, session: str) -> Round:
         status=row.status,
         number=row.round,
         samples=None if failed else Samples(_array(row.ms), _array(row.hot_ms)),
-        drift=row.drift,
+        reference_ms=row.reference_ms,
         reason=row.reason,
         provenance=row.provenance,
     )

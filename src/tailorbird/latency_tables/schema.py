@@ -39,7 +39,7 @@ SAMPLE = sa.Table(
         nullable=False,
     ),
     sa.Column("reason", sa.String),
-    sa.Column("drift", sa.Float),
+    sa.Column("reference_ms", sa.Float),
     sa.Column("provenance", sa.JSON, nullable=False),
     sa.Index("sample_of", "configuration", "key"),
 )

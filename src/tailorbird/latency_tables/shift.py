@@ -11,16 +11,17 @@ from tailorbird.latency_tables.compiled import Compiled, Spent, prepare
 from tailorbird.latency_tables.device import Configuration, Device
 from tailorbird.latency_tables.lock import timing_lock
 from tailorbird.latency_tables.program import Program
-from tailorbird.latency_tables.reference import MOST_DRIFT, Reference
+from tailorbird.latency_tables.reference import Reference
 from tailorbird.latency_tables.runtime import Runtime, Samples
 from tailorbird.latency_tables.store import Store
+from tailorbird.latency_tables.table import LARGEST_DRIFT
 
 _LOG = logging.getLogger("tailorbird")
 
 LEASE_S = 120.0
 """How long others leave alone what a profiler on another machine claimed and never released."""
 
-EXTRA_TRIES = 3
+EXTRA_TRIES = 2
 """Of a round that the machine disturbed. The next is kept whatever the reference says, with its
 drift, which the row's quality shows: on a machine that is never quiet nothing would end else, and
 to keep the best of several tries would flatter it."""
@@ -52,7 +53,8 @@ class Shift:
     _floors: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.reference = Reference(self.runtime, self.device)
+        known = self.store.references(self.configuration)
+        self.reference = Reference(self.runtime, self.device, known)
 
     def claim(self, keys: Sequence[str]) -> set[str]:
         """Takes or renews programs; returns those that are ours."""
@@ -111,15 +113,14 @@ class Shift:
                 self.advance("failed", key)
                 continue
             floor_ms = self.reference.floor_ms
-            drift = reference_ms / floor_ms
-            row = (key, self.configuration, self.session, round_, samples, drift)
+            row = (key, self.configuration, self.session, round_, samples, reference_ms)
             if key not in self.claim(keys):  # our lease ran out: it is another's to measure
                 again.add(key)
-            elif drift > MOST_DRIFT and tries_left:
+            elif reference_ms > LARGEST_DRIFT * floor_ms and tries_left:
                 self.store.discard(*row)
                 queue.append((compiled, round_, tries_left - 1))
             else:
-                facts = {"n_copies": str(compiled.n_copies), "reference_ms": f"{reference_ms:.6g}"}
+                facts = {"n_copies": str(compiled.n_copies)}
                 self.store.add(*row, facts | compiled.artifact.provenance)
                 self._floors.setdefault(key, floor_ms)
                 self.advance("timed", key)
@@ -144,7 +145,7 @@ class Shift:
 
         Rows only grow, and what lies before a failure does not count: so that is what it becomes.
         """
-        slow = {key for key, then in self._floors.items() if then > MOST_DRIFT * floor_ms}
+        slow = {key for key, then in self._floors.items() if then > LARGEST_DRIFT * floor_ms}
         for key in slow:
             del self._floors[key]
             reason = "it was measured while the machine was slow, as later references showed"

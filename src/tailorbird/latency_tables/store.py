@@ -11,7 +11,7 @@ from tailorbird.latency_tables.database import Database
 from tailorbird.latency_tables.device import Configuration
 from tailorbird.latency_tables.record import Record, Round, accepted
 from tailorbird.latency_tables.runtime import Samples
-from tailorbird.latency_tables.schema import SESSION
+from tailorbird.latency_tables.schema import SAMPLE, SESSION
 from tailorbird.latency_tables.table import FloatArray, LatencyTable
 from tailorbird.spaces.footprint import Footprint
 
@@ -47,7 +47,7 @@ class Store:
         session: int,
         round_: int,
         samples: Samples,
-        drift: float,
+        reference_ms: float,
         provenance: dict[str, str],
     ) -> None:
         """Keeps an accepted round.
@@ -58,13 +58,13 @@ class Store:
             session: from `begin`.
             round_: number of the round.
             samples: all of them, or none if anything goes wrong.
-            drift: time of the reference beside it over its floor in this session.
+            reference_ms: the slower run of the reference before and after.
             provenance: how the program was compiled and timed.
 
         Raises:
-            ValueError: if a time or the drift is not finite and positive.
+            ValueError: if a time is not finite and positive.
         """
-        one = Round(*_stamp(), key, "", "measured", round_, samples, drift, None, provenance)
+        one = Round(*_stamp(), key, "", "measured", round_, samples, reference_ms, None, provenance)
         self._insert(one, configuration, session)
 
     def discard(
@@ -74,10 +74,10 @@ class Store:
         session: int,
         round_: int,
         samples: Samples,
-        drift: float,
+        reference_ms: float,
     ) -> None:
         """Keeps a round that is not to be used; arguments and errors are those of `add`."""
-        one = Round(*_stamp(), key, "", "discarded", round_, samples, drift, None, {})
+        one = Round(*_stamp(), key, "", "discarded", round_, samples, reference_ms, None, {})
         self._insert(one, configuration, session)
 
     def fail(self, key: str, configuration: Configuration, session: int, reason: str) -> None:
@@ -89,6 +89,14 @@ class Store:
         """Accepted samples of each round since the last failure, by key, oldest round first."""
         taken = accepted(self.record(configuration).rounds)
         return {key: [r.samples.ms for r in of if r.samples] for key, of in taken.items()}
+
+    def references(self, configuration: Configuration) -> list[float]:
+        """Milliseconds of the reference beside each round, discarded ones included."""
+        query = sa.select(SAMPLE.c.reference_ms).where(
+            SAMPLE.c.configuration == configuration.key, SAMPLE.c.reference_ms.is_not(None)
+        )
+        with self._database.reading() as connection:
+            return [float(ms) for ms in connection.execute(query).scalars()]
 
     def claim(
         self, keys: Sequence[str], configuration: Configuration, owner: str, lease_s: float

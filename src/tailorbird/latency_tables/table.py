@@ -15,8 +15,8 @@ FloatArray = NDArray[np.float64]
 LARGEST_SPREAD = 0.05
 """Relative; medians of quiet, pinned rounds differ by 1.5 to 3.1 %."""
 
-LARGEST_DRIFT = 1.08
-"""Of the reference beside a round, over its floor. A profiler measures such a round again; it is
+LARGEST_DRIFT = 1.05
+"""Of the reference beside a round, over its floor. A profiler measures a slower round again; it is
 accepted, and marked, where the machine never came to rest."""
 
 
@@ -33,7 +33,7 @@ class Latency:
         round_ms: median of each round; rounds lie apart in time, samples of one round do not.
         hot_ms: as `median_ms`, with weights in the cache; None where that was not measured.
         drift: the worst that the interleaved reference did beside these rounds, its time over
-            its floor; 1.0 is quiet.
+            its floor in all sessions; 1.0 is quiet.
     """
 
     median_ms: float
@@ -97,7 +97,7 @@ class Latency:
 
     @property
     def is_trusted(self) -> bool:
-        """At least two rounds, a spread within 5 % and a drift within 1.08."""
+        """At least two rounds, a spread within 5 % and a drift within 1.05."""
         return not self.doubts
 
 
