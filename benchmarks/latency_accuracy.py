@@ -1,9 +1,10 @@
 """How well a table predicts whole networks that were built, compiled and timed.
 
 Distinct networks are timed whole in two rounds apart, and the rounds of the table lie between them:
-on a machine that drifts, what was measured at another time is off by the drift. Sums of the table are scored on all of them,
-with cold and with hot weights. A fifth of the networks calibrates a corrected sum, which is scored
-on the others. One round against the other is the ceiling; MACs alone are the baseline.
+on a machine that drifts, what was measured at another time is off by the drift. Sums of the table
+are scored on all of them, with cold and with hot weights. A fifth of the networks calibrates a
+corrected sum, which is scored on the others. One round against the other is the ceiling; MACs alone
+are the baseline.
 
 Measurements are kept in --store: what is there already is not measured again.
 """
