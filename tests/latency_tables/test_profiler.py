@@ -105,6 +105,18 @@ def test_what_is_there_is_not_measured_again(
     assert runtime.n_measured == len(programs) * 3
 
 
+def test_a_gap_that_a_kill_left_is_filled(
+    profiler: Profiler, store: Spying, digits_space: StitchSpace
+) -> None:
+    program = programs_of(digits_space)[0]
+    for number in (0, 2):  # the disturbed round 1 was waiting for its next try
+        ms = Samples(np.ones(5), np.ones(2))
+        store.add(program.key, profiler.configuration, store.begin({}), number, ms, 1.0, {})
+    profiler.profile([program], 4, NoProgress())
+    taken = store.rounds(profiler.configuration)[program.key]
+    assert [one.number for one in taken] == [0, 2, 1, 3]
+
+
 def test_rounds_of_one_program_lie_apart(
     profiler: Profiler, store: Spying, digits_space: StitchSpace
 ) -> None:

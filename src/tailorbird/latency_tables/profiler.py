@@ -54,10 +54,10 @@ class Profiler:
         """
         known = {program.key: program for program in programs}
         taken = self._taken()
-        left = [key for key in known if taken.get(key, 0) < rounds]
+        left = [key for key in known if len(taken.get(key, ())) < rounds]
         if not left:
             return ()
-        steps = _Steps({key: 1 + rounds - taken.get(key, 0) for key in left})
+        steps = _Steps({key: 1 + rounds - len(taken.get(key, ())) for key in left})
         session = self.store.begin(provenance())
         with seat() as owner, steps.shown(progress):
             shift = Shift(
@@ -72,13 +72,11 @@ class Profiler:
             try:
                 while left:
                     ours = self._claim(left, shift)
-                    taken = (
-                        self._taken()
-                    )  # anew: another may have finished what we claimed just now
-                    missing = [known[key] for key in ours if taken.get(key, 0) < rounds]
+                    taken = self._taken()  # anew: another may have finished what is ours now
+                    missing = [known[key] for key in ours if len(taken.get(key, ())) < rounds]
                     again = shift.measure(missing, taken, rounds)
                     shift.release(ours)
-                    done = {key for key in left if taken.get(key, 0) >= rounds} | set(ours)
+                    done = {key for key in left if len(taken.get(key, ())) >= rounds} | set(ours)
                     steps.finish(done - again)
                     left = [key for key in left if key not in done]
                     left += [key for key in known if key in again]
@@ -88,8 +86,9 @@ class Profiler:
                 shift.reference.delete()
         return tuple(shift.spent.values())
 
-    def _taken(self) -> dict[str, int]:
-        return {key: len(ms) for key, ms in self.store.rounds(self.configuration).items()}
+    def _taken(self) -> dict[str, list[int | None]]:
+        rounds = self.store.rounds(self.configuration)
+        return {key: [one.number for one in taken] for key, taken in rounds.items()}
 
     @staticmethod
     def _claim(left: Sequence[str], shift: Shift) -> list[str]:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tailorbird.errors import MeasurementError
@@ -64,8 +64,15 @@ class Shift:
         """Lets others have them."""
         self.store.release(keys, self.configuration, self.owner)
 
-    def measure(self, programs: Sequence[Program], taken: dict[str, int], rounds: int) -> set[str]:
+    def measure(
+        self, programs: Sequence[Program], taken: Mapping[str, Sequence[int | None]], rounds: int
+    ) -> set[str]:
         """Compiles programs that are ours, and times them in turns.
+
+        Args:
+            programs: to time.
+            taken: numbers of the rounds that are there, by key.
+            rounds: that each should have.
 
         Returns:
             Keys that are still to do: lost to another profiler, or measured while the machine was
@@ -89,14 +96,14 @@ class Shift:
             self.release(keys)
 
     def _take_turns(
-        self, turns: Sequence[Compiled], taken: dict[str, int], rounds: int
+        self, turns: Sequence[Compiled], taken: Mapping[str, Sequence[int | None]], rounds: int
     ) -> set[str]:
         keys = [compiled.program.key for compiled in turns]
         queue = deque(
             (compiled, round_, EXTRA_TRIES)
             for round_ in range(rounds)
             for compiled in turns
-            if round_ >= taken.get(compiled.program.key, 0)
+            if round_ in _missing(taken.get(compiled.program.key, ()), rounds)
         )
         gone: set[str] = set()
         again: set[str] = set()
@@ -155,3 +162,9 @@ class Shift:
     def _fail(self, key: str, error: MeasurementError) -> None:
         self.store.fail(key, self.configuration, self.session, str(error))
         _LOG.warning("%s failed: %s", key, error)
+
+
+def _missing(taken: Sequence[int | None], rounds: int) -> list[int]:
+    """The lowest numbers that make up what is missing; a kill may have left a gap."""
+    free = [number for number in range(rounds) if number not in taken]
+    return free[: max(0, rounds - len(taken))]

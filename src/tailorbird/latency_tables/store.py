@@ -12,7 +12,7 @@ from tailorbird.latency_tables.device import Configuration
 from tailorbird.latency_tables.record import Record, Round, accepted
 from tailorbird.latency_tables.runtime import Samples
 from tailorbird.latency_tables.schema import SAMPLE, SESSION
-from tailorbird.latency_tables.table import FloatArray, LatencyTable
+from tailorbird.latency_tables.table import LatencyTable
 from tailorbird.spaces.footprint import Footprint
 
 
@@ -85,10 +85,9 @@ class Store:
         one = Round(*_stamp(), key, "", "failed", None, None, None, reason, {})
         self._insert(one, configuration, session)
 
-    def rounds(self, configuration: Configuration) -> dict[str, list[FloatArray]]:
-        """Accepted samples of each round since the last failure, by key, oldest round first."""
-        taken = accepted(self.record(configuration).rounds)
-        return {key: [r.samples.ms for r in of if r.samples] for key, of in taken.items()}
+    def rounds(self, configuration: Configuration) -> dict[str, list[Round]]:
+        """Accepted rounds since the last failure, by key, oldest first."""
+        return accepted(self.record(configuration).rounds)
 
     def references(self, configuration: Configuration) -> list[float]:
         """Milliseconds of the reference beside each round, discarded ones included."""
