@@ -294,6 +294,31 @@ def test_a_round_is_not_kept_by_who_lost_the_claim(
     assert [row.status for row in store.log] == ["measured"] * 3
 
 
+def test_a_round_is_not_doubled_by_who_lost_the_claim_to_one_that_is_done(
+    profiler: Profiler,
+    store: Spying,
+    runtime: Any,
+    digits_space: StitchSpace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shift, "LEASE_S", -1.0)  # as after a compilation of minutes
+    program = programs_of(digits_space)[0]
+
+    def ms(number: int) -> float:
+        if runtime.n_measured == 1:
+            configuration, session = profiler.configuration, store.begin({})
+            assert store.claim([program.key], configuration, "a thief", 60)
+            for round_ in range(3):
+                one = Samples(np.ones(5), np.ones(5))
+                store.add(program.key, configuration, session, round_, one, 1.0, {})
+            store.release([program.key], configuration, "a thief")
+        return 1.0
+
+    runtime.ms = ms
+    profiler.profile([program], 3, NoProgress())
+    assert [row.status for row in store.log] == ["measured"] * 3
+
+
 def test_workloads_take_turns_with_copies_as_large_as_a_network(
     profiler: Profiler, runtime: Any
 ) -> None:

@@ -16,18 +16,44 @@ _TAKE = sa.text(
     "WHERE claim.owner = excluded.owner OR claim.lease_until <= :now"
 )
 
+_RENEW = sa.text(
+    "UPDATE claim SET lease_until = :lease_until "
+    "WHERE key = :key AND configuration = :configuration AND owner = :owner"
+)
+
 
 def take(
     connection: sa.Connection, keys: Sequence[str], configuration: str, owner: str, lease_s: float
 ) -> set[str]:
     """Takes or renews what is free, expired or the owner's; returns what the owner now holds."""
+    return _lease(connection, _TAKE, keys, configuration, owner, lease_s)
+
+
+def renew(
+    connection: sa.Connection, keys: Sequence[str], configuration: str, owner: str, lease_s: float
+) -> set[str]:
+    """Renews what nobody took since the owner did; returns it.
+
+    What another took is not the owner's again when that one is done: it may have rounds by then.
+    """
+    return _lease(connection, _RENEW, keys, configuration, owner, lease_s)
+
+
+def _lease(
+    connection: sa.Connection,
+    statement: sa.TextClause,
+    keys: Sequence[str],
+    configuration: str,
+    owner: str,
+    lease_s: float,
+) -> set[str]:
     now = datetime.now(UTC)
     lease_until = _text(now + timedelta(seconds=lease_s))
     same = {"configuration": configuration, "owner": owner, "lease_until": lease_until}
     # In one order everywhere: servers that lock rows one by one would deadlock otherwise.
     rows = [{"key": key, "now": _text(now), **same} for key in sorted(set(keys))]
     if rows:
-        connection.execute(_TAKE, rows)
+        connection.execute(statement, rows)
     held = sa.select(CLAIM.c.key).where(
         CLAIM.c.configuration == configuration,
         CLAIM.c.owner == owner,

@@ -60,6 +60,10 @@ class Shift:
         """Takes or renews programs; returns those that are ours."""
         return self.store.claim(keys, self.configuration, self.owner, LEASE_S)
 
+    def renew(self, keys: Sequence[str]) -> set[str]:
+        """Keeps programs; returns those that nobody else took meanwhile."""
+        return self.store.renew(keys, self.configuration, self.owner, LEASE_S)
+
     def release(self, keys: Sequence[str]) -> None:
         """Lets others have them."""
         self.store.release(keys, self.configuration, self.owner)
@@ -88,7 +92,7 @@ class Shift:
                 except MeasurementError as error:
                     self._fail(program.key, error)
                 self.advance("compiled", program.key)
-                self.claim(keys)
+                self.renew(keys)
             return self._take_turns(turns, taken, rounds)
         finally:
             for compiled in turns:
@@ -121,7 +125,7 @@ class Shift:
                 continue
             floor_ms = self.reference.floor_ms
             row = (key, self.configuration, self.session, round_, samples, reference_ms)
-            if key not in self.claim(keys):  # our lease ran out: it is another's to measure
+            if key not in self.renew(keys):  # our lease ran out: it is another's to measure
                 again.add(key)
             elif reference_ms > LARGEST_DRIFT * floor_ms and tries_left:
                 self.store.discard(*row)

@@ -108,6 +108,13 @@ class Store:
         with self._database.writing() as connection:
             return claims.take(connection, keys, configuration.key, owner, lease_s)
 
+    def renew(
+        self, keys: Sequence[str], configuration: Configuration, owner: str, lease_s: float
+    ) -> set[str]:
+        """Renews those of the keys that nobody took since the owner did; returns them."""
+        with self._database.writing() as connection:
+            return claims.renew(connection, keys, configuration.key, owner, lease_s)
+
     def release(self, keys: Sequence[str], configuration: Configuration, owner: str) -> None:
         """Frees those of the keys that the owner holds."""
         with self._database.writing() as connection:
