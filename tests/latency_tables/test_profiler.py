@@ -22,6 +22,7 @@ from tailorbird.latency_tables import (
     shift,
 )
 from tailorbird.latency_tables.program import check
+from tailorbird.latency_tables.runtime import Artifact
 from tailorbird.latency_tables.shift import EXTRA_TRIES
 from tailorbird.progress import NoProgress
 from tailorbird.spaces import CALL
@@ -353,6 +354,68 @@ def test_a_program_with_other_outputs_than_torch_is_refused(runtime: Any, device
     other = Program("layer", partial(Sometimes, 4, 4), ((1, 4),))
     with pytest.raises(MeasurementError, match=r"outputs differ from torch by 1\.0e-04"):
         check(other, other.module(), runtime, artifact, device)
+
+
+class Branch(nn.Module):
+    """As fresh networks have them: next to nothing shows of what comes before the scale."""
+
+    def __init__(self, scale: float, bug: bool = False) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.scale = nn.Parameter(torch.full((4,), scale))
+        self.bug = bug
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.layer(x)
+        return x + self.scale * (torch.relu(y) if self.bug else y)
+
+
+class Shift(nn.Module):
+    """As class tokens, biases and positions start."""
+
+    def __init__(self, bug: bool = False) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(4))
+        self.bug = bug
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.shift * (2.0 if self.bug else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        (partial(Branch, 1e-6), partial(Branch, 1e-6, bug=True)),
+        (partial(Branch, 0.0), partial(Branch, 0.0, bug=True)),
+        (Shift, partial(Shift, bug=True)),
+        (partial(nn.BatchNorm1d, 4), nn.Identity),
+        (partial(nn.ReLU, inplace=True), nn.Identity),
+    ],
+)
+def test_fresh_weights_and_work_in_place_hide_no_difference(
+    runtime: Any, device: Device, right: Callable[[], nn.Module], wrong: Callable[[], nn.Module]
+) -> None:
+    programs = [Program("layer", build, ((2, 4),)) for build in (right, wrong)]
+    artifacts = [runtime.compile(p.module(), p.examples(0), device) for p in programs]
+    module = programs[0].module()
+    check(programs[0], module, runtime, artifacts[0], device)
+    with pytest.raises(MeasurementError, match="outputs differ from torch"):
+        check(programs[0], module, runtime, artifacts[1], device)
+
+
+@pytest.mark.parametrize("output", [{}, torch.ones(2) > 0, torch.ones(0)])
+def test_what_cannot_be_compared_is_a_measurement_error(
+    device: Device, monkeypatch: pytest.MonkeyPatch, runtime: Any, output: object
+) -> None:
+    class Odd(nn.Module):
+        def forward(self, x: torch.Tensor) -> object:
+            return output
+
+    program = Program("odd", Odd, ((1, 4),))
+    got = np.ones(2) > 0 if isinstance(output, dict) or output.numel() else np.ones(0)  # type: ignore[attr-defined]
+    monkeypatch.setattr(type(runtime), "run", lambda *_: (got,))
+    with pytest.raises(MeasurementError):
+        check(program, program.module(), runtime, Artifact(Path("odd")), device)
 
 
 @pytest.mark.parametrize(

@@ -58,9 +58,11 @@ class Program:
         return min(max(1, math.ceil(self.network_bytes / weight_bytes)), _MOST_COPIES)
 
     def module(self) -> "nn.Module":
-        """With the same weights every time, in evaluation mode."""
+        """With the same weights every time, none of which hides anything, in evaluation mode."""
         with seeded():
-            return self.build().eval()
+            module = self.build().eval()
+            _vary_constants(module)
+            return module
 
     def examples(self, seed: int) -> Tensors:
         """Inputs that are the same for the same seed."""
@@ -78,6 +80,22 @@ def seeded() -> Iterator[None]:
         yield
 
 
+def _vary_constants(module: "nn.Module") -> None:
+    """Makes fresh weights tell: zeros and ones hide what is done with them, and behind them.
+
+    A layer scale of 1e-6, or a norm that starts at zero, would let any error of its whole branch
+    pass, and a fresh batch norm is the same as none.
+    """
+    import torch
+
+    running = ("running_mean", "running_var")
+    buffers = (b for name, b in module.named_buffers() if name.rpartition(".")[2] in running)
+    with torch.no_grad():
+        for tensor in (*module.parameters(), *buffers):
+            if tensor.is_floating_point() and tensor.numel() and tensor.min() == tensor.max():
+                tensor.add_(torch.rand_like(tensor) - 0.5)
+
+
 def check(
     program: Program, module: "nn.Module", runtime: Runtime, artifact: Artifact, device: Device
 ) -> None:
@@ -90,19 +108,23 @@ def check(
 
     for seed in range(_CHECKS):
         inputs = program.examples(seed)
-        with torch.inference_mode():
-            outputs = module(*map(torch.from_numpy, inputs))
-        expected = outputs if isinstance(outputs, tuple) else (outputs,)
+        with torch.no_grad():  # on copies: a module may work in place
+            outputs = module(*(torch.from_numpy(x.copy()) for x in inputs))
+        expected = outputs if isinstance(outputs, tuple | list) else (outputs,)
         got = runtime.run(artifact, inputs, device)
         if len(got) != len(expected):
             raise MeasurementError(f"it has {len(got)} outputs, but {len(expected)} in torch")
         for y, tensor in zip(got, expected, strict=True):
-            _compare(y, tensor.numpy())
+            if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+                raise MeasurementError("it returns something else than tensors of floats in torch")
+            _compare(y, tensor.detach().numpy())
 
 
 def _compare(got: np.ndarray, expected: np.ndarray) -> None:
     if got.shape != expected.shape:
         raise MeasurementError(f"an output has shape {got.shape}, but {expected.shape} in torch")
+    if not expected.size:
+        raise MeasurementError("an output in torch is empty, so nothing can be compared")
     if not np.isfinite(expected).all():
         raise MeasurementError("its output in torch is not finite, so nothing can be compared")
     error = np.abs(got - expected).max() / max(np.abs(expected).max(), 1e-30)
