@@ -80,6 +80,11 @@ class Attention(nn.Module):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=self.mask, scale=0.3)
 
 
+class Uniform(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(x, x, x, scale=0.0)
+
+
 class Selected(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x[:, -2] + x.select(2, 1).sum()
@@ -129,6 +134,7 @@ MODULES: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "norm": (nn.LayerNorm(33), (2, 5, 33)),
     "attention": (Attention(masked=False), (2, 19, 48)),
     "attention with a bias": (Attention(masked=True), (2, 19, 48)),
+    "attention to all alike": (Uniform(), (1, 2, 5, 8)),
     "softmax": (nn.Softmax(-1), (3, 197)),
     "silu": (nn.SiLU(), (3, 50)),
     "selected": (Selected(), (2, 5, 7)),
@@ -166,6 +172,22 @@ def test_scalar_code_is_reported(tmp_path: Path) -> None:
             return x.sum(dim=1)
 
     assert compare(Narrow(), (4, 100, 3), HOST, tmp_path) != []
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (nn.Conv2d(16, 17, 3, dilation=2), (1, 16, 12, 12)),
+        (nn.Conv2d(18, 18, 3, groups=2), (1, 18, 12, 12)),
+        (nn.Conv1d(16, 16, 3), (1, 16, 99)),
+        (nn.GELU("tanh"), (4, 64)),
+        (nn.Softplus(), (4, 64)),
+    ],
+)
+def test_narrow_tiles_and_calls_for_every_value_are_reported(
+    module: nn.Module, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    assert compare(module, shape, HOST, tmp_path) != []
 
 
 def test_attention_that_is_not_imported_is_refused(tmp_path: Path) -> None:

@@ -17,11 +17,12 @@ from tailorbird.latency_tables.tvm.target import VectorUnit
 from tailorbird.latency_tables.tvm.tile import Tile, choose_exact_tile, choose_tile
 
 
-def schedule_contraction(s: Any, block: Any, unit: VectorUnit) -> set[str]:
+def schedule_contraction(s: Any, block: Any, unit: VectorUnit) -> tuple[set[str], bool]:
     """Tiles one contraction.
 
     Returns:
-        Names of the blocks that need no further scheduling.
+        Names of the blocks that need no further scheduling, and whether the code is vectorised: a
+        width that no register divides is not, where it cannot be padded.
     """
     variables = list(s.get(block).iter_vars)
     spatial = [k for k, v in enumerate(variables) if not reduces(v)]
@@ -64,7 +65,7 @@ def schedule_contraction(s: Any, block: Any, unit: VectorUnit) -> set[str]:
     for loop in (*rows_inside, vector):
         s.unroll(loop)
     initial = s.decompose_reduction(block, reduced[0])
-    return handled | {name_of(s, initial), name_of(s, block)}
+    return handled | {name_of(s, initial), name_of(s, block)}, tile.lanes > 1
 
 
 def _is_plain(s: Any, block: Any) -> bool:

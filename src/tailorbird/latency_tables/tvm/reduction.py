@@ -23,6 +23,8 @@ def schedule_reduction(s: Any, block: Any, unit: VectorUnit) -> bool:
     spatial = [k for k, v in enumerate(variables) if not reduces(v)]
     reduced = [k for k, v in enumerate(variables) if reduces(v)]
     is_short = math.prod(extent(s, loops[k]) for k in reduced) < _SHORTEST_VECTOR
+    if len(s.get(block).writes) > 1:  # LLVM vectorises no search for a place, such as argmax
+        return is_short
     last = spatial[-1] if spatial else None
     if last is None or not _is_contiguous(s, block, variables[last]):
         return is_short or any(_is_contiguous(s, block, variables[k]) for k in reduced)

@@ -24,6 +24,7 @@ from tailorbird.latency_tables.tvm.legalize import LEGALIZED
 from tailorbird.latency_tables.tvm.reduction import schedule_reduction
 from tailorbird.latency_tables.tvm.target import VectorUnit
 
+_ONE_AT_A_TIME = ("cos", "erf", "exp", "log", "log1p", "log2", "pow", "sin", "tan", "tanh")
 _COSTLY = ("exp", "erf", "tanh", "if_then_else", "sqrt", "rsqrt", "sigmoid", "reinterpret", "floor")
 
 
@@ -72,12 +73,15 @@ class _StaticRule(ScheduleRule):  # type: ignore[misc]  # tvm is untyped
         return schedule
 
     def _schedule(self, s: Any) -> bool:
-        vectorised = True
+        # What became no polynomial is a call into libm for every value.
+        vectorised = not any(computes(s, block, *_ONE_AT_A_TIME) for block in blocks(s))
         _inline(s)
         handled: set[str] = set()
         for block in blocks(s):
             if is_contraction(s, block):
-                handled |= schedule_contraction(s, block, self.unit)
+                names, in_vectors = schedule_contraction(s, block, self.unit)
+                handled |= names
+                vectorised &= in_vectors
         for block in blocks(s):
             if name_of(s, block) in handled:
                 continue
