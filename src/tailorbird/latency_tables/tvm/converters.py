@@ -20,7 +20,8 @@ def attention(node: fx.Node, importer: Any) -> relax.Expr:
     if boolean or any(given.get(name) for name in ("dropout_p", "is_causal", "enable_gqa")):
         raise NotImplementedError("attention with dropout, a causal or boolean mask, or groups")
     emit, op = importer.block_builder.emit, relax.op
-    scale = given.get("scale") or int(q.ty.shape[-1]) ** -0.5
+    scale = given.get("scale")
+    scale = int(q.ty.shape[-1]) ** -0.5 if scale is None else scale
     q = emit(op.multiply(q, relax.const(scale, "float32")))
     axes = list(range(len(k.ty.shape)))
     scores = emit(op.matmul(q, emit(op.permute_dims(k, [*axes[:-2], axes[-1], axes[-2]]))))
