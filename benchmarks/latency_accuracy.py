@@ -72,6 +72,12 @@ def calibrated(
     return found
 
 
+def worst(key: str) -> Callable[[list[float]], float]:
+    if key == "mean_error":
+        return lambda errors: max(errors, key=abs)
+    return max if key == "mape" else min
+
+
 def evaluate(space: SearchSpace, X: IntArray, table: LatencyTable) -> dict[str, object]:
     networks = table.select([network_program(space, row).key for row in X])
     ms = np.array([latency.median_ms for latency in networks])
@@ -84,7 +90,7 @@ def evaluate(space: SearchSpace, X: IntArray, table: LatencyTable) -> dict[str, 
         "sum_hot": scores(hot.predict(X).mean, ms),
         "calibrated": {key: float(np.mean([s[key] for s in splits])) for key in splits[0]},
         "calibrated_worst_split": {
-            key: float((max if key == "mape" else min)(s[key] for s in splits)) for key in splits[0]
+            key: float(worst(key)([s[key] for s in splits])) for key in splits[0]
         },
         "repeat_share_within_5": share_within(first, second, 0.05),
         "repeat_share_within_10": share_within(first, second, 0.10),

@@ -126,6 +126,7 @@ def with_statistics(module: nn.Module) -> nn.Module:
         assert norm.running_var is not None
         nn.init.normal_(norm.running_mean, std=0.1)
         nn.init.uniform_(norm.running_var, 0.5, 2.0)
+        nn.init.uniform_(norm.weight, 0.5, 2.0)  # timm's residual branches end in zero
     return module.eval()
 
 
