@@ -1,6 +1,7 @@
 import fcntl
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from tailorbird.latency_tables import (
     shift,
 )
 from tailorbird.latency_tables.program import check
+from tailorbird.latency_tables.reference import Reference
 from tailorbird.latency_tables.runtime import Artifact
 from tailorbird.latency_tables.shift import EXTRA_TRIES
 from tailorbird.progress import NoProgress
@@ -248,11 +250,12 @@ def test_small_changes_of_the_reference_disturb_nothing(
     assert {row.status for row in store.log} == {"measured"}
 
 
+@pytest.mark.parametrize("slow_ms", [1.2, 2.0])
 def test_what_was_measured_on_a_machine_slow_from_the_start_does_not_count(
-    profiler: Profiler, store: Spying, runtime: Any, digits_space: StitchSpace
+    profiler: Profiler, store: Spying, runtime: Any, digits_space: StitchSpace, slow_ms: float
 ) -> None:
     program = programs_of(digits_space)[0]
-    runtime.reference_ms = reference_of(*[2.0] * 7, 1.0)
+    runtime.reference_ms = reference_of(*[slow_ms] * 7, 1.0)
     runtime.ms = lambda n: 7.0 if runtime.n_measured > 2 else 14.0
     profiler.profile([program], 4, NoProgress())
     table = table_of(profiler)
@@ -260,6 +263,22 @@ def test_what_was_measured_on_a_machine_slow_from_the_start_does_not_count(
     assert set(table.entries[program.key].round_ms) == {7.0}
     assert len(table.entries[program.key].round_ms) == 4
     assert not table.failures
+
+
+def test_an_old_reference_is_measured_again_before_a_slot(
+    runtime: Any, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("tailorbird.latency_tables.reference.time.monotonic", lambda: now)
+    reference = Reference(runtime, device)
+    reference.before()
+    n = len(reference.ms)
+    now += 0.5
+    reference.before()
+    assert len(reference.ms) == n
+    now += 1.0
+    reference.before()
+    assert len(reference.ms) == n + 1
 
 
 def test_one_lucky_reference_condemns_nothing(
@@ -401,6 +420,21 @@ def test_fresh_weights_and_work_in_place_hide_no_difference(
     check(programs[0], module, runtime, artifacts[0], device)
     with pytest.raises(MeasurementError, match="outputs differ from torch"):
         check(programs[0], module, runtime, artifacts[1], device)
+
+
+@pytest.mark.parametrize(("error", "is_right"), [(0.9e-5, True), (1.2e-5, False)])
+def test_outputs_may_differ_by_a_hundred_thousandth(
+    runtime: Any, device: Device, error: float, is_right: bool
+) -> None:
+    program = Program("layer", nn.Identity, ((1, 4),))
+
+    def run(artifact: Any, inputs: Any, device: Any) -> tuple[np.ndarray, ...]:
+        return tuple(x + error * np.abs(x).max() for x in inputs)
+
+    runtime.run = run
+    artifact = Artifact(Path("layer"))
+    with nullcontext() if is_right else pytest.raises(MeasurementError, match="differ"):
+        check(program, program.module(), runtime, artifact, device)
 
 
 @pytest.mark.parametrize("output", [{}, torch.ones(2) > 0, torch.ones(0)])
