@@ -94,3 +94,24 @@ def test_samples_come_from_all_placements_and_none_is_used_before_all_are_made()
 def test_the_least_and_the_most_samples_are_kept_to(least: int) -> None:
     ms, _ = Machine(lambda: 1e6).measure(replace(TIMING, least_samples=least, most_samples=13))
     assert least <= len(ms) <= 13
+
+
+def test_every_copy_ran_before_the_first_sample() -> None:
+    """The first run of a copy touches its memory; here it takes a hundred times as long."""
+    machine = Machine(lambda: 2e6, n_copies=30)
+
+    def cost_ns() -> float:
+        return 2e8 if machine.runs and len({c for _, c in machine.runs}) < 30 else 2e6
+
+    machine.cost_ns = cost_ns
+    ms, _ = machine.measure()
+    np.testing.assert_allclose(ms, 2.0)
+
+
+def test_samples_that_agree_less_than_asked_do_not_settle() -> None:
+    costs = iter([9.85e6, 10.15e6] * 500)  # quartiles 3 % apart
+    ms, _ = Machine(lambda: next(costs)).measure()
+    assert len(ms) == TIMING.most_samples
+    costs = iter([9.93e6, 10.07e6] * 500)  # 1.4 %
+    ms, _ = Machine(lambda: next(costs)).measure()
+    assert len(ms) == TIMING.least_samples

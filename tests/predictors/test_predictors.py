@@ -122,3 +122,19 @@ def test_shares_and_bands() -> None:
     assert tau_within_bands(np.array([2.0, 1.0, 4.0, 3.0]), measured, 0.2) == -1.0
     assert kendall_tau(np.array([2.0, 1.0, 4.0, 3.0]), measured) > 0  # the range alone does that
     assert np.isnan(tau_within_bands(measured[1:3], measured[1:3], 0.2))
+    edge = np.array([1.0, 1.4])  # 1.2 plus and minus 17 %
+    assert tau_within_bands(edge, edge, 0.2) == 1.0
+    assert np.isnan(tau_within_bands(edge, edge, 0.16))
+
+
+def test_one_network_corrects_no_further_than_the_prior_lets_it(digits_space: StitchSpace) -> None:
+    """In closed form: one anchor, all of whose latency is 20 % above its sum."""
+    plain = TableSum(digits_space, table_of(digits_space))
+    X = digits_space.landmarks[:1]
+    sums = plain.predict(X).mean
+    y = 1.2 * sums
+    shares = plain.parts_ms(X)[0] / y[0]
+    gain = 0.05**2 * shares / (0.05**2 * shares @ shares + 0.01**2)
+    expected = sums + plain.parts_ms(X) @ (gain * (y - sums) / y)
+    fitted = CalibratedSum(plain).fit(X, y, 0.01 * y)
+    np.testing.assert_allclose(fitted.predict(X).mean, expected)
