@@ -114,6 +114,17 @@ def test_what_is_new_in_a_later_export_is_added(tmp_path: Path) -> None:
     assert here.provenance(CONFIGURATION)["kernel"] == "6"
 
 
+def test_an_old_failure_that_is_imported_voids_nothing_newer(tmp_path: Path) -> None:
+    here, there = (Store(f"sqlite:///{tmp_path / name}") for name in "ab")
+    there.fail("conv", CONFIGURATION, there.begin({}), "no linker")
+    samples = Samples(np.array([1.0]), np.array([]))
+    here.add("conv", CONFIGURATION, here.begin({}), 0, samples, 1.0, {})
+    assert here.take_in(there.record(CONFIGURATION, "there", "tiny")) == 1
+    table = here.table(CONFIGURATION, "here", 1)
+    assert set(table.entries) == {"conv"}
+    assert not table.failures
+
+
 def some() -> Record:
     samples = Samples(np.linspace(1, 2, 20), np.linspace(1, 2, 5))
     taken = tuple(

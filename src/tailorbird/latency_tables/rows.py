@@ -20,7 +20,9 @@ def read(
     """All of one configuration; each table is read once."""
     of = SAMPLE.c.configuration == configuration.key
     keys = sa.select(SAMPLE.c.key).where(of)
-    samples = connection.execute(sa.select(SAMPLE).where(of).order_by(SAMPLE.c.id)).all()
+    # By when it was taken: an imported failure must not void what was measured after it.
+    tries = sa.select(SAMPLE).where(of).order_by(SAMPLE.c.taken, SAMPLE.c.id)
+    samples = connection.execute(tries).all()
     counted = connection.execute(sa.select(FOOTPRINT).where(FOOTPRINT.c.key.in_(keys)))
     sessions = {row.id: row for row in connection.execute(sa.select(SESSION))}
     used = {row.session: sessions[row.session] for row in samples}

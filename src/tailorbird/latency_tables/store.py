@@ -139,7 +139,7 @@ class Store:
             return rows.read(connection, configuration, device, space)
 
     def take_in(self, record: Record) -> int:
-        """Adds what is not there yet, after what is; returns how many rounds and failures."""
+        """Adds what is not there yet, in order of time; returns how many rounds and failures."""
         with self._database.writing() as connection:
             return rows.merge(connection, record)
 
