@@ -70,3 +70,10 @@ def test_a_file_that_is_none_is_refused(
     with pytest.raises(EncodingError, match="cannot be read") as caught:
         rows.read(path, tiny_space)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_said_to_be_missing(
+    tiny_space: StitchSpace, tmp_path: Path
+) -> None:
+    with pytest.raises(EncodingError, match="there is no such file"):
+        rows.read(tmp_path / "x.parquet", tiny_space)

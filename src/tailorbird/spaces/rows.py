@@ -22,7 +22,8 @@ def read(path: Path, space: SearchSpace) -> IntArray:
     try:
         frame = pd.read_parquet(path)
     except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+        told = str(error) if path.exists() else "there is no such file"  # pandas says its name only
+        reason = told.splitlines()[0].rstrip(".")
         raise EncodingError(
             f"The networks in {str(path)!r} cannot be read ({reason}). Give a Parquet file."
         ) from None
