@@ -138,6 +138,16 @@ def test_there_must_be_something_to_export(tailorbird: Tailorbird) -> None:
     assert not Path("runs").exists()
 
 
+def test_a_store_of_its_own_is_shown_before_anything_was_run_here(tailorbird: Tailorbird) -> None:
+    measure("a")
+    write_recipe("b")
+    text = Path("b.toml").read_text()
+    Path("b.toml").write_text(text.replace("[latency]", '[latency]\nstore = "runs/a/store.sqlite"'))
+    code, out, err = tailorbird("table", "show", "b.toml")
+    assert code == 0, err
+    assert "16 rows" in out
+
+
 def test_a_run_with_a_table_of_another_device_measures_nothing(tailorbird: Tailorbird) -> None:
     measure("a")
     tailorbird("table", "export", "a.toml", "board.parquet", "--device", "board")

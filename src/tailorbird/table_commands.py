@@ -93,7 +93,8 @@ def _record(source: Path) -> "tuple[Record, int]":
     if files.is_file(source):
         return files.read(source), 2
     job = open_run(source)
-    if job.measurement.elsewhere is None and not job.folder.exists():
+    own_store = job.measurement.elsewhere is None and job.recipe.latency.store is None
+    if own_store and not job.folder.exists():
         raise _no_table()
     return job.measurement.record, job.recipe.latency.rounds
 
