@@ -33,9 +33,17 @@ class MeasurementError(TailorbirdError, RuntimeError):
 
     @classmethod
     def of(cls, what: str, error: Exception) -> "MeasurementError":
-        """From what a compiler or runtime raised, whose last line says the most."""
-        lines = str(error).strip().splitlines() or [""]
-        return cls(f"{what} ({type(error).__name__}: {lines[-1]})")
+        """From what a compiler or runtime raised, whose last line says the most.
+
+        A linker's error ends with the command, which says nothing.
+        """
+        lines = [line.strip() for line in str(error).splitlines()]
+        telling = [line for line in lines if line and not line.startswith("Command line:")]
+        return cls(f"{what} ({type(error).__name__}: {telling[-1] if telling else ''})")
+
+
+class FaultyMachineError(MeasurementError):
+    """Not even the reference workload can be measured, so no program is to blame."""
 
 
 class StoreError(TailorbirdError, RuntimeError):

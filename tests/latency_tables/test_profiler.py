@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from tailorbird.errors import MeasurementError
+from tailorbird.errors import FaultyMachineError, MeasurementError
 from tailorbird.latency_tables import (
     Configuration,
     Device,
@@ -240,6 +240,22 @@ def test_a_session_that_is_slow_from_start_to_end_shows_beside_earlier_ones(
     assert entries[first.key].is_trusted
     assert entries[second.key].drift == pytest.approx(1.2)
     assert not entries[second.key].is_trusted
+
+
+def test_a_machine_on_which_nothing_works_voids_nothing(
+    profiler: Profiler, store: Spying, runtime: Any, digits_space: StitchSpace
+) -> None:
+    programs = programs_of(digits_space)[:3]
+    profiler.profile(programs, 2, NoProgress())
+
+    def broken() -> float:
+        raise MeasurementError("No space left on device")
+
+    runtime.reference_ms = broken
+    with pytest.raises(FaultyMachineError, match=r"Nothing can be measured.*No space left"):
+        profiler.profile(programs, 3, NoProgress())
+    assert {row.status for row in store.log} == {"measured"}
+    assert len(store.table(profiler.configuration, "local", 2).entries) == 3
 
 
 def test_small_changes_of_the_reference_disturb_nothing(

@@ -381,3 +381,14 @@ def test_a_file_that_is_torn_while_it_is_open_is_told(tmp_path: Path) -> None:
     store._database._engine.dispose()
     with pytest.raises(StoreError, match=r"not a database.*move it away"):
         store.rounds(CONFIGURATION)
+
+
+@pytest.mark.parametrize("cell", ["[1.0", "[null]", "[-1.0]", '"x"'])
+def test_a_damaged_cell_is_told(tmp_path: Path, cell: str) -> None:
+    path = tmp_path / "s.sqlite"
+    store = Store(f"sqlite:///{path}")
+    add(store, "conv", 1.0)
+    with sqlite3.connect(path) as connection:
+        connection.execute("update sample set ms = ?", (cell,))
+    with pytest.raises(StoreError, match=r"was damaged.*Move it away"):
+        store.table(CONFIGURATION, "local", 1)

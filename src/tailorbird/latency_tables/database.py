@@ -36,6 +36,7 @@ class Database:
     Raises:
         RecipeError: if it cannot be opened, or is anything else than a store of this version;
             then a file is left as it was.
+        StoreError: if the disk is full or faulty.
     """
 
     def __init__(self, url: str) -> None:
@@ -58,6 +59,8 @@ class Database:
         except RecipeError:
             raise
         except (sa.exc.SQLAlchemyError, sqlite3.Error, ImportError, ValueError) as error:
+            if any(sign in _reason(error).lower() for sign in ("full", "i/o error")):
+                raise self._fault(error) from error
             raise RecipeError(
                 f"The store {self.name} cannot be opened ({_reason(error)}). "
                 "Name another in [latency] store, or move a damaged file away."
@@ -96,10 +99,13 @@ class Database:
         try:
             yield
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-            reason = _reason(error)
-            ways_out = (text for sign, text in _WAYS_OUT.items() if sign in reason.lower())
-            way_out = next(ways_out, "What was kept before is kept; mend it, then run again.")
-            raise StoreError(f"The store {self.name} failed ({reason}). {way_out}") from error
+            raise self._fault(error) from error
+
+    def _fault(self, error: Exception) -> StoreError:
+        reason = _reason(error)
+        ways_out = (text for sign, text in _WAYS_OUT.items() if sign in reason.lower())
+        way_out = next(ways_out, "What was kept before is kept; mend it, then run again.")
+        return StoreError(f"The store {self.name} failed ({reason}). {way_out}")
 
 
 def _path_of(url: sa.URL) -> str:

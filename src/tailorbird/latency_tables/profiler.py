@@ -51,6 +51,9 @@ class Profiler:
 
         Returns:
             What each program cost that was measured here.
+
+        Raises:
+            FaultyMachineError: if nothing at all can be measured.
         """
         known = {program.key: program for program in programs}
         taken = self._taken()
@@ -70,6 +73,7 @@ class Profiler:
                 steps.take,
             )
             try:
+                shift.open()
                 while left:
                     ours = self._claim(left, shift)
                     taken = self._taken()  # anew: another may have finished what is ours now

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tailorbird.errors import MeasurementError
+from tailorbird.errors import FaultyMachineError, MeasurementError
 from tailorbird.latency_tables.device import Device
 from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.runtime import Artifact, Runtime
@@ -68,7 +68,7 @@ class Reference:
         """Milliseconds before a slot: those after the slot before, if they are fresh.
 
         Raises:
-            MeasurementError: if it cannot be compiled or measured.
+            FaultyMachineError: if it cannot be compiled or measured.
         """
         while len(self.ms) < _FIRST or time.monotonic() - self._taken_at > _FRESH_S:
             self.after()
@@ -78,7 +78,7 @@ class Reference:
         """Milliseconds now.
 
         Raises:
-            MeasurementError: if it cannot be compiled or measured.
+            FaultyMachineError: if it cannot be compiled or measured.
         """
         for tries_left in reversed(range(_TRIES)):
             try:
@@ -86,7 +86,10 @@ class Reference:
                 break
             except MeasurementError as error:
                 if not tries_left:
-                    raise MeasurementError(f"the reference workload failed ({error})") from error
+                    raise FaultyMachineError(
+                        f"Nothing can be measured here: the reference workload failed ({error}). "
+                        "Mend that, then run again: what was measured before is kept."
+                    ) from error
         self._taken_at = time.monotonic()
         return self.ms[-1]
 

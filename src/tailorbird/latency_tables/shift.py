@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tailorbird.errors import MeasurementError
+from tailorbird.errors import FaultyMachineError, MeasurementError
 from tailorbird.latency_tables.compiled import Compiled, Spent, prepare
 from tailorbird.latency_tables.device import Configuration, Device
 from tailorbird.latency_tables.lock import timing_lock
@@ -55,6 +55,15 @@ class Shift:
     def __post_init__(self) -> None:
         known = self.store.references(self.configuration)
         self.reference = Reference(self.runtime, self.device, known)
+
+    def open(self) -> None:
+        """Measures the reference.
+
+        Raises:
+            FaultyMachineError: if that fails; a full disk or a missing linker fails no program.
+        """
+        with timing_lock(self.device.name):
+            self.reference.before()
 
     def claim(self, keys: Sequence[str]) -> set[str]:
         """Takes or renews programs; returns those that are ours."""
@@ -118,6 +127,8 @@ class Shift:
                 continue
             try:
                 samples, reference_ms = self._time(compiled)
+            except FaultyMachineError:
+                raise
             except MeasurementError as error:
                 self._fail(key, error)
                 gone.add(key)

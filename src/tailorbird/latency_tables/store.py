@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from tailorbird.errors import MeasurementError, StoreError
 from tailorbird.latency_tables import claims, rows
 from tailorbird.latency_tables.database import Database
 from tailorbird.latency_tables.device import Configuration
@@ -135,8 +136,14 @@ class Store:
 
     def record(self, configuration: Configuration, device: str = "", space: str = "") -> Record:
         """All that was kept under a configuration, under names for messages and files."""
-        with self._database.reading() as connection:
-            return rows.read(connection, configuration, device, space)
+        try:
+            with self._database.reading() as connection:
+                return rows.read(connection, configuration, device, space)
+        except (ValueError, TypeError, MeasurementError) as error:  # of a cell, not of the file
+            raise StoreError(
+                f"The store {self._database.name} was damaged: it holds what no measurement "
+                f"writes ({error}). Move it away, or bring back a copy."
+            ) from error
 
     def take_in(self, record: Record) -> int:
         """Adds what is not there yet, in order of time; returns how many rounds and failures."""
