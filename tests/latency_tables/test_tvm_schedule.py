@@ -219,3 +219,11 @@ def test_weights_are_arguments_and_not_part_of_the_library(tmp_path: Path) -> No
     assert (tmp_path / "program.so").stat().st_size < module.weight.nbytes / 4
     stored = load_file(tmp_path / "program.safetensors")
     assert sum(array.nbytes for array in stored.values()) >= module.weight.nbytes
+
+
+def test_a_missing_linker_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.delenv("CC", raising=False)
+    with pytest.raises(RuntimeError, match="no linker; install gcc"):
+        compare(nn.Identity(), (1, 2), HOST, tmp_path)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import tvm
+import tvm.support.cc
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
@@ -25,6 +26,8 @@ def build_library(
     Returns:
         Names of kernels that run unscheduled, scalar code.
     """
+    if tvm.support.cc.get_cc() is None:
+        raise RuntimeError("there is no linker; install gcc or clang, or put it on the PATH")
     # Reassociation lets LLVM vectorise reductions; `ninf` stays out, as masks hold infinities.
     fast_math = ("reassoc", "contract", "nsz", "nnan")
     target = tvm.target.Target(
