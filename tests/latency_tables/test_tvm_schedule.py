@@ -109,6 +109,7 @@ MODULES: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "dense, one row": (nn.Linear(70, 101), (1, 70)),
     "dense, gelu": (nn.Sequential(nn.Linear(24, 40), nn.GELU(), nn.Linear(40, 24)), (1, 23, 24)),
     "convolution, odd": (nn.Conv2d(3, 7, (3, 5), stride=(2, 1), padding=(0, 2)), (2, 3, 11, 13)),
+    "convolution, as many groups as inputs": (nn.Conv2d(3, 6, 1, groups=3), (2, 3, 8, 6)),
     "convolution, dilated": (nn.Conv2d(4, 8, 3, dilation=2), (1, 4, 9, 9)),
     "convolution, grouped": (nn.Conv2d(6, 12, 3, groups=3, padding=1), (1, 6, 9, 9)),
     "depthwise, odd": (nn.Conv2d(13, 13, 5, stride=2, padding=2, groups=13), (1, 13, 15, 15)),
@@ -153,6 +154,13 @@ def test_programs_agree_with_torch(name: str, mcpu: str, tmp_path: Path) -> None
 def test_no_workload_of_a_shipped_space_runs_scalar_code(name: str, tmp_path: Path) -> None:
     for workload in spaces.get(name).workloads:
         assert compare(workload.build(), workload.inputs[0], HOST, tmp_path) == [], workload.key
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_whole_networks_agree_with_torch(tmp_path: Path, batch: int) -> None:
+    space = spaces.get("digits-resnet", batch=batch)
+    (row,) = space.sample(1, np.random.default_rng(0))
+    assert compare(space.build(row), space.input_shape, HOST, tmp_path) == []
 
 
 @pytest.mark.parametrize("mcpu", ["x86-64", "x86-64-v3", "icelake-server", "cortex-a72"])

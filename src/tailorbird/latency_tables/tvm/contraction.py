@@ -60,7 +60,7 @@ def schedule_contraction(s: Any, block: Any, unit: VectorUnit) -> tuple[set[str]
     if not packed and weights is not None and n_uses > 1:
         handled |= _pack(s, block, weights, panel, unit)
     s.reverse_compute_at(epilogue, (rows_outside or shared or [panel])[-1])
-    _vectorise_epilogue(s, epilogue, tile)
+    _vectorise_epilogue(s, epilogue, tile, unit)
     s.vectorize(lane)
     for loop in (*rows_inside, vector):
         s.unroll(loop)
@@ -96,10 +96,10 @@ def _epilogue(s: Any, block: Any) -> Any:
     return s.cache_write(block, 0, "global")
 
 
-def _vectorise_epilogue(s: Any, epilogue: Any, tile: Tile) -> None:
+def _vectorise_epilogue(s: Any, epilogue: Any, tile: Tile, unit: VectorUnit) -> None:
     """Vectors that end where the output ends; a law for each lane would make them scalar."""
     n = int(s.get(epilogue).iter_vars[-1].dom.extent)
-    lanes = next((v for v in (tile.lanes, tile.lanes // 2, tile.lanes // 4) if v and n % v == 0), 0)
+    lanes = unit.lanes_of(math.gcd(n, tile.lanes))
     if lanes > 1:
         s.vectorize(s.split(s.get_loops(epilogue)[-1], [None, lanes])[-1])
 

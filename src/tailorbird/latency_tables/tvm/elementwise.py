@@ -13,10 +13,10 @@ def vectorise_last(s: Any, block: Any, unit: VectorUnit) -> None:
     """Whole registers along the last axis."""
     loop = s.get_loops(block)[-1]
     length = extent(s, loop)
-    lanes = next((v for v in (unit.lanes, unit.lanes // 2, unit.lanes // 4) if length % v == 0), 0)
+    lanes = unit.lanes_of(length)
     if lanes > 1 and length > lanes:
         loop = s.split(loop, [None, lanes])[-1]
-    elif lanes <= 1 and not 1 < length <= _LONGEST_VECTOR:
+    elif lanes == 1 and not 1 < length <= _LONGEST_VECTOR:
         return  # LLVM vectorises a contiguous loop with its tail
     s.vectorize(loop)
 

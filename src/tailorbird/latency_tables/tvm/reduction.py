@@ -29,8 +29,8 @@ def schedule_reduction(s: Any, block: Any, unit: VectorUnit) -> bool:
     if last is None or not _is_contiguous(s, block, variables[last]):
         return is_short or any(_is_contiguous(s, block, variables[k]) for k in reduced)
     length = extent(s, loops[last])
-    lanes = next((v for v in (unit.lanes, unit.lanes // 2, unit.lanes // 4) if length % v == 0), 0)
-    if lanes <= 1:
+    lanes = unit.lanes_of(length)
+    if lanes == 1:
         return is_short
     vectors = next(v for v in range(_ACCUMULATORS, 0, -1) if (length // lanes) % v == 0)
     panel, vector, lane = s.split(loops[last], [None, vectors, lanes])

@@ -18,6 +18,11 @@ class VectorUnit:
     lanes: int
     registers: int
 
+    def lanes_of(self, length: int) -> int:
+        """The widest vector, down to a quarter of a register, that divides a length; or 1."""
+        widths = (self.lanes, self.lanes // 2, self.lanes // 4)
+        return next((width for width in widths if width and length % width == 0), 1)
+
 
 _AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 

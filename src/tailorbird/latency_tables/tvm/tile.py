@@ -36,7 +36,7 @@ def choose_tile(m: int, n: int, unit: VectorUnit) -> Tile:
 
 def choose_exact_tile(m: int, n: int, unit: VectorUnit) -> Tile:
     """Like `choose_tile`, for what cannot be padded: rows and columns divide m and n."""
-    lanes = next((v for v in (unit.lanes, unit.lanes // 2, unit.lanes // 4) if v and n % v == 0), 1)
+    lanes = unit.lanes_of(n)
     fitting = (t for t in _tiles(m, lanes, unit) if m % t.rows == 0 and n % t.columns == 0)
     return min(fitting, key=lambda tile: _cycles(tile, m, n))
 
