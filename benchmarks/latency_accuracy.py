@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--space", default="deit-ti-s-b")
     parser.add_argument("--runtime", choices=RUNTIMES, default="tvm")
     parser.add_argument("--schedule", choices=SCHEDULES.values())
-    parser.add_argument("--networks", type=int, default=60)
+    parser.add_argument("--networks", type=int, default=71)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--store", type=Path, default=Path("runs/bench/latency_accuracy.sqlite"))
     parser.add_argument("--json", type=Path)

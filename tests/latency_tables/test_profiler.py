@@ -453,18 +453,29 @@ def test_outputs_may_differ_by_a_hundred_thousandth(
         check(program, program.module(), runtime, artifact, device)
 
 
-@pytest.mark.parametrize("output", [{}, torch.ones(2) > 0, torch.ones(0)])
+@pytest.mark.parametrize(
+    ("output", "got", "reason"),
+    [
+        ({}, np.ones(2), "something else than tensors"),
+        (torch.ones(2) > 0, np.ones(2) > 0, "something else than tensors"),
+        (torch.ones(0), np.ones(0), "is empty"),
+    ],
+)
 def test_what_cannot_be_compared_is_a_measurement_error(
-    device: Device, monkeypatch: pytest.MonkeyPatch, runtime: Any, output: object
+    device: Device,
+    monkeypatch: pytest.MonkeyPatch,
+    runtime: Any,
+    output: object,
+    got: np.ndarray,
+    reason: str,
 ) -> None:
     class Odd(nn.Module):
         def forward(self, x: torch.Tensor) -> object:
             return output
 
     program = Program("odd", Odd, ((1, 4),))
-    got = np.ones(2) > 0 if isinstance(output, dict) or output.numel() else np.ones(0)  # type: ignore[attr-defined]
     monkeypatch.setattr(type(runtime), "run", lambda *_: (got,))
-    with pytest.raises(MeasurementError):
+    with pytest.raises(MeasurementError, match=reason):
         check(program, program.module(), runtime, Artifact(Path("odd")), device)
 
 
