@@ -18,7 +18,7 @@ from tailorbird.errors import MeasurementError
 from tailorbird.latency_tables import Configuration, Device, Profiler, Samples, Store
 from tailorbird.latency_tables.runtime import Artifact, Tensors
 from tailorbird.spaces import Workload
-from tailorbird.spaces.stitching import Part, StitchSpace
+from tailorbird.spaces.stitching import Part, StitchSpace, Windows
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,14 +34,21 @@ class TinyFamily:
     n_anchors: int
     depth: int
     name: str = "tiny"
-    input_shape: tuple[int, ...] = (1, 1)
+    input_shape: tuple[int, ...] = (1, 1, 1)
+    n_classes: int = 2
+
+    @property
+    def stages(self) -> tuple[tuple[int, ...], ...]:
+        return ((self.depth,),) * self.n_anchors
 
     @property
     def anchors(self) -> tuple[str, ...]:
         return tuple(f"a{i}" for i in range(self.n_anchors))
 
     def workload(self, part: Part) -> Workload:
-        return Workload(part.kind, (("anchor", part.anchor),), ((1, 1),), "torch.nn:Identity")
+        return Workload(
+            part.kind, (("anchor", part.anchor),), ((1, 1, 1 + part.anchor),), "torch.nn:Identity"
+        )
 
 
 REFERENCE_SHAPE = (64, 256)
@@ -129,12 +136,12 @@ def digits_space() -> StitchSpace:
 
 @pytest.fixture
 def tiny_space() -> StitchSpace:
-    return StitchSpace(TinyFamily(3, 3), kernel=2, stride=1, max_stitches=2)
+    return StitchSpace(TinyFamily(3, 3), Windows(2, 1), max_stitches=2)
 
 
 @pytest.fixture
 def deit_like_space() -> StitchSpace:
-    return StitchSpace(TinyFamily(3, 12), kernel=2, stride=1, max_stitches=1)
+    return StitchSpace(TinyFamily(3, 12), Windows(2, 1), max_stitches=1)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 from tailorbird import recipe, spaces
+from tailorbird.accuracy import TrainedAccuracy
 from tailorbird.errors import MeasurementError
 from tailorbird.job import open_run
 from tailorbird.latency_tables import Device
@@ -137,6 +138,14 @@ def test_the_main_job_reports_and_picks_up_what_is_there(folder: Path) -> None:
     assert count_rounds(folder) == before
     pd.testing.assert_frame_equal(pd.read_parquet(made / "front.parquet"), front)
 
+    code, _, err = tailorbird(folder, "export", "small.toml", "--architecture", "w4:0-5")
+    assert code == 0, err
+    assert (made / "network.safetensors").exists()
+    assert (made / "network.onnx").exists()
+    code, _, err = tailorbird(folder, "export", "small.toml", "--max-latency-ms", "1e-9")
+    assert code == 2
+    assert "the fastest network of the front takes" in err
+
     code, out, err = tailorbird(folder, "table", "show", "small.toml", "--json")
     assert code == 0, err
     shown = {row["workload"] for row in json.loads(out)["rows"]}
@@ -209,7 +218,8 @@ def test_what_fails_is_counted_and_the_rest_is_measured(
     read, text = recipe.load(folder / "small.toml")
     space = spaces.get("digits-resnet", batch=4, max_stitches=1)
     measurement = Measurement(read, space, device, folder / "runs" / "small")
-    run = Run(read, text, space, measurement, measurement.folder, NoProgress())
+    accuracy = TrainedAccuracy(read, folder, space, folder / "weights", measurement.opened_url)
+    run = Run(read, text, space, measurement, accuracy, measurement.folder, NoProgress())
     runtime.broken = frozenset({1, 3})
     run.measurement.__dict__["runtime"] = runtime
     with run.held(), pytest.raises(MeasurementError, match=r"2 of 16 programs .* it is broken"):
@@ -249,6 +259,27 @@ def test_a_search_without_a_table_names_a_workload_and_the_command(folder: Path)
     assert "embedding(width=4)[4x1x8x8]f32" in err
     assert "tailorbird profile" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.data
+def test_published_accuracies_need_no_training(folder: Path) -> None:
+    (folder / "deit.toml").write_text(
+        'name = "deit"\n[space]\nname = "deit-ti-s-b"\n[device]\nname = "epyc-avx512"\n'
+        '[accuracy]\npublished = "snnet"\n[search]\npopulation = 20\ngenerations = 5\n'
+        "[report]\nnetworks = 71\nrandom_networks = 3\n"
+    )
+    code, out, err = tailorbird(folder, "run", "deit.toml", "--json")
+    assert code == 0, err
+    front = pd.read_parquet(folder / "runs/deit/front.parquet")
+    # SN-Net's own best stitch, and a front that is true since every network is in its table.
+    assert front["accuracy_test"].max() == pytest.approx(0.8204, abs=1e-4)
+    np.testing.assert_allclose(front["accuracy_predicted"], front["accuracy_test"])
+    assert front["latency_ms_measured"].isna().all()
+    assert "published" in (folder / "runs/deit/report.html").read_text()
+    assert json.loads(out)["share_of_exact_hypervolume"] > 0.9
+    code, _, err = tailorbird(folder, "export", "deit.toml")
+    assert code == 2
+    assert "no weights to export" in err
 
 
 def test_two_processes_do_not_share_a_run(folder: Path) -> None:

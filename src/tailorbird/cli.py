@@ -99,6 +99,26 @@ def report(recipe: RecipePath, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def export(
+    recipe: RecipePath,
+    architecture: Annotated[
+        str | None, typer.Option(help="Such as 'w4:0-2 > w8:3-5'; of the front otherwise.")
+    ] = None,
+    max_latency_ms: Annotated[
+        float | None, typer.Option(help="The most that a network of the front may take.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(metavar="STEM", help="Path of the files, without endings.")
+    ] = None,
+) -> None:
+    """Writes a trained network as safetensors and ONNX: the best one, or that of a text."""
+    with hold(recipe) as job:
+        stem = to if to is not None else job.folder / "network"
+        exported = job.export(architecture, max_latency_ms, stem)
+        typer.echo(f"The network is in {exported.weights} and {exported.onnx}.")
+
+
+@app.command()
 def devices(as_json: AsJson = False) -> None:
     """Lists this machine and the devices whose tables come with the package."""
     from tailorbird.latency_tables import device, shipped

@@ -20,6 +20,14 @@ class MissingStepError(TailorbirdError, RuntimeError):
     """A step was asked for before the one that it needs."""
 
 
+class WeightsError(TailorbirdError, ValueError):
+    """Weights that cannot be read, or that do not fit the network that they are for."""
+
+
+class TrainingError(TailorbirdError, RuntimeError):
+    """Training that cannot go on; what it had reached is kept."""
+
+
 class BusyError(TailorbirdError, RuntimeError):
     """Another process holds what this one needs."""
 

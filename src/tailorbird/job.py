@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from tailorbird.pipeline import Run
+    from tailorbird.spaces import SearchSpace
 
 
 @contextmanager
@@ -30,12 +31,20 @@ def open_run(path: Path) -> "Run":
     """
     from tailorbird import recipe as recipes
     from tailorbird import spaces
+    from tailorbird.errors import RecipeError
     from tailorbird.latency_tables import device as devices
     from tailorbird.latency_tables import shipped
     from tailorbird.progress import TerminalProgress
+    from tailorbird.spaces.stitching import StitchSpace
 
     recipe, text = recipes.load(path)
-    space = spaces.get(recipe.space.name, batch=recipe.device.batch, **recipe.space.settings)
+    home = path.parent
+    settings = {"batch": recipe.device.batch, **recipe.space.settings}
+    if recipe.space.module is not None:
+        space = _own_space(recipe.space.module, home, settings)
+    else:
+        assert recipe.space.name is not None  # a recipe has one of both
+        space = spaces.get(recipe.space.name, **settings)
     elsewhere = None
     if recipe.device.name == "local":
         device = devices.find("local", recipe.device.threads)
@@ -46,13 +55,40 @@ def open_run(path: Path) -> "Run":
             "runtime": recipe.latency.runtime,
             "schedule": recipe.latency.schedule,
         }
-        elsewhere = shipped.find(recipe.device.name, recipe.space.name, asked)
+        elsewhere = shipped.find(recipe.device.name, recipe.space.name or space.name, asked)
         cpu = elsewhere.configuration.cpu
         device = devices.Device(recipe.device.name, cpu, frozenset(), recipe.device.threads)
 
+    from tailorbird.accuracy import AccuracySource, PublishedAccuracy, TrainedAccuracy
     from tailorbird.measurement import Measurement
     from tailorbird.pipeline import Run  # torch and more: not before the input is known to be right
 
     folder = Path("runs") / recipe.name
     measurement = Measurement(recipe, space, device, folder, elsewhere)
-    return Run(recipe, text, space, measurement, folder, TerminalProgress())
+    accuracy: AccuracySource
+    if recipe.accuracy.published is None:
+        weights = folder / "weights"
+        accuracy = TrainedAccuracy(recipe, home, space, weights, measurement.opened_url)
+    elif isinstance(space, StitchSpace):
+        accuracy = PublishedAccuracy(space)
+    else:
+        raise RecipeError(f"Nothing is published for {space.name}: leave out the key 'published'.")
+    return Run(recipe, text, space, measurement, accuracy, folder, TerminalProgress())
+
+
+def _own_space(module: str, home: Path, settings: dict[str, object]) -> "SearchSpace":
+    """The space that a user's own function makes from batch and settings."""
+    from tailorbird.errors import RecipeError
+    from tailorbird.python_path import resolve
+
+    try:
+        space: SearchSpace = resolve(module, home, "[space] module")(**settings)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"[space] module = {module!r} refused {settings}: {error}") from None
+    missing = [name for name in ("workloads", "build", "repair") if not hasattr(space, name)]
+    if missing:
+        raise RecipeError(
+            f"[space] module = {module!r} must give a search space, but what it gave, "
+            f"{type(space).__name__}, has no {missing[0]!r}."
+        )
+    return space

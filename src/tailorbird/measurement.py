@@ -111,6 +111,15 @@ class Measurement:
             return store
         return sa.URL.create("sqlite", database=store).render_as_string()
 
+    def opened_url(self) -> str:
+        """Of a database that is fit for use; others may keep things in it, too.
+
+        Raises:
+            StoreError: if it is torn, or another program's.
+        """
+        assert self.store  # refuses what is not ours, before anyone writes into it
+        return self.url
+
     @cached_property
     def store(self) -> Store:
         """Where this recipe keeps what is measured."""

@@ -5,30 +5,26 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from tailorbird import elsewhere
-from tailorbird.errors import MissingStepError, RecipeError
+from tailorbird.accuracy import AccuracySource, TrainedAccuracy
+from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.latency_tables.url import without_password
 from tailorbird.measurement import Measurement
-from tailorbird.predictors import AccuracyProcess
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.reports import Checker, Report, summarise, write
+from tailorbird.reports.choice import fastest_enough, find
+from tailorbird.reports.export import Exported, save
 from tailorbird.search import LARGEST_ENUMERATED, Objective, exact_front, reference_point
-from tailorbird.search.design import spread_over
 from tailorbird.search.found import Found
 from tailorbird.search.nsga2 import nsga2
-from tailorbird.search.study import Evaluator, Study
 from tailorbird.spaces import CALL, SearchSpace
-from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.training import Dataset, Trained, Training, digits
-from tailorbird.training import load as load_trained
-from tailorbird.training import train as train_space
+from tailorbird.training import Trained
 from tailorbird.workplace import LOG, held
 
 
@@ -41,6 +37,7 @@ class Run:
         recipe_text: as the user wrote it.
         space: that the recipe names.
         measurement: its latencies.
+        accuracy: its accuracies.
         folder: for artefacts.
         progress: where long work reports to.
         seconds: filled with what each step took.
@@ -50,6 +47,7 @@ class Run:
     recipe_text: str
     space: SearchSpace
     measurement: Measurement
+    accuracy: AccuracySource
     folder: Path
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
@@ -69,10 +67,11 @@ class Run:
 
     def run(self) -> dict[str, object]:
         """All steps in order; returns the summary."""
-        self._trainable()  # before hours of measuring
+        self.accuracy.check()  # before hours of measuring
         if self.measurement.elsewhere is None:
             self.profile()
-        self.train()
+        if isinstance(self.accuracy, TrainedAccuracy):
+            self.train()
         return self.report()
 
     def profile(self, networks: Path | None = None) -> LatencyTable:
@@ -82,21 +81,19 @@ class Run:
 
     def train(self) -> Trained:
         """Trains the networks of the space, or loads what was trained."""
-        with self._step("train"):
-            return train_space(
-                self._trainable(), self._dataset, self._training, self._weights, self.progress
+        if not isinstance(self.accuracy, TrainedAccuracy):
+            raise RecipeError(
+                "The accuracies of this recipe are published: nothing is trained. "
+                "Go on with `tailorbird run RECIPE`."
             )
+        with self._step("train"):
+            return self.accuracy.train(self.progress)
 
     def search(self) -> Found:
         """Fits predictors and searches under them; needs a table and weights."""
         latency = self.measurement.latency()
-        trained = self._trained()
         with self._step("evaluate"):
-            rng = np.random.default_rng(self.recipe.seed)
-            X = spread_over(latency, self.space, self.recipe.accuracy.evaluations, rng)
-            validation = self._study("validation", trained)
-            y = validation.evaluate(X, self._evaluator("validation", trained), self.progress)
-            accuracy = AccuracyProcess(self.space, len(self._dataset.validation.labels)).fit(X, y)
+            accuracy = self.accuracy.predictor(latency, self.progress)
         objectives = (
             Objective("accuracy", "", "max", accuracy),
             Objective("latency", "ms", "min", latency, self.recipe.search.max_latency_ms),
@@ -123,14 +120,10 @@ class Run:
     def report(self) -> dict[str, object]:
         """Searches, checks the front and random networks on the device, and writes all files."""
         found = self.search()
-        trained = self._trained()
         thin = found.front.thinned(self.recipe.report.networks, found.ref_point)
         checker = Checker(
             self.space,
-            trained,
-            self._dataset,
-            self._study("validation", trained),
-            self._study("test", trained),
+            self.accuracy,
             self.measurement.profiler if self.measurement.elsewhere is None else None,
         )
         rng = np.random.default_rng([self.recipe.seed, 1])  # a draw of its own
@@ -151,18 +144,42 @@ class Run:
                 random=random,
                 found=found,
                 call_ms=record.table(1).select([CALL.key])[0].median_ms,
-                n_validation=len(self._dataset.validation.labels),
+                accuracy=self.accuracy.description,
+                n_validation=self.accuracy.n_validation,
                 summary=summary,
                 provenance={
                     **dataclasses.asdict(record.configuration),
                     **record.provenance,
-                    "weights": trained.fingerprint,
+                    "weights": self.accuracy.fingerprint,
                 },
                 recipe=self._safe_text,
                 remarks=self._remarks,
             )
             write(report, self.folder)
         return summary
+
+    def export(self, architecture: str | None, max_latency_ms: float | None, to: Path) -> Exported:
+        """Writes one network as safetensors and ONNX.
+
+        Args:
+            architecture: its text, as reports have it; of all networks of the space.
+            max_latency_ms: otherwise the most accurate one of the checked front that is as fast.
+            to: path of the files, without their endings.
+
+        Raises:
+            RecipeError: if there is no such network, or there are no weights.
+            MissingStepError: if a front is needed and there is none.
+            InfeasibleError: if no network of the front is fast enough.
+        """
+        if not isinstance(self.accuracy, TrainedAccuracy):
+            raise RecipeError(
+                "The accuracies of this recipe are published, so there are no weights to export. "
+                "Name data to train on in [accuracy]."
+            )
+        if architecture is None:
+            architecture = fastest_enough(self.folder / "front.parquet", max_latency_ms)
+        row = find(self.space, architecture)
+        return save(self.accuracy.network(row), self.space, row, to)
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
@@ -171,51 +188,6 @@ class Run:
         yield
         self.seconds[name] = time.perf_counter() - start
         LOG.info("%s took %.1f s", name, self.seconds[name])
-
-    def _trained(self) -> Trained:
-        trained = load_trained(self._trainable(), self._dataset, self._training, self._weights)
-        if trained is None:
-            raise MissingStepError(
-                f"There are no weights for this recipe in {str(self._weights)!r}. "
-                "Make them with `tailorbird train RECIPE`."
-            )
-        return trained
-
-    def _evaluator(self, split: str, trained: Trained) -> Evaluator:
-        images = getattr(self._dataset, split)
-        return lambda X: trained.evaluate(X, images)
-
-    def _study(self, split: str, trained: Trained) -> Study:
-        assert self.measurement.store  # refuses what is not ours, before Optuna writes into it
-        return Study(self.measurement.url, f"{self._dataset.name}/{split}/{trained.fingerprint}")
-
-    def _trainable(self) -> StitchSpace:
-        """The space, if its networks can be trained on the data.
-
-        Raises:
-            RecipeError: if not.
-        """
-        shape, wanted = self._dataset.train.images.shape[1:], self.space.input_shape[1:]
-        if not isinstance(self.space, StitchSpace) or shape != wanted:
-            raise RecipeError(
-                f"There is no training for {self.space.name} on the data {self._dataset.name!r}: "
-                f"its images have shape {shape}, and the space takes {wanted}. "
-                "Its latencies can be had with `tailorbird profile RECIPE`."
-            )
-        return self.space
-
-    @property
-    def _training(self) -> Training:
-        accuracy = self.recipe.accuracy
-        return Training(accuracy.train_epochs, accuracy.stitch_epochs, self.recipe.seed)
-
-    @property
-    def _weights(self) -> Path:
-        return self.folder / "weights"
-
-    @cached_property
-    def _dataset(self) -> Dataset:
-        return digits.load()
 
     @property
     def _remarks(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -11,12 +11,17 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from tailorbird.errors import RecipeError, nearest
 
 Count = Annotated[int, Field(ge=1)]
+LEARNING_RATE = 2e-2  # right for networks that are trained from scratch
+Rate = Annotated[float, Field(ge=0)]
+PythonPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+"""`package.module:name`."""
 
 
 class _Section(BaseModel):
@@ -24,10 +29,20 @@ class _Section(BaseModel):
 
 
 class SpaceSection(_Section):
-    """Which networks there are. Other keys than the name are settings of that space."""
+    """Which networks there are: a named space, or what a Python path makes.
+
+    Other keys are settings of that space.
+    """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
-    name: str
+    name: str | None = None
+    module: PythonPath | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.name is None) == (self.module is None):
+            raise PydanticCustomError("space", "[space] must have either a name or a module")
+        return self
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -68,13 +83,48 @@ class LatencySection(_Section):
 _SCHEDULES = {"tvm": "static", "onnxruntime": "default"}
 
 
+class LearningRates(_Section):
+    """Peaks, for each kind of part; 0 leaves it as it is."""
+
+    embedding: Rate = LEARNING_RATE
+    block: Rate = LEARNING_RATE
+    stitch: Rate = LEARNING_RATE
+    head: Rate = LEARNING_RATE
+
+
 class AccuracySection(_Section):
     """How accuracy comes about."""
 
-    data: Literal["digits"] = "digits"
-    train_epochs: Count = 30
-    stitch_epochs: Count = 150
+    data: Literal["digits", "cifar10-jpeg"] | None = None
+    module: PythonPath | None = None
+    published: Literal["snnet"] | None = None
+    evaluator: PythonPath | None = None
+    anchors: dict[str, str] | Literal["installed"] = {}
+    train_epochs: Annotated[int, Field(ge=0)] | None = None
+    stitch_epochs: Annotated[int, Field(ge=0)] = 150
+    batch: Count = 50
+    learning_rates: LearningRates = LearningRates()
+    routes: Literal["stitches", "uniform", "resources"] = "stitches"
+    distillation: Literal["soft", "hard", "none"] = "soft"
+    teacher: PythonPath | None = None
+    stitch_images: Annotated[int, Field(ge=0)] = 500
+    stitch_rank: Count | None = None
     evaluations: Annotated[int, Field(ge=10)] = 150
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [key for key in ("data", "module", "published") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise PydanticCustomError(
+                "accuracy", f"[accuracy] must have one of {' and '.join(given)}, not both"
+            )
+        if self.published is not None:
+            idle = sorted(self.model_fields_set - {"published"})
+            if idle:
+                raise PydanticCustomError(
+                    "accuracy", f"with published accuracies nothing is trained: drop {idle[0]}"
+                )
+        return self
 
 
 class SearchSection(_Section):
@@ -133,6 +183,8 @@ def load(path: Path) -> tuple[Recipe, str]:
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
+    if first["type"] in ("space", "accuracy"):
+        return f"{first['msg']}."
     *sections, key = [str(part) for part in first["loc"]]
     where = f"[{'.'.join(sections)}] {key}" if sections else key
     match first["type"]:

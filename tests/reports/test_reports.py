@@ -1,26 +1,26 @@
 """Checking and reporting with an untrained family and a runtime whose latencies are known."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from torch import nn
 
 from tailorbird.latency_tables import Profiler, Program, Store
-from tailorbird.predictors import AccuracyProcess, TableSum
-from tailorbird.progress import NoProgress
+from tailorbird.predictors import AccuracyProcess, FloatArray, TableSum
+from tailorbird.progress import NoProgress, Progress
 from tailorbird.reports import Checked, Checker, Report, summarise, write
 from tailorbird.reports.check import COLUMNS
 from tailorbird.reports.summary import non_dominated, notes
 from tailorbird.search import Objective, ParetoFront, exact_front, reference_point
 from tailorbird.search.found import Found
-from tailorbird.search.study import Study
 from tailorbird.spaces import CALL, IntArray, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.training import Trained, digits
+from tailorbird.training import Dataset, Trained, digits
 from tailorbird.training.network import StitchedNetwork
 
 
@@ -29,12 +29,38 @@ def space(digits_space: StitchSpace) -> StitchSpace:
     return digits_space.with_at_most(1)
 
 
-@pytest.fixture
-def checker(space: StitchSpace, profiler: Profiler, tmp_path: Path) -> Checker:
+@dataclass(frozen=True)
+class Untrained:
+    """Accuracies of networks with fresh weights, each evaluated when it is asked for."""
+
+    trained: Trained
+    dataset: Dataset
+    description: str = "Accuracy on test images"
+    n_validation: int = 600
+    n_test: int = 597
+
+    @property
+    def fingerprint(self) -> str:
+        return self.trained.fingerprint
+
+    def validation(self, X: IntArray, progress: Progress) -> FloatArray:
+        return self.trained.evaluate(X, self.dataset.validation)
+
+    def test(self, X: IntArray, progress: Progress) -> FloatArray:
+        return self.trained.evaluate(X, self.dataset.test)
+
+    def network(self, row: IntArray) -> nn.Module:
+        return self.trained.extract(row)
+
+
+def untrained(space: StitchSpace) -> Untrained:
     dataset = digits.load()
-    trained = Trained(space, StitchedNetwork(space), dataset.train)
-    url = f"sqlite:///{tmp_path / 'store.sqlite'}"
-    return Checker(space, trained, dataset, Study(url, "v"), Study(url, "t"), profiler)
+    return Untrained(Trained(space, StitchedNetwork(space), dataset.train), dataset)
+
+
+@pytest.fixture
+def checker(space: StitchSpace, profiler: Profiler) -> Checker:
+    return Checker(space, untrained(space), profiler)
 
 
 @pytest.fixture
@@ -66,7 +92,7 @@ def test_a_checked_network_has_both_what_was_predicted_and_what_was_measured(
     np.testing.assert_allclose(
         networks["latency_ms_predicted"], objectives[1].predictor.predict(rows).mean
     )
-    test = checker.trained.evaluate(rows, checker.dataset.test)
+    test = checker.accuracies.test(rows, NoProgress())
     np.testing.assert_allclose(networks["accuracy_test"], test)
     assert checked.round_ms.shape == (7, 2)
     assert not checked.failures
@@ -125,6 +151,7 @@ def test_all_files_are_written_whole_with_missing_values_as_such(
         random=front,
         found=found,
         call_ms=1.0,
+        accuracy="Accuracy on test images",
         n_validation=600,
         summary=summary,
         provenance={"cpu": "a processor"},
@@ -213,6 +240,5 @@ def test_other_weights_are_compared_with_torch_again(
     n_measured = runtime.n_measured
     checker.check(rows[:2], objectives, NoProgress())
     assert runtime.n_measured == n_measured
-    retrained = Trained(space, StitchedNetwork(space), checker.dataset.train)
-    replace(checker, trained=retrained).check(rows[:2], objectives, NoProgress())
+    replace(checker, accuracies=untrained(space)).check(rows[:2], objectives, NoProgress())
     assert runtime.n_measured == n_measured + 4

@@ -11,10 +11,10 @@ from scipy.stats import chisquare
 
 from tailorbird import spaces
 from tailorbird.spaces import IntArray
-from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.spaces.stitching import StitchSpace, Windows
 from tailorbird.spaces.stitching.digits_resnet import DigitsResNet
 
-DIGITS = StitchSpace(DigitsResNet(batch=1), kernel=3, stride=1, max_stitches=3)
+DIGITS = StitchSpace(DigitsResNet(batch=1), Windows(3, 1), max_stitches=3)
 
 
 def any_rows(space: StitchSpace) -> st.SearchStrategy[IntArray]:

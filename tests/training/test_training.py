@@ -10,11 +10,10 @@ from scipy.stats import beta
 from torch import nn
 
 from tailorbird.progress import NoProgress
-from tailorbird.spaces.stitching import Part, StitchSpace
-from tailorbird.training import Trained, Training, accuracy_std, digits, load, train
+from tailorbird.spaces.stitching import Part, StitchSpace, Windows
+from tailorbird.training import Split, Trained, Training, accuracy_std, digits, draw, load, train
 from tailorbird.training.least_squares import initialise_stitches
 from tailorbird.training.network import StitchedNetwork
-from tailorbird.training.stitch import _routes
 
 SHORT = Training(train_epochs=1, stitch_epochs=1, seed=0)
 
@@ -46,7 +45,7 @@ def test_least_squares_joins_an_exit_block_to_the_input_of_an_entry_block(
 ) -> None:
     """Anchor 1 is an affine image of anchor 0, and a block adds a constant: the fit is exact."""
     torch.manual_seed(1)
-    space = StitchSpace(digits_space.family, kernel=1, stride=1, max_stitches=1)
+    space = StitchSpace(digits_space.family, Windows(1, 1), max_stitches=1)
     network = StitchedNetwork(space)
     mix, shift = torch.rand(8, 4), torch.rand(8)
     added = (0.5, 0.25)
@@ -60,9 +59,10 @@ def test_least_squares_joins_an_exit_block_to_the_input_of_an_entry_block(
         small[0].weight.abs_()
         large[0].weight.copy_(torch.einsum("oi,ichw->ochw", mix, small[0].weight))
         large[1].bias.copy_(shift)
-    initialise_stitches(space, network, torch.rand(20, 1, 8, 8))
+    images = np.random.default_rng(0).random((40, 1, 8, 8), dtype=np.float32)
+    initialise_stitches(space, network, Split(images, np.zeros(40, dtype=np.int64)), 40)
     for i in range(6):  # with kernel 1, layer i leads from block i to block i
-        stitch: Any = network.modules_of([Part("stitch", 0, i)])[0]
+        stitch: Any = network.modules_of([Part("stitch", 0, i, 1)])[0]
         torch.testing.assert_close(stitch.weight[:, :, 0, 0], mix, rtol=1e-3, atol=1e-3)
         expected = shift + i * added[1] - mix.sum(dim=1) * (i + 1) * added[0]
         torch.testing.assert_close(stitch.bias, expected, rtol=1e-3, atol=1e-3)
@@ -143,6 +143,8 @@ def test_the_error_of_an_accuracy_is_that_of_its_posterior(n_correct: int) -> No
 
 
 def test_routes_to_train_have_every_number_of_stitches_alike(digits_space: StitchSpace) -> None:
-    routes = _routes(digits_space, 0)
-    counts = np.bincount([sum(p.kind == "stitch" for p in next(routes)) for _ in range(2000)])
+    drawn = draw.by_stitches(digits_space, 0)
+    rows = np.array([drawn(step) for step in range(2000)])
+    counts = np.bincount(np.count_nonzero(rows[:, 1:], axis=1))
     assert (abs(counts - 500) < 100).all()
+    np.testing.assert_array_equal(digits_space.repair(rows), rows)

@@ -2,7 +2,16 @@
 
 from tailorbird.predictors.accuracy import AccuracyProcess
 from tailorbird.predictors.calibrated_sum import CalibratedSum
+from tailorbird.predictors.known import KnownAccuracy
 from tailorbird.predictors.prediction import FloatArray, Prediction, Predictor
 from tailorbird.predictors.table_sum import TableSum
 
-__all__ = ["AccuracyProcess", "CalibratedSum", "FloatArray", "Prediction", "Predictor", "TableSum"]
+__all__ = [
+    "AccuracyProcess",
+    "CalibratedSum",
+    "FloatArray",
+    "KnownAccuracy",
+    "Prediction",
+    "Predictor",
+    "TableSum",
+]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,12 @@ from tailorbird.latency_tables import Latency, Profiler, Program
 from tailorbird.predictors import FloatArray
 from tailorbird.progress import Progress
 from tailorbird.search import Objective
-from tailorbird.search.study import Study
 from tailorbird.spaces import IntArray, SearchSpace
-from tailorbird.training import Dataset, Trained, accuracy_std
+from tailorbird.spaces.footprint import n_macs
+from tailorbird.training import accuracy_std
+
+if TYPE_CHECKING:
+    from torch import nn
 
 COLUMNS = (
     "architecture",
@@ -49,25 +53,48 @@ class Checked:
     failures: dict[str, str]
 
 
+class Accuracies(Protocol):
+    """Accuracies of networks, wherever they come from."""
+
+    @property
+    def description(self) -> str:
+        """Says in a report what these accuracies are."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with any weight."""
+
+    @property
+    def n_validation(self) -> int:
+        """Images behind an accuracy that the search may know."""
+
+    @property
+    def n_test(self) -> int:
+        """Images behind an accuracy that is reported."""
+
+    def validation(self, X: IntArray, progress: Progress) -> FloatArray:
+        """What the search may know of canonical rows (n, d), (n,); NaN where nobody knows."""
+
+    def test(self, X: IntArray, progress: Progress) -> FloatArray:
+        """What is reported of canonical rows (n, d), (n,); NaN where nobody knows."""
+
+    def network(self, row: IntArray) -> "nn.Module":
+        """The network of a canonical row, to be timed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checker:
-    """Builds networks, evaluates them on all images, compiles them whole and times them.
+    """Builds networks, evaluates them, compiles them whole and times them.
 
     Attributes:
         space: of the networks.
-        trained: their weights.
-        dataset: its validation and test images.
-        validation: remembers accuracies on validation images.
-        test: remembers accuracies on test images.
+        accuracies: theirs.
         profiler: times them; None where that is not possible, since the table is of another
             device.
     """
 
     space: SearchSpace
-    trained: Trained
-    dataset: Dataset
-    validation: Study
-    test: Study
+    accuracies: Accuracies
     profiler: Profiler | None
 
     def check(self, X: IntArray, objectives: tuple[Objective, ...], progress: Progress) -> Checked:
@@ -77,12 +104,8 @@ class Checker:
         programs = [self._program(row, name) for row, name in zip(X, names, strict=True)]
         entries, reasons = self._time(programs, progress)
         measured = [entries.get(program.key) for program in programs]
-        validation = self.validation.evaluate(
-            X, lambda rows: self.trained.evaluate(rows, self.dataset.validation), progress
-        )
-        test = self.test.evaluate(
-            X, lambda rows: self.trained.evaluate(rows, self.dataset.test), progress
-        )
+        validation = self.accuracies.validation(X, progress)
+        test = self.accuracies.test(X, progress)
         costs = [self._cost(row) for row in X]
         networks = pd.DataFrame(
             {
@@ -92,7 +115,7 @@ class Checker:
                 "accuracy_std": accuracy.std,
                 "accuracy_validation": validation,
                 "accuracy_test": test,
-                "accuracy_test_std": accuracy_std(test, len(self.dataset.test.labels)),
+                "accuracy_test_std": accuracy_std(test, self.accuracies.n_test),
                 "latency_ms_predicted": latency.mean,
                 "latency_ms_std": latency.std,
                 "latency_ms_measured": [m.median_ms if m else np.nan for m in measured],
@@ -123,17 +146,15 @@ class Checker:
     def _program(self, row: IntArray, name: str) -> Program:
         shape = self.space.input_shape
         # With other weights it is another program to compare with torch.
-        weights = f"{self.space.name}@{self.trained.fingerprint}"
+        weights = f"{self.space.name}@{self.accuracies.fingerprint}"
         key = f"{weights}/{name}[{'x'.join(map(str, shape))}]f32"
-        return Program(key, lambda: self.trained.extract(row), (shape,))
+        return Program(key, lambda: self.accuracies.network(row), (shape,))
 
     def _cost(self, row: IntArray) -> tuple[int, int]:
         """MACs for one image, and parameters."""
         import torch
-        from torch.utils.flop_counter import FlopCounterMode
 
-        network = self.space.build(row).eval()
-        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-            network(torch.zeros(1, *self.space.input_shape[1:]))
-        n_params = sum(parameter.numel() for parameter in network.parameters())
-        return counter.get_total_flops() // 2, n_params
+        with torch.device("meta"):
+            network = self.space.build(row).eval()
+        shape = (1, *self.space.input_shape[1:])
+        return n_macs(network, (shape,)), sum(p.numel() for p in network.parameters())

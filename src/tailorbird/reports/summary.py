@@ -18,7 +18,7 @@ _SHORTEST_IN_CALLS = 20  # below this, calling a network drowns what it computes
 def non_dominated(networks: pd.DataFrame) -> pd.Series:
     """Which networks no other beats in test accuracy and measured latency both."""
     front = pd.Series(False, index=networks.index)
-    timed = networks.dropna(subset="latency_ms_measured")
+    timed = networks.dropna(subset=["latency_ms_measured", "accuracy_test"])
     if len(timed):
         F = np.column_stack([timed["latency_ms_measured"], -timed["accuracy_test"]])
         front[timed.index] = moocore.is_nondominated(F, keep_weakly=True)
@@ -37,7 +37,7 @@ def summarise(
     """
     networks = pd.concat([front.networks, random.networks], ignore_index=True)
     rounds = np.vstack([front.round_ms, random.round_ms])
-    distinct = networks.drop_duplicates("architecture")
+    distinct = networks.drop_duplicates("architecture").dropna(subset="accuracy_test")
     timed = networks["latency_ms_measured"].notna() & ~networks.duplicated("architecture")
     predicted, measured = (
         networks.loc[timed, column].to_numpy()

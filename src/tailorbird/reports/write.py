@@ -30,6 +30,7 @@ class Report:
         random: random networks, checked likewise.
         found: the predicted front, and the exact one.
         call_ms: latency of an empty call.
+        accuracy: says what the accuracies are.
         n_validation: images behind a validation accuracy.
         summary: `summary.json`.
         provenance: of the measurements.
@@ -43,6 +44,7 @@ class Report:
     random: Checked
     found: Found
     call_ms: float
+    accuracy: str
     n_validation: int
     summary: Mapping[str, object]
     provenance: Mapping[str, str]
@@ -110,6 +112,7 @@ def _html(report: Report) -> str:
         networks=shown.to_dict(orient="records"),
         n_random=len(report.random.networks),
         summary=report.summary,
+        accuracy_text=report.accuracy,
         search_text=str(report.found),
         provenance={
             **report.provenance,

@@ -12,7 +12,7 @@ from tailorbird.spaces import IntArray
 Evaluator = Callable[[IntArray], FloatArray]
 """Accuracies (n,) of the networks of canonical rows (n, d)."""
 
-_BATCH = 25  # told to the storage together; a kill loses at most as many
+_BATCH = 25  # evaluated and told to the storage together; a kill loses at most as many
 
 
 class Study:
@@ -33,20 +33,17 @@ class Study:
         """Accuracies (n,) of canonical rows (n, d), from memory where there is one."""
         known = self._known()
         rows = [tuple(map(int, row)) for row in X]
-        todo = [row for row in dict.fromkeys(rows) if row not in known]
+        todo = sorted({row for row in rows if row not in known})  # neighbours begin alike
         if todo:
             with progress.task("Evaluating", len(todo)) as advance:
                 for first in range(0, len(todo), _BATCH):
                     batch = todo[first : first + _BATCH]
-                    values: list[float] = []
-                    try:
-                        for row in batch:
-                            values.append(float(evaluator(np.array([row]))[0]))
-                            advance(f"accuracy {values[-1]:.3f}")
-                    finally:  # what was evaluated before Ctrl-C stays
-                        done = dict(zip(batch, values, strict=False))
-                        self._remember(done)
+                    values = evaluator(np.array(batch)).tolist()  # together: networks share work
+                    done = dict(zip(batch, values, strict=True))
+                    self._remember(done)
                     known.update(done)
+                    for value in values:
+                        advance(f"accuracy {value:.3f}")
         return np.array([known[row] for row in rows])
 
     def _known(self) -> dict[tuple[int, ...], float]:

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from tailorbird.spaces.space import IntArray, SearchSpace
+
 if TYPE_CHECKING:
     from torch import fx, nn
 
@@ -38,20 +42,38 @@ def footprint(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> Footpri
     import copy
 
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
     shadow = copy.deepcopy(module).to("meta").eval()
     examples = tuple(torch.empty(shape, device="meta") for shape in inputs)
     with torch.no_grad():
-        with FlopCounterMode(display=False) as counter:
-            shadow(*examples)
         graph = torch.export.export(shadow, examples).graph
     return Footprint(
-        n_macs=counter.get_total_flops() // 2,
+        n_macs=n_macs(shadow, inputs),
         n_params=sum(p.numel() for p in module.parameters()),
         weight_bytes=weight_bytes(module),
         peak_activation_bytes=_peak_bytes(graph, len(examples)),
     )
+
+
+def n_macs(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> int:
+    """Multiply-adds of its convolutions and matrix products, for inputs of given shapes."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    device = next((t.device for t in module.state_dict().values()), torch.device("meta"))
+    examples = tuple(torch.empty(shape, device=device) for shape in inputs)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module(*examples)
+    return int(counter.get_total_flops()) // 2
+
+
+def count_macs(space: SearchSpace, X: IntArray) -> IntArray:
+    """Multiply-adds of canonical rows (n, d) for a whole batch, (n,): sums of their workloads'."""
+    import torch
+
+    with torch.device("meta"):
+        of_workload = [n_macs(w.build().eval(), w.inputs) for w in space.workloads]
+    return np.asarray(space.count_workloads(X) @ np.array(of_workload, dtype=np.int64))
 
 
 def weight_bytes(module: "nn.Module") -> int:

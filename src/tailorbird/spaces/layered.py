@@ -123,6 +123,11 @@ class LayeredGraph:
         Raises:
             ValueError: if a row is not a path of the graph.
         """
+        if X.shape[1] != len(self.layers):
+            raise ValueError(
+                f"Rows must have {len(self.layers)} values, one per variable, but these have "
+                f"{X.shape[1]}."
+            )
         state = np.zeros(len(X), dtype=np.int64)
         total = csr_array((len(X), self.final.shape[1]), dtype=np.int64)
         for k, layer in enumerate(self.layers):

@@ -2,32 +2,120 @@
 
 import inspect
 from collections.abc import Callable
+from typing import Literal
 
 from pydantic import ConfigDict, ValidationError, validate_call
 
 from tailorbird.errors import RecipeError, nearest
 from tailorbird.spaces.space import SearchSpace
+from tailorbird.spaces.stitching.cifar_resnet import CifarResNet
 from tailorbird.spaces.stitching.deit import DeiT
+from tailorbird.spaces.stitching.deit3 import DeiT3
 from tailorbird.spaces.stitching.digits_resnet import DigitsResNet
+from tailorbird.spaces.stitching.efficientnet_lite import EfficientNetLite
+from tailorbird.spaces.stitching.resnet import ResNet
 from tailorbird.spaces.stitching.space import StitchSpace
+from tailorbird.spaces.stitching.stitch import Reach
+from tailorbird.spaces.stitching.swin import Swin
+from tailorbird.spaces.stitching.two_way import TwoWay
+from tailorbird.spaces.stitching.windows import Windows
 
 
 def _digits_resnet(
-    *, batch: int = 1, kernel: int = 3, stride: int = 1, max_stitches: int = 3
+    *,
+    batch: int = 1,
+    kernel: int = 3,
+    stride: int = 1,
+    pairs: Reach = "neighbours",
+    max_stitches: int = 3,
 ) -> StitchSpace:
-    family = DigitsResNet(batch=batch)
-    return StitchSpace(family, kernel=kernel, stride=stride, max_stitches=max_stitches)
+    rule = Windows(kernel, stride, pairs)
+    return StitchSpace(DigitsResNet(batch), rule, max_stitches=max_stitches)
+
+
+def _cifar_resnet(
+    *,
+    batch: int = 1,
+    kernel: int = 2,
+    stride: int = 1,
+    pairs: Reach = "neighbours",
+    max_stitches: int = 1,
+) -> StitchSpace:
+    rule = Windows(kernel, stride, pairs)
+    return StitchSpace(CifarResNet(batch), rule, max_stitches=max_stitches)
 
 
 def _deit_ti_s_b(
-    *, batch: int = 1, kernel: int = 2, stride: int = 1, max_stitches: int = 1
+    *,
+    batch: int = 1,
+    stitches: Literal["windows", "two-way"] = "windows",
+    kernel: int | None = None,
+    stride: int | None = None,
+    pairs: Reach = "neighbours",
+    max_stitches: int | None = None,
 ) -> StitchSpace:
-    return StitchSpace(DeiT(batch), kernel=kernel, stride=stride, max_stitches=max_stitches)
+    if stitches == "two-way":
+        if kernel is not None or stride is not None:
+            raise ValueError("two-way stitches have no windows, so no kernel and no stride.")
+        return StitchSpace(
+            DeiT(batch), TwoWay(pairs), max_stitches=2 if max_stitches is None else max_stitches
+        )
+    windows = Windows(2 if kernel is None else kernel, 1 if stride is None else stride, pairs)
+    return StitchSpace(
+        DeiT(batch), windows, max_stitches=1 if max_stitches is None else max_stitches
+    )
+
+
+def _swin_ti_s_b(
+    *,
+    batch: int = 1,
+    kernel: int = 2,
+    stride: int = 1,
+    pairs: Reach = "neighbours",
+    max_stitches: int = 1,
+) -> StitchSpace:
+    rule = Windows(kernel, stride, pairs, (3,))
+    return StitchSpace(Swin(batch), rule, max_stitches=max_stitches)
+
+
+def _resnet_18_50(
+    *,
+    batch: int = 1,
+    kernel: int = 2,
+    stride: int = 1,
+    pairs: Reach = "neighbours",
+    max_stitches: int = 1,
+) -> StitchSpace:
+    rule = Windows(kernel, stride, pairs, (0, 3))
+    return StitchSpace(ResNet(batch), rule, max_stitches=max_stitches)
+
+
+def _efficientnet_lite(
+    *,
+    batch: int = 1,
+    kernel: int = 2,
+    stride: int = 1,
+    pairs: Reach = "neighbours",
+    max_stitches: int = 1,
+) -> StitchSpace:
+    rule = Windows(kernel, stride, pairs)
+    return StitchSpace(EfficientNetLite(batch), rule, max_stitches=max_stitches)
+
+
+def _deit3_s_l(
+    *, batch: int = 1, pairs: Reach = "neighbours", max_stitches: int = 2
+) -> StitchSpace:
+    return StitchSpace(DeiT3(batch), TwoWay(pairs), max_stitches=max_stitches)
 
 
 _SPACES: dict[str, Callable[..., SearchSpace]] = {
+    "cifar-resnet": _cifar_resnet,
     "deit-ti-s-b": _deit_ti_s_b,
+    "deit3-s-l": _deit3_s_l,
     "digits-resnet": _digits_resnet,
+    "efficientnet-lite-0-1-2": _efficientnet_lite,
+    "resnet-18-50": _resnet_18_50,
+    "swin-ti-s-b": _swin_ti_s_b,
 }
 
 

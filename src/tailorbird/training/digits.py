@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from tailorbird.training.augment import shift
 from tailorbird.training.dataset import Dataset, Split
 
 _SPLIT_SEED = 0
@@ -18,5 +19,7 @@ def load() -> Dataset:
     validation, test = train_test_split(
         rest, train_size=600, stratify=labels[rest], random_state=_SPLIT_SEED
     )
-    parts = (Split(images[i], labels[i].astype(np.int64)) for i in (train, validation, test))
-    return Dataset("digits", *parts)
+    first, second, third = (
+        Split(images[i], labels[i].astype(np.int64)) for i in (train, validation, test)
+    )
+    return Dataset("digits", 10, first, second, third, shift)

@@ -1,19 +1,24 @@
 """Gradient steps along routes of a shared network."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, nn, optim
 
+from tailorbird.errors import TrainingError
 from tailorbird.spaces.stitching import Part
-from tailorbird.training.dataset import Split
+from tailorbird.training.checkpoint import Checkpoint
+from tailorbird.training.dataset import Dataset
+from tailorbird.training.distillation import Loss
 from tailorbird.training.network import StitchedNetwork
 
-_BATCH = 50
 _WEIGHT_DECAY = 1e-2
 _LARGEST_GRADIENT = 5.0
+_SAVED_EVERY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,71 +27,114 @@ class Schedule:
 
     Attributes:
         epochs: passes over the training images.
-        learning_rate: peak of a one-cycle schedule.
-        seed: of the order and the shifts of the images.
+        batch: images in a step.
+        learning_rates: peak of a one-cycle schedule for each kind of part; 0 leaves it as it is.
+        seed: of the order and the augmentation of the images.
     """
 
     epochs: int
-    learning_rate: float
+    batch: int
+    learning_rates: Mapping[str, float]
     seed: int
+
+    def n_steps(self, n_images: int) -> int:
+        """In all epochs."""
+        return self.epochs * math.ceil(n_images / self.batch)
 
 
 def fit(
     network: StitchedNetwork,
-    parameters: Sequence[nn.Parameter],
-    routes: Iterator[Sequence[Part]],
-    train: Split,
+    parts: Sequence[Part],
+    route_of: Callable[[int], Sequence[Part]],
+    dataset: Dataset,
     schedule: Schedule,
+    loss: Loss,
+    checkpoint: Checkpoint,
     advance: Callable[[], None],
-    teacher: nn.Module | None = None,
 ) -> None:
-    """Trains with AdamW, a newly drawn route per step, on images shifted by up to one pixel.
+    """Trains with AdamW along one route per step.
+
+    A step depends on the weights, the state of the optimizer and its own number, so what goes on
+    from a checkpoint ends up the same.
 
     Args:
         network: changed in place.
-        parameters: which of its weights to train.
-        routes: gives the route of each step.
-        train: images and labels.
-        schedule: epochs, learning rate, seed.
+        parts: those to train.
+        route_of: gives the route of each step.
+        dataset: its training split is used.
+        schedule: epochs, learning rates, seed.
+        loss: of a step.
+        checkpoint: written every half a minute, and taken up.
         advance: called after each epoch.
-        teacher: if given, half of the loss is the cross-entropy to its soft answers.
+
+    Raises:
+        TrainingError: if the loss or its gradient is not finite; the last checkpoint is kept.
     """
-    images, labels = torch.from_numpy(train.images), torch.from_numpy(train.labels)
-    generator = torch.Generator().manual_seed(schedule.seed)
-    optimizer = torch.optim.AdamW(
-        parameters, lr=schedule.learning_rate, weight_decay=_WEIGHT_DECAY, fused=True
+    groups = _groups(network, parts, schedule.learning_rates)
+    train, augment = dataset.train, dataset.augment
+    n_steps = schedule.n_steps(len(train.labels))
+    if not groups or not n_steps:
+        return
+    optimizer = optim.AdamW(groups, weight_decay=_WEIGHT_DECAY, fused=True)
+    first = checkpoint.load(network, optimizer)
+    peaks = [group["max_lr"] if first else group["lr"] for group in optimizer.param_groups]
+    rate = optim.lr_scheduler.OneCycleLR(
+        optimizer, peaks, total_steps=n_steps + 1, last_epoch=first - 1 if first else -1
     )
-    rate = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        schedule.learning_rate,
-        epochs=schedule.epochs,
-        steps_per_epoch=-(-len(labels) // _BATCH),
-    )
+    trained = [p for group in optimizer.param_groups for p in group["params"]]
+    per_epoch = n_steps // schedule.epochs
     network.train()
-    for _ in range(schedule.epochs):
-        order = torch.randperm(len(labels), generator=generator)
-        for first in range(0, len(labels), _BATCH):
-            batch = order[first : first + _BATCH]
-            x = _shifted(images[batch], generator)
-            logits = network(x, next(routes))
-            loss = F.cross_entropy(logits, labels[batch])
-            if teacher is not None:
-                with torch.inference_mode():
-                    answers = teacher(x).softmax(dim=1)
-                loss = (loss + F.cross_entropy(logits, answers.clone())) / 2
+    saved = time.monotonic()
+    for _ in range(first // per_epoch):
+        advance()
+    with torch.random.fork_rng(devices=[]):  # layers such as dropout draw from torch's generator
+        for step in range(first, n_steps):
+            epoch, position = divmod(step, per_epoch)
+            if position == 0 or step == first:
+                order = np.random.default_rng([schedule.seed, epoch]).permutation(len(train.labels))
+            index = order[position * schedule.batch : (position + 1) * schedule.batch]
+            torch.manual_seed(_seed(schedule.seed, step))
+            generator = torch.Generator().manual_seed(_seed(schedule.seed, step))
+            x = augment(train.batch(index), generator)
+            logits = network(x, route_of(step))
+            value = loss(logits, torch.from_numpy(train.labels[index]), x)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
-            nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT)
+            value.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+            norm = nn.utils.clip_grad_norm_(trained, _LARGEST_GRADIENT)
+            _must_be_finite(value, norm, step, checkpoint)
             optimizer.step()
             rate.step()
-        advance()
+            if time.monotonic() - saved > _SAVED_EVERY_S:
+                checkpoint.save(network, optimizer, step + 1)
+                saved = time.monotonic()
+            if position == per_epoch - 1:
+                advance()
     network.eval()
 
 
-def _shifted(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image (n, c, h, w) moved by -1, 0 or 1 pixels either way; its edge is repeated."""
-    height, width = images.shape[2:]
-    padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
-    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (n, c, 3, 3, h, w)
-    down, right = torch.randint(0, 3, (2, len(images)), generator=generator)
-    return windows[torch.arange(len(images)), :, down, right]
+def _groups(
+    network: StitchedNetwork, parts: Sequence[Part], learning_rates: Mapping[str, float]
+) -> list[dict[str, object]]:
+    """A group of parameters for each kind of part that learns."""
+    groups: list[dict[str, object]] = []
+    for kind, learning_rate in learning_rates.items():
+        modules = network.modules_of([part for part in parts if part.kind == kind])
+        parameters = [p for m in modules for p in m.parameters() if p.requires_grad]
+        if parameters and learning_rate > 0:
+            groups.append({"params": parameters, "lr": learning_rate})
+    return groups
+
+
+def _seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence([seed, step, 1]).generate_state(1)[0])
+
+
+def _must_be_finite(loss: Tensor, norm: Tensor, step: int, checkpoint: Checkpoint) -> None:
+    if torch.isfinite(loss) and torch.isfinite(norm):
+        return
+    kept = f"; the last good checkpoint is {str(checkpoint.path)!r}"
+    raise TrainingError(
+        f"Loss and gradient must be finite, but at step {step} the loss is {loss.item():g} and its "
+        f"gradient's norm {norm.item():g}{kept if checkpoint.path.exists() else ''}. "
+        "Lower the learning rates, or look for values in the images that are not finite."
+    )

@@ -1,65 +1,83 @@
 """Where stitching layers start."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tailorbird.errors import TrainingError
 from tailorbird.spaces.stitching import Part, StitchSpace
+from tailorbird.training.dataset import Split
 from tailorbird.training.network import StitchedNetwork
 
+_BATCH = 32
 
-@torch.inference_mode()
-def initialise_stitches(space: StitchSpace, network: StitchedNetwork, images: Tensor) -> None:
+
+@torch.no_grad()
+def initialise_stitches(
+    space: StitchSpace, network: StitchedNetwork, train: Split, n_images: int
+) -> None:
     """Sets each stitching layer to the affine map that fits the anchors' activations best.
 
     A layer maps the output of its exit blocks to the input of its entry blocks. All block pairs
-    that share a layer enter one least-squares problem, accumulated in float64 as normal
-    equations and solved by singular values, so that dead channels do no harm.
+    that share a layer enter one least-squares problem. Of the rows seen so far only the triangular
+    factor of their QR decomposition is kept, in float64; unlike normal equations it does not square
+    the condition number. It is solved by singular values, so that dead channels do no harm.
 
     Args:
         space: whose routes cross the layers.
-        network: its anchors are trained; its stitching layers are changed.
-        images: training images, not augmented, (n, channels, height, width).
+        network: its anchors are trained; its stitching layers are changed. Anchors are in
+            evaluation mode.
+        train: images, which are not augmented.
+        n_images: how many of them to use; the paper took 100, and 0 leaves layers as they are.
+
+    Raises:
+        TrainingError: if activations are not finite.
 
     References:
         Pan, Cai, Zhuang: Stitchable Neural Networks. CVPR 2023.
+        Golub, Van Loan: Matrix Computations, section 5.3. Johns Hopkins 2013.
     """
     network.eval()
-    states = [_activations(space, network, row[0], images) for row in space.landmarks]
-    for anchor in range(len(states) - 1):
-        gram: dict[int, Tensor] = defaultdict(_nothing)
-        cross: dict[int, Tensor] = defaultdict(_nothing)
-        for (leave, enter), layer in space.layer_of.items():
-            x = _pixels(states[anchor][leave + 1])
-            x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)
-            gram[layer] = gram[layer] + x.T @ x
-            cross[layer] = cross[layer] + x.T @ _pixels(states[anchor + 1][enter])
-        for layer in gram:
-            solution = torch.linalg.lstsq(gram[layer], cross[layer], driver="gelsd").solution
-            (stitch,) = network.modules_of([Part("stitch", anchor, layer)])
-            assert isinstance(stitch, nn.Conv2d)
-            assert stitch.bias is not None
-            stitch.weight.copy_(solution[:-1].T[:, :, None, None])
-            stitch.bias.copy_(solution[-1])
+    factor: dict[Part, Tensor] = defaultdict(lambda: torch.zeros((0, 0), dtype=torch.float64))
+    order = np.random.default_rng(0).permutation(len(train.labels))[:n_images]
+    for first in range(0, len(order), _BATCH):
+        x = train.batch(order[first : first + _BATCH])
+        states = [list(_activations(space, network, a, x)) for a in range(len(space.depths))]
+        for stitch in space.stitches:
+            source = _rows(states[stitch.source][stitch.leave + 1])
+            ones = source.new_ones(len(source), 1)
+            new = torch.cat([source, ones, _rows(states[stitch.target][stitch.enter])], dim=1)
+            kept = factor[stitch.part].reshape(-1, new.shape[1])
+            factor[stitch.part] = torch.linalg.qr(torch.cat([kept, new]), mode="r").R
+    for part, R in factor.items():
+        (layer,) = network.modules_of([part])
+        assert isinstance(layer, nn.Linear | nn.Conv2d)
+        assert layer.bias is not None
+        if not torch.isfinite(R).all():
+            raise TrainingError(
+                f"Activations must be finite, but some of those that {part} joins are not. Look "
+                "for values in the images, or in the anchors' weights, that are not finite."
+            )
+        n_in = layer.weight.shape[1] + 1
+        solved = torch.linalg.lstsq(R[:, :n_in], R[:, n_in:], driver="gelsd").solution
+        layer.weight.copy_(solved[:-1].T.reshape(layer.weight.shape))
+        layer.bias.copy_(solved[-1])
 
 
 def _activations(
-    space: StitchSpace, network: StitchedNetwork, anchor: int, images: Tensor
-) -> list[Tensor]:
+    space: StitchSpace, network: StitchedNetwork, anchor: int, x: Tensor
+) -> Iterator[Tensor]:
     """Input of the first block, then the output of each block."""
-    blocks = (Part("block", anchor, i) for i in range(space.family.depth))
-    states = [images]
+    blocks = (Part("block", anchor, i) for i in range(space.depths[anchor]))
     for module in network.modules_of([Part("embedding", anchor), *blocks]):
-        states.append(module(states[-1]))
-    return states[1:]
+        x = module(x)
+        yield x
 
 
-def _nothing() -> Tensor:
-    """A zero to add matrices of any shape to."""
-    return torch.zeros((), dtype=torch.float64)
-
-
-def _pixels(x: Tensor) -> Tensor:
-    """(n, c, h, w) to float64 rows (n * h * w, c)."""
-    return x.permute(0, 2, 3, 1).flatten(0, 2).double()
+def _rows(x: Tensor) -> Tensor:
+    """Tokens (n, t, c) or maps (n, c, h, w) to float64 rows (-1, c)."""
+    last = x.movedim(1, -1) if x.ndim == 4 else x
+    return last.flatten(0, -2).double()

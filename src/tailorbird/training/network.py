@@ -1,6 +1,6 @@
 """All parts of a stitch space in one module, so that routes share weights."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
@@ -13,12 +13,16 @@ class StitchedNetwork(nn.Module):
     def __init__(self, space: StitchSpace) -> None:
         super().__init__()
         self.parts = nn.ModuleDict(
-            {str(part): space.family.workload(part).build() for part in space.parts}
+            {str(part): space.workload(part).build() for part in space.parts}
         )
 
     def modules_of(self, route: Sequence[Part]) -> list[nn.Module]:
         """The shared modules of a route, in the order in which they run."""
         return [self.parts[str(part)] for part in route]
+
+    def named_layers(self, kind: str) -> Iterator[tuple[str, nn.Module]]:
+        """Modules of all parts of one kind, by the name of the part."""
+        return ((n, m) for n, m in self.parts.items() if n.partition("-")[0] == kind)
 
     def forward(self, x: Tensor, route: Sequence[Part]) -> Tensor:
         """(n, channels, height, width) to logits (n, classes), along one route."""

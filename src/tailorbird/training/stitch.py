@@ -1,182 +1,181 @@
 """Training a stitch space: anchors one by one, then all routes together."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import repeat
 from pathlib import Path
+from typing import cast
 
-import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from torch import nn
 
+from tailorbird.errors import RecipeError
 from tailorbird.progress import Progress
-from tailorbird.spaces.stitching import Part, StitchSpace
+from tailorbird.spaces.stitching import Pretrained, StitchSpace
+from tailorbird.spaces.stitching.order import check_order
+from tailorbird.training import anchors, distillation, draw, low_rank
 from tailorbird.training.dataset import Dataset
 from tailorbird.training.fit import Schedule, fit
 from tailorbird.training.least_squares import initialise_stitches
 from tailorbird.training.network import StitchedNetwork
-from tailorbird.training.trained import Trained
+from tailorbird.training.settings import RULES, Training
+from tailorbird.training.stage import Stage
+from tailorbird.training.trained import Score, Trained, accuracy
 
-RULES = "stitch-1"
-"""Part of what weights were made with: raise it when training changes what it makes."""
-
-_LEARNING_RATE = 2e-2
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """What decides the weights of a space, besides its data.
-
-    Attributes:
-        train_epochs: for each anchor alone.
-        stitch_epochs: for all routes together.
-        seed: of weights, images and routes.
-    """
-
-    train_epochs: int
-    stitch_epochs: int
-    seed: int
+_DRAWS = {
+    "stitches": draw.by_stitches,
+    "uniform": draw.uniform,
+    "resources": draw.by_resources,
+}
 
 
-def load(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> Trained | None:
+def load(
+    space: StitchSpace,
+    dataset: Dataset,
+    settings: Training,
+    folder: Path,
+    score: Score = accuracy,
+) -> Trained | None:
     """What `train` made with the same arguments; None if there is no such thing."""
     network = _fresh(space, settings.seed)
     if not _stitched(space, dataset, settings, folder).load(network):
         return None
-    return Trained(space, network, dataset.train)
+    return Trained(space, network, dataset.train, score)
 
 
 def train(
-    space: StitchSpace, dataset: Dataset, settings: Training, folder: Path, progress: Progress
+    space: StitchSpace,
+    dataset: Dataset,
+    settings: Training,
+    folder: Path,
+    progress: Progress,
+    *,
+    teacher: nn.Module | None = None,
+    score: Score = accuracy,
 ) -> Trained:
     """Trains anchors, joins them by least squares, and fine-tunes all routes together.
 
     Each stage is saved as safetensors when it is done, and loaded instead of trained if it was
-    made with the same settings.
+    made with the same settings; a stage that was interrupted goes on from its checkpoint.
 
     Args:
         space: of stitched networks.
         dataset: its training split is used.
-        settings: epochs and seed.
+        settings: epochs, seed and the rest.
         folder: for the stages.
         progress: counts epochs.
+        teacher: gives logits for images; the largest anchor as it was alone if None.
+        score: what `Trained.evaluate` gives.
+
+    Raises:
+        RecipeError: if data and space do not fit, or anchors are not ordered by size.
+        WeightsError: if weights that anchors start with do not fit.
+        TrainingError: if training diverges.
     """
-    trained = load(space, dataset, settings, folder)
+    trained = load(space, dataset, settings, folder, score)
     if trained is not None:
         return trained
+    check(space, dataset)
     network = _fresh(space, settings.seed)
     folder.mkdir(parents=True, exist_ok=True)
-    # An anchor does not depend on how it is going to be stitched.
     names = space.family.anchors
-    alone = {
-        "rules": RULES,
-        "family": space.family.name,
-        "dataset": dataset.name,
-        "train_epochs": settings.train_epochs,
-        "seed": settings.seed,
-    }
     routes = [space.route(row) for row in space.landmarks]
-    anchors = [
-        _Stage(folder / f"anchor-{name}.safetensors", {**alone, "anchor": name}, route)
-        for name, route in zip(names, routes, strict=True)
-    ]
-    todo = [a for a, stage in enumerate(anchors) if not stage.load(network)]
+    alone = [_anchor(space, dataset, settings, folder, a) for a in range(len(names))]
+    todo = [a for a, stage in enumerate(alone) if not stage.load(network)]
     epochs = len(todo) * settings.train_epochs + settings.stitch_epochs
+    schedule = partial(
+        Schedule, batch=settings.batch, learning_rates=settings.learning_rates, seed=settings.seed
+    )
     with progress.task("Training", epochs) as advance:
         for a in todo:
+            if names[a] in settings.anchors:
+                # The protocol is that of the weights' names; a family without it was refused.
+                family = cast(Pretrained, space.family)
+                anchors.place(network, family, a, settings.anchors[names[a]])
             fit(
                 network,
-                [p for module in network.modules_of(routes[a]) for p in module.parameters()],
-                repeat(routes[a]),
-                dataset.train,
-                Schedule(settings.train_epochs, _LEARNING_RATE, settings.seed),
+                routes[a],
+                lambda step, route=routes[a]: route,  # type: ignore[misc]  # bound at once
+                dataset,
+                schedule(settings.train_epochs),
+                distillation.labels_only,
+                alone[a].checkpoint,
                 partial(advance, f"anchor {names[a]}"),
             )
-            anchors[a].save(network)
-        initialise_stitches(space, network, torch.from_numpy(dataset.train.images))
-        largest = Trained(space, network, dataset.train).extract(space.landmarks[-1])
+            alone[a].save(network)
+        initialise_stitches(space, network, dataset.train, settings.stitch_images)
+        if teacher is None:
+            largest = Trained(space, network, dataset.train)
+            teacher = largest.extract(space.landmarks[-1])
+        stitches = [m for _, m in network.named_layers("stitch")]
+        if settings.stitch_rank is not None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(settings.seed)
+                low_rank.freeze(stitches, settings.stitch_rank)
+        drawn = _DRAWS[settings.routes](space, settings.seed)
+        stage = _stitched(space, dataset, settings, folder)
         fit(
             network,
-            list(network.parameters()),
-            _routes(space, settings.seed),
-            dataset.train,
-            Schedule(settings.stitch_epochs, _LEARNING_RATE, settings.seed),
+            space.parts,
+            lambda step: space.route(drawn(step)),
+            dataset,
+            schedule(settings.stitch_epochs),
+            {
+                "none": lambda teacher: distillation.labels_only,
+                "soft": distillation.soft,
+                "hard": distillation.hard,
+            }[settings.distillation](teacher.eval()),
+            stage.checkpoint,
             partial(advance, "all routes"),
-            teacher=largest,
         )
-    _stitched(space, dataset, settings, folder).save(network)
-    return Trained(space, network, dataset.train)
+        if settings.stitch_rank is not None:
+            low_rank.merge(stitches)
+    stage.save(network)
+    return Trained(space, network, dataset.train, score)
+
+
+def check(space: StitchSpace, dataset: Dataset) -> None:
+    """Refuses data that do not fit a space.
+
+    Raises:
+        RecipeError: if shapes or classes differ, or the space's anchors do not grow.
+    """
+    check_order(space)
+    shape, wanted = dataset.train.images.shape[1:], space.input_shape[1:]
+    if shape != wanted:
+        raise RecipeError(
+            f"There is no training for {space.name} on the data {dataset.name!r}: "
+            f"its images have shape {shape}, and the space takes {wanted}. "
+            "Its latencies can be had with `tailorbird profile RECIPE`."
+        )
+    if dataset.n_classes != space.family.n_classes:
+        raise RecipeError(
+            f"Data and heads must have the same classes, but {dataset.name!r} has "
+            f"{dataset.n_classes}, and {space.family.name} {space.family.n_classes}. "
+            "Name other data, or a family with heads for these."
+        )
 
 
 def _fresh(space: StitchSpace, seed: int) -> StitchedNetwork:
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return StitchedNetwork(space)
 
 
-def _stitched(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> "_Stage":
-    identity = {
-        "rules": RULES,
-        "space": space.name,
-        "dataset": dataset.name,
-        **asdict(settings),
-    }
-    return _Stage(folder / "stitched.safetensors", identity, space.parts)
+def _anchor(
+    space: StitchSpace, dataset: Dataset, settings: Training, folder: Path, anchor: int
+) -> Stage:
+    name = space.family.anchors[anchor]
+    identity = _identity(space.family.name, dataset, settings.alone(name))
+    route = space.route(space.landmarks[anchor])
+    return Stage(folder / f"anchor-{name}.safetensors", identity, route)
 
 
-def _routes(space: StitchSpace, seed: int) -> Iterator[tuple[Part, ...]]:
-    """Routes to train: first the number of stitches, uniformly, then a route that has it.
-
-    Drawn uniformly over routes, anchors and single stitches would starve: of 4,795 routes
-    of digits-resnet 4,043 have three stitches.
-    """
-    rng = np.random.default_rng(seed)
-    most = min(space.max_stitches, len(space.family.anchors) - 1)
-    by_count: list[list[tuple[Part, ...]]] = [[] for _ in range(most + 1)]
-    while True:
-        n_stitches = int(rng.integers(most + 1))
-        waiting = by_count[n_stitches]
-        if not waiting:
-            X = space.with_at_most(n_stitches).sample(256, rng)
-            exact = X[np.count_nonzero(X[:, 1:], axis=1) == n_stitches]
-            waiting += [space.route(row) for row in exact]
-        if waiting:
-            yield waiting.pop()
+def _stitched(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> Stage:
+    alone = [settings.alone(name) for name in space.family.anchors]
+    identity = _identity(space.name, dataset, {"alone": alone, **settings.together()})
+    return Stage(folder / "stitched.safetensors", identity, space.parts)
 
 
-class _Stage:
-    """A file with the weights of some parts, which knows what they were made with."""
-
-    def __init__(self, path: Path, identity: dict[str, object], parts: Sequence[Part]) -> None:
-        self.path = path
-        self.identity = json.dumps(identity, sort_keys=True)
-        self.prefixes = tuple(f"parts.{part}." for part in parts)
-
-    def load(self, network: StitchedNetwork) -> bool:
-        """Puts the weights in place; false if there are none, others, or not all."""
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                if (file.metadata() or {}).get("identity") != self.identity:
-                    return False
-                names = file.keys()  # not a mapping: it cannot be iterated itself
-                weights = {name: file.get_tensor(name) for name in names}
-        except (OSError, SafetensorError):
-            return False
-        if weights.keys() != self._weights(network).keys():
-            return False
-        network.load_state_dict(weights, strict=False)  # the other parts stay as they are
-        return True
-
-    def save(self, network: StitchedNetwork) -> None:
-        """Writes the weights, whole or not at all."""
-        new = self.path.with_suffix(".new")
-        save_file(self._weights(network), new, metadata={"identity": self.identity})
-        new.replace(self.path)
-
-    def _weights(self, network: StitchedNetwork) -> dict[str, Tensor]:
-        state = network.state_dict()
-        return {name: state[name] for name in state if name.startswith(self.prefixes)}
+def _identity(name: str, dataset: Dataset, settings: dict[str, object]) -> str:
+    facts = {"rules": RULES, "name": name, "dataset": dataset.name, **settings}
+    return json.dumps(facts, sort_keys=True)

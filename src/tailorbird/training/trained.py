@@ -2,16 +2,30 @@
 
 import copy
 import hashlib
+from collections.abc import Callable, Mapping
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+from tailorbird.errors import InfeasibleError, MissingStepError
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training.dataset import Split
 from tailorbird.training.network import StitchedNetwork
+from tailorbird.training.prefixes import Prefixes
+
+Score = Callable[[NDArray[np.float32], NDArray[np.int64]], float]
+"""How good outputs (n, …) are for labels (n,), from 0 to 1."""
+
+_MOST_CALIBRATED = 1_000
+_BATCH = 250
+_LARGEST_BATCH = 2**23  # values in a batch of images: activations have to fit into memory
+
+
+def accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Share of right answers."""
+    return float((outputs.argmax(axis=1) == labels).mean())
 
 
 class Trained:
@@ -20,13 +34,24 @@ class Trained:
     Args:
         space: what can be built.
         network: all parts, trained.
-        train: images on which batch norm is calibrated.
+        train: images on which batch norms are calibrated, at most a thousand of them.
+        score: what `evaluate` gives.
     """
 
-    def __init__(self, space: StitchSpace, network: StitchedNetwork, train: Split) -> None:
+    def __init__(
+        self,
+        space: StitchSpace,
+        network: StitchedNetwork,
+        train: Split,
+        score: Score = accuracy,
+    ) -> None:
         self.space = space
         self.network = network.eval()
-        self._images = torch.from_numpy(train.images)
+        self._train = train
+        self._score = score
+        self._ready: dict[tuple[int, ...], nn.Sequential] = {}
+        self._accuracy: dict[tuple[int, ...], float] = {}
+        self._current: nn.Sequential | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -36,35 +61,107 @@ class Trained:
             digest.update(name.encode() + tensor.numpy().tobytes())
         return digest.hexdigest()[:12]
 
-    def extract(self, row: IntArray) -> nn.Sequential:
-        """The network of one canonical row: plain, in evaluation mode, with weights of its own.
+    def prepare(self, X: IntArray) -> None:
+        """Makes canonical rows (n, d) ready to be switched to, so that switching is instant.
 
-        Routes share weights but not activations, so the statistics of its batch norms are taken
-        anew, on the training images.
-
-        References:
-            Yu, Huang: Universally Slimmable Networks. ICCV 2019, section 3.3.
+        Batch norms are calibrated for each route; without them there is little to do.
         """
-        modules = self.network.modules_of(self.space.route(row))
-        network = nn.Sequential(*copy.deepcopy(modules)).eval()
-        norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain average
-            norm.train()
-        with torch.no_grad():
-            network(self._images)
-        return network.eval()
+        rows = {key: self.space.route(np.array(key)) for key in _keys(X) if key not in self._ready}
+        prefixes = Prefixes(self.network, list(rows.values()), self._calibration)
+        for key, route in rows.items():
+            self._ready[key] = nn.Sequential(*prefixes.modules_of(route)).eval()
+
+    def set_route(self, row: IntArray) -> nn.Sequential:
+        """Switches to the network of one canonical row; weights stay where they are.
+
+        Returns:
+            The network, which shares its weights with all others. It is prepared at its first use.
+        """
+        key = tuple(row.tolist())
+        network = self._ready.get(key)
+        if network is None:
+            self.prepare(row[None])
+            network = self._ready[key]
+        self._current = network
+        return network
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Outputs (n, classes) of the network that was switched to, for inputs (n, …).
+
+        Raises:
+            MissingStepError: if none was.
+        """
+        if self._current is None:
+            raise MissingStepError("No route is set. Choose one with `set_route` or `for_budget`.")
+        outputs: Tensor = self._current(x)
+        return outputs
+
+    def for_budget(self, latencies: Mapping[tuple[int, ...], float], max_ms: float) -> IntArray:
+        """Switches to the most accurate route that is fast enough, and returns its row.
+
+        Args:
+            latencies: milliseconds by canonical row, as a tuple; each was evaluated before.
+            max_ms: the most that the network may take.
+
+        Raises:
+            InfeasibleError: if none is fast enough.
+            MissingStepError: if the accuracy of one that is fast enough is not known.
+        """
+        fast = [tuple(map(int, row)) for row, ms in latencies.items() if ms <= max_ms]
+        if not fast:
+            least = min(latencies.values(), default=float("nan"))
+            raise InfeasibleError(
+                f"latency <= {max_ms:g} ms must hold, but the fastest of {len(latencies)} routes "
+                f"takes {least:.4g} ms. Relax the limit."
+            )
+        unknown = [row for row in fast if row not in self._accuracy]
+        if unknown:
+            raise MissingStepError(
+                f"The accuracies of {len(unknown)} of {len(fast)} routes are not known (first: "
+                f"{self.space.describe(np.array(unknown[0]))}). Pass them through `evaluate` first."
+            )
+        best = np.array(max(fast, key=lambda row: (self._accuracy[row], -latencies[row])))
+        self.set_route(best)
+        return best
+
+    def extract(self, row: IntArray) -> nn.Sequential:
+        """The network of one canonical row: plain, in evaluation mode, with weights of its own."""
+        route = self.space.route(row)
+        prefixes = Prefixes(self.network, [route], self._calibration)
+        return nn.Sequential(*copy.deepcopy(prefixes.modules_of(route))).eval()
 
     def evaluate(self, X: IntArray, split: Split) -> NDArray[np.float64]:
-        """Share of a split's images that each canonical row's network gets right, (n,)."""
-        images = torch.from_numpy(split.images)
-        accuracies = []
-        for row in X:
-            with torch.inference_mode():
-                predicted = self.extract(row)(images).argmax(dim=1)
-            accuracies.append(float((predicted.numpy() == split.labels).mean()))
-        return np.array(accuracies)
+        """How well each canonical row's network does on a split, (n,): see `score`.
+
+        Networks are run together, and what their routes have in common is run once.
+        """
+        rows = list(dict.fromkeys(_keys(X)))
+        by_route = {self.space.route(np.array(row)): row for row in rows}
+        prefixes = Prefixes(self.network, list(by_route), self._calibration)
+        outputs: dict[tuple[int, ...], list[NDArray[np.float32]]] = {row: [] for row in rows}
+        n = min(_BATCH, _most_images(split))
+        for first in range(0, len(split.labels), n):
+            x = split.batch(np.arange(first, min(first + n, len(split.labels))))
+            for route, y in prefixes.outputs(x):
+                outputs[by_route[route]].append(y.numpy())
+        scores = {r: self._score(np.concatenate(y), split.labels) for r, y in outputs.items()}
+        self._accuracy |= scores
+        return np.array([scores[row] for row in _keys(X)])
+
+    @property
+    def _calibration(self) -> Tensor:
+        """The same images every time."""
+        n = min(_MOST_CALIBRATED, _most_images(self._train), len(self._train.labels))
+        order = np.random.default_rng(0).permutation(len(self._train.labels))
+        return self._train.batch(np.sort(order[:n]))
+
+
+def _keys(X: IntArray) -> list[tuple[int, ...]]:
+    return [tuple(row) for row in X.tolist()]
+
+
+def _most_images(split: Split) -> int:
+    return max(1, _LARGEST_BATCH // int(np.prod(split.images.shape[1:])))
 
 
 def accuracy_std(accuracy: NDArray[np.float64], n: int) -> NDArray[np.float64]:

@@ -8,7 +8,12 @@ from tailorbird.spaces.workload import Workload
 _MODULES = "tailorbird.spaces.stitching.vit"
 _PATCH = 16
 _MLP_RATIO = 4
-_CLASSES = 1000
+_EMBEDDING = ("cls_token", "pos_embed", "patch_embed.proj.weight", "patch_embed.proj.bias")
+_LAYERS = ("norm1", "attn.qkv", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
+_HEAD = ("norm.weight", "norm.bias", "head.weight", "head.bias")
+
+BLOCK_WEIGHTS = tuple(f"{layer}.{kind}" for layer in _LAYERS for kind in ("weight", "bias"))
+"""Names that timm gives the weights of a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,13 @@ class DeiT:
     heads: tuple[int, ...] = (3, 6, 12)
     depth: int = 12
     side: int = 224
+    n_classes: int = 1000
     name: str = "deit-ti-s-b"
+
+    @property
+    def stages(self) -> tuple[tuple[int, ...], ...]:
+        """One."""
+        return ((self.depth,),) * len(self.widths)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -45,18 +56,40 @@ class DeiT:
         match part.kind:
             case "embedding":
                 params = {"width": width, "side": self.side, "patch": _PATCH}
-                return _workload("patch_embedding", params, self.input_shape, "PatchEmbedding")
+                return vit_workload("patch_embedding", params, self.input_shape, "PatchEmbedding")
             case "block":
                 heads = self.heads[part.anchor]
                 params = {"width": width, "heads": heads, "mlp_ratio": _MLP_RATIO}
-                return _workload("vit_block", params, tokens, "Block")
-            case "stitch":
-                params = {"width": width, "to": self.widths[part.anchor + 1]}
-                return _workload("token_stitch", params, tokens, "Stitch")
+                return vit_workload("vit_block", params, tokens, "Block")
             case "head":
-                params = {"width": width, "classes": _CLASSES}
-                return _workload("vit_head", params, tokens, "Head")
+                params = {"width": width, "classes": self.n_classes}
+                return vit_workload("vit_head", params, tokens, "Head")
+        raise ValueError(f"A family has no workload for {part}.")
+
+    def place(self, anchor: int, name: str) -> tuple[Part, str]:
+        """Of a weight of timm's `deit_*_patch16_224`.
+
+        Raises:
+            KeyError: if an anchor has no such weight.
+        """
+        return vit_places(anchor, self.depth, BLOCK_WEIGHTS)[name]
 
 
-def _workload(op: str, params: dict[str, int], shape: tuple[int, ...], module: str) -> Workload:
+def vit_workload(op: str, params: dict[str, int], shape: tuple[int, ...], module: str) -> Workload:
+    """A workload of one of the modules of vision transformers."""
     return Workload(op, tuple(params.items()), (shape,), f"{_MODULES}:{module}")
+
+
+def vit_places(
+    anchor: int, depth: int, block_weights: tuple[str, ...]
+) -> dict[str, tuple[Part, str]]:
+    """Part and name there of each weight of a vision transformer, by timm's name for it."""
+    return {
+        **{name: (Part("embedding", anchor), name) for name in _EMBEDDING},
+        **{
+            f"blocks.{i}.{name}": (Part("block", anchor, i), name)
+            for i in range(depth)
+            for name in block_weights
+        },
+        **{name: (Part("head", anchor), name) for name in _HEAD},
+    }

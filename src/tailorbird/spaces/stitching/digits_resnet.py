@@ -7,7 +7,6 @@ from tailorbird.spaces.workload import Workload
 
 _MODULES = "tailorbird.spaces.stitching.residual"
 _SIDE = 8
-_CLASSES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +16,18 @@ class DigitsResNet:
     batch: int
     widths: tuple[int, ...] = (4, 8, 16, 32)
     depth: int = 6
+    n_classes: int = 10
     name: str = "digits-resnet"
 
     @property
     def anchors(self) -> tuple[str, ...]:
         """Widths, as in `w4`."""
         return tuple(f"w{width}" for width in self.widths)
+
+    @property
+    def stages(self) -> tuple[tuple[int, ...], ...]:
+        """One."""
+        return ((self.depth,),) * len(self.widths)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -38,12 +43,10 @@ class DigitsResNet:
                 return _workload("embedding", {"width": width}, self.input_shape, "Embedding")
             case "block":
                 return _workload("residual_block", {"width": width}, features, "Block")
-            case "stitch":
-                params = {"width": width, "to": self.widths[part.anchor + 1]}
-                return _workload("stitch", params, features, "Stitch")
             case "head":
-                params = {"width": width, "classes": _CLASSES}
+                params = {"width": width, "classes": self.n_classes}
                 return _workload("head", params, features, "Head")
+        raise ValueError(f"A family has no workload for {part}.")
 
 
 def _workload(op: str, params: dict[str, int], shape: tuple[int, ...], module: str) -> Workload:

@@ -14,34 +14,56 @@ class Part:
         kind: what it is.
         anchor: the anchor that it belongs to, or that a stitch leaves.
         index: number of the block, or of the stitching layer; 0 for the others.
+        target: the anchor that a stitch enters; -1 for the others.
     """
 
     kind: Literal["embedding", "block", "stitch", "head"]
     anchor: int
     index: int = 0
+    target: int = -1
 
     def __str__(self) -> str:
-        return f"{self.kind}-{self.anchor}-{self.index}"
+        to = f"-{self.target}" if self.kind == "stitch" else ""
+        return f"{self.kind}-{self.anchor}{to}-{self.index}"
 
 
 class Family(Protocol):
-    """Anchors of one depth and one resolution, ordered from small to large."""
+    """Anchors for one input and one set of classes, ordered from small to large.
+
+    An anchor is an embedding, blocks in a row, and a head. Blocks are numbered through all stages;
+    what leads from one stage to the next, such as a merge of patches, belongs to the first block of
+    the stage that it leads to.
+    """
 
     @property
     def name(self) -> str:
-        """What the family is called."""
+        """What the family is called; families of one name are equal."""
 
     @property
     def anchors(self) -> tuple[str, ...]:
         """A short name for each anchor."""
 
     @property
-    def depth(self) -> int:
-        """Blocks of every anchor."""
+    def stages(self) -> tuple[tuple[int, ...], ...]:
+        """Number of blocks in each stage, for each anchor; all anchors have as many stages."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of the input of every anchor, batch first."""
 
+    @property
+    def n_classes(self) -> int:
+        """Of every anchor's head."""
+
     def workload(self, part: Part) -> Workload:
-        """The workload of a part; a stitch leads from its anchor to the next one."""
+        """The workload of an embedding, a block or a head.
+
+        A block or head takes one input of shape (n, tokens, width) or (n, channels, height, width).
+        """
+
+
+class Pretrained(Family, Protocol):
+    """A family that knows where the weights of an anchor's own state dict go."""
+
+    def place(self, anchor: int, name: str) -> tuple[Part, str]:
+        """The part that a weight of an anchor's state dict belongs to, and its name there."""

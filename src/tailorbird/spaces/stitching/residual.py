@@ -37,13 +37,6 @@ class Block(nn.Module):
         return F.relu(x + self.second(F.relu(self.first(x))))
 
 
-class Stitch(nn.Conv2d):
-    """A 1x1 convolution from one anchor's channels to the next one's."""
-
-    def __init__(self, width: int, to: int) -> None:
-        super().__init__(width, to, 1)
-
-
 class Head(nn.Module):
     """Mean over pixels, then one linear layer."""
 

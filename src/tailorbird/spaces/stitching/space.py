@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.sparse import csr_array
 from tailorbird.spaces.layered import Layer, LayeredGraph, stack_counts
 from tailorbird.spaces.space import IntArray, Variable
 from tailorbird.spaces.stitching.family import Family, Part
-from tailorbird.spaces.stitching.windows import block_pairs
+from tailorbird.spaces.stitching.stitch import Rule, workload_of
 from tailorbird.spaces.workload import Workload
 
 if TYPE_CHECKING:
@@ -21,30 +22,30 @@ if TYPE_CHECKING:
 class StitchSpace:
     """Stitched networks of a family, and its anchors, as a layered space.
 
-    A route starts in one anchor and crosses at most `max_stitches` stitching layers, each into
-    the next larger anchor. An encoding is (start, slot 1, …, slot S); a slot is 0 for none, or a
-    (from, exit block, entry block). Blocks up to and including the exit block run in `from`, and
-    blocks from the entry block on in the next anchor.
+    A route starts in one anchor and crosses at most `max_stitches` stitches. An encoding is
+    (start, slot 1, …, slot S); a slot is 0 for none, or a stitch. Blocks up to and including the
+    one that a stitch leaves run in its source, and blocks from the one that it enters on in its
+    target; in every anchor that a route crosses, at least one block runs.
+
+    Args:
+        family: of the anchors.
+        rule: which stitches there are.
+        max_stitches: in one route.
 
     References:
         Pan, Cai, Zhuang: Stitchable Neural Networks. CVPR 2023.
     """
 
-    def __init__(self, family: Family, *, kernel: int, stride: int, max_stitches: int) -> None:
-        for law, value in (
-            ("kernel", kernel),
-            ("stride", stride),
-            ("max_stitches + 1", max_stitches + 1),
-        ):
-            if value < 1:
-                raise ValueError(f"`{law} >= 1` must hold, but got {value}.")
+    def __init__(self, family: Family, rule: Rule, *, max_stitches: int) -> None:
+        if max_stitches < 0:
+            raise ValueError(f"`max_stitches >= 0` must hold, but got {max_stitches}.")
         self.family = family
-        self.kernel, self.stride = kernel, stride
-        self.name = f"{family.name}(kernel={kernel},stride={stride},max_stitches={max_stitches})"
+        self.rule = rule
+        self.name = f"{family.name}({rule},max_stitches={max_stitches})"
         self.max_stitches = max_stitches
-        self.layer_of = block_pairs(family.depth, kernel, stride) if max_stitches else {}
-        n_anchors = len(family.anchors)
-        self._stitches = [(a, *pair) for a in range(n_anchors - 1) for pair in self.layer_of]
+        self.stitches = rule.stitches(family) if max_stitches else ()
+        self.depths = tuple(sum(stages) for stages in family.stages)
+        self._workload_of_stitch = {s.part: workload_of(family, s) for s in self.stitches}
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -57,7 +58,7 @@ class StitchSpace:
         names = self.family.anchors
         slots = (
             "none",
-            *(f"{names[a]}:{leave}>{names[a + 1]}:{enter}" for a, leave, enter in self._stitches),
+            *(f"{names[s.source]}:{s.leave}>{names[s.target]}:{s.enter}" for s in self.stitches),
         )
         return (
             Variable("start", names),
@@ -74,51 +75,61 @@ class StitchSpace:
     @cached_property
     def workloads(self) -> tuple[Workload, ...]:
         """Distinct workloads of all parts."""
-        return tuple(dict.fromkeys(self.family.workload(part) for part in self.parts))
+        return tuple(dict.fromkeys(self.workload(part) for part in self.parts))
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """Every part that a network of this space can have."""
-        n_anchors, depth = len(self.family.anchors), self.family.depth
-        n_layers = len(set(self.layer_of.values()))
+        anchors = range(len(self.family.anchors))
         return (
-            *(Part("embedding", a) for a in range(n_anchors)),
-            *(Part("block", a, i) for a in range(n_anchors) for i in range(depth)),
-            *(Part("stitch", a, k) for a in range(n_anchors - 1) for k in range(n_layers)),
-            *(Part("head", a) for a in range(n_anchors)),
+            *(Part("embedding", a) for a in anchors),
+            *(Part("block", a, i) for a in anchors for i in range(self.depths[a])),
+            *self._workload_of_stitch,
+            *(Part("head", a) for a in anchors),
         )
+
+    def workload(self, part: Part) -> Workload:
+        """The workload of any part."""
+        if part.kind == "stitch":
+            return self._workload_of_stitch[part]
+        return self.family.workload(part)
 
     def with_at_most(self, n_stitches: int) -> "StitchSpace":
-        """The same space with fewer slots; its rows have routes here too."""
-        return StitchSpace(
-            self.family, kernel=self.kernel, stride=self.stride, max_stitches=n_stitches
-        )
+        """The same space with other slots; its rows, cut or filled with nones, have routes here."""
+        return StitchSpace(self.family, self.rule, max_stitches=n_stitches)
 
     def route(self, row: IntArray) -> tuple[Part, ...]:
-        """The parts of one canonical row, in the order in which they run."""
+        """The parts of one canonical row, in the order in which they run.
+
+        Raises:
+            ValueError: if it is not a canonical row of this space.
+        """
+        self._check(row)
         anchor, entry = int(row[0]), 0
         parts = [Part("embedding", anchor)]
         for choice in row[1:][row[1:] > 0]:
-            anchor, leave, enter = self._stitches[int(choice) - 1]
-            parts += [Part("block", anchor, i) for i in range(entry, leave + 1)]
-            parts.append(Part("stitch", anchor, self.layer_of[leave, enter]))
-            anchor, entry = anchor + 1, enter
-        parts += [Part("block", anchor, i) for i in range(entry, self.family.depth)]
+            stitch = self.stitches[int(choice) - 1]
+            parts += [Part("block", anchor, i) for i in range(entry, stitch.leave + 1)]
+            parts.append(stitch.part)
+            anchor, entry = stitch.target, stitch.enter
+        parts += [Part("block", anchor, i) for i in range(entry, self.depths[anchor])]
         return (*parts, Part("head", anchor))
 
     def build(self, row: IntArray) -> "nn.Module":
         """The network of one canonical row with fresh weights. Imports torch."""
         from torch import nn
 
-        return nn.Sequential(*(self.family.workload(part).build() for part in self.route(row)))
+        return nn.Sequential(*(self.workload(part).build() for part in self.route(row)))
 
     def describe(self, row: IntArray) -> str:
         """`w4:0-2 > w8:3-5`: the blocks that run in each anchor, both ends included."""
-        runs: dict[int, list[int]] = {}
-        for part in self.route(row):
-            if part.kind == "block":
-                runs.setdefault(part.anchor, []).append(part.index)
-        return " > ".join(f"{self.family.anchors[a]}:{b[0]}-{b[-1]}" for a, b in runs.items())
+        anchor, entry, runs = int(row[0]), 0, []
+        for choice in row[1:][row[1:] > 0]:
+            stitch = self.stitches[int(choice) - 1]
+            runs.append((anchor, entry, stitch.leave))
+            anchor, entry = stitch.target, stitch.enter
+        runs.append((anchor, entry, self.depths[anchor] - 1))
+        return " > ".join(f"{self.family.anchors[a]}:{i}-{j}" for a, i, j in runs)
 
     def kind(self, row: IntArray) -> str:
         """`anchor` or `stitched`."""
@@ -154,42 +165,67 @@ class StitchSpace:
         """How often each canonical row needs each workload."""
         return self.graph.count(X)
 
+    def _check(self, row: IntArray) -> None:
+        """Refuses what is no canonical row; faster than counting, for one row."""
+        if len(row) == len(self.variables) and 0 <= row[0] < len(self.depths):
+            state = int(self._first_state[row[0]])
+            for choice in row[1:]:
+                state = self._next_state[state, choice] if 0 <= choice <= len(self.stitches) else -1
+                if state < 0:
+                    break
+            else:
+                return
+        raise ValueError(
+            f"`row` must be a canonical encoding of {self.name}, but got "
+            f"{np.asarray(row).tolist()}. Pass it through `repair` first."
+        )
+
     # States of the graph: 0 is the root, 1 the end, the others (anchor, entry block).
 
+    @cached_property
+    def _first_state(self) -> IntArray:
+        return np.array([2, *accumulate(self.depths, initial=2)][1:], dtype=np.int64)
+
     def _state(self, anchor: IntArray, entry: int) -> IntArray:
-        return 2 + anchor * self.family.depth + entry
+        return np.asarray(self._first_state[anchor] + entry)
 
     @cached_property
     def _next_state(self) -> IntArray:
         """State after each (state, slot choice); -1 where the stitch does not continue it."""
-        n_anchors, depth = len(self.family.anchors), self.family.depth
-        table = np.full((2 + n_anchors * depth, 1 + len(self._stitches)), -1, dtype=np.int64)
+        first = self._first_state
+        table = np.full((first[-1], 1 + len(self.stitches)), -1, dtype=np.int64)
         table[1:, 0] = 1
-        for choice, (a, leave, enter) in enumerate(self._stitches, start=1):
-            for entry in range(leave + 1):
-                table[2 + a * depth + entry, choice] = 2 + (a + 1) * depth + enter
+        for choice, s in enumerate(self.stitches, start=1):
+            before = first[s.source]
+            table[before : before + s.leave + 1, choice] = first[s.target] + s.enter
         return table
 
     @cached_property
     def graph(self) -> LayeredGraph:
         """The space as layers of states; what all of its routes have in common."""
         index = {workload: i for i, workload in enumerate(self.workloads)}
-        n_anchors, depth, table = len(self.family.anchors), self.family.depth, self._next_state
+        n_anchors, table = len(self.family.anchors), self._next_state
 
         def cost(*parts: Part) -> dict[int, int]:
-            return dict(Counter(index[self.family.workload(part)] for part in parts))
+            return dict(Counter(index[self.workload(part)] for part in parts))
+
+        def place(state: int) -> tuple[int, int]:
+            anchor = int(np.searchsorted(self._first_state, state, side="right")) - 1
+            return anchor, int(state - self._first_state[anchor])
 
         def rest(state: int) -> dict[int, int]:
             """Ending in a state: its anchor's remaining blocks and head."""
             if state < 2:
                 return {}
-            a, entry = divmod(state - 2, depth)
-            return cost(*(Part("block", a, i) for i in range(entry, depth)), Part("head", a))
+            a, entry = place(state)
+            return cost(
+                *(Part("block", a, i) for i in range(entry, self.depths[a])), Part("head", a)
+            )
 
         def crossing(state: int, choice: int) -> dict[int, int]:
-            a, leave, enter = self._stitches[choice - 1]
-            blocks = (Part("block", a, i) for i in range((state - 2) % depth, leave + 1))
-            return cost(*blocks, Part("stitch", a, self.layer_of[leave, enter]))
+            stitch, (a, entry) = self.stitches[choice - 1], place(state)
+            blocks = (Part("block", a, i) for i in range(entry, stitch.leave + 1))
+            return cost(*blocks, stitch.part)
 
         starts = np.arange(n_anchors)
         embeddings = [cost(Part("embedding", int(a))) for a in starts]

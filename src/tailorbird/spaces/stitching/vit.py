@@ -1,27 +1,57 @@
-"""Torch modules of vision transformers. Activations are tokens, (n, tokens, width)."""
+"""Torch modules of vision transformers. Activations are tokens, (n, tokens, width).
+
+Weights have timm's names, those of a block without its number.
+"""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 _EPS = 1e-6
+_SCALE = 1e-6  # at first
+
+
+class Patches(nn.Module):
+    """A linear layer on each patch of an image."""
+
+    def __init__(self, width: int, patch: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, width, patch, stride=patch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, 3, side, side) to (n, patches, width)."""
+        y: Tensor = self.proj(x)
+        return y.flatten(2).transpose(1, 2)
 
 
 class PatchEmbedding(nn.Module):
-    """Patches of an image as tokens, after a class token, with their positions added."""
+    """A class token and an image's patches, with a position added to each."""
 
     def __init__(self, width: int, side: int, patch: int) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(3, width, patch, stride=patch)
+        self.patch_embed = Patches(width, patch)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.pos_embed = nn.Parameter(0.02 * torch.randn(1, (side // patch) ** 2 + 1, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, 3, side, side) to (n, tokens, width)."""
-        patches: Tensor = self.proj(x)
+        """(n, 3, side, side) to (n, 1 + patches, width)."""
         first = self.cls_token.expand(len(x), -1, -1)
-        tokens = torch.cat([first, patches.flatten(2).transpose(1, 2)], dim=1)
-        return tokens + self.pos_embed
+        return torch.cat([first, self.patch_embed(x)], dim=1) + self.pos_embed
+
+
+class PatchPositionEmbedding(nn.Module):
+    """A class token, which has no position, and an image's patches with theirs added."""
+
+    def __init__(self, width: int, side: int, patch: int) -> None:
+        super().__init__()
+        self.patch_embed = Patches(width, patch)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, (side // patch) ** 2, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, 3, side, side) to (n, 1 + patches, width)."""
+        first = self.cls_token.expand(len(x), -1, -1)
+        return torch.cat([first, self.patch_embed(x) + self.pos_embed], dim=1)
 
 
 class Attention(nn.Module):
@@ -78,11 +108,40 @@ class Block(nn.Module):
         return x + y
 
 
-class Stitch(nn.Linear):
-    """A linear layer from one anchor's tokens to the next one's."""
+class LayerScale(nn.Module):
+    """A learned factor for each channel."""
 
-    def __init__(self, width: int, to: int) -> None:
-        super().__init__(width, to)
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.full((width,), _SCALE))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keeps the shape (n, tokens, width)."""
+        return x * self.gamma
+
+
+class ScaledBlock(nn.Module):
+    """A block whose two branches are scaled before they are added.
+
+    References:
+        Touvron, Cord, Sablayrolles, Synnaeve, Jégou: Going deeper with Image Transformers.
+        ICCV 2021.
+    """
+
+    def __init__(self, width: int, heads: int, mlp_ratio: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=_EPS)
+        self.attn = Attention(width, heads)
+        self.ls1 = LayerScale(width)
+        self.norm2 = nn.LayerNorm(width, eps=_EPS)
+        self.mlp = Mlp(width, mlp_ratio * width)
+        self.ls2 = LayerScale(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keeps the shape (n, tokens, width)."""
+        x = x + self.ls1(self.attn(self.norm1(x)))
+        y: Tensor = self.ls2(self.mlp(self.norm2(x)))
+        return x + y
 
 
 class Head(nn.Module):

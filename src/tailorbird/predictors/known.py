@@ -1,0 +1,32 @@
+"""Accuracies that were measured, where they were, and predictions elsewhere."""
+
+import numpy as np
+
+from tailorbird.predictors.prediction import FloatArray, Prediction, Predictor
+from tailorbird.spaces import IntArray
+
+
+class KnownAccuracy:
+    """Looks networks up; those that are not known are left to another predictor.
+
+    Args:
+        X: canonical rows of the known networks, (n, d).
+        y: their accuracies, as fractions, (n,).
+        std: of y, (n,).
+        others: predicts the rest.
+    """
+
+    def __init__(self, X: IntArray, y: FloatArray, std: FloatArray, others: Predictor) -> None:
+        self.others = others
+        rows = map(tuple, X.tolist())
+        self._known = dict(zip(rows, zip(y.tolist(), std.tolist(), strict=True), strict=True))
+
+    def predict(self, X: IntArray) -> Prediction:
+        """Accuracies of canonical rows (n, d), as fractions."""
+        found = [self._known.get(tuple(row)) for row in X.tolist()]
+        unknown = np.array([value is None for value in found], dtype=bool)
+        values = np.array([value or (np.nan, np.nan) for value in found]).reshape(-1, 2)
+        if unknown.any():
+            predicted = self.others.predict(X[unknown])
+            values[unknown] = np.column_stack([predicted.mean, predicted.std])
+        return Prediction(values[:, 0].copy(), values[:, 1].copy())

@@ -1,0 +1,89 @@
+"""Networks as files that work without this package's search, training or tables."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tailorbird.errors import RecipeError, WeightsError
+from tailorbird.spaces import IntArray, SearchSpace
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One network in two formats.
+
+    Attributes:
+        weights: safetensors; they say of which space and encoding they are.
+        onnx: for every runtime that reads it.
+    """
+
+    weights: Path
+    onnx: Path
+
+
+def save(network: "nn.Module", space: SearchSpace, row: IntArray, stem: Path) -> Exported:
+    """Writes a network of a canonical row beside `stem`, each file whole or not at all.
+
+    Raises:
+        RecipeError: if what writes ONNX is not installed.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    try:
+        from tailorbird.latency_tables.onnx.export import export as export_onnx
+    except ImportError as error:
+        raise RecipeError(
+            f"ONNX cannot be written ({error}). Install what it takes with "
+            "`pip install 'tailorbird[onnxruntime]'`."
+        ) from None
+    exported = Exported(*(stem.with_name(stem.name + end) for end in (".safetensors", ".onnx")))
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {
+        "space": space.name,
+        "encoding": json.dumps(row.tolist()),
+        "architecture": space.describe(row),
+        "input_shape": json.dumps(space.input_shape),
+    }
+    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    new = stem.with_name(stem.name + ".new")
+    save_file(state, new, metadata=metadata)
+    new.replace(exported.weights)
+    export_onnx(network, (torch.zeros(space.input_shape),), new)
+    new.replace(exported.onnx)
+    return exported
+
+
+def load(path: Path, space: SearchSpace) -> "nn.Module":
+    """The network that was saved, in evaluation mode.
+
+    Args:
+        path: of its safetensors.
+        space: that it is of, as `spaces.get` gives it, or one's own.
+
+    Raises:
+        WeightsError: if the file cannot be read, or is of another space.
+    """
+    from safetensors import SafetensorError, safe_open
+    from safetensors.torch import load_file
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"The network in {str(path)!r} cannot be read: {error}.") from None
+    if metadata.get("space") != space.name:
+        raise WeightsError(
+            f"The network in {str(path)!r} is of {metadata.get('space')}, not of {space.name}. "
+            "Load it with that space."
+        )
+    network = space.build(np.array(json.loads(metadata["encoding"]), dtype=np.int64)).eval()
+    network.load_state_dict(state)
+    return network

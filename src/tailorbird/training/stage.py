@@ -1,0 +1,61 @@
+"""Files of weights that know what they were made with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tailorbird.spaces.stitching import Part
+from tailorbird.training.checkpoint import Checkpoint
+from tailorbird.training.network import StitchedNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The weights of some parts, when a stage of training is done.
+
+    Attributes:
+        path: of the file.
+        identity: text of all that decides the weights.
+        parts: whose weights it holds.
+    """
+
+    path: Path
+    identity: str
+    parts: Sequence[Part]
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """On the way there."""
+        return Checkpoint(self.path.with_suffix(".checkpoint.safetensors"), self.identity)
+
+    def load(self, network: StitchedNetwork) -> bool:
+        """Puts the weights in place; false if there are none, others, or not all."""
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                if (file.metadata() or {}).get("identity") != self.identity:
+                    return False
+                names = file.keys()  # not a mapping: it cannot be iterated itself
+                weights = {name: file.get_tensor(name) for name in names}
+        except (OSError, SafetensorError):
+            return False
+        if weights.keys() != self._weights(network).keys():
+            return False
+        network.load_state_dict(weights, strict=False)  # the other parts stay as they are
+        return True
+
+    def save(self, network: StitchedNetwork) -> None:
+        """Writes the weights, whole or not at all; the checkpoint has done its duty."""
+        new = self.path.with_suffix(".new")
+        weights = {name: tensor.contiguous() for name, tensor in self._weights(network).items()}
+        save_file(weights, new, metadata={"identity": self.identity})
+        new.replace(self.path)
+        self.checkpoint.remove()
+
+    def _weights(self, network: StitchedNetwork) -> dict[str, Tensor]:
+        prefixes = tuple(f"parts.{part}." for part in self.parts)
+        state = network.state_dict()
+        return {name: state[name] for name in state if name.startswith(prefixes)}

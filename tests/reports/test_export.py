@@ -1,0 +1,102 @@
+"""Networks that leave: chosen, written, and loaded where nothing else of them is known."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tailorbird import spaces
+from tailorbird.errors import InfeasibleError, MissingStepError, RecipeError, WeightsError
+from tailorbird.reports import choice, export
+from tailorbird.spaces import IntArray
+from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.training import Trained, digits
+from tailorbird.training.network import StitchedNetwork
+
+LOADS = """
+import json, sys
+import numpy as np, onnxruntime, torch
+from tailorbird import spaces
+from tailorbird.reports import export
+from pathlib import Path
+
+stem, x = sys.argv[1], np.load(sys.argv[2])
+network = export.load(Path(stem + ".safetensors"), spaces.get("digits-resnet", batch=2))
+with torch.inference_mode():
+    y = network(torch.from_numpy(x)).numpy()
+session = onnxruntime.InferenceSession(stem + ".onnx", providers=["CPUExecutionProvider"])
+z = session.run(None, {session.get_inputs()[0].name: x})[0]
+print(json.dumps([y.tolist(), z.tolist()]))
+"""
+
+
+@pytest.fixture
+def stitched(digits_space: StitchSpace) -> IntArray:
+    X = digits_space.sample(20, np.random.default_rng(0))
+    return np.asarray(X[np.count_nonzero(X[:, 1:], axis=1) > 1][0])
+
+
+def test_both_files_load_in_a_fresh_process_and_agree(
+    digits_space: StitchSpace, stitched: IntArray, tmp_path: Path
+) -> None:
+    trained = Trained(digits_space, StitchedNetwork(digits_space), digits.load().train)
+    network = trained.extract(stitched)
+    stem = tmp_path / "made" / "best.8ms"
+    export.save(network, digits_space, stitched, stem)
+    assert sorted(path.name for path in stem.parent.iterdir()) == [
+        "best.8ms.onnx",
+        "best.8ms.safetensors",
+    ]
+    x = np.random.default_rng(0).standard_normal(digits_space.input_shape, dtype=np.float32)
+    np.save(tmp_path / "x.npy", x)
+    done = subprocess.run(
+        [sys.executable, "-c", LOADS, str(stem), str(tmp_path / "x.npy")],
+        check=True,
+        capture_output=True,
+    )
+    y, z = (np.array(values) for values in json.loads(done.stdout))
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(y, expected, rtol=0, atol=0)
+    np.testing.assert_allclose(z, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_a_network_of_another_space_is_refused(
+    digits_space: StitchSpace, stitched: IntArray, tmp_path: Path
+) -> None:
+    export.save(digits_space.build(stitched).eval(), digits_space, stitched, tmp_path / "a")
+    with pytest.raises(WeightsError, match="is of digits-resnet"):
+        export.load(tmp_path / "a.safetensors", spaces.get("cifar-resnet"))
+    (tmp_path / "a.safetensors").write_bytes(b"torn")
+    with pytest.raises(WeightsError, match="cannot be read"):
+        export.load(tmp_path / "a.safetensors", digits_space)
+
+
+def test_every_network_is_found_by_its_text(tiny_space: StitchSpace) -> None:
+    for row in np.vstack(list(tiny_space.enumerate())):
+        np.testing.assert_array_equal(choice.find(tiny_space, tiny_space.describe(row)), row)
+    with pytest.raises(RecipeError, match="did you mean 'a0:0-2'"):
+        choice.find(tiny_space, "a0:0-3")
+
+
+def test_the_most_accurate_network_that_is_fast_enough_is_taken(tmp_path: Path) -> None:
+    front = tmp_path / "front.parquet"
+    with pytest.raises(MissingStepError, match="tailorbird run"):
+        choice.fastest_enough(front, 1.0)
+    networks = {
+        "architecture": ["fast", "right", "slow", "predicted"],
+        "accuracy_validation": [0.5, 0.7, 0.9, 0.8],
+        "latency_ms_measured": [1.0, 2.0, 4.0, np.nan],
+        "latency_ms_predicted": [9.0, 9.0, 0.1, 3.0],
+    }
+    pd.DataFrame(networks).to_parquet(front)
+    assert choice.fastest_enough(front, 2.5) == "right"
+    assert choice.fastest_enough(front, 3.0) == "predicted"
+    assert choice.fastest_enough(front, None) == "slow"
+    with pytest.raises(InfeasibleError, match=r"takes 1 ms"):
+        choice.fastest_enough(front, 0.5)
