@@ -16,7 +16,6 @@ import pytest
 from filelock import FileLock
 
 from tailorbird import recipe, spaces
-from tailorbird.accuracy import TrainedAccuracy
 from tailorbird.errors import MeasurementError
 from tailorbird.job import open_run
 from tailorbird.latency_tables import Device
@@ -25,6 +24,7 @@ from tailorbird.measurement import Measurement
 from tailorbird.pipeline import Run
 from tailorbird.progress import NoProgress
 from tailorbird.reports.check import COLUMNS
+from tailorbird.trained_accuracy import TrainedAccuracy
 
 SMALL = """
 name = "small"

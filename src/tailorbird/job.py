@@ -59,9 +59,11 @@ def open_run(path: Path) -> "Run":
         cpu = elsewhere.configuration.cpu
         device = devices.Device(recipe.device.name, cpu, frozenset(), recipe.device.threads)
 
-    from tailorbird.accuracy import AccuracySource, PublishedAccuracy, TrainedAccuracy
+    from tailorbird.accuracy import AccuracySource
     from tailorbird.measurement import Measurement
     from tailorbird.pipeline import Run  # torch and more: not before the input is known to be right
+    from tailorbird.published_accuracy import PublishedAccuracy
+    from tailorbird.trained_accuracy import TrainedAccuracy
 
     folder = Path("runs") / recipe.name
     measurement = Measurement(recipe, space, device, folder, elsewhere)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tailorbird import elsewhere
-from tailorbird.accuracy import AccuracySource, TrainedAccuracy
+from tailorbird.accuracy import AccuracySource
 from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.latency_tables.url import without_password
@@ -24,6 +24,7 @@ from tailorbird.search import LARGEST_ENUMERATED, Objective, exact_front, refere
 from tailorbird.search.found import Found
 from tailorbird.search.nsga2 import nsga2
 from tailorbird.spaces import CALL, SearchSpace
+from tailorbird.trained_accuracy import TrainedAccuracy
 from tailorbird.training import Trained
 from tailorbird.workplace import LOG, held
 

@@ -26,10 +26,10 @@ def resolve(path: str, folder: Path, key: str) -> Callable[..., Any]:
         sys.path.insert(0, where)
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # noqa: BLE001  # it is the user's code that runs
         raise RecipeError(
-            f"{key} = {path!r} names nothing that can be imported ({error}). Modules are looked "
-            f"for in {where!r} and where Python looks."
+            f"{key} = {path!r} names nothing that can be imported ({type(error).__name__}: "
+            f"{error}). Modules are looked for in {where!r} and where Python looks."
         ) from None
     if not callable(found):
         raise RecipeError(f"{key} = {path!r} must name what can be called, but got {found!r}.")

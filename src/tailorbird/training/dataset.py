@@ -1,5 +1,6 @@
 """Images with labels, split once and for all."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,6 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+_FINGERPRINTED = 16
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 """A batch of training images (n, c, h, w) to one of the same shape, changed by chance."""
@@ -30,6 +33,11 @@ class Split:
                 f"Each image needs a label, but got {len(self.images)} images and "
                 f"{len(self.labels)} labels."
             )
+        types = (str(self.images.dtype), str(self.labels.dtype))
+        if types != ("float32", "int64"):
+            raise ValueError(
+                f"Images must be float32 and labels int64, but got {types[0]} and {types[1]}."
+            )
 
     def batch(self, index: NDArray[np.int64]) -> Tensor:
         """Images of these numbers. Channels come last in memory: convolutions are faster so."""
@@ -47,7 +55,7 @@ class Dataset:
     """Three disjoint splits: weights see `train`, a search sees `validation`, reports `test`.
 
     Attributes:
-        name: data sets of one name are equal.
+        name: for people.
         n_classes: labels go from 0 to n_classes - 1.
         train: for weights.
         validation: for a search.
@@ -64,6 +72,16 @@ class Dataset:
     validation: Split
     test: Split
     augment: Augment = unchanged
+
+    @property
+    def fingerprint(self) -> str:
+        """Name, and digits that change with the labels, and with most changes of the images."""
+        digest = hashlib.sha256()
+        for split in (self.train, self.validation, self.test):
+            some = np.linspace(0, len(split.labels) - 1, _FINGERPRINTED).astype(np.int64)
+            digest.update(np.ascontiguousarray(split.labels).tobytes())
+            digest.update(np.ascontiguousarray(split.images[some]).tobytes())
+        return f"{self.name}@{digest.hexdigest()[:12]}"
 
     def __post_init__(self) -> None:
         for name in ("train", "validation", "test"):

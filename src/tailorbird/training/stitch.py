@@ -177,5 +177,5 @@ def _stitched(space: StitchSpace, dataset: Dataset, settings: Training, folder: 
 
 
 def _identity(name: str, dataset: Dataset, settings: dict[str, object]) -> str:
-    facts = {"rules": RULES, "name": name, "dataset": dataset.name, **settings}
+    facts = {"rules": RULES, "name": name, "dataset": dataset.fingerprint, **settings}
     return json.dumps(facts, sort_keys=True)

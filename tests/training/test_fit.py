@@ -1,0 +1,208 @@
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+
+from tailorbird.errors import TrainingError
+from tailorbird.progress import NoProgress
+from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.training import Dataset, Split, Training, fit, load, train
+from tailorbird.training.augment import shift
+
+SETTINGS = Training(train_epochs=2, stitch_epochs=2, seed=0, stitch_images=40)
+
+# Trains what the fixtures of these tests describe, in processes that die at the start of a step.
+SCRIPT = """
+import os, signal, sys
+from dataclasses import replace
+from pathlib import Path
+from tailorbird.progress import NoProgress
+from tailorbird.spaces.stitching import StitchSpace, Windows
+from tailorbird.spaces.stitching.digits_resnet import DigitsResNet
+from tailorbird.training import Split, Training, digits, fit, train
+from tailorbird.training.augment import shift
+
+fit._SAVED_EVERY_S = 0
+import torch._dynamo  # torch does at the first optimizer; once is enough for all processes
+
+def run(folder, rank, last):
+    steps = 0
+    def shift_and_die(images, generator):
+        nonlocal steps
+        steps += 1
+        if steps > last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return shift(images, generator)
+    data = digits.load()
+    train_split = Split(data.train.images[:100], data.train.labels[:100])
+    data = replace(data, train=train_split, augment=shift_and_die)
+    space = StitchSpace(DigitsResNet(2, widths=(4, 8), depth=3), Windows(2, 1), max_stitches=1)
+    settings = Training(2, 2, 0, batch=25, stitch_images=40, stitch_rank=rank)
+    train(space, data, settings, folder, NoProgress())
+
+for case in sys.argv[2:]:
+    rank, last = map(int, case.split("-"))
+    child = os.fork()
+    if child == 0:
+        run(Path(sys.argv[1]) / case, rank or None, last)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+"""
+# Rank (0 for none) and steps. Two anchors take 16, and all routes together 8 more.
+CASES = ("0-11", "0-21", "2-21")
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What training left behind that was killed, in a folder for each case."""
+    folder = tmp_path_factory.mktemp("killed")
+    subprocess.run([sys.executable, "-c", SCRIPT, str(folder), *CASES], check=True)
+    return folder
+
+
+@dataclass
+class Counted:
+    """An augmentation that says how many steps were taken."""
+
+    steps: int = 0
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        self.steps += 1
+        return shift(images, generator)
+
+
+@pytest.fixture
+def always_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "_SAVED_EVERY_S", 0)
+
+
+def taken(checkpoint: Path) -> int:
+    with safe_open(checkpoint, framework="pt") as file:
+        return int(file.metadata()["step"])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_training_that_was_killed_goes_on_to_the_same_weights(
+    small_space: StitchSpace, few_digits: Dataset, tmp_path: Path, killed: Path, case: str
+) -> None:
+    rank, after = map(int, case.split("-"))
+    settings = replace(SETTINGS, batch=25, stitch_rank=rank or None)
+    whole = train(small_space, few_digits, settings, tmp_path / "whole", NoProgress())
+    folder = tmp_path / "killed"
+    shutil.copytree(killed / case, folder)
+    name = "anchor-w8" if after < 16 else "stitched"
+    checkpoint = folder / f"{name}.checkpoint.safetensors"
+    assert taken(checkpoint) == after % 8
+    assert load(small_space, few_digits, settings, folder) is None
+    counted = Counted()
+    data = replace(few_digits, augment=counted)
+    resumed = train(small_space, data, settings, folder, NoProgress())
+    assert resumed.fingerprint == whole.fingerprint
+    assert counted.steps == 24 - after  # nothing was trained twice
+    assert not checkpoint.exists()
+
+
+def test_a_torn_checkpoint_and_one_of_other_settings_are_ignored(
+    small_space: StitchSpace, few_digits: Dataset, tmp_path: Path, killed: Path
+) -> None:
+    settings = replace(SETTINGS, batch=25)
+    whole = train(small_space, few_digits, settings, tmp_path / "whole", NoProgress())
+    folder = tmp_path / "killed"
+    shutil.copytree(killed / "0-21", folder)
+    checkpoint = folder / "stitched.checkpoint.safetensors"
+    good = checkpoint.read_bytes()
+    (folder / "stitched.checkpoint.new").write_bytes(good[:500])  # died while it wrote the next
+    counted = Counted()
+    data = replace(few_digits, augment=counted)
+    for size in (0, 4, 700, len(good) - 1):
+        checkpoint.write_bytes(good[:size])
+        (folder / "stitched.safetensors").unlink(missing_ok=True)
+        counted.steps = 0
+        resumed = train(small_space, data, settings, folder, NoProgress())
+        assert resumed.fingerprint == whole.fingerprint
+        assert counted.steps == 8  # of this stage, all
+    checkpoint.write_bytes(good)
+    counted.steps = 0
+    train(small_space, data, replace(settings, routes="uniform"), folder, NoProgress())
+    assert counted.steps == 8
+
+
+def test_training_that_was_killed_before_its_weights_were_written_only_writes_them(
+    small_space: StitchSpace, few_digits: Dataset, tmp_path: Path, always_saved: None
+) -> None:
+    """Every step was taken and saved: the schedule has no step left."""
+    settings = replace(SETTINGS, batch=25)
+    (tmp_path / "stitched.safetensors").mkdir(parents=True)  # nothing can be written there
+    with pytest.raises(OSError, match="stitched"):
+        train(small_space, few_digits, settings, tmp_path, NoProgress())
+    assert taken(tmp_path / "stitched.checkpoint.safetensors") == 8
+    (tmp_path / "stitched.safetensors").rmdir()
+    counted = Counted()
+    data = replace(few_digits, augment=counted)
+    resumed = train(small_space, data, settings, tmp_path, NoProgress())
+    assert counted.steps == 0
+    whole = train(small_space, few_digits, settings, tmp_path / "whole", NoProgress())
+    assert resumed.fingerprint == whole.fingerprint
+
+
+def with_nan(data: Dataset, image: int) -> Dataset:
+    images = data.train.images.copy()
+    images[image] = np.nan
+    return replace(data, train=Split(images, data.train.labels))
+
+
+def test_training_stops_at_an_image_that_is_not_finite_and_keeps_what_it_had(
+    small_space: StitchSpace, few_digits: Dataset, tmp_path: Path, always_saved: None
+) -> None:
+    order = np.random.default_rng([0, 0]).permutation(100)
+    data = with_nan(few_digits, order[2 * 25 + 7])  # seen in the third step
+    with pytest.raises(TrainingError, match=r"at step 2 the loss is nan") as caught:
+        train(small_space, data, replace(SETTINGS, batch=25), tmp_path, NoProgress())
+    checkpoint = tmp_path / "anchor-w4.checkpoint.safetensors"
+    assert str(checkpoint) in str(caught.value)
+    assert taken(checkpoint) == 2
+    weights = load_file(checkpoint)
+    assert all(torch.isfinite(tensor).all() for tensor in weights.values())
+    mended = train(small_space, few_digits, replace(SETTINGS, batch=25), tmp_path, NoProgress())
+    whole = train(
+        small_space, few_digits, replace(SETTINGS, batch=25), tmp_path / "whole", NoProgress()
+    )
+    assert mended.fingerprint == whole.fingerprint  # the image was not seen before it was mended
+
+
+def test_training_that_never_saved_names_no_checkpoint(
+    small_space: StitchSpace, few_digits: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="finite") as caught:
+        train(small_space, with_nan(few_digits, 0), SETTINGS, tmp_path, NoProgress())
+    assert "checkpoint" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_least_squares_on_an_image_that_is_not_finite_is_an_error_of_training(
+    small_space: StitchSpace, few_digits: Dataset, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, train_epochs=0, stitch_images=100)
+    with pytest.raises(TrainingError, match="finite"):
+        train(small_space, with_nan(few_digits, 0), settings, tmp_path, NoProgress())
+
+
+def test_a_part_with_a_learning_rate_of_zero_keeps_its_weights(
+    small_space: StitchSpace, few_digits: Dataset, tmp_path: Path
+) -> None:
+    rates = {"embedding": 0.0, "block": 0.0, "stitch": 2e-2, "head": 0.0}
+    settings = replace(SETTINGS, learning_rates=rates)
+    trained = train(small_space, few_digits, settings, tmp_path, NoProgress())
+    for anchor in ("w4", "w8"):
+        alone = load_file(tmp_path / f"anchor-{anchor}.safetensors")
+        for name, parameter in trained.network.named_parameters():
+            if name in alone:
+                torch.testing.assert_close(parameter.detach(), alone[name], rtol=0, atol=0)
