@@ -53,4 +53,4 @@ def test_other_images_or_labels_under_the_same_name_are_told_apart() -> None:
 def test_images_of_another_type_are_refused() -> None:
     train = digits.load().train
     with pytest.raises(ValueError, match="float32 and labels int64, but got float64"):
-        Split(train.images.astype(np.float64), train.labels)  # type: ignore[arg-type]
+        Split(train.images.astype(np.float64), train.labels)
