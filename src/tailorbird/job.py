@@ -82,12 +82,17 @@ def _own_space(module: str, home: Path, settings: dict[str, object]) -> "SearchS
     """The space that a user's own function makes from batch and settings."""
     from tailorbird.errors import RecipeError
     from tailorbird.python_path import resolve
+    from tailorbird.spaces import SearchSpace
 
+    make = resolve(module, home, "[space] module")
     try:
-        space: SearchSpace = resolve(module, home, "[space] module")(**settings)
-    except (TypeError, ValueError) as error:
-        raise RecipeError(f"[space] module = {module!r} refused {settings}: {error}") from None
-    missing = [name for name in ("workloads", "build", "repair") if not hasattr(space, name)]
+        space: SearchSpace = make(**settings)
+    except Exception as error:  # it is the user's code that runs
+        raise RecipeError(
+            f"[space] module = {module!r} refused {settings} ({type(error).__name__}: {error})."
+        ) from error
+    members = [name for name in vars(SearchSpace) if not name.startswith("_")]
+    missing = [name for name in members if not hasattr(space, name)]
     if missing:
         raise RecipeError(
             f"[space] module = {module!r} must give a search space, but what it gave, "

@@ -168,8 +168,8 @@ class Run:
             to: path of the files, without their endings.
 
         Raises:
-            RecipeError: if there is no such network, or there are no weights.
-            MissingStepError: if a front is needed and there is none.
+            RecipeError: if there is no such network, or its files cannot be written.
+            MissingStepError: if weights, or a front that is needed, are not there yet.
             InfeasibleError: if no network of the front is fast enough.
         """
         if not isinstance(self.accuracy, TrainedAccuracy):
@@ -177,10 +177,17 @@ class Run:
                 "The accuracies of this recipe are published, so there are no weights to export. "
                 "Name data to train on in [accuracy]."
             )
+        if architecture is not None and max_latency_ms is not None:
+            raise RecipeError("Name an architecture or a largest latency, not both.")
         if architecture is None:
             architecture = fastest_enough(self.folder / "front.parquet", max_latency_ms)
         row = find(self.space, architecture)
-        return save(self.accuracy.network(row), self.space, row, to)
+        if not to.name:
+            raise RecipeError(f"The files need a name, but got {str(to)!r}. Add one to the path.")
+        try:
+            return save(self.accuracy.network(row), self.space, row, to)
+        except OSError as error:
+            raise RecipeError(f"{str(to)!r} cannot be written: {error.strerror}.") from None
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:

@@ -118,6 +118,10 @@ class AccuracySection(_Section):
             raise PydanticCustomError(
                 "accuracy", f"[accuracy] must have one of {' and '.join(given)}, not both"
             )
+        if self.teacher is not None and self.distillation == "none":
+            raise PydanticCustomError(
+                "accuracy", '[accuracy] teacher has nothing to teach with distillation = "none"'
+            )
         if self.published is not None:
             idle = sorted(self.model_fields_set - {"published"})
             if idle:

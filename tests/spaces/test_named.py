@@ -2,6 +2,7 @@ import pytest
 
 from tailorbird import spaces
 from tailorbird.errors import RecipeError
+from tailorbird.spaces.stitching import StitchSpace
 
 
 @pytest.mark.parametrize(
@@ -28,3 +29,22 @@ def test_keys_hold_all_that_latency_depends_on() -> None:
     assert len(keys[0]) == 15
     assert not keys[0] & keys[1]
     assert "residual_block(width=8)[16x8x8x8]f32" in keys[1]
+
+
+@pytest.mark.parametrize("name", ["cifar-resnet", "resnet-18-50", "deit3-s-l"])
+def test_windows_are_offered_only_where_they_slide(name: str) -> None:
+    with pytest.raises(RecipeError, match="has no setting 'kernel'"):
+        spaces.get(name, kernel=3)
+
+
+def test_both_directions_have_no_windows() -> None:
+    with pytest.raises(RecipeError, match="no kernel"):
+        spaces.get("deit-ti-s-b", stitches="two-way", kernel=2)
+
+
+def test_what_an_anchor_draws_does_not_depend_on_its_stitches() -> None:
+    one, three = (spaces.get("digits-resnet", kernel=k, max_stitches=1) for k in (1, 3))
+    assert isinstance(one, StitchSpace)
+    assert isinstance(three, StitchSpace)
+    n = sum(part.kind != "stitch" for part in one.parts)
+    assert one.parts[:n] == three.parts[:n]

@@ -13,9 +13,11 @@ from torch import Tensor
 
 from tailorbird.errors import TrainingError
 from tailorbird.progress import NoProgress
-from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.spaces.stitching import StitchSpace, Windows
 from tailorbird.training import Dataset, Split, Training, fit, load, train
 from tailorbird.training.augment import shift
+from tailorbird.training.checkpoint import Checkpoint
+from tailorbird.training.network import StitchedNetwork
 
 SETTINGS = Training(train_epochs=2, stitch_epochs=2, seed=0, stitch_images=40)
 
@@ -178,13 +180,37 @@ def test_training_stops_at_an_image_that_is_not_finite_and_keeps_what_it_had(
     assert mended.fingerprint == whole.fingerprint  # the image was not seen before it was mended
 
 
-def test_training_that_never_saved_names_no_checkpoint(
+def test_training_that_fails_at_once_has_a_good_checkpoint_all_the_same(
     small_space: StitchSpace, few_digits: Dataset, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError, match="finite") as caught:
         train(small_space, with_nan(few_digits, 0), SETTINGS, tmp_path, NoProgress())
-    assert "checkpoint" not in str(caught.value)
-    assert not list(tmp_path.iterdir())
+    checkpoint = tmp_path / "anchor-w4.checkpoint.safetensors"
+    assert str(checkpoint) in str(caught.value)
+    assert taken(checkpoint) == 0
+    assert all(torch.isfinite(tensor).all() for tensor in load_file(checkpoint).values())
+
+
+def test_a_checkpoint_leaves_the_parts_of_others_alone(
+    small_space: StitchSpace, tmp_path: Path
+) -> None:
+    first, second = (small_space.route(row) for row in small_space.landmarks[:2])
+    network = StitchedNetwork(small_space)
+    trained = [p for m in network.modules_of(second) for p in m.parameters()]
+    optimizer = torch.optim.AdamW(trained)
+    checkpoint = Checkpoint(tmp_path / "c.safetensors", "x", second)
+    checkpoint.save(network, optimizer, 3)
+    # The stitches of another rule, and another start of the first anchor.
+    other = StitchSpace(small_space.family, Windows(1, 1), max_stitches=1)
+    changed = StitchedNetwork(other)
+    before = {n: t.clone() for n, t in changed.state_dict().items()}
+    own = [p for m in changed.modules_of(second) for p in m.parameters()]
+    assert checkpoint.load(changed, torch.optim.AdamW(own)) == 3
+    for name, tensor in changed.state_dict().items():
+        of_second = name.startswith(tuple(f"parts.{part}." for part in second))
+        source = network.state_dict()[name] if of_second else before[name]
+        torch.testing.assert_close(tensor, source, rtol=0, atol=0)
+    assert first != second
 
 
 def test_least_squares_on_an_image_that_is_not_finite_is_an_error_of_training(

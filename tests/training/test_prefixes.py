@@ -79,7 +79,7 @@ def test_norms_are_calibrated_on_what_comes_through_each_beginning(
         for module in alone.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = None  # a plain average
-        alone.train()(varied._calibration)
+        alone.train()(*varied._calibration)
         for name, statistic in varied.set_route(row).named_buffers():
             torch.testing.assert_close(statistic, alone.get_buffer(name))
     for name, tensor in varied.network.state_dict().items():

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from tailorbird.errors import InfeasibleError, MissingStepError
+from tailorbird.errors import InfeasibleError, MissingStepError, RecipeError
+from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Split, Trained, digits
 from tailorbird.training.network import StitchedNetwork
@@ -111,8 +112,6 @@ def test_a_budget_that_nothing_meets_says_what_the_fastest_takes(
     latencies = dict.fromkeys(known, 2.5)
     with pytest.raises(InfeasibleError, match=r"latency <= 2 ms .* takes 2.5 ms"):
         varied.for_budget(latencies, 2)
-    with pytest.raises(InfeasibleError, match="0 routes"):
-        varied.for_budget({}, 2)
 
 
 def test_a_budget_asks_for_accuracies_that_are_not_known(
@@ -155,3 +154,40 @@ def test_a_row_that_is_not_canonical_is_refused(varied: Trained, digits_space: S
     with pytest.raises(ValueError, match=r"canonical|Rows must"):
         trained.set_route(gap)
     assert isinstance(trained.set_route(np.array([0, 1, 0, 0])), nn.Sequential)
+
+
+def test_a_budget_is_met_by_accuracies_of_the_last_split_alone(
+    varied: Trained, rows: IntArray
+) -> None:
+    data = digits.load()
+    varied.evaluate(rows, data.validation)
+    test = varied.evaluate(rows[:3], data.test)
+    latencies = {tuple(row): 1.0 for row in rows[:3].tolist()}
+    best = varied.for_budget(latencies, 2.0)
+    assert best.tolist() == rows[int(test.argmax())].tolist()
+    with pytest.raises(MissingStepError, match="not known"):
+        varied.for_budget({tuple(row): 1.0 for row in rows.tolist()}, 2.0)
+    with pytest.raises(InfeasibleError, match="No latencies"):
+        varied.for_budget({}, 2.0)
+
+
+@pytest.mark.parametrize("score", [float("nan"), 37.0, -0.1])
+def test_a_score_that_is_no_share_is_refused(one_stitch: StitchSpace, score: float) -> None:
+    data = digits.load()
+    network = StitchedNetwork(one_stitch)
+    trained = Trained(one_stitch, network, data.train, lambda outputs, labels: score)
+    with pytest.raises(RecipeError, match=r"between 0 and 1, but the evaluator gave"):
+        trained.evaluate(one_stitch.landmarks[:1], data.test)
+
+
+def test_no_rows_have_no_accuracies(varied: Trained, rows: IntArray) -> None:
+    assert varied.evaluate(rows[:0], digits.load().test).shape == (0,)
+
+
+def test_a_part_that_works_in_place_is_refused(one_stitch: StitchSpace) -> None:
+    network = StitchedNetwork(one_stitch)
+    name = next(name for name, _ in network.named_layers("block"))
+    network.parts[name] = nn.ReLU(inplace=True)
+    trained = Trained(one_stitch, network, digits.load().train)
+    with pytest.raises(ValueError, match=f"{name} works in place"):
+        trained.evaluate(one_stitch.landmarks[:1], digits.load().test)

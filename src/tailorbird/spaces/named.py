@@ -34,15 +34,10 @@ def _digits_resnet(
 
 
 def _cifar_resnet(
-    *,
-    batch: int = 1,
-    kernel: int = 2,
-    stride: int = 1,
-    pairs: Reach = "neighbours",
-    max_stitches: int = 1,
+    *, batch: int = 1, pairs: Reach = "neighbours", max_stitches: int = 1
 ) -> StitchSpace:
-    rule = Windows(kernel, stride, pairs)
-    return StitchSpace(CifarResNet(batch), rule, max_stitches=max_stitches)
+    # No two anchors are of equal depth, so there is nothing to slide a window over.
+    return StitchSpace(CifarResNet(batch), Windows(2, 1, pairs), max_stitches=max_stitches)
 
 
 def _deit_ti_s_b(
@@ -79,15 +74,10 @@ def _swin_ti_s_b(
 
 
 def _resnet_18_50(
-    *,
-    batch: int = 1,
-    kernel: int = 2,
-    stride: int = 1,
-    pairs: Reach = "neighbours",
-    max_stitches: int = 1,
+    *, batch: int = 1, pairs: Reach = "neighbours", max_stitches: int = 1
 ) -> StitchSpace:
-    rule = Windows(kernel, stride, pairs, (0, 3))
-    return StitchSpace(ResNet(batch), rule, max_stitches=max_stitches)
+    # No two anchors are of equal depth, so there is nothing to slide a window over.
+    return StitchSpace(ResNet(batch), Windows(2, 1, pairs, (0, 3)), max_stitches=max_stitches)
 
 
 def _efficientnet_lite(

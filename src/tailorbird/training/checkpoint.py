@@ -1,12 +1,15 @@
 """Training that was interrupted goes on where it was, to the same result."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn, optim
+
+from tailorbird.spaces.stitching import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +19,17 @@ class Checkpoint:
     Attributes:
         path: of the file.
         identity: text of what decides the result; another one's checkpoint is not taken up.
+        parts: that are trained; no others are saved or touched.
     """
 
     path: Path
     identity: str
+    parts: Sequence[Part]
 
     def save(self, network: nn.Module, optimizer: optim.Optimizer, step: int) -> None:
         """Writes all of it, whole or not at all."""
         state = optimizer.state_dict()
-        tensors = {f"network.{name}": t for name, t in network.state_dict().items()}
+        tensors = {f"network.{name}": t for name, t in self._weights(network).items()}
         for number, values in state["state"].items():
             tensors |= {f"optimizer.{number}.{name}": t for name, t in values.items()}
         metadata = {
@@ -55,10 +60,16 @@ class Checkpoint:
             else:
                 number, _, value = rest.partition(".")
                 states.setdefault(int(number), {})[value] = tensor
-        network.load_state_dict(weights)
+        if weights.keys() != self._weights(network).keys():
+            return 0
+        network.load_state_dict(weights, strict=False)  # the other parts stay as they are
         groups = json.loads(metadata["groups"])
         optimizer.load_state_dict({"state": states, "param_groups": groups})
         return int(metadata["step"])
+
+    def _weights(self, network: nn.Module) -> dict[str, Tensor]:
+        prefixes = tuple(f"parts.{part}." for part in self.parts)
+        return {n: t for n, t in network.state_dict().items() if n.startswith(prefixes)}
 
     def remove(self) -> None:
         """When what it led to is kept elsewhere."""

@@ -6,7 +6,8 @@ from pathlib import Path
 from tailorbird.errors import RecipeError
 
 _VARIABLE = "TAILORBIRD_DATA"
-_BESIDE_THE_CHECKOUT = Path(__file__).parents[4] / "shared" / "data"
+_SOURCE = Path(__file__).resolve().parents[2]
+_BESIDE_THE_CHECKOUT = _SOURCE.parent.parent / "shared" / "data"
 
 
 def data_folder() -> Path:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn, optim
+from torch import nn, optim
 
 from tailorbird.errors import TrainingError
 from tailorbird.spaces.stitching import Part
@@ -84,6 +84,8 @@ def fit(
     trained = [p for group in optimizer.param_groups for p in group["params"]]
     per_epoch = n_steps // schedule.epochs
     network.train()
+    if not first:
+        checkpoint.save(network, optimizer, 0)  # so that there is a good one from the start
     saved = time.monotonic()
     for _ in range(first // per_epoch):
         advance()
@@ -101,7 +103,13 @@ def fit(
             optimizer.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
             norm = nn.utils.clip_grad_norm_(trained, _LARGEST_GRADIENT)
-            _must_be_finite(value, norm, step, checkpoint)
+            if not (torch.isfinite(value) and torch.isfinite(norm)):
+                raise TrainingError(
+                    f"Loss and gradient must be finite, but at step {step} the loss is "
+                    f"{value.item():g} and its gradient's norm {norm.item():g}. The last good "
+                    f"checkpoint is {str(checkpoint.path)!r}. Lower the learning rates, or "
+                    "look for values in the images that are not finite."
+                )
             optimizer.step()
             rate.step()
             if time.monotonic() - saved > _SAVED_EVERY_S:
@@ -127,14 +135,3 @@ def _groups(
 
 def _seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step, 1]).generate_state(1)[0])
-
-
-def _must_be_finite(loss: Tensor, norm: Tensor, step: int, checkpoint: Checkpoint) -> None:
-    if torch.isfinite(loss) and torch.isfinite(norm):
-        return
-    kept = f"; the last good checkpoint is {str(checkpoint.path)!r}"
-    raise TrainingError(
-        f"Loss and gradient must be finite, but at step {step} the loss is {loss.item():g} and its "
-        f"gradient's norm {norm.item():g}{kept if checkpoint.path.exists() else ''}. "
-        "Lower the learning rates, or look for values in the images that are not finite."
-    )

@@ -11,6 +11,7 @@ from tailorbird.errors import TrainingError
 from tailorbird.spaces.stitching import Part, StitchSpace
 from tailorbird.training.dataset import Split
 from tailorbird.training.network import StitchedNetwork
+from tailorbird.training.prefixes import run
 
 _BATCH = 32
 
@@ -72,8 +73,9 @@ def _activations(
 ) -> Iterator[Tensor]:
     """Input of the first block, then the output of each block."""
     blocks = (Part("block", anchor, i) for i in range(space.depths[anchor]))
-    for module in network.modules_of([Part("embedding", anchor), *blocks]):
-        x = module(x)
+    parts = [Part("embedding", anchor), *blocks]
+    for module, part in zip(network.modules_of(parts), parts, strict=True):
+        x = run(module, x, part)
         yield x
 
 

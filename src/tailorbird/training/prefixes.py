@@ -1,7 +1,7 @@
 """Routes that begin alike share what they have in common."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -36,13 +36,16 @@ class Prefixes:
     Args:
         network: whose parts the routes run.
         routes: each once.
-        images: training images, (n, channels, height, width).
+        batches: of training images, (n, channels, height, width) each.
 
     References:
         Yu, Huang: Universally Slimmable Networks. ICCV 2019, section 3.3.
     """
 
-    def __init__(self, network: StitchedNetwork, routes: Sequence[Route], images: Tensor) -> None:
+    @torch.inference_mode(mode=False)
+    def __init__(
+        self, network: StitchedNetwork, routes: Sequence[Route], batches: Iterable[Tensor]
+    ) -> None:
         self.network = network
         self.roots: dict[Part, Prefix] = {}
         self.n_prefixes = 0
@@ -54,8 +57,9 @@ class Prefixes:
                     self.n_prefixes += 1
                 level = level[part].longer
         if any(isinstance(m, _BatchNorm) for m in network.modules()):
-            for _ in self.outputs(images):  # norms learn as images pass
-                pass
+            for images in batches:
+                for _ in self.outputs(images):  # norms learn as images pass
+                    pass
             for norm in self._norms(self.roots):
                 norm.eval()
 
@@ -67,10 +71,11 @@ class Prefixes:
             level = level[part].longer
         return found
 
+    @torch.inference_mode(mode=False)  # whose tensors do not tell whether they were changed
     @torch.no_grad()
     def outputs(self, x: Tensor) -> Iterator[tuple[Route, Tensor]]:
         """Each route with its output for a batch; no beginning is run twice."""
-        yield from _outputs(self.roots, (), x)
+        yield from _outputs(self.roots, (), x.clone() if x.is_inference() else x)
 
     def _norms(self, level: dict[Part, Prefix]) -> Iterator[nn.Module]:
         for prefix in level.values():
@@ -81,11 +86,27 @@ class Prefixes:
 def _outputs(level: dict[Part, Prefix], route: Route, x: Tensor) -> Iterator[tuple[Route, Tensor]]:
     while len(level) == 1:  # lets go of activations that nothing else needs
         ((part, prefix),) = level.items()
-        x, route, level = prefix.module(x), (*route, part), prefix.longer
+        x, route, level = run(prefix.module, x, part), (*route, part), prefix.longer
     if not level:
         yield route, x
     for part, prefix in level.items():
-        yield from _outputs(prefix.longer, (*route, part), prefix.module(x))
+        yield from _outputs(prefix.longer, (*route, part), run(prefix.module, x, part))
+
+
+def run(module: nn.Module, x: Tensor, part: Part) -> Tensor:
+    """The output of a part.
+
+    Raises:
+        ValueError: if it changed its input, which others may need.
+    """
+    version = x._version
+    y: Tensor = module(x)
+    if x._version != version:
+        raise ValueError(
+            f"A part must leave its input as it is, but {part} works in place on it. "
+            "Leave out `inplace=True` at its beginning."
+        )
+    return y
 
 
 def _own_norms(module: nn.Module) -> nn.Module:

@@ -24,7 +24,10 @@ _NUMBERED = {
     "resnet-18-50": Windows(2, 1, skipped_stages=(0, 3)),
     "swin-ti-s-b": Windows(2, 1, skipped_stages=(3,)),
 }
-"""Rules of tables whose rows only have a number: found by re-enumerating, confirmed by MACs."""
+"""Rules of tables whose rows only have a number.
+
+Found by re-enumerating; MACs agree for every row, though some rows share theirs with others.
+"""
 _AGREE = 0.01  # relative; one block more or less is 2 to 8 % of these networks
 
 

@@ -30,7 +30,9 @@ class Stage:
     @property
     def checkpoint(self) -> Checkpoint:
         """On the way there."""
-        return Checkpoint(self.path.with_suffix(".checkpoint.safetensors"), self.identity)
+        return Checkpoint(
+            self.path.with_suffix(".checkpoint.safetensors"), self.identity, self.parts
+        )
 
     def load(self, network: StitchedNetwork) -> bool:
         """Puts the weights in place; false if there are none, others, or not all."""

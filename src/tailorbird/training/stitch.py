@@ -87,10 +87,7 @@ def train(
     )
     with progress.task("Training", epochs) as advance:
         for a in todo:
-            if names[a] in settings.anchors:
-                # The protocol is that of the weights' names; a family without it was refused.
-                family = cast(Pretrained, space.family)
-                anchors.place(network, family, a, settings.anchors[names[a]])
+            _place(space, settings, network, a)
             fit(
                 network,
                 routes[a],
@@ -140,8 +137,11 @@ def check(space: StitchSpace, dataset: Dataset) -> None:
         RecipeError: if shapes or classes differ, or the space's anchors do not grow.
     """
     check_order(space)
-    shape, wanted = dataset.train.images.shape[1:], space.input_shape[1:]
-    if shape != wanted:
+    wanted = space.input_shape[1:]
+    shapes = [getattr(dataset, s).images.shape[1:] for s in ("train", "validation", "test")]
+    for shape in shapes:
+        if shape == wanted:
+            continue
         raise RecipeError(
             f"There is no training for {space.name} on the data {dataset.name!r}: "
             f"its images have shape {shape}, and the space takes {wanted}. "
@@ -153,6 +153,26 @@ def check(space: StitchSpace, dataset: Dataset) -> None:
             f"{dataset.n_classes}, and {space.family.name} {space.family.n_classes}. "
             "Name other data, or a family with heads for these."
         )
+
+
+def placed(space: StitchSpace, settings: Training) -> StitchedNetwork:
+    """Fresh weights, with those that anchors start with in their places.
+
+    Raises:
+        WeightsError: if they do not fit.
+    """
+    network = _fresh(space, settings.seed)
+    for a in range(len(space.family.anchors)):
+        _place(space, settings, network, a)
+    return network
+
+
+def _place(space: StitchSpace, settings: Training, network: StitchedNetwork, anchor: int) -> None:
+    name = space.family.anchors[anchor]
+    if name in settings.anchors:
+        # The protocol is that of the weights' names; a family without it was refused.
+        family = cast(Pretrained, space.family)
+        anchors.place(network, family, anchor, settings.anchors[name])
 
 
 def _fresh(space: StitchSpace, seed: int) -> StitchedNetwork:

@@ -2,20 +2,21 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tailorbird.errors import InfeasibleError, MissingStepError
+from tailorbird.errors import InfeasibleError, MissingStepError, RecipeError
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training.dataset import Split
 from tailorbird.training.network import StitchedNetwork
 from tailorbird.training.prefixes import Prefixes
 
-Score = Callable[[NDArray[np.float32], NDArray[np.int64]], float]
+Score = Callable[[NDArray[Any], NDArray[np.int64]], float]
 """How good outputs (n, …) are for labels (n,), from 0 to 1."""
 
 _MOST_CALIBRATED = 1_000
@@ -29,11 +30,11 @@ def accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
 
 
 class Trained:
-    """Any network of a stitch space, with its weights.
+    """Any network of a stitch space, with its weights, which stay as they are.
 
     Args:
         space: what can be built.
-        network: all parts, trained.
+        network: all parts, trained; whoever changes its weights makes another `Trained`.
         train: images on which batch norms are calibrated, at most a thousand of them.
         score: what `evaluate` gives.
     """
@@ -51,6 +52,7 @@ class Trained:
         self._score = score
         self._ready: dict[tuple[int, ...], nn.Sequential] = {}
         self._accuracy: dict[tuple[int, ...], float] = {}
+        self._split: Split | None = None
         self._current: nn.Sequential | None = None
 
     @property
@@ -100,7 +102,8 @@ class Trained:
         """Switches to the most accurate route that is fast enough, and returns its row.
 
         Args:
-            latencies: milliseconds by canonical row, as a tuple; each was evaluated before.
+            latencies: milliseconds by canonical row, as a tuple; each was evaluated before, on the
+                split that was evaluated last.
             max_ms: the most that the network may take.
 
         Raises:
@@ -108,8 +111,10 @@ class Trained:
             MissingStepError: if the accuracy of one that is fast enough is not known.
         """
         fast = [tuple(map(int, row)) for row, ms in latencies.items() if ms <= max_ms]
+        if not latencies:
+            raise InfeasibleError("No latencies were given, so there is no route to choose.")
         if not fast:
-            least = min(latencies.values(), default=float("nan"))
+            least = min(latencies.values())
             raise InfeasibleError(
                 f"latency <= {max_ms:g} ms must hold, but the fastest of {len(latencies)} routes "
                 f"takes {least:.4g} ms. Relax the limit."
@@ -135,25 +140,40 @@ class Trained:
 
         Networks are run together, and what their routes have in common is run once.
         """
+        if not len(X):
+            return np.empty(0)
         rows = list(dict.fromkeys(_keys(X)))
         by_route = {self.space.route(np.array(row)): row for row in rows}
         prefixes = Prefixes(self.network, list(by_route), self._calibration)
-        outputs: dict[tuple[int, ...], list[NDArray[np.float32]]] = {row: [] for row in rows}
+        outputs: dict[tuple[int, ...], list[NDArray[Any]]] = {row: [] for row in rows}
         n = min(_BATCH, _most_images(split))
         for first in range(0, len(split.labels), n):
             x = split.batch(np.arange(first, min(first + n, len(split.labels))))
             for route, y in prefixes.outputs(x):
-                outputs[by_route[route]].append(y.numpy())
-        scores = {r: self._score(np.concatenate(y), split.labels) for r, y in outputs.items()}
+                # Of a thousand classes, all outputs of some routes would not fit into memory.
+                kept = y.argmax(dim=1) if self._score is accuracy else y
+                outputs[by_route[route]].append(kept.numpy())
+        scores = {r: self._scored(np.concatenate(y), split.labels) for r, y in outputs.items()}
+        if split is not self._split:
+            self._split, self._accuracy = split, {}
         self._accuracy |= scores
         return np.array([scores[row] for row in _keys(X)])
 
+    def _scored(self, outputs: NDArray[Any], labels: NDArray[np.int64]) -> float:
+        if self._score is accuracy:
+            return float((outputs == labels).mean())
+        score = float(self._score(outputs, labels))
+        if not 0 <= score <= 1:
+            raise RecipeError(f"A score must lie between 0 and 1, but the evaluator gave {score}.")
+        return score
+
     @property
-    def _calibration(self) -> Tensor:
-        """The same images every time."""
-        n = min(_MOST_CALIBRATED, _most_images(self._train), len(self._train.labels))
+    def _calibration(self) -> Iterator[Tensor]:
+        """The same images every time, in batches that fit into memory."""
         order = np.random.default_rng(0).permutation(len(self._train.labels))
-        return self._train.batch(np.sort(order[:n]))
+        index = np.sort(order[:_MOST_CALIBRATED])
+        for some in np.array_split(index, -(-len(index) // _most_images(self._train))):
+            yield self._train.batch(some)
 
 
 def _keys(X: IntArray) -> list[tuple[int, ...]]:

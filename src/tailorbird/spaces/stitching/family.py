@@ -58,7 +58,8 @@ class Family(Protocol):
     def workload(self, part: Part) -> Workload:
         """The workload of an embedding, a block or a head.
 
-        A block or head takes one input of shape (n, tokens, width) or (n, channels, height, width).
+        Its module leaves its input as it is. A block or head takes one input of shape
+        (n, tokens, width) or (n, channels, height, width).
         """
 
 

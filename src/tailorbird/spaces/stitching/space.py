@@ -84,8 +84,8 @@ class StitchSpace:
         return (
             *(Part("embedding", a) for a in anchors),
             *(Part("block", a, i) for a in anchors for i in range(self.depths[a])),
-            *self._workload_of_stitch,
             *(Part("head", a) for a in anchors),
+            *self._workload_of_stitch,  # last: what anchors draw does not depend on stitches
         )
 
     def workload(self, part: Part) -> Workload:

@@ -1,0 +1,167 @@
+"""What training is made of: data, score, teacher and weights that a recipe names."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tailorbird.errors import RecipeError, TailorbirdError
+from tailorbird.python_path import resolve
+from tailorbird.recipe import Recipe
+from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.training import Dataset, Training, cifar, digits
+from tailorbird.training.data_folder import data_folder
+from tailorbird.training.stitch import check, placed
+from tailorbird.training.trained import Score, accuracy
+
+
+@dataclass(frozen=True)
+class Materials:
+    """Of one recipe.
+
+    Attributes:
+        recipe: what was asked for.
+        home: folder of the recipe; the user's modules and weights are looked for from there.
+        space: that the recipe names.
+    """
+
+    recipe: Recipe
+    home: Path
+    space: StitchSpace
+
+    def check(self) -> None:
+        """Refuses data, weights or settings that do not fit the space.
+
+        Raises:
+            RecipeError: if so.
+            WeightsError: if it is the weights.
+        """
+        check(self.space, self.dataset)
+        _ = self.score
+        family, settings = self.space.family, self.settings
+        for name, file in settings.anchors.items():
+            if name not in family.anchors:
+                known = ", ".join(family.anchors)
+                raise RecipeError(f"There is no anchor {name!r} in {family.name}; known: {known}.")
+            if not hasattr(family, "place"):
+                raise RecipeError(
+                    f"{family.name} cannot take weights from files: give it a method `place`, "
+                    f"which says where those of {str(file)!r} go."
+                )
+        missing = [name for name in family.anchors if name not in settings.anchors]
+        if settings.train_epochs == 0 and missing:
+            raise RecipeError(
+                f"Anchors need weights in [accuracy.anchors] or `[accuracy] train_epochs` above 0, "
+                f"but {missing[0]} has neither."
+            )
+        if settings.anchors:
+            placed(self.space, settings)
+        if self.teacher is not None:
+            self._check(self.teacher)
+
+    def _check(self, teacher: nn.Module) -> None:
+        path, n_classes = self.recipe.accuracy.teacher, self.space.family.n_classes
+        x = self.dataset.train.batch(torch.zeros(1, dtype=torch.int64).numpy())
+        with torch.no_grad():
+            shape = tuple(_called(lambda: teacher.eval()(x), "teacher", path).shape)
+        if shape != (1, n_classes):
+            raise RecipeError(
+                f"[accuracy] teacher = {path!r} must give logits of shape (n, {n_classes}), but "
+                f"gave {shape} for one image."
+            )
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """That the recipe names.
+
+        Raises:
+            RecipeError: if it cannot be had, or is none.
+        """
+        path = self.recipe.accuracy.module
+        if path is not None:
+            made = _called(resolve(path, self.home, "[accuracy] module"), "module", path)
+            if not isinstance(made, Dataset):
+                raise RecipeError(
+                    f"[accuracy] module = {path!r} must give a tailorbird.training.Dataset, but "
+                    f"gave {type(made).__name__}."
+                )
+            return made
+        if self.recipe.accuracy.data == "cifar10-jpeg":
+            folder = data_folder()
+            try:
+                return cifar.load(folder)
+            except OSError as error:
+                raise RecipeError(f"CIFAR-10 is not in {str(folder)!r} ({error}).") from None
+        return digits.load()
+
+    @property
+    def score(self) -> Score:
+        """What networks are evaluated by."""
+        path = self.recipe.accuracy.evaluator
+        return accuracy if path is None else resolve(path, self.home, "[accuracy] evaluator")
+
+    @cached_property
+    def teacher(self) -> nn.Module | None:
+        """The user's own, if there is one."""
+        path = self.recipe.accuracy.teacher
+        if path is None:
+            return None
+        made = _called(resolve(path, self.home, "[accuracy] teacher"), "teacher", path)
+        if not isinstance(made, nn.Module):
+            raise RecipeError(
+                f"[accuracy] teacher = {path!r} must give a torch.nn.Module, but gave "
+                f"{type(made).__name__}."
+            )
+        return made
+
+    @cached_property
+    def settings(self) -> Training:
+        """Of training."""
+        asked = self.recipe.accuracy
+        epochs = 0 if asked.anchors else 30
+        return Training(
+            epochs if asked.train_epochs is None else asked.train_epochs,
+            asked.stitch_epochs,
+            self.recipe.seed,
+            batch=asked.batch,
+            learning_rates=asked.learning_rates.model_dump(),
+            routes=asked.routes,
+            distillation=asked.distillation,
+            teacher=asked.teacher,
+            stitch_images=asked.stitch_images,
+            stitch_rank=asked.stitch_rank,
+            anchors=self._weights(),
+        )
+
+    def _weights(self) -> dict[str, Path]:
+        """Files by anchor: the recipe's, or those of installed packages."""
+        asked = self.recipe.accuracy.anchors
+        if asked != "installed":
+            return {name: self.home / file for name, file in asked.items()}
+        installed = getattr(self.space.family, "installed_weights", None)
+        if installed is None:
+            raise RecipeError(
+                f"No package brings weights for {self.space.name}: give files in "
+                "[accuracy.anchors]."
+            )
+        return dict(installed())
+
+
+def _called(call: Callable[[], Any], key: str, path: str | None) -> Any:
+    """What the user's own code gives.
+
+    Raises:
+        RecipeError: if it fails.
+    """
+    try:
+        return call()
+    except TailorbirdError:
+        raise
+    except Exception as error:  # whatever it meets
+        raise RecipeError(
+            f"[accuracy] {key} = {path!r} failed ({type(error).__name__}: {error})."
+        ) from error
