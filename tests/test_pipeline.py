@@ -153,7 +153,9 @@ def test_the_main_job_reports_and_picks_up_what_is_there(folder: Path) -> None:
 
 
 @pytest.mark.tvm
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
     folder: Path, how: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,7 +188,7 @@ def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
 
 
 @pytest.mark.tvm
-@pytest.mark.parametrize("runtime", ["tvm", "onnxruntime"])
+@pytest.mark.parametrize("runtime", ["tvm", pytest.param("onnxruntime", marks=pytest.mark.slow)])
 def test_whole_networks_are_measured_beside_workloads(folder: Path, runtime: str) -> None:
     (folder / "small.toml").write_text(
         SMALL.replace("rounds = 2", f'rounds = 2\nruntime = "{runtime}"')
