@@ -27,12 +27,12 @@ import torch
 from numpy.typing import NDArray
 
 from tailorbird import spaces
+from tailorbird.data_folder import data_folder
 from tailorbird.errors import RecipeError
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.footprint import n_macs
 from tailorbird.spaces.stitching import Part, StitchSpace
 from tailorbird.training import Split, Trained, cifar, digits
-from tailorbird.training.data_folder import data_folder
 from tailorbird.training.network import StitchedNetwork
 
 CALIBRATED = 100

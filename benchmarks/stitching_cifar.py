@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from tailorbird import spaces
+from tailorbird.data_folder import data_folder
 from tailorbird.latency_tables import Profiler, Store, Timing
 from tailorbird.latency_tables.device import find
 from tailorbird.latency_tables.tvm import TvmRuntime
@@ -30,7 +31,6 @@ from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Dataset, Split, Training, accuracy_std, cifar, train
 from tailorbird.training.anchors import place
-from tailorbird.training.data_folder import data_folder
 from tailorbird.training.network import StitchedNetwork
 from tailorbird.training.settings import KINDS
 

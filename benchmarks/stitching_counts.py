@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from tailorbird import spaces
+from tailorbird.data_folder import data_folder
 from tailorbird.errors import RecipeError
 from tailorbird.spaces.stitching import Part, Stitch, StitchSpace, TwoWay, Windows
 from tailorbird.spaces.workload import Workload
-from tailorbird.training.data_folder import data_folder
 from tailorbird.training.published import snnet
 
 NAMED = {

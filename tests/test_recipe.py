@@ -36,6 +36,7 @@ def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
         ('runtime = "tvm"', "static"),
         ('runtime = "onnxruntime"', "default"),
         ('schedule = "default"\nruntime = "onnxruntime"', "default"),
+        ('runtime = "imported"', "imported"),
     ],
 )
 def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule: str) -> None:
@@ -60,14 +61,22 @@ def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule
         (GOOD + "batch = 2", r"no key '\[space\] batch'; it is \[device\] batch"),
         (
             GOOD + '[latency]\nruntime = "onnx"',
-            r"\[latency\] runtime' must be 'tvm' or 'onnxruntime', but got 'onnx'",
+            r"\[latency\] runtime' must be 'tvm', 'onnxruntime' or 'imported', but got 'onnx'",
         ),
         (
             GOOD + '[latency]\nruntime = "onnxruntime"\nschedule = "static"',
             r"\[latency\] schedule': onnxruntime has the schedule 'default' only, but got 'static'",
         ),
         (GOOD + '[latency]\nschedule = "default"', "tvm has the schedule 'static' only"),
-        (GOOD + '[latency]\nschedule = "fast"', "must be 'static' or 'default', but got 'fast'"),
+        (
+            GOOD + '[latency]\nschedule = "fast"',
+            "must be 'static', 'default' or 'imported', but got 'fast'",
+        ),
+        (
+            GOOD + '[latency]\nruntime = "imported"\nschedule = "static"',
+            "imported has the schedule 'imported' only",
+        ),
+        (GOOD + '[latency]\nruntime = "imported"\nrounds = 3', "measured: drop .latency. rounds"),
         (GOOD.replace('"a"', '"../a"'), "'name'.*pattern"),
         ("seed = -1\n" + GOOD, "'seed'.*greater than or equal to 0"),
         ('name = "a"\nspace = "x"', "'space' must be a table"),

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tailorbird import cli
+from tailorbird import cli, spaces
 from tailorbird.job import open_run
-from tailorbird.latency_tables import Samples, files, shipped
+from tailorbird.latency_tables import Samples, files, published_ofa, shipped
 from tailorbird.latency_tables.record import Record
 from tailorbird.spaces import CALL
 from tailorbird.spaces.footprint import Footprint
@@ -208,6 +208,141 @@ def test_devices_lists_this_machine_and_what_is_shipped(
     code, out, err = tailorbird("table", "show", "b.toml")
     assert code == 0, err
     assert "16 rows" in out
+
+
+def write_imported(name: str, device: str = "my board") -> None:
+    """A recipe whose table others measured."""
+    write_recipe(name, device)
+    recipe = Path(f"{name}.toml")
+    recipe.write_text(recipe.read_text().replace("rounds = 2", 'runtime = "imported"'))
+
+
+def write_plain(path: str, without: int = 0, factor: float = 1.0) -> None:
+    """Latencies of the workloads of digits-resnet, made up; every third has a spread."""
+    workloads = spaces.get("digits-resnet", batch=4, max_stitches=1).workloads
+    lines = ["key,ms,std_ms"]
+    for i, workload in enumerate(workloads[: len(workloads) - without]):
+        lines.append(f'"{workload.key}",{factor * (1 + i)},{"" if i % 3 else 0.01}')
+    Path(path).write_text("\n".join(lines) + "\n")
+
+
+def test_a_table_of_ones_own_is_imported_and_searched_with(tailorbird: Tailorbird) -> None:
+    write_imported("a")
+    for command in (("table", "show", "a.toml"), ("search", "a.toml"), ("run", "a.toml")):
+        code, _, err = tailorbird(*command)
+        assert code == 2
+        assert "no table of 'my board' yet. Import it with `tailorbird table import" in err
+    write_plain("some.csv", without=2)
+    code, out, err = tailorbird("table", "import", "a.toml", "some.csv")
+    assert code == 0, err
+    assert "13 of 13 rounds and failures were added.\nThe table holds 13 of 15 workloads" in out
+    code, _, err = tailorbird("search", "a.toml")
+    assert code == 2
+    assert "2 of 15 workloads of digits-resnet" in err
+    assert "'my board' (first: " in err
+    write_plain("all.csv")
+    for added in (2, 0):
+        code, out, _ = tailorbird("table", "import", "a.toml", "all.csv")
+        assert code == 0
+        assert f"{added} of 15 rounds and failures were added.\nThe table holds 15 of 15" in out
+
+    code, out, _ = tailorbird("table", "show", "a.toml")
+    assert code == 0
+    assert out.count("imported: spread unknown") == 10
+    assert "15 rows, 33% of them to be trusted" in out
+    shown = json.loads(tailorbird("table", "show", "a.toml", "--json")[1])
+    assert shown["configuration"]["cpu"] == "my board"
+    assert shown["provenance"]["file"] == "all.csv"
+    assert {row["std_ms"] for row in shown["rows"]} == {None, 0.01}
+
+    space, latency = open_run(Path("a.toml")).space, open_run(Path("a.toml")).measurement.latency()
+    X = space.landmarks
+    np.testing.assert_allclose(latency.mean(X), space.count_workloads(X) @ np.arange(1.0, 16))
+    code, _, err = tailorbird("profile", "a.toml")
+    assert code == 2
+    assert "nothing is measured for it here" in err
+
+    code, out, err = tailorbird("run", "a.toml", "--json")
+    assert code == 0, err
+    assert json.loads(out)["n_timed"] == 0
+    front = pd.read_parquet("runs/a/front.parquet")
+    assert front["latency_ms_measured"].isna().all()
+    assert (front["latency_ms_predicted"] > 1).all()
+    html = Path("runs/a/report.html").read_text()
+    for said in (
+        "No network of this report was timed",
+        "imported from all.csv and some.csv",
+        "10 of 15 rows of that table state no spread",
+        "no row for the empty program",
+    ):
+        assert said in html
+    assert not Path("runs/a/compiled").exists()
+
+
+def test_an_imported_table_travels_as_others_do(tailorbird: Tailorbird) -> None:
+    write_imported("a")
+    write_plain("t.csv")
+    assert tailorbird("table", "import", "a.toml", "t.csv")[0] == 0
+    assert tailorbird("table", "export", "a.toml", "out.csv")[0] == 0
+    write_imported("b")
+    code, out, err = tailorbird("table", "import", "b.toml", "out.csv")
+    assert code == 0, err
+    assert "15 of 15 rounds and failures were added." in out
+    assert "0 of 15 rounds" in tailorbird("table", "import", "b.toml", "t.csv")[1]
+    assert json.loads(tailorbird("table", "diff", "a.toml", "b.toml", "--json")[1])["ratios"]
+    write_imported("c", "out.csv")  # without a store
+    job = open_run(Path("c.toml"))
+    assert len(job.measurement.table.entries) == 15
+    assert (job.measurement.latency().mean(job.space.landmarks) > 1).all()
+
+
+def test_what_others_measured_is_not_mixed_with_what_was_measured(tailorbird: Tailorbird) -> None:
+    write_plain("t.csv")
+    measure("a")
+    tailorbird("table", "export", "a.toml", "exported.csv")
+    code, _, err = tailorbird("table", "import", "a.toml", "t.csv")
+    assert code == 2
+    assert 'write [latency] runtime = "imported", and in [device] name' in err
+    write_imported("b")
+    code, _, err = tailorbird("table", "import", "b.toml", "exported.csv")
+    assert code == 2
+    assert "was not measured as this recipe measures" in err
+    write_imported("c", "local")
+    code, _, err = tailorbird("table", "import", "c.toml", "t.csv")
+    assert code == 2
+    assert "[device] name must say of which device the table is" in err
+    assert not Path("runs/b").exists()
+    assert not Path("runs/c").exists()
+
+
+def test_a_bad_file_leaves_the_table_as_it_was(tailorbird: Tailorbird) -> None:
+    write_imported("a")
+    write_plain("t.csv")
+    tailorbird("table", "import", "a.toml", "t.csv")
+    before = tailorbird("table", "show", "a.toml", "--json")[1]
+    write_plain("changed.csv", factor=2.0)
+    Path("torn.csv").write_text("key,ms\nnew,1\nnewer,soon\n")
+    Path("other.csv").write_text("name,seconds\na,1\n")
+    Path("empty.csv").touch()
+    header = ",".join(published_ofa.COLUMNS)
+    cells = "c,0.03,0,classifier,1280,1000,,,,,"
+    Path("ofa.csv").write_text(f"{header}\n{cells}\n")
+    said = {
+        "changed.csv": "has 1.0 ± 0.01 ms in the store, 2.0 ± 0.01 ms in the file",
+        "torn.csv": "line 3: ms must be a number, but is 'soon'",
+        "other.csv": "line 1: the columns must be key, ms and perhaps std_ms",
+        "empty.csv": "is empty",
+        "ofa.csv": "are of batches of 1, but this recipe asks for [device] batch = 4",
+        "no.csv": "cannot be read: No such file",
+        "no.csv.gz": "cannot be read: No such file",
+        "t.txt": "must end in .parquet, .csv, .json",
+    }
+    for name, message in said.items():
+        code, _, err = tailorbird("table", "import", "a.toml", name)
+        assert code == 2
+        assert message in err
+        assert err.count("\n") == 1
+        assert tailorbird("table", "show", "a.toml", "--json")[1] == before
 
 
 @pytest.mark.parametrize("written", ["hunter2", "h\\u0075nter2"])

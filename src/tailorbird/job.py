@@ -33,7 +33,7 @@ def open_run(path: Path) -> "Run":
     from tailorbird import spaces
     from tailorbird.errors import RecipeError
     from tailorbird.latency_tables import device as devices
-    from tailorbird.latency_tables import shipped
+    from tailorbird.latency_tables import files, shipped
     from tailorbird.progress import TerminalProgress
     from tailorbird.spaces.stitching import StitchSpace
 
@@ -46,7 +46,10 @@ def open_run(path: Path) -> "Run":
         assert recipe.space.name is not None  # a recipe has one of both
         space = spaces.get(recipe.space.name, **settings)
     elsewhere = None
-    if recipe.device.name == "local":
+    is_file = files.is_file(Path(recipe.device.name))
+    if recipe.latency.runtime == devices.IMPORTED and not is_file:
+        device = devices.others(recipe.device.name, recipe.device.threads)
+    elif recipe.device.name == "local":
         device = devices.find("local", recipe.device.threads)
     else:
         asked = {

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from tailorbird.data_folder import data_folder
 from tailorbird.errors import RecipeError, TailorbirdError
 from tailorbird.python_path import resolve
 from tailorbird.recipe import Recipe
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Dataset, Training, cifar, digits
-from tailorbird.training.data_folder import data_folder
 from tailorbird.training.stitch import check, placed
 from tailorbird.training.trained import Score, accuracy
 

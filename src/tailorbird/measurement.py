@@ -18,6 +18,7 @@ from tailorbird.latency_tables import (
     Store,
     Timing,
 )
+from tailorbird.latency_tables.device import IMPORTED
 from tailorbird.predictors import TableSum
 from tailorbird.programs import network_program, programs_of
 from tailorbird.progress import Progress
@@ -35,7 +36,7 @@ class Measurement:
         space: that the recipe names.
         device: that the recipe names.
         folder: for the store and compiled programs.
-        elsewhere: the table, if it is that of another device; then nothing is measured.
+        elsewhere: the table, if the recipe names one that was measured elsewhere.
     """
 
     recipe: Recipe
@@ -54,10 +55,10 @@ class Measurement:
         Raises:
             MeasurementError: if any could not be measured.
             EncodingError: if the networks do not fit the space.
-            RecipeError: if the recipe names the table of another device.
+            RecipeError: if the table is not measured here.
         """
-        if self.elsewhere is not None:
-            raise elsewhere.refusal(self.elsewhere)
+        if not self.measures:
+            raise elsewhere.refusal(self.device.name)
         programs = programs_of(self.space)
         if networks is not None:
             X = rows.read(networks, self.space)
@@ -79,29 +80,45 @@ class Measurement:
         Raises:
             MissingWorkloadError: if the table lacks a workload.
             RecipeError: likewise, where it was measured elsewhere.
+            MissingStepError: if it is to be imported, and nothing was.
         """
         if self.elsewhere is not None:
             return elsewhere.table_sum(self.space, self.elsewhere)
+        if self.is_imported:
+            return elsewhere.imported_sum(self.space, self.record)
         return TableSum(self.space, self.table)
 
     @property
+    def measures(self) -> bool:
+        """Whether this recipe fills its table by measuring."""
+        return self.elsewhere is None and not self.is_imported
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether its store holds what others measured."""
+        return self.elsewhere is None and self.recipe.latency.runtime == IMPORTED
+
+    @property
     def configuration(self) -> Configuration:
-        """Under which this recipe measures, or the table of the other device was measured."""
+        """Under which this recipe measures, or its table was measured by others."""
         if self.elsewhere is not None:
             return self.elsewhere.configuration
+        if self.is_imported:
+            asked = self.recipe.device
+            return Configuration.imported(asked.name, asked.threads, asked.batch)
         return self.runtime.configuration(self.device, self.recipe.device.batch)
 
     @property
     def record(self) -> Record:
-        """All that was measured under this recipe's configuration, raw."""
+        """All that was measured, or imported, under this recipe's configuration, raw."""
         if self.elsewhere is not None:
             return self.elsewhere
         return self.store.record(self.configuration, self.device.name, self.space.name)
 
     @property
     def table(self) -> LatencyTable:
-        """What predictors see; of another device's table every round that there is."""
-        return self.record.table(1 if self.elsewhere else self.recipe.latency.rounds)
+        """What predictors see; where nothing is measured, every round that there is."""
+        return self.record.table(self.recipe.latency.rounds if self.measures else 1)
 
     @property
     def url(self) -> str:

@@ -69,8 +69,10 @@ class Run:
     def run(self) -> dict[str, object]:
         """All steps in order; returns the summary."""
         self.accuracy.check()  # before hours of measuring
-        if self.measurement.elsewhere is None:
+        if self.measurement.measures:
             self.profile()
+        else:
+            assert self.measurement.latency()  # refuses what it lacks, before hours of training
         if isinstance(self.accuracy, TrainedAccuracy):
             self.train()
         return self.report()
@@ -125,7 +127,7 @@ class Run:
         checker = Checker(
             self.space,
             self.accuracy,
-            self.measurement.profiler if self.measurement.elsewhere is None else None,
+            self.measurement.profiler if self.measurement.measures else None,
         )
         rng = np.random.default_rng([self.recipe.seed, 1])  # a draw of its own
         sampled = self.space.sample(self.recipe.report.random_networks, rng)
@@ -137,6 +139,7 @@ class Run:
         with self._step("report"):
             summary = summarise(front, random, found, self.seconds)
             record = self.measurement.record
+            call = record.table(1).entries.get(CALL.key)
             report = Report(
                 title=self.recipe.name,
                 subtitle=f"{self.space.size:,} networks of {self.space.name}, in batches of "
@@ -144,7 +147,7 @@ class Run:
                 front=front,
                 random=random,
                 found=found,
-                call_ms=record.table(1).select([CALL.key])[0].median_ms,
+                call_ms=call.median_ms if call else None,
                 accuracy=self.accuracy.description,
                 n_validation=self.accuracy.n_validation,
                 summary=summary,
@@ -199,8 +202,9 @@ class Run:
 
     @property
     def _remarks(self) -> tuple[str, ...]:
-        record = self.measurement.elsewhere
-        return elsewhere.remarks(self.space, record) if record is not None else ()
+        if self.measurement.measures:
+            return ()
+        return elsewhere.remarks(self.space, self.measurement.record)
 
     @property
     def _safe_text(self) -> str:

@@ -6,12 +6,12 @@ from functools import cached_property
 import numpy as np
 from torch import nn
 
+from tailorbird.data_folder import data_folder
 from tailorbird.predictors import AccuracyProcess, FloatArray, KnownAccuracy, Predictor
 from tailorbird.progress import Progress
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import accuracy_std, published
-from tailorbird.training.data_folder import data_folder
 
 
 @dataclass(frozen=True)

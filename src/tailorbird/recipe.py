@@ -61,10 +61,10 @@ class DeviceSection(_Section):
 class LatencySection(_Section):
     """How latency is measured."""
 
-    runtime: Literal["tvm", "onnxruntime"] = "tvm"
-    schedule: Annotated[Literal["static", "default"] | None, Field(validate_default=True)] = (
-        None  # that of the runtime
-    )
+    runtime: Literal["tvm", "onnxruntime", "imported"] = "tvm"
+    schedule: Annotated[
+        Literal["static", "default", "imported"] | None, Field(validate_default=True)
+    ] = None  # that of the runtime
     rounds: Annotated[int, Field(ge=2)] = 5
     store: Annotated[str, Field(min_length=1)] | None = None
 
@@ -79,8 +79,16 @@ class LatencySection(_Section):
             raise PydanticCustomError("schedule", f"{runtime} has the schedule {own!r} only")
         return own
 
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> Self:
+        if self.runtime == "imported" and "rounds" in self.model_fields_set:
+            raise PydanticCustomError(
+                "latency", "with an imported table nothing is measured: drop [latency] rounds"
+            )
+        return self
 
-_SCHEDULES = {"tvm": "static", "onnxruntime": "default"}
+
+_SCHEDULES = {"tvm": "static", "onnxruntime": "default", "imported": "imported"}
 
 
 class LearningRates(_Section):
@@ -187,7 +195,7 @@ def load(path: Path) -> tuple[Recipe, str]:
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
-    if first["type"] in ("space", "accuracy"):
+    if first["type"] in ("space", "latency", "accuracy"):
         return f"{first['msg']}."
     *sections, key = [str(part) for part in first["loc"]]
     where = f"[{'.'.join(sections)}] {key}" if sections else key

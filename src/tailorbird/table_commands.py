@@ -11,6 +11,8 @@ from tailorbird.job import open_run
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Record
+    from tailorbird.latency_tables.foreign import ForeignTable
+    from tailorbird.pipeline import Run
 
 app = typer.Typer(help="Latency tables.", no_args_is_help=True)
 
@@ -48,15 +50,20 @@ def export(
 
 @app.command("import")
 def import_(recipe: RecipePath, file: FilePath) -> None:
-    """Adds a file's rounds to a recipe's store; those that are there are not added again."""
+    """Adds a file to a recipe's store; what is there is not added again.
+
+    A recipe that asks for the runtime "imported" takes what others measured: a .csv or .csv.gz with
+    the columns key, ms and perhaps std_ms, or the published table of OFA. Others take exports.
+    """
     from tailorbird import elsewhere
-    from tailorbird.latency_tables import files
+    from tailorbird.latency_tables import files, foreign
     from tailorbird.latency_tables.device import tell
 
-    record = files.read(file)
+    read = foreign.read(file) if foreign.is_foreign(file) else files.read(file)
     job = open_run(recipe)
     if job.measurement.elsewhere is not None:
-        raise elsewhere.refusal(job.measurement.elsewhere)
+        raise elsewhere.refusal(job.measurement.elsewhere.device)
+    record = _of_others(read, job, file) if isinstance(read, foreign.ForeignTable) else read
     differences = record.configuration.differences(job.measurement.configuration)
     if differences:
         raise RecipeError(
@@ -67,6 +74,10 @@ def import_(recipe: RecipePath, file: FilePath) -> None:
     with job.held():
         added = job.measurement.store.take_in(record)
     typer.echo(f"{added} of {len(record.rounds)} rounds and failures were added.")
+    if job.measurement.is_imported:
+        held, needed = job.measurement.table.entries, job.space.workloads
+        n_held = sum(workload.key in held for workload in needed)
+        typer.echo(f"The table holds {n_held} of {len(needed)} workloads of {job.space.name}.")
 
 
 @app.command()
@@ -88,6 +99,7 @@ def print_table(record: "Record", rounds: int, as_json: bool) -> None:
 
 def _record(source: Path) -> "tuple[Record, int]":
     """All that a recipe or a file holds, and the rounds that its rows should have."""
+    from tailorbird import elsewhere
     from tailorbird.latency_tables import files
 
     if files.is_file(source):
@@ -95,8 +107,30 @@ def _record(source: Path) -> "tuple[Record, int]":
     job = open_run(source)
     own_store = job.measurement.elsewhere is None and job.recipe.latency.store is None
     if own_store and not job.folder.exists():
+        if job.measurement.is_imported:
+            raise elsewhere.nothing_imported(job.measurement.device.name)
         raise _no_table()
     return job.measurement.record, job.recipe.latency.rounds
+
+
+def _of_others(table: "ForeignTable", job: "Run", file: Path) -> "Record":
+    """What others measured, as a recipe's store holds it."""
+    from tailorbird.latency_tables.imported import record_of
+
+    if not job.measurement.is_imported:
+        raise RecipeError(
+            f"What {str(file)!r} holds was not measured by this recipe, so it is not added to what "
+            'was. To search with it, write [latency] runtime = "imported", and in [device] name of '
+            "which device it is."
+        )
+    batch = job.recipe.device.batch
+    if table.batch is not None and table.batch != batch:
+        raise RecipeError(
+            f"The latencies in {str(file)!r} are of batches of {table.batch}, but this recipe asks "
+            f"for [device] batch = {batch}. Change that to search with them."
+        )
+    configuration = job.measurement.configuration
+    return record_of(table.stated, table.provenance, configuration, job.space.name)
 
 
 def _no_table() -> MissingStepError:

@@ -43,8 +43,13 @@ def rounds(draw: st.DrawFn, uid: str) -> Round:
         "key": draw(keys),
         "session": draw(st.sampled_from(sorted(sessions))),
     }
-    statuses: list[Status] = ["measured", "discarded", "failed"]
+    statuses: list[Status] = ["measured", "imported", "discarded", "failed"]
     status = draw(st.sampled_from(statuses))
+    if status == "imported":
+        stated = draw(st.dictionaries(st.just("std_ms"), st.floats(0, 1e9).map(repr)))
+        return Round(**common, status=status, number=0, reference_ms=None, reason=None,
+                     samples=Samples(np.array([draw(times)]), np.array([])),
+                     provenance={"file": draw(texts), **stated})  # fmt: skip
     if status == "failed":
         return Round(**common, status="failed", number=None, samples=None, reference_ms=None,
                      reason=draw(texts), provenance={})  # fmt: skip

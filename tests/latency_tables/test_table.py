@@ -40,6 +40,7 @@ def test_the_spread_is_that_of_rounds_or_of_samples_if_there_is_one() -> None:
 @given(st.lists(st.floats(0.5, 2.0), min_size=1, max_size=6), st.floats(1e-3, 1e3))
 def test_quality_does_not_depend_on_the_unit_or_the_order(rounds: list[float], unit: float) -> None:
     one, other = latency(*rounds), latency(*(unit * ms for ms in reversed(rounds)))
+    assert one.spread is not None
     assert other.spread == pytest.approx(one.spread, abs=1e-9)
     if abs(one.spread - 0.05) > 1e-6:
         assert other.is_trusted == one.is_trusted
@@ -52,6 +53,10 @@ def test_quality_does_not_depend_on_the_unit_or_the_order(rounds: list[float], u
         (latency(1.0), "one round only"),
         (latency(1.0, 1.2), "rounds differ by 12.9%"),
         (latency(1.0, 1.02, drift=1.3), "the reference drifted to 1.30x"),
+        (Latency.stated(2.0, 0.02), None),
+        (Latency.stated(2.0, 0.0), None),
+        (Latency.stated(2.0, 0.2), "imported: its spread is 10.0%"),
+        (Latency.stated(2.0, None), "imported: spread unknown"),
     ],
 )
 def test_what_is_to_be_distrusted_says_why(row: Latency, doubt: str | None) -> None:
@@ -69,6 +74,10 @@ def test_a_table_is_as_good_as_its_rows() -> None:
     table = LatencyTable("local", CONFIGURATION, rows, {"e": "it hung"})
     assert table.share_trusted == 0.5
     assert table.median_spread == pytest.approx(np.median([row.spread for row in rows.values()]))
+    rows = {"a": latency(1.0, 1.02), "b": Latency.stated(2.0, None)}
+    table = LatencyTable("local", CONFIGURATION, rows, {})
+    assert table.share_trusted == 0.5
+    assert table.median_spread == rows["a"].spread
     empty = LatencyTable("local", CONFIGURATION, {}, {})
     assert empty.share_trusted is None
     assert empty.median_spread is None

@@ -1,10 +1,20 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+from tailorbird import spaces
 from tailorbird.errors import MissingWorkloadError
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
-from tailorbird.predictors import AccuracyProcess, CalibratedSum, Prediction, TableSum
+from tailorbird.predictors import (
+    AccuracyProcess,
+    CalibratedSum,
+    KnownAccuracy,
+    Prediction,
+    Predictor,
+    TableSum,
+)
 from tailorbird.predictors.metrics import kendall_tau, mape, share_within, tau_within_bands
 from tailorbird.spaces import CALL
 from tailorbird.spaces.stitching import StitchSpace
@@ -53,6 +63,41 @@ def test_predictions_ignore_the_order_of_a_batch(digits_space: StitchSpace) -> N
         forth, back = predictor.predict(X), predictor.predict(X[::-1])
         np.testing.assert_allclose(forth.mean, back.mean[::-1])
         np.testing.assert_allclose(forth.std, back.std[::-1])
+
+
+def predictors(space: StitchSpace) -> list[Predictor]:
+    """One of each kind."""
+    X = space.sample(40, np.random.default_rng(0))
+    y = np.random.default_rng(1).uniform(0.8, 1.0, 40)
+    plain = TableSum(space, table_of(space))
+    process = AccuracyProcess(space, 600).fit(X, y)
+    return [
+        plain,
+        CalibratedSum(plain).fit(X, 1.1 * plain.mean(X), 0.01 * y),
+        process,
+        KnownAccuracy(space.landmarks, y[:4], 0.01 * y[:4], process),
+    ]
+
+
+SPACE = spaces.get("digits-resnet", batch=2)
+assert isinstance(SPACE, StitchSpace)
+PREDICTORS = predictors(SPACE)
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS, ids=lambda one: type(one).__name__)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 60))
+def test_means_alone_are_those_of_predictions(predictor: Predictor, seed: int, n: int) -> None:
+    X = np.vstack([SPACE.sample(n, np.random.default_rng(seed)), SPACE.landmarks[:3]])
+    np.testing.assert_allclose(predictor.mean(X), predictor.predict(X).mean, rtol=1e-9)
+
+
+def test_a_corrected_sum_is_that_of_its_corrected_parts(digits_space: StitchSpace) -> None:
+    plain, fitted, *_ = predictors(digits_space)
+    assert isinstance(plain, TableSum)
+    assert isinstance(fitted, CalibratedSum)
+    X = digits_space.sample(50, np.random.default_rng(2))
+    slow = plain.mean(X) + plain.parts_ms(X) @ fitted.correction_
+    np.testing.assert_allclose(fitted.mean(X), slow, rtol=1e-9)
 
 
 def test_accuracy_is_learned_and_its_error_bars_hold(digits_space: StitchSpace) -> None:

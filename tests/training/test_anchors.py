@@ -9,12 +9,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tailorbird.data_folder import data_folder
 from tailorbird.errors import WeightsError
 from tailorbird.progress import NoProgress
 from tailorbird.spaces.stitching import StitchSpace, Windows
 from tailorbird.spaces.stitching.cifar_resnet import CifarResNet
 from tailorbird.training import Dataset, Split, Training, anchors, train
-from tailorbird.training.data_folder import data_folder
 from tailorbird.training.network import StitchedNetwork
 
 FAMILY = CifarResNet(2, ("small", "large"), ((1, 1, 1), (2, 2, 2)), (4, 8, 16))

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from tailorbird.data_folder import data_folder
 from tailorbird.training import cifar
-from tailorbird.training.data_folder import data_folder
 
 
 @pytest.mark.data

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from tailorbird import spaces
+from tailorbird.data_folder import data_folder
 from tailorbird.errors import RecipeError
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.spaces.stitching.digits_resnet import DigitsResNet
 from tailorbird.training import published
-from tailorbird.training.data_folder import data_folder
 
 pytestmark = pytest.mark.data
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from tailorbird.errors import RecipeError, nearest
 
+IMPORTED = "imported"
+"""In the place of runtime and schedule, where a table was not measured by this package."""
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -39,6 +42,17 @@ class Configuration:
     runtime_version: str
     schedule: str
     timing: str
+
+    @classmethod
+    def imported(cls, device: str, threads: int, batch: int) -> "Configuration":
+        """That of a table which others measured: what they do not say is not known."""
+        unknown = "not stated"
+        return cls(device, unknown, threads, batch, IMPORTED, unknown, IMPORTED, unknown)
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether others measured the table, in a way of their own."""
+        return self.runtime == IMPORTED
 
     @property
     def key(self) -> str:
@@ -73,6 +87,21 @@ def find(name: str, threads: int) -> Device:
     flags = frozenset(facts.get("flags", facts.get("Features", "")).split())
     cpu = facts.get("model name") or platform.processor() or platform.machine()
     return Device(name, cpu, flags, threads)
+
+
+def others(name: str, threads: int) -> Device:
+    """A device that is not here, of which others measured a table.
+
+    Raises:
+        RecipeError: if the name is that of this machine, or none.
+    """
+    if name == "local" or not name.strip():
+        raise RecipeError(
+            f"With [latency] runtime = {IMPORTED!r}, [device] name must say of which device the "
+            f"table is, in your words, but got {name!r}. To measure this machine, write runtime = "
+            '"tvm".'
+        )
+    return Device(name, name, frozenset(), threads)
 
 
 def provenance() -> dict[str, str]:

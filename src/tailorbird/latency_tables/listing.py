@@ -46,18 +46,18 @@ def text(record: Record, rounds: int) -> str:
         doubts = _doubts(table, key, rounds)
         lines.append(
             f"{'?' if doubts else ' '} {latency.median_ms:11.6f} {_cell(latency.hot_ms, 11, 6)}"
-            f" {latency.spread:7.1%} {len(latency.round_ms):7d}"
+            f" {_share(latency.spread)} {len(latency.round_ms):7d}"
             f" {_cell(cost.weight_bytes / _MIB if cost else None, 12, 3)}"
             f" {_cell(cost.peak_activation_bytes / _MIB if cost else None, 9, 3)}  {key}"
         )
         if doubts:
             lines.append(f"{'':14}because {'; '.join(doubts)}")
     lines += [f"{'failed':>13}  {key}: {reason}" for key, reason in table.failures.items()]
-    if table.share_trusted is None or table.median_spread is None:
+    if table.share_trusted is None:
         return "\n".join([*lines, f"No rows; {len(table.failures)} failed."])
     lines.append(
         f"{len(table.entries)} rows, {table.share_trusted:.0%} of them to be trusted, median "
-        f"spread {table.median_spread:.1%}; {len(table.failures)} failed."
+        f"spread {_share(table.median_spread).strip()}; {len(table.failures)} failed."
     )
     return "\n".join(lines)
 
@@ -68,7 +68,7 @@ def _row(table: LatencyTable, key: str, rounds: int) -> dict[str, object]:
     return {
         "workload": key,
         **asdict(latency),
-        "std_ms": latency.std_ms,
+        "std_ms": latency.std_ms if latency.spread is not None else None,
         "spread": latency.spread,
         "rounds": len(latency.round_ms),
         "is_trusted": latency.is_trusted,
@@ -89,6 +89,10 @@ def _doubts(table: LatencyTable, key: str, rounds: int) -> tuple[str, ...]:
     if kernels := table.provenance.get(key, {}).get("unscheduled_kernels"):
         doubts.append(f"unscheduled kernels: {kernels}")
     return tuple(doubts)
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:7.1%}"
 
 
 def _cell(value: float | None, width: int, digits: int) -> str:

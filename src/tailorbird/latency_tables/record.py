@@ -12,7 +12,7 @@ from tailorbird.latency_tables.runtime import Samples
 from tailorbird.latency_tables.table import Latency, LatencyTable
 from tailorbird.spaces.footprint import Footprint
 
-Status = Literal["measured", "discarded", "failed"]
+Status = Literal["measured", "imported", "discarded", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +30,22 @@ class Session:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Round:
-    """One try to measure one program.
+    """One try to measure one program, or what others found.
 
     Attributes:
         uid: tells it from any other, on any machine.
         taken: UTC, ISO 8601.
         key: of the program.
         session: uid of the session.
-        status: only what is `measured` counts; `discarded` samples are kept and never used.
+        status: what is `measured` counts, and what is `imported`: one value that a file of others
+            stated. `discarded` samples are kept and never used.
         number: of the round; None if it failed.
         samples: in milliseconds; None if it failed.
-        reference_ms: the slower run of the reference before and after; None if it failed.
+        reference_ms: the slower run of the reference before and after; None if it failed, or
+            others measured.
         reason: why it failed; None if it did not.
-        provenance: how the program was compiled and timed.
+        provenance: how the program was compiled and timed, or where a value was stated, with the
+            spread, `std_ms`, if that was stated too.
 
     Raises:
         ValueError: if a value is not finite and positive, or does not go with the status.
@@ -64,19 +67,37 @@ class Round:
             if self.reason is None or self.samples is not None:
                 raise ValueError(f"A failure has a reason and no samples, but got {self!r}.")
             return
-        if self.status not in {"measured", "discarded"}:
-            raise ValueError(f"`status` must be measured, discarded or failed: {self.status!r}.")
-        if self.samples is None or self.number is None or self.reference_ms is None:
-            raise ValueError(f"A round has a number, samples and a reference, but got {self!r}.")
-        if not len(self.samples.ms):
+        if self.status not in {"measured", "imported", "discarded"}:
+            raise ValueError(
+                f"`status` must be measured, imported, discarded or failed: {self.status!r}."
+            )
+        if self.samples is None or self.number is None:
+            raise ValueError(f"A round has a number and samples, but got {self!r}.")
+        is_imported = self.status == "imported"
+        if (self.reference_ms is None) != is_imported:
+            raise ValueError(f"A round has a reference, unless others measured it: {self!r}.")
+        n_samples = len(self.samples.ms), len(self.samples.hot_ms)
+        if not n_samples[0]:
             raise ValueError(f"A round must have samples, but that of {self.key!r} has none.")
+        if is_imported and n_samples != (1, 0):
+            raise ValueError(f"What is imported is one value, but got {self.samples!r}.")
         for name, values in (
             ("ms", self.samples.ms),
             ("hot_ms", self.samples.hot_ms),
-            ("reference_ms", np.array([self.reference_ms])),
+            ("reference_ms", np.array([] if is_imported else [self.reference_ms])),
         ):
             if not (np.isfinite(values).all() and (values > 0).all()):
                 raise ValueError(f"`{name}` must be finite and positive, but got {values}.")
+        std_ms = self.stated_std_ms
+        if std_ms is not None and not (np.isfinite(std_ms) and std_ms >= 0):
+            raise ValueError(f"`std_ms` must be finite and not negative, but got {std_ms}.")
+
+    @property
+    def stated_std_ms(self) -> float | None:
+        """The spread that the file of an imported value states; None if it does not."""
+        if self.status != "imported" or "std_ms" not in self.provenance:
+            return None
+        return float(self.provenance["std_ms"])
 
 
 def accepted(rounds: Iterable[Round]) -> dict[str, list[Round]]:
@@ -89,7 +110,7 @@ def accepted(rounds: Iterable[Round]) -> dict[str, list[Round]]:
     for one in rounds:
         if one.status == "failed":
             found.pop(one.key, None)
-        elif one.status == "measured":
+        elif one.status != "discarded":
             found.setdefault(one.key, []).append(one)
     return found
 
@@ -130,16 +151,21 @@ class Record:
 
     @property
     def provenance(self) -> dict[str, str]:
-        """Date and state of the machine when it was last measured; empty if it never was."""
+        """Date and state of the machine when it was last measured; empty if it never was.
+
+        Of what others measured: when it was imported, and where from.
+        """
         for one in reversed(self.rounds):
-            if one.status == "measured":
+            if one.status in ("measured", "imported"):
                 session = self.sessions[one.session]
-                return {"measured": session.started, **session.provenance}
+                return {one.status: session.started, **session.provenance}
         return {}
 
 
 def _latency(rounds: list[Round], floor_ms: float) -> Latency:
     samples = [one.samples for one in rounds if one.samples is not None]
+    if rounds[-1].status == "imported":
+        return Latency.stated(float(samples[-1].ms[0]), rounds[-1].stated_std_ms)
     slowest_ms = max(one.reference_ms for one in rounds if one.reference_ms is not None)
     return Latency.of_rounds(
         [s.ms for s in samples], [s.hot_ms for s in samples], slowest_ms / floor_ms

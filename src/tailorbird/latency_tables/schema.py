@@ -35,7 +35,7 @@ SAMPLE = sa.Table(
     sa.Column("hot_ms", sa.JSON(none_as_null=True)),
     sa.Column(
         "status",
-        sa.Enum("measured", "discarded", "failed", name="status", native_enum=False),
+        sa.Enum("measured", "imported", "discarded", "failed", name="status", native_enum=False),
         nullable=False,
     ),
     sa.Column("reason", sa.String),

@@ -10,6 +10,7 @@ from tailorbird.errors import MeasurementError, StoreError
 from tailorbird.latency_tables import claims, rows
 from tailorbird.latency_tables.database import Database
 from tailorbird.latency_tables.device import Configuration
+from tailorbird.latency_tables.imported import refuse_changes
 from tailorbird.latency_tables.record import Record, Round, accepted
 from tailorbird.latency_tables.runtime import Samples
 from tailorbird.latency_tables.schema import SAMPLE, SESSION
@@ -146,8 +147,14 @@ class Store:
             ) from error
 
     def take_in(self, record: Record) -> int:
-        """Adds what is not there yet, in order of time; returns how many rounds and failures."""
+        """Adds what is not there yet, in order of time; returns how many rounds and failures.
+
+        Raises:
+            RecipeError: if it states another value than one that was imported before.
+        """
         with self._database.writing() as connection:
+            if record.configuration.is_imported:
+                refuse_changes(rows.read(connection, record.configuration, "", ""), record)
             return rows.merge(connection, record)
 
     def _insert(self, one: Round, configuration: Configuration, session: int) -> None:

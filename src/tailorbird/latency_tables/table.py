@@ -27,22 +27,25 @@ class Latency:
     Attributes:
         median_ms: of the medians of the rounds. Not of all samples: a round that does not settle
             takes more of them, and the worst round must not have the most votes.
-        iqr_ms: distance between the quartiles of all samples.
+        iqr_ms: distance between the quartiles of all samples; None where a file stated one value,
+            and nothing is known of its samples.
         min_ms: of all samples.
         n_samples: how many there are.
         round_ms: median of each round; rounds lie apart in time, samples of one round do not.
         hot_ms: as `median_ms`, with weights in the cache; None where that was not measured.
         drift: the worst that the interleaved reference did beside these rounds, its time over
-            its floor in all sessions; 1.0 is quiet.
+            its floor in all sessions; 1.0 is quiet, None is not known.
+        stated_std_ms: what such a file said of the spread; None if nothing.
     """
 
     median_ms: float
-    iqr_ms: float
+    iqr_ms: float | None
     min_ms: float
     n_samples: int
     round_ms: tuple[float, ...]
     hot_ms: float | None = None
-    drift: float = 1.0
+    drift: float | None = 1.0
+    stated_std_ms: float | None = None
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.median_ms) and self.median_ms > 0):
@@ -73,31 +76,52 @@ class Latency:
             drift=drift,
         )
 
+    @classmethod
+    def stated(cls, ms: float, std_ms: float | None) -> "Latency":
+        """Of one value that a file stated, with its spread or without."""
+        return cls(ms, None, ms, 1, (ms,), drift=None, stated_std_ms=std_ms)
+
     @property
     def std_ms(self) -> float:
-        """Spread from round to round; from sample to sample where there was one round only."""
+        """Spread from round to round; from sample to sample where there was one round only.
+
+        Zero where a file stated none: `spread` is None there, and `doubts` say so.
+        """
+        if self.iqr_ms is None:
+            return self.stated_std_ms or 0.0
         if len(self.round_ms) > 1:
             return float(np.std(self.round_ms, ddof=1))
         return self.iqr_ms / 1.349  # the quartiles of a normal distribution
 
     @property
-    def spread(self) -> float:
-        """How far rounds disagree: `std_ms / median_ms`."""
+    def spread(self) -> float | None:
+        """How far rounds disagree: `std_ms / median_ms`; None where that is not known."""
+        if self.iqr_ms is None and self.stated_std_ms is None:
+            return None
         return self.std_ms / self.median_ms
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """Why not to trust it; empty where nothing speaks against it."""
-        found = {
-            "one round only": len(self.round_ms) < 2,
-            f"rounds differ by {self.spread:.1%}": self.spread > LARGEST_SPREAD,
-            f"the reference drifted to {self.drift:.2f}x": self.drift > LARGEST_DRIFT,
-        }
-        return tuple(reason for reason, holds in found.items() if holds)
+        found = []
+        is_stated = self.iqr_ms is None
+        if self.spread is None:
+            found.append("imported: spread unknown")
+        if not is_stated and len(self.round_ms) < 2:
+            found.append("one round only")
+        if self.spread is not None and self.spread > LARGEST_SPREAD:
+            what = "imported: its spread is" if is_stated else "rounds differ by"
+            found.append(f"{what} {self.spread:.1%}")
+        if self.drift is not None and self.drift > LARGEST_DRIFT:
+            found.append(f"the reference drifted to {self.drift:.2f}x")
+        return tuple(found)
 
     @property
     def is_trusted(self) -> bool:
-        """At least two rounds, a spread within 5 % and a drift within 1.05."""
+        """At least two rounds, a spread within 5 % and a drift within 1.05.
+
+        An imported value has its file's word for it: a stated spread within 5 %.
+        """
         return not self.doubts
 
 
@@ -141,7 +165,6 @@ class LatencyTable:
 
     @property
     def median_spread(self) -> float | None:
-        """Of the rows' spreads; None for an empty table."""
-        if not self.entries:
-            return None
-        return float(np.median([latency.spread for latency in self.entries.values()]))
+        """Of the rows' spreads as far as they are known; None if none is."""
+        spreads = [row.spread for row in self.entries.values() if row.spread is not None]
+        return float(np.median(spreads)) if spreads else None

@@ -1,6 +1,7 @@
 """Accuracies that were measured, where they were, and predictions elsewhere."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tailorbird.predictors.prediction import FloatArray, Prediction, Predictor
 from tailorbird.spaces import IntArray
@@ -23,10 +24,21 @@ class KnownAccuracy:
 
     def predict(self, X: IntArray) -> Prediction:
         """Accuracies of canonical rows (n, d), as fractions."""
-        found = [self._known.get(tuple(row)) for row in X.tolist()]
-        unknown = np.array([value is None for value in found], dtype=bool)
-        values = np.array([value or (np.nan, np.nan) for value in found]).reshape(-1, 2)
+        values, unknown = self._look_up(X)
         if unknown.any():
             predicted = self.others.predict(X[unknown])
             values[unknown] = np.column_stack([predicted.mean, predicted.std])
         return Prediction(values[:, 0].copy(), values[:, 1].copy())
+
+    def mean(self, X: IntArray) -> FloatArray:
+        """The accuracies alone, (n,)."""
+        values, unknown = self._look_up(X)
+        if unknown.any():
+            values[unknown, 0] = self.others.mean(X[unknown])
+        return values[:, 0].copy()
+
+    def _look_up(self, X: IntArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Mean and std of each row, (n, 2), and which rows are not known, (n,)."""
+        found = [self._known.get(tuple(row)) for row in X.tolist()]
+        unknown = np.array([value is None for value in found], dtype=bool)
+        return np.array([value or (np.nan, np.nan) for value in found]).reshape(-1, 2), unknown

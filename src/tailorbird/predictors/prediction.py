@@ -35,3 +35,6 @@ class Predictor(Protocol):
 
     def predict(self, X: IntArray) -> Prediction:
         """For canonical rows of shape (n, d)."""
+
+    def mean(self, X: IntArray) -> FloatArray:
+        """The means alone, (n,); what a search needs of every generation."""

@@ -5,21 +5,28 @@ import numpy as np
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.predictors.prediction import FloatArray, Prediction
 from tailorbird.spaces import CALL, IntArray, SearchSpace
+from tailorbird.spaces.path_sum import adder
 
 
 class TableSum:
-    """Adds up a table: one sparse product, counts @ latencies.
+    """Adds up a table: counts @ latencies, for means along the paths of a layered space.
 
     Each workload was measured with the cost of one call; a network is called once. So a network
-    takes sum(counts * (t - t_call)) + t_call.
+    takes sum(counts * (t - t_call)) + t_call. Who published a table may have taken the call off
+    already, or not: an imported table without a row for it is summed as it is.
 
     The std adds up how far rounds of measuring lay apart: fully within a workload, whose copies
     share one measurement, and independently between workloads. What adding up itself gets wrong
-    is not in it; checking on the device shows that.
+    is not in it; checking on the device shows that. Rows of an imported table that state no spread
+    add nothing to it.
 
     Args:
         space: of the architectures.
         table: of the device.
+
+    Attributes:
+        added_ms: what each workload adds to a network, (n_workloads,).
+        call_ms: what its call adds.
 
     Raises:
         MissingWorkloadError: if the table lacks any workload of the space.
@@ -27,19 +34,27 @@ class TableSum:
 
     def __init__(self, space: SearchSpace, table: LatencyTable) -> None:
         self.space = space
-        latencies = table.select([w.key for w in (*space.workloads, CALL)])
-        *self._median_ms, self._call_ms = (latency.median_ms for latency in latencies)
-        *self._std_ms, self._call_std_ms = (latency.std_ms for latency in latencies)
+        keys = [workload.key for workload in space.workloads]
+        without_call = table.configuration.is_imported and CALL.key not in table.entries
+        latencies = table.select(keys if without_call else [*keys, CALL.key])
+        call = None if without_call else latencies.pop()
+        self.call_ms = call.median_ms if call else 0.0
+        self._call_std_ms = call.std_ms if call else 0.0
+        self._std_ms = np.array([latency.std_ms for latency in latencies])
+        self.added_ms = np.array([latency.median_ms for latency in latencies]) - self.call_ms
+        self._sum = adder(space, self.added_ms)
 
     def parts_ms(self, X: IntArray) -> FloatArray:
         """What each workload adds to canonical rows (n, d), without calls, (n, n_workloads)."""
-        each = np.array(self._median_ms) - self._call_ms
-        return np.asarray(self.space.count_workloads(X).multiply(each).toarray())
+        return np.asarray(self.space.count_workloads(X).multiply(self.added_ms).toarray())
 
     def predict(self, X: IntArray) -> Prediction:
         """Milliseconds for canonical rows (n, d)."""
         counts = self.space.count_workloads(X)
-        mean = counts @ (np.array(self._median_ms) - self._call_ms) + self._call_ms
         n_calls = 1 - counts.sum(axis=1)  # each workload's own call is taken off
         variance = counts.power(2) @ np.square(self._std_ms)
-        return Prediction(mean, np.sqrt(variance + (n_calls * self._call_std_ms) ** 2))
+        return Prediction(self.mean(X), np.sqrt(variance + (n_calls * self._call_std_ms) ** 2))
+
+    def mean(self, X: IntArray) -> FloatArray:
+        """The milliseconds alone, (n,)."""
+        return self._sum(X) + self.call_ms

@@ -68,13 +68,14 @@ def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def notes(front: Checked, random: Checked, call_ratio: float) -> Iterator[str]:
+def notes(front: Checked, random: Checked, call_ratio: float | None) -> Iterator[str]:
     """What a reader must not miss.
 
     Args:
         front: checked.
         random: checked.
-        call_ratio: latency of the median random network over that of an empty call.
+        call_ratio: latency of the median random network over that of an empty call; None if that
+            is not known.
     """
     for name, reason in (front.failures | random.failures).items():
         yield f"{name} could not be measured: {reason}"
@@ -88,7 +89,7 @@ def notes(front: Checked, random: Checked, call_ratio: float) -> Iterator[str]:
                     f"{name} took {rounds.min():.4g} ms in one round and {rounds.max():.4g} ms in "
                     "another: something else ran, so its latency is not to be trusted."
                 )
-    if call_ratio < _SHORTEST_IN_CALLS:
+    if call_ratio is not None and call_ratio < _SHORTEST_IN_CALLS:
         yield (
             f"The median network costs {call_ratio:.1f} empty calls, fewer than "
             f"{_SHORTEST_IN_CALLS}: raise [device] batch."

@@ -29,7 +29,7 @@ class Report:
         front: the checked front.
         random: random networks, checked likewise.
         found: the predicted front, and the exact one.
-        call_ms: latency of an empty call.
+        call_ms: latency of an empty call; None if the table does not say.
         accuracy: says what the accuracies are.
         n_validation: images behind a validation accuracy.
         summary: `summary.json`.
@@ -43,7 +43,7 @@ class Report:
     front: Checked
     random: Checked
     found: Found
-    call_ms: float
+    call_ms: float | None
     accuracy: str
     n_validation: int
     summary: Mapping[str, object]
@@ -95,7 +95,8 @@ def _html(report: Report) -> str:
         ),
     }
     typical_ms = float(np.median(report.random.networks["latency_ms_predicted"]))
-    call_ratio = typical_ms / report.call_ms
+    call_ratio = typical_ms / report.call_ms if report.call_ms is not None else None
+    in_calls = "not known" if call_ratio is None else f"{call_ratio:,.0f} times an empty call"
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(
         (files(__package__) / "report.html.j2").read_text(encoding="utf-8")
@@ -116,7 +117,7 @@ def _html(report: Report) -> str:
         search_text=str(report.found),
         provenance={
             **report.provenance,
-            "median random network": f"{call_ratio:,.0f} times an empty call",
+            "median random network": in_calls,
         },
         recipe=report.recipe,
     )

@@ -30,7 +30,7 @@ def spread_over(
     n = min(n, space.size)
     drawn = np.unique(np.vstack([landmarks, space.sample(_CANDIDATES * n, rng)]), axis=0)
     drawn = rng.permutation(drawn)
-    cost = np.log(predictor.predict(drawn).mean)
+    cost = np.log(predictor.mean(drawn))
     edges = np.linspace(cost.min(), cost.max(), _BINS + 1)[1:-1]
     bins = np.digitize(cost, edges)
     # The k-th network of each bin comes before the (k + 1)-th of any; landmarks before all.

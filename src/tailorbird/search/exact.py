@@ -6,7 +6,7 @@ import moocore
 import numpy as np
 
 from tailorbird.search.front import ParetoFront
-from tailorbird.search.objective import Objective, evaluate
+from tailorbird.search.objective import Objective, minimised
 from tailorbird.spaces import SearchSpace
 
 LARGEST_ENUMERATED = 200_000
@@ -21,11 +21,11 @@ def exact_front(space: SearchSpace, objectives: tuple[Objective, ...]) -> Pareto
         ValueError: if the space is too large to enumerate.
     """
     # Whatever dominates a network that meets the limits meets them too, so limits can wait.
-    X, F = space.landmarks, evaluate(objectives, space.landmarks)[0]
+    X, F = space.landmarks, minimised(objectives, space.landmarks)
     n_evaluations = 0
     for chunk in space.enumerate():
         n_evaluations += len(chunk)
-        X, F = np.vstack([X, chunk]), np.vstack([F, evaluate(objectives, chunk)[0]])
+        X, F = np.vstack([X, chunk]), np.vstack([F, minimised(objectives, chunk)])
         keep = moocore.is_nondominated(F)
         X, F = X[keep], F[keep]
     return replace(ParetoFront.of(X, objectives), n_evaluations=n_evaluations, exact=True)

@@ -14,7 +14,7 @@ from pymoo.termination.max_gen import MaximumGenerationTermination
 
 from tailorbird.predictors import FloatArray
 from tailorbird.search.front import ParetoFront
-from tailorbird.search.objective import Objective, evaluate, violation
+from tailorbird.search.objective import Objective, minimised, violation
 from tailorbird.spaces import IntArray, SearchSpace
 
 
@@ -102,7 +102,7 @@ class _Problem(Problem):  # type: ignore[misc]  # pymoo is untyped
         return float(moocore.hypervolume(self.best_F[feasible], ref=ref_point))
 
     def _evaluate(self, X: IntArray, out: dict[str, Any], *_: Any, **__: Any) -> None:
-        F, _std = evaluate(self.objectives, X)
+        F = minimised(self.objectives, X)
         out["F"], out["G"] = F, violation(self.objectives, F)
         self.n_evaluations += len(X)
         X, F = np.vstack([self.best_X, X]), np.vstack([self.best_F, F])

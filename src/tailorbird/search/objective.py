@@ -38,6 +38,11 @@ class Objective:
         return 1 if self.sense == "min" else -1
 
 
+def minimised(objectives: tuple[Objective, ...], X: IntArray) -> FloatArray:
+    """Minimised values of canonical rows (n, d), (n, m), without how sure they are."""
+    return np.column_stack([o.sign * o.predictor.mean(X) for o in objectives])
+
+
 def evaluate(objectives: tuple[Objective, ...], X: IntArray) -> tuple[FloatArray, FloatArray]:
     """Minimised values and standard deviations of canonical rows (n, d), both (n, m)."""
     predictions = [objective.predictor.predict(X) for objective in objectives]
@@ -59,5 +64,5 @@ def reference_point(space: SearchSpace, objectives: tuple[Objective, ...], seed:
     front count as well.
     """
     sampled = space.sample(1000, np.random.default_rng(seed))
-    F, _ = evaluate(objectives, np.vstack([space.landmarks, sampled]))
+    F = minimised(objectives, np.vstack([space.landmarks, sampled]))
     return np.asarray(F.max(axis=0) + 0.1 * np.ptp(F, axis=0))

@@ -7,7 +7,7 @@ to the next. Path and row determine each other, so counting paths counts archite
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
@@ -123,25 +123,40 @@ class LayeredGraph:
         Raises:
             ValueError: if a row is not a path of the graph.
         """
-        if X.shape[1] != len(self.layers):
-            raise ValueError(
-                f"Rows must have {len(self.layers)} values, one per variable, but these have "
-                f"{X.shape[1]}."
-            )
-        state = np.zeros(len(X), dtype=np.int64)
-        total = csr_array((len(X), self.final.shape[1]), dtype=np.int64)
-        for k, layer in enumerate(self.layers):
+        check_width(X, len(self.layers))
+        n, n_steps = len(X), len(self.layers) + 1
+        rows = np.empty((n, n_steps), dtype=np.int32 if n * n_steps < 2**31 else np.int64)
+        state = np.zeros(n, dtype=np.int64)
+        for k, (layer, first) in enumerate(zip(self.layers, self._steps[1], strict=False)):
             inside = (X[:, k] >= 0) & (X[:, k] < layer.edges.shape[1])
             edge = np.where(inside, layer.edges[state, np.where(inside, X[:, k], 0)], -1)
             if (edge < 0).any():
-                row = int(np.argmax(edge < 0))
-                raise ValueError(
-                    f"Rows must be canonical, but row {row} is {X[row].tolist()}. "
-                    "Pass it through `repair` first."
-                )
-            total = total + layer.counts[edge]
+                refuse(X, int(np.argmax(edge < 0)))
+            rows[:, k] = edge + first
             state = layer.target[edge]
-        return csr_array(total + self.final[state])
+        rows[:, -1] = state + self._steps[1][-1]
+        steps = self._steps[0]
+        ones = np.ones(rows.size, dtype=np.int64)
+        ends = np.arange(0, rows.size + 1, n_steps, dtype=rows.dtype)
+        # One product for all layers: to add one after the other would copy the total each time.
+        total = csr_array((ones, rows.ravel(), ends), shape=(n, steps.shape[0])) @ steps
+        total.sort_indices()
+        return csr_array(total)
+
+    @cached_property
+    def _steps(self) -> tuple[csr_array, list[int]]:
+        """Workloads of every edge and end, a row each, and the first row of each layer's.
+
+        Layers that are one object share their rows.
+        """
+        counts, firsts, seen, n = [], [], dict[int, int](), 0
+        for layer in self.layers:
+            if id(layer) not in seen:
+                seen[id(layer)] = n
+                counts.append(layer.counts)
+                n += len(layer.source)
+            firsts.append(seen[id(layer)])
+        return csr_array(vstack([*counts, self.final], format="csr")), [*firsts, n]
 
 
 class LayeredSpace(SearchSpace, Protocol):
@@ -150,6 +165,22 @@ class LayeredSpace(SearchSpace, Protocol):
     @property
     def graph(self) -> LayeredGraph:
         """One layer per variable."""
+
+
+def check_width(X: IntArray, d: int) -> None:
+    """Refuses rows that have not one value per variable."""
+    if X.ndim != 2 or X.shape[1] != d:
+        raise ValueError(
+            f"Rows must have {d} values, one per variable, but these have {X.shape[-1]}."
+        )
+
+
+def refuse(X: IntArray, row: int) -> NoReturn:
+    """Says that a row is no path."""
+    raise ValueError(
+        f"Rows must be canonical, but row {row} is {X[row].tolist()}. "
+        "Pass it through `repair` first."
+    )
 
 
 def stack_counts(rows: list[dict[int, int]], n_workloads: int) -> csr_array:

@@ -4,9 +4,16 @@ import inspect
 from collections.abc import Callable
 from typing import Literal
 
-from pydantic import ConfigDict, ValidationError, validate_call
+from pydantic import ConfigDict, PositiveInt, ValidationError, validate_call
 
 from tailorbird.errors import RecipeError, nearest
+from tailorbird.spaces.cells import NasBench201
+from tailorbird.spaces.chains import (
+    Chain,
+    OFAMobileNetV3,
+    fbnet_layout,
+    macro_mobilenetv2_layout,
+)
 from tailorbird.spaces.space import SearchSpace
 from tailorbird.spaces.stitching.cifar_resnet import CifarResNet
 from tailorbird.spaces.stitching.deit import DeiT
@@ -98,12 +105,38 @@ def _deit3_s_l(
     return StitchSpace(DeiT3(batch), TwoWay(pairs), max_stitches=max_stitches)
 
 
+def _nasbench201(*, batch: int = 1, n_classes: int = 10) -> NasBench201:
+    return NasBench201(batch, n_classes)
+
+
+def _fbnet(*, batch: PositiveInt = 1, n_classes: PositiveInt = 100) -> Chain:
+    return Chain(fbnet_layout(batch, n_classes))
+
+
+def _macro_mobilenetv2(*, batch: PositiveInt = 1, n_classes: PositiveInt = 10) -> Chain:
+    return Chain(macro_mobilenetv2_layout(batch, n_classes))
+
+
+def _ofa_mobilenetv3(
+    *,
+    batch: PositiveInt = 1,
+    resolution: int = 224,
+    width_mult: float = 1.0,
+    n_classes: PositiveInt = 1000,
+) -> Chain:
+    return Chain(OFAMobileNetV3(batch, resolution, width_mult, n_classes))
+
+
 _SPACES: dict[str, Callable[..., SearchSpace]] = {
     "cifar-resnet": _cifar_resnet,
     "deit-ti-s-b": _deit_ti_s_b,
     "deit3-s-l": _deit3_s_l,
     "digits-resnet": _digits_resnet,
     "efficientnet-lite-0-1-2": _efficientnet_lite,
+    "fbnet": _fbnet,
+    "macro-mobilenetv2": _macro_mobilenetv2,
+    "nasbench201": _nasbench201,
+    "ofa-mobilenetv3": _ofa_mobilenetv3,
     "resnet-18-50": _resnet_18_50,
     "swin-ti-s-b": _swin_ti_s_b,
 }

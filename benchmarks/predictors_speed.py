@@ -1,0 +1,175 @@
+"""Rows per second of predictors, beside the plain way to have the same numbers.
+
+For latency that is the sum of a table, `TableSum.mean`, which walks the graph of a layered space;
+beside it stands the sparse product of counts and latencies, `count_workloads(X) @ ms`. Latencies
+are drawn, with a seed: speed does not depend on their values. Rows are drawn uniformly from the
+space and canonical, int64 in C order.
+
+One thread on one core. Medians of seven repeats after one to warm up, both ways by turns, and the
+slowest and fastest of the seven. Exits with 1 if the two ways differ by more than 1e-9, relative,
+or if a median is below its bar.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+
+import numpy as np
+import scipy
+
+from tailorbird import spaces
+from tailorbird.latency_tables import Configuration, Latency, LatencyTable
+from tailorbird.latency_tables.device import find
+from tailorbird.predictors import FloatArray, TableSum
+from tailorbird.spaces import CALL, IntArray, SearchSpace
+
+N_ROWS = 1_000_000
+N_ROWS_PLAIN = 100_000
+"""Fewer: counts of a million networks of 45 layers fill a gigabyte, which would slow it down."""
+
+REPEATS = 7
+TOLERANCE = 1e-9
+
+SPACES: Mapping[str, tuple[dict[str, object], float | None]] = {
+    "macro-mobilenetv2": ({}, 3e6),
+    "digits-resnet": ({"max_stitches": 3}, 5e5),
+    "deit-ti-s-b": ({"max_stitches": 3}, 5e5),
+    "ofa-mobilenetv3": ({}, None),
+}
+"""Settings, and the fewest rows per second that will do; None where there is no bar."""
+
+Means = Callable[[IntArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Two ways to the same means.
+
+    Attributes:
+        predictor: what is timed.
+        space: of the rows.
+        predicted: the way of the predictor.
+        plain: the way beside it.
+        bar: the fewest rows per second that will do.
+    """
+
+    predictor: str
+    space: SearchSpace
+    predicted: Means
+    plain: Means
+    bar: float | None
+
+
+def drawn_table(space: SearchSpace) -> LatencyTable:
+    rng = np.random.default_rng(0)
+    keys = [workload.key for workload in (*space.workloads, CALL)]
+    entries = {
+        key: Latency.stated(float(ms), None)
+        for key, ms in zip(keys, rng.uniform(0.1, 2, len(keys)), strict=True)
+    }
+    return LatencyTable("drawn", Configuration.imported("drawn", 1, 1), entries, {})
+
+
+def table_sum(space: SearchSpace, bar: float | None) -> Case:
+    predictor = TableSum(space, drawn_table(space))
+    added_ms, call_ms = predictor.added_ms, predictor.call_ms
+    return Case(
+        "TableSum",
+        space,
+        predictor.mean,
+        lambda X: np.asarray(space.count_workloads(X) @ added_ms + call_ms),
+        bar,
+    )
+
+
+PREDICTORS = (table_sum,)
+"""What makes the case of a space. A predictor of accuracy joins here."""
+
+
+def rates(case: Case) -> tuple[FloatArray, FloatArray, float]:
+    """Rows per second of both ways, (REPEATS,), and by how much their means differ, relative."""
+    X = case.space.sample(N_ROWS, np.random.default_rng(0))
+    fewer = X[:N_ROWS_PLAIN].copy()
+    found = np.empty((1 + REPEATS, 2))
+    for repeat in range(1 + REPEATS):
+        for way, (means, rows) in enumerate(((case.predicted, X), (case.plain, fewer))):
+            begin = time.perf_counter()
+            y = means(rows)
+            found[repeat, way] = len(rows) / (time.perf_counter() - begin)
+            if way == 0:
+                predicted = y[: len(fewer)]
+    difference = float(np.max(np.abs(predicted / y - 1)))
+    return found[1:, 0], found[1:, 1], difference
+
+
+def spread(rates: FloatArray) -> dict[str, float]:
+    return {
+        "median": float(np.median(rates)),
+        "slowest": float(rates.min()),
+        "fastest": float(rates.max()),
+    }
+
+
+def cell(found: Mapping[str, float]) -> str:
+    median, slowest, fastest = (found[k] / 1e6 for k in ("median", "slowest", "fastest"))
+    return f"{median:9.2f}  {f'({slowest:.2f} to {fastest:.2f})':<18}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    print(f"{'million rows per second':<30}{'predictor':>9}{'':20}{'plain':>9}{'':20}{'bar':>5}")
+    rows, failures = [], []
+    for name, (settings, bar) in SPACES.items():
+        space = spaces.get(name, **settings)
+        for make in PREDICTORS:
+            case = make(space, bar)
+            fast, plain, difference = rates(case)
+            found = {
+                "predictor": case.predictor,
+                "space": space.name,
+                "n_variables": len(space.variables),
+                "n_rows": N_ROWS,
+                "n_rows_plain": N_ROWS_PLAIN,
+                "rows_per_s": spread(fast),
+                "plain_rows_per_s": spread(plain),
+                "bar_rows_per_s": bar,
+                "largest_relative_difference": difference,
+            }
+            rows.append(found)
+            cells = cell(spread(fast)) + cell(spread(plain))
+            lowest = "-" if bar is None else f"{bar / 1e6:.1f}"
+            print(f"{f'{case.predictor}, {name}':<30}{cells}{lowest:>5}")
+            if difference > TOLERANCE:
+                failures.append(f"{name}: the ways differ by {difference:.1e}")
+            if bar is not None and np.median(fast) < bar:
+                failures.append(f"{name}: {np.median(fast):,.0f} rows per second, below {bar:,.0f}")
+    for failure in failures:
+        print(f"FAILED {failure}")
+    if arguments.json:
+        facts = {
+            "cpu": find("local", threads=1).cpu,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "scipy": scipy.__version__,
+            "repeats": REPEATS,
+            "threads": 1,
+            "latencies": "drawn uniformly from 0.1 to 2 ms, seed 0",
+        }
+        result = {**facts, "cases": rows, "failures": failures}
+        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    sys.exit(bool(failures))
+
+
+if __name__ == "__main__":
+    main()

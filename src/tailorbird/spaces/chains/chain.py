@@ -1,0 +1,166 @@
+"""Networks that are a sequence of workloads."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from tailorbird.spaces.layered import Layer, LayeredGraph, stack_counts
+from tailorbird.spaces.space import IntArray, Variable
+from tailorbird.spaces.workload import Workload
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What a choice does in a state: where it leads, and the workloads that it appends."""
+
+    source: int
+    choice: int
+    target: int
+    workloads: tuple[Workload, ...] = ()
+
+
+class Layout(Protocol):
+    """What the networks of a chain are made of, and how their rows read."""
+
+    @property
+    def name(self) -> str:
+        """Name with settings, batch apart."""
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The d columns of an encoding."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of a whole network's input, batch first."""
+
+    @property
+    def first(self) -> tuple[Workload, ...]:
+        """What every network begins with."""
+
+    @property
+    def edges(self) -> tuple[tuple[Edge, ...], ...]:
+        """One tuple per variable; paths from state 0 are the canonical rows."""
+
+    @property
+    def last(self) -> tuple[Workload, ...]:
+        """What every network ends with."""
+
+    @property
+    def landmarks(self) -> IntArray:
+        """Canonical rows (k, d), the smallest and the largest network among them."""
+
+    def repair(self, X: IntArray) -> IntArray:
+        """Any rows (n, d) within the choices to canonical ones, (n, d)."""
+
+    def describe(self, row: IntArray) -> str:
+        """One canonical row as text, unlike that of any other."""
+
+
+class Chain:
+    """Networks of a layout, as a layered space."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.name = layout.name
+        self.variables = layout.variables
+        self.input_shape = layout.input_shape
+        self.landmarks = layout.landmarks
+
+    @cached_property
+    def _steps(self) -> tuple[dict[tuple[int, int], Edge], ...]:
+        """Edges of each layer by (state, choice)."""
+        return tuple({(e.source, e.choice): e for e in layer} for layer in self.layout.edges)
+
+    @cached_property
+    def workloads(self) -> tuple[Workload, ...]:
+        """Distinct workloads in the order in which a network can meet them."""
+        between = (w for step in self._steps for edge in step.values() for w in edge.workloads)
+        return tuple(dict.fromkeys((*self.layout.first, *between, *self.layout.last)))
+
+    def route(self, row: IntArray) -> tuple[Workload, ...]:
+        """The workloads of one canonical row in the order in which they run.
+
+        Raises:
+            ValueError: if it is not a canonical row of this space.
+        """
+        state, between = 0, list[Workload]()
+        if len(row) == len(self._steps):
+            for step, choice in zip(self._steps, row, strict=True):
+                edge = step.get((state, int(choice)))
+                if edge is None:
+                    break
+                state = edge.target
+                between += edge.workloads
+            else:
+                return (*self.layout.first, *between, *self.layout.last)
+        raise ValueError(
+            f"`row` must be a canonical encoding of {self.name}, but got "
+            f"{np.asarray(row).tolist()}. Pass it through `repair` first."
+        )
+
+    def build(self, row: IntArray) -> "nn.Module":
+        """The network of one canonical row with fresh weights. Imports torch."""
+        from torch import nn
+
+        return nn.Sequential(*(workload.build() for workload in self.route(row)))
+
+    def describe(self, row: IntArray) -> str:
+        """One canonical row as text; distinct architectures have distinct texts."""
+        return self.layout.describe(row)
+
+    def kind(self, row: IntArray) -> str:
+        """`subnet`."""
+        return "subnet"
+
+    def repair(self, X: IntArray) -> IntArray:
+        """Any rows within the choices to canonical ones."""
+        return self.layout.repair(X)
+
+    @property
+    def size(self) -> int:
+        """Exact number of distinct architectures."""
+        return self.graph.size
+
+    def enumerate(self, chunk: int = 65_536) -> Iterator[IntArray]:
+        """Each canonical row once."""
+        return self.graph.enumerate(chunk)
+
+    def sample(self, n: int, rng: np.random.Generator) -> IntArray:
+        """Canonical rows, uniform over distinct architectures."""
+        return self.graph.sample(n, rng)
+
+    def count_workloads(self, X: IntArray) -> csr_array:
+        """How often each canonical row needs each workload."""
+        return self.graph.count(X)
+
+    @cached_property
+    def graph(self) -> LayeredGraph:
+        """One layer per variable."""
+        index = {workload: i for i, workload in enumerate(self.workloads)}
+
+        def counts(routes: Iterable[tuple[Workload, ...]]) -> csr_array:
+            return stack_counts(
+                [dict(Counter(index[w] for w in route)) for route in routes], len(index)
+            )
+
+        layers = tuple(
+            Layer(
+                source=np.array([edge.source for edge in step.values()]),
+                choice=np.array([edge.choice for edge in step.values()]),
+                target=np.array([edge.target for edge in step.values()]),
+                counts=counts(edge.workloads for edge in step.values()),
+            )
+            for step in self._steps
+        )
+        n_states = 1 + max(max(layer.source.max(), layer.target.max()) for layer in layers)
+        ends = (*self.layout.first, *self.layout.last)
+        return LayeredGraph(layers, counts([ends] * n_states))

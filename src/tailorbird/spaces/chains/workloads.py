@@ -1,0 +1,86 @@
+"""The workloads of mobile networks: one function per module of `blocks`.
+
+Each takes the shape (n, channels, height, width) of its input, and fixes the order of the
+parameters in the key.
+"""
+
+from tailorbird.spaces.workload import Workload
+
+Shape = tuple[int, int, int, int]
+
+_MODULES = "tailorbird.spaces.chains.blocks"
+
+
+def strided(shape: Shape, to: int, stride: int) -> Shape:
+    """Shape behind a convolution to `to` channels; an odd grid is halved upwards."""
+    batch, _, height, width = shape
+    return (batch, to, -(-height // stride), -(-width // stride))
+
+
+def first_conv(shape: Shape, to: int, *, stride: int, h_swish: int) -> Workload:
+    """A 3x3 convolution of the image."""
+    params = {"to": to, "stride": stride, "h_swish": h_swish}
+    return _workload("first_conv", params, shape, "FirstConv")
+
+
+def mb_block(
+    shape: Shape, to: int, *, expand: int, kernel: int, stride: int, se: int = 0, h_swish: int = 0
+) -> Workload:
+    """An inverted residual block, with squeeze and excitation if `se` is 1."""
+    params = {
+        "width": shape[1],
+        "to": to,
+        "expand": expand,
+        "kernel": kernel,
+        "stride": stride,
+        "se": se,
+        "h_swish": h_swish,
+    }
+    return _workload("mb_block", params, shape, "MobileBlock")
+
+
+def grouped_block(
+    shape: Shape, to: int, *, expand: int, kernel: int, stride: int, groups: int
+) -> Workload:
+    """An inverted residual block that expands even by 1, its 1x1 convolutions in groups."""
+    params = {
+        "width": shape[1],
+        "to": to,
+        "expand": expand,
+        "kernel": kernel,
+        "stride": stride,
+        "groups": groups,
+    }
+    return _workload("grouped_block", params, shape, "GroupedBlock")
+
+
+def projection(shape: Shape, to: int, *, stride: int, relu: int) -> Workload:
+    """A 1x1 convolution in the place of an identity that would not fit."""
+    params = {"width": shape[1], "to": to, "stride": stride, "relu": relu}
+    return _workload("projection", params, shape, "Projection")
+
+
+def mb_head(shape: Shape, features: int, classes: int) -> Workload:
+    """A 1x1 convolution, mean over pixels, and one linear layer."""
+    params = {"width": shape[1], "features": features, "classes": classes}
+    return _workload("mb_head", params, shape, "Head")
+
+
+def final_expand(shape: Shape, to: int) -> Workload:
+    """A 1x1 convolution and the mean over pixels."""
+    return _workload("final_expand", {"width": shape[1], "to": to}, shape, "FinalExpand")
+
+
+def feature_mix(shape: Shape, to: int) -> Workload:
+    """A 1x1 convolution of one pixel."""
+    return _workload("feature_mix", {"width": shape[1], "to": to}, shape, "FeatureMix")
+
+
+def classifier(batch: int, width: int, classes: int) -> Workload:
+    """A linear layer."""
+    params = {"width": width, "classes": classes}
+    return _workload("classifier", params, (batch, width), "Classifier")
+
+
+def _workload(op: str, params: dict[str, int], shape: tuple[int, ...], module: str) -> Workload:
+    return Workload(op, tuple(params.items()), (shape,), f"{_MODULES}:{module}")

@@ -1,0 +1,84 @@
+"""Sums along the paths of a layered graph: what a search asks of millions of rows."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailorbird.spaces.layered import LayeredGraph, check_width, refuse
+from tailorbird.spaces.space import IntArray, SearchSpace
+
+_CHUNK = 8_192  # rows; what is in flight then stays in the cache
+
+
+class PathSum:
+    """Adds up what workloads are worth along paths, without counting workloads.
+
+    Each layer becomes two flat tables over (state, choice): what taking that edge adds, and where
+    the next layer's tables begin for the state that it enters. So a layer costs a row two look-ups,
+    however many workloads its edges have. Choices that are none share one more column, and every
+    edge that is not there leads to one more state, which nothing leaves: whether a row ended there
+    is all that has to be asked.
+
+    Args:
+        graph: of the paths.
+        values: of each workload, (n_workloads,).
+    """
+
+    def __init__(self, graph: LayeredGraph, values: NDArray[np.float64]) -> None:
+        n_states = graph.final.shape[0]  # and the number of the state for what is no path
+        widths = [*(layer.edges.shape[1] + 1 for layer in graph.layers), 1]
+        self._layers = []
+        for layer, width, next_width in zip(graph.layers, widths, widths[1:], strict=False):
+            added = np.zeros((n_states + 1, width))
+            added[layer.source, layer.choice] = layer.counts @ values
+            entered = np.full((n_states + 1, width), n_states * next_width, dtype=np.int64)
+            entered[layer.source, layer.choice] = layer.target * next_width
+            self._layers.append((np.uint64(width - 1), added.ravel(), entered.ravel()))
+        self._final = np.append(graph.final @ values, 0.0)
+
+    def __call__(self, X: IntArray) -> NDArray[np.float64]:
+        """The sum of each path (n, d), (n,).
+
+        Raises:
+            ValueError: if a row is not a path of the graph.
+        """
+        check_width(X, len(self._layers))
+        total = np.empty(len(X))
+        for first in range(0, len(X), _CHUNK):
+            rows = slice(first, first + _CHUNK)
+            state = self._add_up(np.asarray(X[rows], dtype=np.int64), total[rows])
+            astray = state == len(self._final) - 1
+            if astray.any():
+                refuse(X, first + int(np.argmax(astray)))
+        return total
+
+    def _add_up(self, X: IntArray, total: NDArray[np.float64]) -> IntArray:
+        """Writes the sums into `total`, (n,); returns the state that each row ended in."""
+        choices = X.view(np.uint64)  # so that what is negative is too large as well
+        value = np.empty(len(X))
+        begin, index = np.zeros((2, len(X)), dtype=np.int64)
+        total[:] = 0.0
+        for k, (none, added, entered) in enumerate(self._layers):
+            np.minimum(choices[:, k], none, out=index.view(np.uint64))
+            index += begin
+            added.take(index, out=value, mode="clip")  # in range; the other modes take a copy
+            entered.take(index, out=begin, mode="clip")
+            total += value
+        total += self._final[begin]
+        return begin
+
+
+def adder(
+    space: SearchSpace, values: NDArray[np.float64]
+) -> Callable[[IntArray], NDArray[np.float64]]:
+    """Sums (n,) of canonical rows (n, d), along paths where the space is layered.
+
+    Args:
+        space: of the rows.
+        values: of each of its workloads, (n_workloads,).
+    """
+    graph = getattr(space, "graph", None)
+    if isinstance(graph, LayeredGraph):
+        return PathSum(graph, values)
+    return lambda X: np.asarray(space.count_workloads(X) @ values, dtype=np.float64)

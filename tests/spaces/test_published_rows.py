@@ -1,0 +1,179 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tailorbird import spaces
+from tailorbird.data_folder import data_folder
+from tailorbird.errors import RecipeError
+from tailorbird.spaces.cells import NasBench201
+from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces.published import PublishedRows, published_rows
+
+SPACE = NasBench201()
+NAMES = [variable.name for variable in SPACE.variables]
+FILE = "nb201_help_mini.parquet"
+
+# The second and the third are one architecture: node 1 leads nowhere.
+ROWS = [[3, 3, 4, 1, 3, 1], [3, 0, 0, 1, 0, 0], [4, 0, 0, 1, 0, 0]]
+
+
+def table(rows: list[list[int]] = ROWS) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=NAMES, dtype=np.int8)
+    frame["index"] = range(len(rows))
+    frame["arch_str"] = "text"
+    frame["lat_ms_board"] = np.arange(1, 1 + len(rows), dtype=np.float32)
+    frame["c10_val_12ep"] = 50.0
+    return frame
+
+
+def published(frame: pd.DataFrame, folder: Path) -> PublishedRows:
+    frame.to_parquet(folder / FILE)
+    return published_rows(SPACE, folder)
+
+
+def test_rows_of_one_architecture_are_averaged(tmp_path: Path) -> None:
+    found = published(table(), tmp_path)
+    assert (found.space, found.source) == (SPACE.name, FILE)
+    assert found.X.tolist() == [[0, 0, 0, 1, 0, 0], ROWS[0]]
+    assert found.n_rows.tolist() == [2, 1]
+    assert found.column("lat_ms_board").tolist() == [2.5, 1.0]
+    assert found.devices == ("lat_ms_board",)
+    assert list(found.values) == ["lat_ms_board", "c10_val_12ep"]
+
+
+def test_the_order_of_columns_and_rows_does_not_matter(tmp_path: Path) -> None:
+    found = published(table().iloc[::-1, ::-1], tmp_path)
+    assert found.X.tolist() == [[0, 0, 0, 1, 0, 0], ROWS[0]]
+    assert found.column("lat_ms_board").tolist() == [2.5, 1.0]
+
+
+def test_unknown_columns_are_refused_with_the_nearest(tmp_path: Path) -> None:
+    found = published(table(), tmp_path)
+    with pytest.raises(RecipeError, match=r"no column 'lat_ms_bord'.*did you mean 'lat_ms_board'"):
+        found.column("lat_ms_bord")
+
+
+@pytest.mark.parametrize("missing", [np.nan, np.inf])
+def test_missing_measurements_are_refused_where_they_are_asked_for(
+    missing: float, tmp_path: Path
+) -> None:
+    frame = table()
+    frame.loc[1, "lat_ms_board"] = missing  # its twin has one: no mean of what is left
+    found = published(frame, tmp_path)
+    with pytest.raises(RecipeError, match=r"1 of 2 have none \(first: \[0, 0, 0, 1, 0, 0\]\)"):
+        found.column("lat_ms_board")
+    assert found.column("c10_val_12ep").tolist() == [50.0, 50.0]
+
+
+def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=f"{FILE}' cannot be read .there is no such file"):
+        published_rows(SPACE, tmp_path)
+
+
+def test_files_that_are_no_tables_are_told(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("no table")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        published_rows(SPACE, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (table([]), "There is no network in"),
+        (table().drop(columns="op_0_3"), "'op_0_3' is missing; did you mean"),
+        (table([*ROWS, [0, 0, 0, 5, 0, 0]]), "'op_0_3' must be one of 0, 1, 2, 3, 4.*row 3 has 5"),
+        (table([[0, 0, 0, -1, 0, 0]]), "row 0 has -1"),
+        (table().astype({"op_0_3": float}), "must hold whole numbers, but its type is float64"),
+    ],
+)
+def test_tables_that_do_not_fit_are_refused(
+    frame: pd.DataFrame, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        published(frame, tmp_path)
+
+
+def test_texts_are_looked_up(tmp_path: Path) -> None:
+    space = spaces.get("ofa-mobilenetv3")
+    frame = pd.DataFrame({v.name: [int(v.choices[-1])] * 2 for v in space.variables})
+    frame["top1"] = [70.0, 71.0]
+    path = tmp_path / "ofa_mbv3_dynast_acc.parquet"
+    frame.to_parquet(path)
+    found = published_rows(space, tmp_path)
+    largest = [[len(v.choices) - 1 for v in space.variables]]
+    np.testing.assert_array_equal(found.X, space.repair(np.array(largest)))
+    assert found.column("top1").tolist() == [70.5]
+    frame.assign(ks00=9).to_parquet(path)
+    with pytest.raises(RecipeError, match=r"'ks00' must be one of 3, 5, 7 .*row 0 has 9"):
+        published_rows(space, tmp_path)
+
+
+def test_what_was_published_for_other_settings_is_refused(tmp_path: Path) -> None:
+    space = spaces.get("ofa-mobilenetv3", resolution=192)
+    with pytest.raises(RecipeError, match=r"with width_mult=1\.0 and resolution=224, but this"):
+        published_rows(space, tmp_path)
+
+
+def test_spaces_of_which_nothing_is_published_are_told(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="Nothing is published for 'digits-resnet'"):
+        published_rows(spaces.get("digits-resnet"), tmp_path)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "n", "n_rows", "n_devices"),
+    [
+        ("fbnet", 5000, 5000, 19),
+        ("macro-mobilenetv2", 3969, 6561, 0),
+        ("nasbench201", 9445, 15625, 19),
+        ("ofa-mobilenetv3", 1722, 1890, 1),
+    ],
+)
+def test_every_published_row_is_in_its_space(
+    name: str, n: int, n_rows: int, n_devices: int
+) -> None:
+    space = spaces.get(name, batch=2)
+    found = published_rows(space, data_folder())
+    assert len(np.unique(found.X, axis=0)) == len(found.X) == len(found.values) == n
+    assert found.n_rows.sum() == n_rows
+    assert len(found.devices) == n_devices
+    np.testing.assert_array_equal(space.repair(found.X), found.X)
+    assert space.count_workloads(found.X).shape == (n, len(space.workloads))
+    for column in map(str, found.values):
+        assert (found.column(column) >= 0).all()
+
+
+@pytest.mark.data
+def test_cells_are_written_as_published() -> None:
+    frame = pd.read_parquet(data_folder() / FILE)
+    X = frame[NAMES].to_numpy(np.int64)
+    canonical = (SPACE.repair(X) == X).all(axis=1)
+    assert canonical.sum() == SPACE.size
+    texts = [SPACE.describe(row) for row in X[canonical]]
+    assert texts == frame.loc[canonical, "arch_str"].tolist()
+
+
+@pytest.mark.data
+def test_means_are_those_of_a_slow_search() -> None:
+    frame = pd.read_parquet(data_folder() / FILE)
+    repaired = SPACE.repair(frame[NAMES].to_numpy(np.int64))
+    found = published_rows(SPACE, data_folder())
+    several = np.flatnonzero(found.n_rows > 1)
+    for i in [*several[::20], *np.flatnonzero(found.n_rows == 1)[::1000]]:
+        same = frame[(repaired == found.X[i]).all(axis=1)]
+        assert len(same) == found.n_rows[i]
+        for column in ("c100_val_12ep", "lat_ms_pixel3"):
+            mean = same[column].astype(float).mean()
+            assert found.column(column)[i] == pytest.approx(mean, rel=1e-12)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "column"), [("macro-mobilenetv2", "flops"), ("ofa-mobilenetv3", "macs")]
+)
+def test_networks_have_the_published_macs(name: str, column: str) -> None:
+    space = spaces.get(name)
+    found = published_rows(space, data_folder())
+    np.testing.assert_array_equal(count_macs(space, found.X), found.column(column))
