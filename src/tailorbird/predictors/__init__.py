@@ -2,6 +2,7 @@
 
 from tailorbird.predictors.accuracy import AccuracyProcess
 from tailorbird.predictors.calibrated_sum import CalibratedSum
+from tailorbird.predictors.few_shot import FewShotLatency
 from tailorbird.predictors.known import KnownAccuracy
 from tailorbird.predictors.prediction import FloatArray, Prediction, Predictor
 from tailorbird.predictors.table_sum import TableSum
@@ -9,6 +10,7 @@ from tailorbird.predictors.table_sum import TableSum
 __all__ = [
     "AccuracyProcess",
     "CalibratedSum",
+    "FewShotLatency",
     "FloatArray",
     "KnownAccuracy",
     "Prediction",

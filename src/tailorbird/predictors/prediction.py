@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from tailorbird.spaces import IntArray
 
@@ -28,6 +29,15 @@ class Prediction:
             raise ValueError(f"Shapes must agree, but got {self.mean.shape=}, {self.std.shape=}.")
         if not (np.isfinite(self.mean).all() and np.isfinite(self.std).all()):
             raise ValueError("A prediction must be finite, but some of its values are not.")
+
+    def widened(self, factor: float) -> "Prediction":
+        """The same means with stds times a factor."""
+        return Prediction(self.mean, factor * self.std)
+
+    def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
+        """Both ends, each (n,), of the central normal interval that holds this share."""
+        reach = norm.ppf((1 + level) / 2) * self.std
+        return self.mean - reach, self.mean + reach
 
 
 class Predictor(Protocol):

@@ -1,0 +1,157 @@
+"""What a few measurements say about a device, given how known devices behave."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import logsumexp
+
+from tailorbird.predictors.prediction import FloatArray
+
+_LIKENESS = (0.7, 0.85, 0.93, 0.97, 0.99)  # correlation with the device that it is like
+_NOISES = (0.003, 0.02, 0.08, 0.3, 1.0)  # variance of measurements, over that of architectures
+_SCALES = np.exp(np.linspace(-np.log(4), np.log(4), 13))  # of the device, over the pool's median
+_OWN = 0.3  # share of what is like no device of the pool
+_FREEDOM = 1.5  # of Student's t
+_REWEIGHTINGS = 8
+_NEGLIGIBLE = 1e-4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Hypothesis:
+    """That the device is like device `like` of the pool, and how much so.
+
+    Attributes:
+        weight: its posterior probability.
+        like: column of the pool.
+        r: correlation with it.
+        scale: std of its latencies, over their median.
+        offset: latency where all functions are 0.
+        dual: of the deviations from `like`, (s,).
+        covariance_inverse: of the samples, (s, s).
+        noise: variance of a measurement.
+    """
+
+    weight: float
+    like: int
+    r: float
+    scale: float
+    offset: float
+    dual: FloatArray
+    covariance_inverse: FloatArray
+    noise: float
+
+
+class DeviceMixture:
+    """A device is like one of the pool, and deviates as devices do from each other.
+
+    For each device of the pool, likeness, scale and noise there is a Gaussian process whose mean
+    is that device's function; deviations vary as the functions of the pool, and gene by gene. The
+    evidence of the samples weighs all of them. Measurements that no hypothesis explains count less
+    (Student's t). Latencies are in units of their median.
+
+    Args:
+        functions: of the pool at the samples, (s, k).
+        genes: of the samples, (s, p).
+        y: latencies over their median, (s,).
+        relative_std: typical of the pool.
+
+    References:
+        Rasmussen, Williams: Gaussian Processes for Machine Learning. MIT Press 2006, chapter 2.
+    """
+
+    def __init__(
+        self, functions: FloatArray, genes: FloatArray, y: FloatArray, relative_std: float
+    ) -> None:
+        self._functions, self._genes, self._y = functions, genes, y
+        self._scales = relative_std * _SCALES
+        self._trust = np.ones(len(y))
+        for _ in range(_REWEIGHTINGS):
+            self._trust = self._reweighted()
+        self._hypotheses = self._likely()
+
+    def predict(self, functions: FloatArray, genes: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance, (n,) each, at functions (n, k) and genes (n, p) of architectures."""
+        mean, square, variance = (np.zeros(len(functions)) for _ in range(3))
+        shared = self._covariance(functions, genes)  # (n, s)
+        own = (1 - _OWN) * np.square(functions).mean(axis=1) + _OWN * np.square(genes).sum(axis=1)
+        for h in self._hypotheses:
+            deviation = (1 - h.r**2) * shared
+            value = h.scale * (h.offset + h.r * functions[:, h.like] + deviation @ h.dual)
+            mean += h.weight * value
+            square += h.weight * value**2
+            solved = deviation @ h.covariance_inverse
+            left = (1 - h.r**2) * own - np.einsum("ns,ns->n", solved, deviation)
+            left += np.square(1 - solved.sum(axis=1)) / h.covariance_inverse.sum()  # the offset's
+            variance += h.weight * h.scale**2 * (np.maximum(left, 0.0) + h.noise)
+        return mean, variance + np.maximum(square - mean**2, 0.0)
+
+    def mean(self, functions: FloatArray, genes: FloatArray) -> FloatArray:
+        """The means alone, (n,): linear in functions and genes."""
+        of_functions, dual, offset = np.zeros(functions.shape[1]), np.zeros(len(self._y)), 0.0
+        for h in self._hypotheses:
+            of_functions[h.like] += h.weight * h.scale * h.r
+            dual += h.weight * h.scale * (1 - h.r**2) * h.dual
+            offset += h.weight * h.scale * h.offset
+        of_functions += (1 - _OWN) / functions.shape[1] * (dual @ self._functions)
+        return np.asarray(offset + functions @ of_functions + genes @ (_OWN * self._genes.T @ dual))
+
+    def _covariance(self, functions: FloatArray, genes: FloatArray) -> FloatArray:
+        """Of deviations at n architectures with those at the samples, (n, s)."""
+        k = functions.shape[1]
+        shared = (1 - _OWN) / k * functions @ self._functions.T
+        return np.asarray(shared + _OWN * genes @ self._genes.T)
+
+    def _grid(self) -> list[tuple[float, float, FloatArray, FloatArray, FloatArray, FloatArray]]:
+        """For each likeness and noise: inverse covariance, offsets, duals and log evidence.
+
+        Offsets and evidence are (n_scales, k), duals (s, n_scales, k).
+        """
+        among = self._covariance(self._functions, self._genes)
+        scales = self._scales[:, None]
+        n, found = len(self._y), []
+        for r in _LIKENESS:
+            gap = self._y[:, None, None] / scales - r * self._functions[:, None, :]
+            for noise in _NOISES:
+                covariance = (1 - r**2) * among + np.diag(noise / self._trust)
+                inverse = np.linalg.inv(covariance)
+                ones = inverse.sum(axis=0)
+                offset = np.tensordot(ones, gap, 1) / ones.sum()
+                dual = np.tensordot(inverse, gap - offset, 1)
+                fit = ((gap - offset) * dual).sum(axis=0)
+                log_det = np.linalg.slogdet(covariance)[1] + np.log(ones.sum())
+                evidence = -0.5 * (fit + log_det) - (n - 1) * np.log(scales)
+                found.append((r, noise, inverse, offset, dual, evidence))
+        return found
+
+    def _reweighted(self) -> FloatArray:
+        """How far each sample is to be trusted, (s,), from the noise that it seems to have."""
+        grid = self._grid()
+        total = logsumexp([evidence for *_, evidence in grid])
+        trust = np.zeros(len(self._y))
+        for _, noise, _, _, dual, evidence in grid:
+            seen = (noise / self._trust)[:, None, None] * dual
+            weight = (_FREEDOM + 1) / (_FREEDOM + np.square(seen) / noise)
+            trust += (np.exp(evidence - total) * weight).sum(axis=(1, 2))
+        return trust
+
+    def _likely(self) -> list[_Hypothesis]:
+        grid = self._grid()
+        total = logsumexp([evidence for *_, evidence in grid])
+        found = []
+        for r, noise, inverse, offset, dual, evidence in grid:
+            weight = np.exp(evidence - total)
+            for i, j in np.argwhere(weight > _NEGLIGIBLE):
+                found.append(
+                    _Hypothesis(
+                        float(weight[i, j]),
+                        int(j),
+                        r,
+                        float(self._scales[i]),
+                        float(offset[i, j]),
+                        dual[:, i, j],
+                        inverse,
+                        noise,
+                    )
+                )
+        rest = sum(h.weight for h in found)
+        return [replace(h, weight=h.weight / rest) for h in found]

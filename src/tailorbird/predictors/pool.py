@@ -1,0 +1,127 @@
+"""Latencies of known devices as smooth functions of the encoding."""
+
+import numpy as np
+
+from tailorbird.predictors.prediction import FloatArray
+from tailorbird.spaces import IntArray
+
+_PAIRS = 0.1  # weight of pairs of genes beside single ones
+_RIDGES = np.logspace(-4, 1, 11)  # times the noise that is looked for
+_FREEDOM = 3.0  # of Student's t: phones that do something else for a while are common
+_REFITS = 8
+
+
+class Pool:
+    """What k devices have in common, learned from architectures that all of them timed.
+
+    Each device is a ridge regression on genes and their pairs. Samples far from it count less, as
+    under noise of Student's t: some phones take twice as long every twentieth time.
+
+    Args:
+        encodings: (n, d).
+        pool_ms: of each on each device, (n, k).
+
+    Raises:
+        ValueError: if shapes differ, there are less than two rows, or a latency is not finite and
+            positive.
+    """
+
+    def __init__(self, encodings: IntArray, pool_ms: FloatArray) -> None:
+        if encodings.ndim != 2 or pool_ms.ndim != 2 or len(encodings) != len(pool_ms):
+            raise ValueError(
+                "`encodings` (n, d) and `pool_ms` (n, k) must have equal n, but got "
+                f"{encodings.shape=}, {pool_ms.shape=}."
+            )
+        if min(*pool_ms.shape, len(encodings) - 1) < 1:
+            raise ValueError(
+                f"A pool needs two architectures and one device at least, but got {pool_ms.shape=}."
+            )
+        wrong = ~(np.isfinite(pool_ms) & (pool_ms > 0))
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            raise ValueError(
+                f"Latencies of the pool must be finite and positive, but {wrong.sum()} are not "
+                f"(first: row {row}, device {column}: {pool_ms[row, column]}). Leave out devices "
+                "or architectures that were not measured."
+            )
+        self.pool_ms = pool_ms
+        self._choices = [np.unique(column) for column in encodings.T]
+        self._genes = self._one_hot(encodings)
+        self._center = self._genes.mean(axis=0)
+        self._spread = np.sqrt(np.square(self._genes - self._center).sum(axis=1).mean())
+        typical_ms = pool_ms.mean(axis=0)
+        self._offset, self._dual = _robust_ridge(self._kernel(self._genes), pool_ms / typical_ms)
+        known = self._smooth(self._genes)
+        std = known.std(axis=0)
+        flat = std < 1e-9
+        if flat.any():
+            raise ValueError(
+                f"Devices of the pool must tell architectures apart, but all latencies of device "
+                f"{np.argmax(flat)} are alike. Leave it out."
+            )
+        self._mean, self._std = known.mean(axis=0), std
+        self.relative_std = std
+        """Of the smooth latencies, over their mean, (k,)."""
+
+    def functions(self, X: IntArray) -> FloatArray:
+        """Latency of each device, (n, k), with mean 0 and std 1 over the pool's architectures."""
+        return np.asarray((self._smooth(self._one_hot(X)) - self._mean) / self._std)
+
+    def genes(self, X: IntArray) -> FloatArray:
+        """One-hot encodings (n, p), centred, with mean square 1 over the pool's architectures."""
+        return np.asarray((self._one_hot(X) - self._center) / max(self._spread, 1e-12))
+
+    def _smooth(self, genes: FloatArray) -> FloatArray:
+        return np.asarray(self._kernel(genes) @ self._dual + self._offset)
+
+    def _kernel(self, genes: FloatArray) -> FloatArray:
+        share = genes @ self._genes.T / len(self._choices)  # of genes that agree
+        return np.asarray(share + _PAIRS * share**2)
+
+    def _one_hot(self, X: IntArray) -> FloatArray:
+        if X.ndim != 2 or X.shape[1] != len(self._choices):
+            raise ValueError(
+                f"Encodings must have {len(self._choices)} genes like those of the pool, but got "
+                f"{X.shape=}."
+            )
+        for i, (column, choices) in enumerate(zip(X.T, self._choices, strict=True)):
+            unknown = ~np.isin(column, choices)
+            if unknown.any():
+                raise ValueError(
+                    f"Gene {i} must be one that the pool knows, {choices.tolist()}, but row "
+                    f"{np.argmax(unknown)} has {column[np.argmax(unknown)]}. Encodings of another "
+                    "space? Otherwise add architectures with it to the pool."
+                )
+        columns = zip(X.T, self._choices, strict=True)
+        return np.hstack([column[:, None] == choices for column, choices in columns]).astype(float)
+
+
+def _robust_ridge(kernel: FloatArray, Y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Offsets (k,) and dual coefficients (n, k); one decomposition serves all refits.
+
+    Residuals beyond the common ones are drawn in and the targets refitted (modified residuals).
+
+    References:
+        Huber, Ronchetti: Robust Statistics. Wiley 2009, section 7.8.
+    """
+    values, vectors = np.linalg.eigh(kernel)
+    values = np.maximum(values, 0.0)
+    target, dual, offset = Y, np.empty_like(Y), Y.mean(axis=0)
+    for _ in range(_REFITS):
+        offset = target.mean(axis=0)
+        rotated = vectors.T @ (target - offset)
+        errors = []
+        for ridge in _RIDGES:
+            kept = values / (values + ridge)
+            residual = (target - offset) - vectors @ (kept[:, None] * rotated)
+            leverage = np.square(vectors) @ kept
+            left_out = residual / np.maximum(1 - leverage, 1e-9)[:, None]
+            errors.append(np.square(left_out).mean(axis=0))
+        ridges = _RIDGES[np.argmin(errors, axis=0)]
+        dual = vectors @ (rotated / (values[:, None] + ridges))
+        fitted = kernel @ dual + offset
+        residual = Y - fitted
+        common = 1.4826 * np.median(np.abs(residual), axis=0) + 1e-12
+        weight = (_FREEDOM + 1) / (_FREEDOM + np.square(residual / common))
+        target = fitted + np.minimum(weight, 1.0) * residual
+    return offset, dual

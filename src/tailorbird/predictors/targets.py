@@ -1,0 +1,35 @@
+"""What a predictor can learn from."""
+
+import numpy as np
+
+from tailorbird.predictors.prediction import FloatArray
+from tailorbird.spaces import IntArray
+
+
+def check(X: IntArray, y: FloatArray, fewest: int) -> None:
+    """Refuses samples from which nothing, or nothing sound, can be learned.
+
+    Args:
+        X: rows (n, d).
+        y: their values, (n,).
+        fewest: samples that the predictor needs.
+
+    Raises:
+        ValueError: if shapes differ, there are too few, or values are not finite or all the same.
+    """
+    if X.ndim != 2 or y.shape != X.shape[:1]:
+        raise ValueError(
+            f"`X` (n, d) and `y` (n,) must have equal n, but got {X.shape=}, {y.shape=}."
+        )
+    if len(y) < fewest:
+        raise ValueError(f"At least {fewest} samples are needed, but got {len(y)}. Evaluate more.")
+    wrong = ~np.isfinite(y)
+    if wrong.any():
+        raise ValueError(
+            f"`y` must be finite, but {wrong.sum()} of {len(y)} values are not (first: "
+            f"y[{np.argmax(wrong)}] = {y[np.argmax(wrong)]}). Measure them again or leave them out."
+        )
+    if np.ptp(y) == 0:
+        raise ValueError(
+            f"`y` must vary, but all {len(y)} values are {y[0]}. There is nothing to learn."
+        )
