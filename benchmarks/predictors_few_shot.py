@@ -70,38 +70,43 @@ def one_hot(X: IntArray) -> FloatArray:
 class PairRidge:
     """Ridge on genes and pairs of them; penalty and weight of the pairs by leaving one out."""
 
-    def __init__(self, genes: FloatArray, n_genes: int) -> None:
+    def __init__(self, genes: FloatArray, n_genes: int, all_pairs: tuple[float, ...]) -> None:
         self.genes, self.n_genes = genes, n_genes
+        self.spectra = {pairs: np.linalg.eigh(self.kernel(genes, pairs)) for pairs in all_pairs}
 
     def kernel(self, genes: FloatArray, pairs: float) -> FloatArray:
         share = genes @ self.genes.T / self.n_genes
         return np.asarray(share + pairs * share**2)
 
-    def predict(self, y: FloatArray, genes: FloatArray, all_pairs: tuple[float, ...]) -> FloatArray:
+    def predict(self, Y: FloatArray, genes: FloatArray) -> FloatArray:
+        """For genes (m, p) from targets Y (n, k) of what it was made with, (m, k)."""
+        kernels = {pairs: self.kernel(genes, pairs) for pairs in self.spectra}
+        return np.column_stack([y.mean() + self._of_one(y - y.mean(), kernels) for y in Y.T])
+
+    def _of_one(self, y: FloatArray, kernels: dict[float, FloatArray]) -> FloatArray:
         found = []
-        for pairs in all_pairs:
-            values, vectors = np.linalg.eigh(self.kernel(self.genes, pairs))
-            rotated = vectors.T @ (y - y.mean())
+        for pairs, (values, vectors) in self.spectra.items():
+            rotated = vectors.T @ y
             for ridge in RIDGES:
                 kept = values / (values + ridge)
-                leverage = np.square(vectors) @ kept
-                left_out = (y - y.mean() - vectors @ (kept * rotated)) / (1 - leverage)
-                dual = vectors @ (rotated / (values + ridge))
-                found.append((float(np.square(left_out).mean()), pairs, dual))
-        _, pairs, dual = min(found, key=lambda one: one[0])
-        return np.asarray(y.mean() + self.kernel(genes, pairs) @ dual)
+                left_out = (y - vectors @ (kept * rotated)) / (1 - np.square(vectors) @ kept)
+                found.append((float(np.square(left_out).mean()), pairs, ridge))
+        _, pairs, ridge = min(found)
+        values, vectors = self.spectra[pairs]
+        return np.asarray(kernels[pairs] @ (vectors @ ((vectors.T @ y) / (values + ridge))))
 
 
 def rho(predicted: FloatArray, measured: FloatArray) -> float:
     return float(spearmanr(predicted, measured).statistic)
 
 
-def oracle(table: Table, device: int) -> float:
+def oracles_of(table: Table) -> FloatArray:
     rows = np.random.default_rng(0).permutation(len(table.X))
     known, rest = rows[:N_ORACLE], rows[N_ORACLE:]
-    genes, y = one_hot(table.X), table.Y_ms[:, device]
-    ridge = PairRidge(genes[known], table.X.shape[1])
-    return rho(ridge.predict(y[known], genes[rest], (0.1, 1.0)), y[rest])
+    genes = one_hot(table.X)
+    ridge = PairRidge(genes[known], table.X.shape[1], (0.1, 1.0))
+    predicted = ridge.predict(table.Y_ms[known], genes[rest])
+    return np.array([rho(*pair) for pair in zip(predicted.T, table.Y_ms[rest].T, strict=True)])
 
 
 def draw(table: Table, seed: int) -> list[dict[str, float]]:
@@ -109,8 +114,7 @@ def draw(table: Table, seed: int) -> list[dict[str, float]]:
     rng = np.random.default_rng(seed)
     pool = rng.choice(len(table.X), N_POOL, replace=False)
     genes = one_hot(table.X)
-    ridge = PairRidge(genes[pool], table.X.shape[1])
-    smooth = np.column_stack([ridge.predict(y[pool], genes, (1.0,)) for y in table.Y_ms.T])
+    smooth = PairRidge(genes[pool], table.X.shape[1], (1.0,)).predict(table.Y_ms[pool], genes)
     found = []
     for device in range(len(table.devices)):
         y_ms, others = table.Y_ms[:, device], np.delete(np.arange(len(table.devices)), device)
@@ -142,7 +146,7 @@ def interval(values: FloatArray) -> list[float]:
 
 
 def evaluate(table: Table, draws: int) -> dict[str, object]:
-    oracles = np.array([oracle(table, device) for device in range(len(table.devices))])
+    oracles = oracles_of(table)
     frames = [pd.DataFrame(draw(table, seed)) for seed in range(draws)]
     by_device = pd.concat(frames).groupby(level=0).mean()
     ratios = {

@@ -75,6 +75,23 @@ class MissingWorkloadError(TailorbirdError, KeyError):
         )
 
 
+class ScoreError(TailorbirdError, ValueError):
+    """A network whose zero-cost score is not finite; it is never left out in silence."""
+
+    def __init__(self, score: str, value: float, network: str) -> None:
+        super().__init__(score, value, network)
+        self.score = score
+        self.value = value
+        self.network = network
+
+    def __str__(self) -> str:
+        return (
+            f"Scores must be finite, but {self.score} is {self.value} for the untrained network "
+            f"{self.network}. Leave out this score or this network, and look for images that are "
+            "equal or not finite."
+        )
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The hint that ends a message about an unknown name."""
     names = sorted(known)

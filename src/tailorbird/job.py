@@ -31,11 +31,9 @@ def open_run(path: Path) -> "Run":
     """
     from tailorbird import recipe as recipes
     from tailorbird import spaces
-    from tailorbird.errors import RecipeError
     from tailorbird.latency_tables import device as devices
     from tailorbird.latency_tables import files, shipped
     from tailorbird.progress import TerminalProgress
-    from tailorbird.spaces.stitching import StitchSpace
 
     recipe, text = recipes.load(path)
     home = path.parent
@@ -74,10 +72,8 @@ def open_run(path: Path) -> "Run":
     if recipe.accuracy.published is None:
         weights = folder / "weights"
         accuracy = TrainedAccuracy(recipe, home, space, weights, measurement.opened_url)
-    elif isinstance(space, StitchSpace):
-        accuracy = PublishedAccuracy(space)
     else:
-        raise RecipeError(f"Nothing is published for {space.name}: leave out the key 'published'.")
+        accuracy = PublishedAccuracy(space, recipe.accuracy, recipe.seed)
     return Run(recipe, text, space, measurement, accuracy, folder, TerminalProgress())
 
 

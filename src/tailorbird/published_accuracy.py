@@ -7,11 +7,17 @@ import numpy as np
 from torch import nn
 
 from tailorbird.data_folder import data_folder
-from tailorbird.predictors import AccuracyProcess, FloatArray, KnownAccuracy, Predictor
+from tailorbird.errors import RecipeError
+from tailorbird.predictors import FloatArray, KnownAccuracy, Predictor, accuracy_predictor
 from tailorbird.progress import Progress
-from tailorbird.spaces import IntArray
+from tailorbird.recipe import AccuracySection
+from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces.published import published_rows
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import accuracy_std, published
+
+_IMAGES = {"ofa-mobilenetv3": 50_000, "in16": 3_000}  # behind a figure; 10,000 elsewhere
+_LEARNED = 400  # networks that the predictor of the others learns from
 
 
 @dataclass(frozen=True)
@@ -20,43 +26,77 @@ class PublishedAccuracy:
 
     Attributes:
         space: that the recipe names.
+        asked: `snnet` for stitched networks, or a column of the table of the space.
+        seed: of the draw of networks that are learned from.
     """
 
-    space: StitchSpace
+    space: SearchSpace
+    asked: AccuracySection
+    seed: int
 
-    description = (
-        "Accuracy as the authors of the networks published it, top-1 on the 50,000 validation "
-        "images of ImageNet-1K; the search saw the same figures"
-    )
     fingerprint = "published"
 
+    @property
+    def description(self) -> str:
+        """For reports."""
+        of = "top-1 on the 50,000 validation images of ImageNet-1K"
+        if self.asked.published != "snnet":
+            of = f"column {self.asked.published!r} of the table for {self.space.name}"
+        return (
+            f"Accuracy as the authors of the networks published it, {of}; the search saw the same "
+            "figures"
+        )
+
     @cached_property
-    def _table(self) -> published.Published:
-        return published.snnet(self.space, data_folder())
+    def _table(self) -> tuple[IntArray, FloatArray, int]:
+        """Rows, accuracies and the images behind each."""
+        column = self.asked.published
+        assert column is not None  # else accuracies are trained
+        if isinstance(self.space, StitchSpace):
+            if column != "snnet":
+                raise RecipeError(
+                    f"Accuracies of {self.space.name} are published as 'snnet', not as {column!r}."
+                )
+            found = published.snnet(self.space, data_folder())
+            return found.X, found.accuracy, found.n_images
+        rows = published_rows(self.space, data_folder())
+        y = rows.column(column) / 100
+        if not ((y >= 0) & (y <= 1)).all():
+            raise RecipeError(
+                f"Accuracies must be percentages, but column {column!r} of {rows.source!r} goes "
+                f"from {100 * y.min():g} to {100 * y.max():g}. Name a column of accuracies."
+            )
+        family = self.space.name.partition("(")[0]
+        n_images = _IMAGES.get(family, _IMAGES.get(column.partition("_")[0], 10_000))
+        return rows.X, y, n_images
 
     @property
     def n_validation(self) -> int:
         """Images behind each accuracy."""
-        return self._table.n_images
+        return self._table[2]
 
     @property
     def n_test(self) -> int:
         """The same images."""
-        return self._table.n_images
+        return self.n_validation
 
     def check(self) -> None:
         """Refuses a space for which nothing is published."""
-        assert len(self._table.X)
+        assert len(self._table[0])
 
     def predictor(self, latency: Predictor, progress: Progress) -> Predictor:
-        """Published accuracies; a Gaussian process for networks without one."""
-        X, y = self._table.X, self._table.accuracy
-        process = AccuracyProcess(self.space, self.n_validation).fit(X, y)
-        return KnownAccuracy(X, y, accuracy_std(y, self.n_validation), process)
+        """Published accuracies; a predictor learned from some of them for networks without one."""
+        X, y, n_images = self._table
+        drawn = np.random.default_rng(self.seed).permutation(len(y))[:_LEARNED]
+        others = accuracy_predictor(
+            self.asked.predictor, self.space, n_images, self.asked.predictor_seconds
+        ).fit(X[drawn], y[drawn])
+        return KnownAccuracy(X, y, accuracy_std(y, n_images), others)
 
     def validation(self, X: IntArray, progress: Progress) -> FloatArray:
         """As published; NaN for networks that nobody evaluated."""
-        known = dict(zip(map(tuple, self._table.X.tolist()), self._table.accuracy, strict=True))
+        rows, y, _ = self._table
+        known = dict(zip(map(tuple, rows.tolist()), y, strict=True))
         return np.array([known.get(tuple(row), np.nan) for row in X.tolist()])
 
     def test(self, X: IntArray, progress: Progress) -> FloatArray:

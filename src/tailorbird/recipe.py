@@ -20,6 +20,7 @@ from tailorbird.errors import RecipeError, nearest
 Count = Annotated[int, Field(ge=1)]
 LEARNING_RATE = 2e-2  # right for networks that are trained from scratch
 Rate = Annotated[float, Field(ge=0)]
+ZeroCostScore = Literal["gradsign", "gradient_norm", "synflow", "naswot", "macs", "parameters"]
 PythonPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 """`package.module:name`."""
 
@@ -105,7 +106,7 @@ class AccuracySection(_Section):
 
     data: Literal["digits", "cifar10-jpeg"] | None = None
     module: PythonPath | None = None
-    published: Literal["snnet"] | None = None
+    published: Annotated[str, Field(min_length=1)] | None = None
     evaluator: PythonPath | None = None
     anchors: dict[str, str] | Literal["installed"] = {}
     train_epochs: Annotated[int, Field(ge=0)] | None = None
@@ -118,6 +119,18 @@ class AccuracySection(_Section):
     stitch_images: Annotated[int, Field(ge=0)] = 500
     stitch_rank: Count | None = None
     evaluations: Annotated[int, Field(ge=10)] = 150
+    predictor: Literal[
+        "auto",
+        "process",
+        "process-totals",
+        "process-places",
+        "ridge",
+        "forest",
+        "boosting",
+        "perceptrons",
+    ] = "auto"
+    predictor_seconds: Annotated[float, Field(ge=0)] = 0.0
+    zero_cost: tuple[ZeroCostScore, ...] = Field(default=(), strict=False)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -130,8 +143,12 @@ class AccuracySection(_Section):
             raise PydanticCustomError(
                 "accuracy", '[accuracy] teacher has nothing to teach with distillation = "none"'
             )
+        if self.predictor_seconds and self.predictor != "auto":
+            raise PydanticCustomError(
+                "accuracy", '[accuracy] predictor_seconds are for predictor = "auto"'
+            )
         if self.published is not None:
-            idle = sorted(self.model_fields_set - {"published"})
+            idle = sorted(self.model_fields_set - {"published", "predictor", "predictor_seconds"})
             if idle:
                 raise PydanticCustomError(
                     "accuracy", f"with published accuracies nothing is trained: drop {idle[0]}"

@@ -10,7 +10,8 @@ from torch import nn
 
 from tailorbird.errors import MissingStepError, RecipeError
 from tailorbird.materials import Materials
-from tailorbird.predictors import AccuracyProcess, FloatArray, Predictor
+from tailorbird.predictors import FloatArray, Predictor, accuracy_predictor
+from tailorbird.predictors.zero_cost import ZeroCostFeatures
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.search.design import spread_over
@@ -19,6 +20,8 @@ from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Dataset, Trained, load, train
 from tailorbird.training.stitch import check
+
+_SCORED = 32  # images that zero-cost scores see
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,18 @@ class TrainedAccuracy:
         return found
 
     def predictor(self, latency: Predictor, progress: Progress) -> Predictor:
-        """A Gaussian process, from networks whose latencies cover their range."""
+        """That the recipe names, from networks whose latencies cover their range."""
         rng = np.random.default_rng(self.recipe.seed)
         X = spread_over(latency, self.space, self.recipe.accuracy.evaluations, rng)
         y = self.validation(X, progress)
-        return AccuracyProcess(self.space, self.n_validation).fit(X, y)
+        asked = self.recipe.accuracy
+        return accuracy_predictor(
+            asked.predictor,
+            self.space,
+            self.n_validation,
+            asked.predictor_seconds,
+            self._zero_cost(progress),
+        ).fit(X, y)
 
     def validation(self, X: IntArray, progress: Progress) -> FloatArray:
         """On images that only the search sees."""
@@ -136,6 +146,16 @@ class TrainedAccuracy:
     def dataset(self) -> Dataset:
         """That the recipe names."""
         return self.materials.dataset
+
+    def _zero_cost(self, progress: Progress) -> ZeroCostFeatures | None:
+        """Scores of untrained networks on one batch of training images, if they are wanted."""
+        names = self.recipe.accuracy.zero_cost
+        if not names:
+            return None
+        images, seed = self.dataset.train, self.recipe.seed
+        drawn = np.random.default_rng(seed).permutation(len(images.labels))[:_SCORED]
+        batch = images.batch(drawn).numpy()
+        return ZeroCostFeatures(self.space, batch, images.labels[drawn], names, seed, progress)
 
     def _remembered(self, split: str, X: IntArray, progress: Progress) -> FloatArray:
         trained, images = self.trained, getattr(self.dataset, split)

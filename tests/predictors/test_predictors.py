@@ -8,7 +8,7 @@ from tailorbird import spaces
 from tailorbird.errors import MissingWorkloadError
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
 from tailorbird.predictors import (
-    AccuracyProcess,
+    AccuracyPredictor,
     CalibratedSum,
     KnownAccuracy,
     Prediction,
@@ -58,7 +58,7 @@ def test_predictions_ignore_the_order_of_a_batch(digits_space: StitchSpace) -> N
     y = np.random.default_rng(1).uniform(0.8, 1.0, 40)
     for predictor in (
         TableSum(digits_space, table_of(digits_space)),
-        AccuracyProcess(digits_space, 600).fit(X, y),
+        AccuracyPredictor(digits_space, n_images=600).fit(X, y),
     ):
         forth, back = predictor.predict(X), predictor.predict(X[::-1])
         np.testing.assert_allclose(forth.mean, back.mean[::-1])
@@ -70,7 +70,7 @@ def predictors(space: StitchSpace) -> list[Predictor]:
     X = space.sample(40, np.random.default_rng(0))
     y = np.random.default_rng(1).uniform(0.8, 1.0, 40)
     plain = TableSum(space, table_of(space))
-    process = AccuracyProcess(space, 600).fit(X, y)
+    process = AccuracyPredictor(space, n_images=600).fit(X, y)
     return [
         plain,
         CalibratedSum(plain).fit(X, 1.1 * plain.mean(X), 0.01 * y),
@@ -110,7 +110,9 @@ def test_accuracy_is_learned_and_its_error_bars_hold(digits_space: StitchSpace) 
         truth = 0.93 + wide @ [-0.01, 0.0, 0.002, 0.005]
         images = rng.normal(0, np.sqrt(0.93 * 0.07 / 600))
         y = truth + images + rng.normal(0, 0.004, 300)
-        predicted = AccuracyProcess(digits_space, 600).fit(X[:150], y[:150]).predict(X[150:])
+        predicted = (
+            AccuracyPredictor(digits_space, n_images=600).fit(X[:150], y[:150]).predict(X[150:])
+        )
         assert spearmanr(predicted.mean, truth[150:]).statistic > 0.8
         covered.append(np.abs(predicted.mean - truth[150:]) < 1.645 * predicted.std)
     assert 0.8 < np.mean(covered) < 0.99

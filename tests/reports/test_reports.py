@@ -11,7 +11,7 @@ import pytest
 from torch import nn
 
 from tailorbird.latency_tables import Profiler, Program, Store
-from tailorbird.predictors import AccuracyProcess, FloatArray, TableSum
+from tailorbird.predictors import AccuracyPredictor, FloatArray, TableSum
 from tailorbird.progress import NoProgress, Progress
 from tailorbird.reports import Checked, Checker, Report, summarise, write
 from tailorbird.reports.check import COLUMNS
@@ -68,7 +68,7 @@ def objectives(space: StitchSpace, profiler: Profiler) -> tuple[Objective, ...]:
     profiler.profile([Program.of(w) for w in (*space.workloads, CALL)], 2, NoProgress())
     table = profiler.store.table(profiler.configuration, "local", 2)
     X = space.sample(12, np.random.default_rng(0))
-    accuracy = AccuracyProcess(space, 600).fit(X, np.linspace(0.8, 0.9, 12))
+    accuracy = AccuracyPredictor(space, n_images=600).fit(X, np.linspace(0.8, 0.9, 12))
     return (
         Objective("accuracy", "", "max", accuracy),
         Objective("latency", "ms", "min", TableSum(space, table)),
@@ -123,6 +123,10 @@ def test_what_could_not_be_measured_is_missing_and_says_why(
     summary = summarise(checked, checked, found_of(checker.space, objectives), {})
     assert summary["n_failed"] == 1
     assert summary["n_timed"] == 6
+    for figure in ("kendall_tau", "mape"):
+        interval = summary[f"{figure}_interval"]
+        assert isinstance(interval, list)
+        assert interval[0] <= float(str(summary[figure])) <= interval[1]
     said = list(notes(checked, checked, 100.0))
     assert f"{name} could not be measured: it is broken" in said
 
@@ -224,8 +228,8 @@ def test_figures_that_cannot_be_had_are_null(
 ) -> None:
     one = checker.check(rows[:1], objectives, NoProgress())
     summary = summarise(one, one, found_of(checker.space, objectives), {})
-    assert summary["kendall_tau"] is None
-    assert summary["kendall_tau_accuracy"] is None
+    for figure in ("kendall_tau", "kendall_tau_interval", "mape_interval", "kendall_tau_accuracy"):
+        assert summary[figure] is None
     json.dumps(summary, allow_nan=False)
 
 

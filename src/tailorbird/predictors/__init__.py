@@ -1,14 +1,17 @@
 """What turns encodings into a prediction with its uncertainty."""
 
-from tailorbird.predictors.accuracy import AccuracyProcess
+from tailorbird.predictors.accuracy import AccuracyPredictor
+from tailorbird.predictors.auto import AutoPredictor
 from tailorbird.predictors.calibrated_sum import CalibratedSum
 from tailorbird.predictors.few_shot import FewShotLatency
 from tailorbird.predictors.known import KnownAccuracy
+from tailorbird.predictors.named import accuracy_predictor
 from tailorbird.predictors.prediction import FloatArray, Prediction, Predictor
 from tailorbird.predictors.table_sum import TableSum
 
 __all__ = [
-    "AccuracyProcess",
+    "AccuracyPredictor",
+    "AutoPredictor",
     "CalibratedSum",
     "FewShotLatency",
     "FloatArray",
@@ -16,4 +19,5 @@ __all__ = [
     "Prediction",
     "Predictor",
     "TableSum",
+    "accuracy_predictor",
 ]

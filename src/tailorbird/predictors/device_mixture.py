@@ -1,6 +1,7 @@
 """What a few measurements say about a device, given how known devices behave."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
@@ -39,6 +40,26 @@ class _Hypothesis:
     dual: FloatArray
     covariance_inverse: FloatArray
     noise: float
+
+
+class _Cell(NamedTuple):
+    """Under one likeness and noise, for every scale and device: what the samples say.
+
+    Attributes:
+        r: likeness.
+        noise: of measurements.
+        inverse: of the covariance of the samples, (s, s).
+        offset: (n_scales, k).
+        dual: (s, n_scales, k).
+        evidence: logarithms, (n_scales, k).
+    """
+
+    r: float
+    noise: float
+    inverse: FloatArray
+    offset: FloatArray
+    dual: FloatArray
+    evidence: FloatArray
 
 
 class DeviceMixture:
@@ -101,11 +122,8 @@ class DeviceMixture:
         shared = (1 - _OWN) / k * functions @ self._functions.T
         return np.asarray(shared + _OWN * genes @ self._genes.T)
 
-    def _grid(self) -> list[tuple[float, float, FloatArray, FloatArray, FloatArray, FloatArray]]:
-        """For each likeness and noise: inverse covariance, offsets, duals and log evidence.
-
-        Offsets and evidence are (n_scales, k), duals (s, n_scales, k).
-        """
+    def _grid(self) -> list[_Cell]:
+        """What the samples say under each likeness and noise."""
         among = self._covariance(self._functions, self._genes)
         scales = self._scales[:, None]
         n, found = len(self._y), []
@@ -113,14 +131,14 @@ class DeviceMixture:
             gap = self._y[:, None, None] / scales - r * self._functions[:, None, :]
             for noise in _NOISES:
                 covariance = (1 - r**2) * among + np.diag(noise / self._trust)
-                inverse = np.linalg.inv(covariance)
+                inverse: FloatArray = np.asarray(np.linalg.inv(covariance), dtype=np.float64)
                 ones = inverse.sum(axis=0)
                 offset = np.tensordot(ones, gap, 1) / ones.sum()
                 dual = np.tensordot(inverse, gap - offset, 1)
                 fit = ((gap - offset) * dual).sum(axis=0)
                 log_det = np.linalg.slogdet(covariance)[1] + np.log(ones.sum())
                 evidence = -0.5 * (fit + log_det) - (n - 1) * np.log(scales)
-                found.append((r, noise, inverse, offset, dual, evidence))
+                found.append(_Cell(r, noise, inverse, offset, dual, evidence))
         return found
 
     def _reweighted(self) -> FloatArray:

@@ -7,7 +7,8 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from tailorbird.predictors.metrics import kendall_tau, mape
+from tailorbird.predictors import FloatArray
+from tailorbird.predictors.metrics import Metric, bootstrap, kendall_tau, mape
 from tailorbird.reports.check import Checked
 from tailorbird.search.found import Found
 
@@ -33,7 +34,8 @@ def summarise(
 ) -> dict[str, object]:
     """The content of `summary.json`; a figure that could not be had is null.
 
-    Latency figures are over the front and the random networks together.
+    Latency figures are over the front and the random networks together. An interval holds 95 % of
+    what other draws of as many networks would give.
     """
     networks = pd.concat([front.networks, random.networks], ignore_index=True)
     rounds = np.vstack([front.round_ms, random.round_ms])
@@ -46,8 +48,10 @@ def summarise(
     best = front.networks[non_dominated(front.networks)]
     return {
         "kendall_tau": _known(kendall_tau(predicted, measured)),
+        "kendall_tau_interval": _interval(kendall_tau, predicted, measured),
         "kendall_tau_rounds": _known(kendall_tau(*rounds[timed].T)),
         "mape": _known(mape(predicted, measured)) if len(measured) else None,
+        "mape_interval": _interval(mape, predicted, measured),
         "n_timed": len(measured),
         "kendall_tau_accuracy": _known(
             kendall_tau(
@@ -66,6 +70,14 @@ def summarise(
 def _known(value: float) -> float | None:
     """JSON has no NaN, which is what a rank correlation of equal values is."""
     return value if math.isfinite(value) else None
+
+
+def _interval(metric: Metric, predicted: FloatArray, measured: FloatArray) -> list[float] | None:
+    """Both ends of a figure over networks drawn anew, always the same ones."""
+    if len(measured) < 2:
+        return None
+    found = bootstrap(metric, predicted, measured, np.random.default_rng(0))
+    return [found.low, found.high] if math.isfinite(found.low) else None
 
 
 def notes(front: Checked, random: Checked, call_ratio: float | None) -> Iterator[str]:

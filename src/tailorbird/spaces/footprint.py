@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tailorbird.spaces.space import IntArray, SearchSpace
+from tailorbird.spaces.workload import Workload
 
 if TYPE_CHECKING:
     from torch import fx, nn
@@ -69,11 +71,21 @@ def n_macs(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> int:
 
 def count_macs(space: SearchSpace, X: IntArray) -> IntArray:
     """Multiply-adds of canonical rows (n, d) for a whole batch, (n,): sums of their workloads'."""
+    return np.asarray(space.count_workloads(X) @ count_costs(space)[:, 0])
+
+
+def count_costs(space: SearchSpace) -> IntArray:
+    """Multiply-adds and learned values of each workload, (n_workloads, 2). Imports torch."""
+    return np.array([_costs(workload) for workload in space.workloads], dtype=np.int64)
+
+
+@lru_cache(maxsize=4096)
+def _costs(workload: Workload) -> tuple[int, int]:
     import torch
 
     with torch.device("meta"):
-        of_workload = [n_macs(w.build().eval(), w.inputs) for w in space.workloads]
-    return np.asarray(space.count_workloads(X) @ np.array(of_workload, dtype=np.int64))
+        module = workload.build().eval()
+    return n_macs(module, workload.inputs), sum(p.numel() for p in module.parameters())
 
 
 def weight_bytes(module: "nn.Module") -> int:

@@ -151,6 +151,19 @@ class NasBench201:
         once = np.ones((len(X), len(self._once)), dtype=np.int64)
         return csr_array(np.hstack([*[of_stage] * len(_WIDTHS), once]).astype(np.int64))
 
+    def operations_on_paths(self, X: IntArray) -> IntArray:
+        """How often each operation but none occurs on each path, (n, n_paths, n_operations).
+
+        Paths lead from input to output; -1 marks those that hold a none.
+        """
+        self._check(X)
+        counted = []
+        for path in _PATHS:
+            on_path = X[:, path & _BITS > 0]
+            times = np.stack([(on_path == op).sum(axis=1) for op in range(1, len(_OPERATIONS))], 1)
+            counted.append(np.where((on_path == 0).any(axis=1)[:, None], -1, times))
+        return np.stack(counted, axis=1)
+
     def build(self, row: IntArray) -> "nn.Module":
         """The network of one canonical row with fresh weights. Imports torch."""
         from torch import nn

@@ -1,0 +1,166 @@
+"""What is known of an architecture without running it."""
+
+from functools import cached_property
+from typing import Literal, Protocol
+
+import numpy as np
+
+from tailorbird.predictors.prediction import FloatArray
+from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces.footprint import count_costs
+from tailorbird.spaces.layered import LayeredGraph
+
+View = Literal["encoding", "totals", "places"]
+_REFERENCE = 1500  # architectures that say what is usual in a space
+_SAME = 1e-9
+
+
+class Extra(Protocol):
+    """More features of a user's own, such as zero-cost scores."""
+
+    def __call__(self, X: IntArray) -> FloatArray:
+        """Of canonical rows (n, d), (n, k)."""
+
+
+class Features:
+    """Rows of a space as numbers that say how alike two architectures are.
+
+    - `encoding`: one-hot encodings, and how often each workload occurs.
+    - `totals`: sums of the parameters of the workloads (kernels, widths, …) of one operator at one
+      resolution, and logarithms of multiply-adds and learned values: free statistics, which cost no
+      training and so are known of every architecture.
+    - `places`: the totals, and the parameters of what each choice adds where it is; of cells, what
+      lies on each path from input to output.
+
+    All but `encoding` are scaled over the space, not over the samples, so that few samples do; what
+    never varies, or always with another feature, is left out.
+
+    Args:
+        space: of the architectures.
+        view: which of the three.
+        extra: more features, scaled likewise.
+
+    References:
+        Dai, Wan, Zhang, Wu, He, Wei, Chen, Tian, Yu, Vajda, Gonzalez: FBNetV3: Joint
+        Architecture-Recipe Search using Predictor Pretraining. CVPR 2021 (free statistics).
+        Wei, Niu, Tang, Wang, Hu, Liang: NPENAS: Neural Predictor Guided Evolution for Neural
+        Architecture Search. 2020 (paths).
+    """
+
+    def __init__(self, space: SearchSpace, view: View, extra: Extra | None = None) -> None:
+        self.space = space
+        self.view = view
+        self.extra = extra
+
+    def __call__(self, X: IntArray) -> FloatArray:
+        """Of canonical rows (n, d), (n, p).
+
+        Raises:
+            ValueError: if a row is not canonical in this space.
+        """
+        if self.view == "encoding" and self.extra is None:
+            return self._raw(X)
+        return np.asarray((self._raw(X)[:, self._kept] - self._mean) / self._std)
+
+    def _raw(self, X: IntArray) -> FloatArray:
+        counts = self.space.count_workloads(X)
+        if self.view == "encoding":
+            parts = [counts.toarray(), self._one_hot(X)]
+        else:
+            parts = [counts @ self._groups, np.log1p(counts @ self._costs)]
+        if self.view == "places":
+            parts += self._places(X)
+        if self.extra is not None:
+            parts.append(self.extra(X))
+        return np.hstack(parts).astype(np.float64)
+
+    def _places(self, X: IntArray) -> list[FloatArray]:
+        graph = getattr(self.space, "graph", None)
+        if isinstance(graph, LayeredGraph):
+            state = np.zeros(len(X), dtype=np.int64)
+            found = []
+            for k, (layer, table) in enumerate(zip(graph.layers, self._edges, strict=True)):
+                edge = layer.edges[state, X[:, k]]
+                found.append(table[edge])
+                state = layer.target[edge]
+            return found
+        along_paths = getattr(self.space, "operations_on_paths", None)
+        if along_paths is None:
+            return [self._one_hot(X)]
+        return _of_paths(along_paths(X))
+
+    def _one_hot(self, X: IntArray) -> FloatArray:
+        choices = [np.arange(len(variable.choices)) for variable in self.space.variables]
+        return np.hstack([X[:, [i]] == choice for i, choice in enumerate(choices)]).astype(float)
+
+    @cached_property
+    def _traits(self) -> FloatArray:
+        """Parameters of each workload, 0 where it has no such one, and a 1, (n_workloads, q)."""
+        workloads = [dict(workload.params) for workload in self.space.workloads]
+        names = sorted({name for params in workloads for name in params})
+        return np.array([[*(params.get(n, 0) for n in names), 1] for params in workloads], float)
+
+    @cached_property
+    def _groups(self) -> FloatArray:
+        """Traits in columns of their operator and resolution, (n_workloads, n_groups * q)."""
+        kinds = [(w.op, w.inputs[0][2:]) for w in self.space.workloads]
+        index = {kind: i for i, kind in enumerate(dict.fromkeys(kinds))}
+        spread = np.zeros((len(kinds), len(index), self._traits.shape[1]))
+        for row, kind in enumerate(kinds):
+            spread[row, index[kind]] = self._traits[row]
+        return np.asarray(spread.reshape(len(kinds), -1))
+
+    @cached_property
+    def _costs(self) -> FloatArray:
+        """Multiply-adds and learned values of each workload, (n_workloads, 2)."""
+        return count_costs(self.space).astype(np.float64)
+
+    @cached_property
+    def _edges(self) -> list[FloatArray]:
+        """Traits that the edges of each layer add, those that vary among them."""
+        graph = self.space.graph  # type: ignore[attr-defined]  # asked for layered spaces only
+        added = [layer.counts @ self._traits for layer in graph.layers]
+        return [table[:, np.ptp(table, axis=0) > 0] for table in added]
+
+    @cached_property
+    def _reference(self) -> FloatArray:
+        drawn = self.space.sample(_REFERENCE, np.random.default_rng(0))
+        return self._raw(np.vstack([self.space.landmarks, drawn]))
+
+    @cached_property
+    def _kept(self) -> IntArray:
+        """Columns that vary, each once."""
+        values = self._reference
+        std = values.std(axis=0)
+        varying = np.flatnonzero(std > _SAME)
+        scaled = (values[:, varying] - values[:, varying].mean(axis=0)) / std[varying]
+        alike = np.abs(scaled.T @ scaled) / len(scaled) > 1 - _SAME
+        first = np.argmax(alike, axis=1)
+        return np.asarray(varying[first == np.arange(len(varying))])
+
+    @cached_property
+    def _mean(self) -> FloatArray:
+        return np.asarray(self._reference[:, self._kept].mean(axis=0))
+
+    @cached_property
+    def _std(self) -> FloatArray:
+        return np.asarray(self._reference[:, self._kept].std(axis=0))
+
+
+def _of_paths(operations: IntArray) -> list[FloatArray]:
+    """What lies on each path (n, n_paths, n_operations), and the most, least and sum over paths.
+
+    Operations are counted on live paths and -1 on dead ones.
+    """
+    live = operations[:, :, :1] >= 0
+    counted = np.where(live, operations, 0)
+    fewest = np.where(live, operations, operations.max() + 1).min(axis=1)
+    pairs = counted[:, :, :, None] + counted[:, :, None, :]  # such as both kinds of convolution
+    i, j = np.triu_indices(operations.shape[2], k=1)
+    without = ((counted == 0) & live).sum(axis=1)
+    parts = [
+        *(live.sum(axis=1), counted.max(axis=1), counted.sum(axis=1), fewest, without),
+        *(pairs.max(axis=1)[:, i, j], ((pairs == 0) & live[..., None]).sum(axis=1)[:, i, j]),
+        np.concatenate([live, counted], axis=2).reshape(len(operations), -1),
+    ]
+    return [part.astype(np.float64) for part in parts]

@@ -1,0 +1,42 @@
+"""Accuracies on the scale of their logarithmic errors, where they are more nearly normal.
+
+From 90 to 91 % is as much as from 99.0 to 99.1 %: a tenth of the errors. On this scale the long
+tail of bad networks does not bend a regression.
+"""
+
+import numpy as np
+
+from tailorbird.predictors.prediction import FloatArray, Prediction
+
+_LEAST_ERROR = 1e-3  # a thousand images cannot tell less from none
+
+
+def check(accuracy: FloatArray) -> None:
+    """Refuses what is no share.
+
+    Raises:
+        ValueError: if so.
+    """
+    wrong = (accuracy < 0) | (accuracy > 1)
+    if wrong.any():
+        raise ValueError(
+            f"Accuracies must be fractions from 0 to 1, but got {accuracy[np.argmax(wrong)]}. "
+            "Divide percentages by 100."
+        )
+
+
+def to_scale(accuracy: FloatArray) -> FloatArray:
+    """-log(1 - accuracy), (n,)."""
+    return np.asarray(-np.log(np.maximum(1 - accuracy, _LEAST_ERROR)))
+
+
+def to_accuracy(z: FloatArray) -> FloatArray:
+    """The way back, (n,)."""
+    return np.asarray(-np.expm1(-z))
+
+
+def from_scale(mean: FloatArray, std: FloatArray) -> Prediction:
+    """Accuracies whose errors are log-normal, by their median and their std."""
+    error = np.exp(-mean)
+    variance = np.minimum(std, 1.0) ** 2  # so that exp stays in reason
+    return Prediction(to_accuracy(mean), error * np.sqrt(np.expm1(variance) * np.exp(variance)))

@@ -1,0 +1,18 @@
+"""The models of accuracy that are known by name."""
+
+from tailorbird.predictors.accuracy import DEFAULT, Model
+from tailorbird.predictors.regressors import Process, Ridge, boosting, forest, perceptrons
+
+MODELS = {
+    model.name: model
+    for model in (
+        DEFAULT,
+        Model("process-totals", "totals", Process),
+        Model("process-places", "places", Process),
+        Model("ridge", "places", Ridge),
+        Model("forest", "places", forest),
+        Model("boosting", "places", boosting),
+        Model("perceptrons", "places", perceptrons),
+    )
+}
+"""Structure of cells, their paths, is in the places; free statistics are in totals and places."""

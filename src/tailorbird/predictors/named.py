@@ -1,0 +1,28 @@
+"""Predictors of accuracy by the names that recipes know."""
+
+from tailorbird.predictors.accuracy import AccuracyPredictor
+from tailorbird.predictors.auto import AutoPredictor
+from tailorbird.predictors.features import Extra
+from tailorbird.predictors.models import MODELS
+from tailorbird.spaces import SearchSpace
+
+
+def accuracy_predictor(
+    name: str,
+    space: SearchSpace,
+    n_images: int | None = None,
+    seconds: float = 0.0,
+    extra: Extra | None = None,
+) -> AccuracyPredictor | AutoPredictor:
+    """An unfitted one: `auto`, or a model alone.
+
+    Args:
+        name: `auto` or one of MODELS.
+        space: of the architectures.
+        n_images: on which accuracies were measured.
+        seconds: for the hyperparameters of `auto`.
+        extra: more features.
+    """
+    if name == "auto":
+        return AutoPredictor(space, n_images, seconds, extra)
+    return AccuracyPredictor(space, MODELS[name], n_images, extra)
