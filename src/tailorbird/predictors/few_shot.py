@@ -8,6 +8,7 @@ import numpy as np
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.predictors import conformal
 from tailorbird.predictors.device_mixture import DeviceMixture
+from tailorbird.predictors.genes import Counts, Genes, OneHot
 from tailorbird.predictors.pool import Pool
 from tailorbird.predictors.prediction import FloatArray, Prediction
 from tailorbird.predictors.table_sum import TableSum
@@ -30,15 +31,19 @@ class FewShotLatency:
     Args:
         encodings: of n architectures, (n, d).
         pool_ms: their latencies on k known devices, (n, k).
+        genes: features of encodings; one-hot if None, which knows the choices of the pool only.
 
     Raises:
         ValueError: if the pool is torn or too small.
     """
 
-    def __init__(self, encodings: IntArray, pool_ms: FloatArray) -> None:
+    def __init__(
+        self, encodings: IntArray, pool_ms: FloatArray, genes: Genes | None = None
+    ) -> None:
         self.encodings = np.asarray(encodings)
         self.pool_ms = np.asarray(pool_ms, dtype=np.float64)
-        self._pool = Pool(self.encodings, self.pool_ms)
+        genes = OneHot(self.encodings) if genes is None else genes
+        self._pool = Pool(self.encodings, self.pool_ms, genes)
 
     @classmethod
     def from_tables(cls, space: SearchSpace, tables: Sequence[LatencyTable]) -> Self:
@@ -52,7 +57,8 @@ class FewShotLatency:
             raise ValueError("Tables of at least one other device are needed, but got none.")
         drawn = space.sample(_KNOWN, np.random.default_rng(0))
         X = np.unique(np.vstack([space.landmarks, drawn]), axis=0)
-        return cls(X, np.column_stack([TableSum(space, table).mean(X) for table in tables]))
+        pool_ms = np.column_stack([TableSum(space, table).mean(X) for table in tables])
+        return cls(X, pool_ms, Counts(space, X))
 
     def suggest(self, candidates: IntArray, n: int) -> IntArray:
         """Indices (n,) of the candidates (m, d) that are most worth timing, best first.

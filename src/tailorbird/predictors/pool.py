@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tailorbird.predictors.genes import Genes
 from tailorbird.predictors.prediction import FloatArray
 from tailorbird.spaces import IntArray
 
@@ -20,13 +21,14 @@ class Pool:
     Args:
         encodings: (n, d).
         pool_ms: of each on each device, (n, k).
+        genes: features of encodings.
 
     Raises:
         ValueError: if shapes differ, there are less than two rows, or a latency is not finite and
             positive.
     """
 
-    def __init__(self, encodings: IntArray, pool_ms: FloatArray) -> None:
+    def __init__(self, encodings: IntArray, pool_ms: FloatArray, genes: Genes) -> None:
         if encodings.ndim != 2 or pool_ms.ndim != 2 or len(encodings) != len(pool_ms):
             raise ValueError(
                 "`encodings` (n, d) and `pool_ms` (n, k) must have equal n, but got "
@@ -45,8 +47,8 @@ class Pool:
                 "or architectures that were not measured."
             )
         self.pool_ms = pool_ms
-        self._choices = [np.unique(column) for column in encodings.T]
-        self._genes = self._one_hot(encodings)
+        self._of = genes
+        self._genes = genes(encodings)
         self._center = self._genes.mean(axis=0)
         self._spread = np.sqrt(np.square(self._genes - self._center).sum(axis=1).mean())
         typical_ms = pool_ms.mean(axis=0)
@@ -65,35 +67,18 @@ class Pool:
 
     def functions(self, X: IntArray) -> FloatArray:
         """Latency of each device, (n, k), with mean 0 and std 1 over the pool's architectures."""
-        return np.asarray((self._smooth(self._one_hot(X)) - self._mean) / self._std)
+        return np.asarray((self._smooth(self._of(X)) - self._mean) / self._std)
 
     def genes(self, X: IntArray) -> FloatArray:
-        """One-hot encodings (n, p), centred, with mean square 1 over the pool's architectures."""
-        return np.asarray((self._one_hot(X) - self._center) / max(self._spread, 1e-12))
+        """Features (n, p), centred, with mean square 1 over the pool's architectures."""
+        return np.asarray((self._of(X) - self._center) / max(self._spread, 1e-12))
 
     def _smooth(self, genes: FloatArray) -> FloatArray:
         return np.asarray(self._kernel(genes) @ self._dual + self._offset)
 
     def _kernel(self, genes: FloatArray) -> FloatArray:
-        share = genes @ self._genes.T / len(self._choices)  # of genes that agree
+        share = genes @ self._genes.T / self._of.width  # of genes that agree
         return np.asarray(share + _PAIRS * share**2)
-
-    def _one_hot(self, X: IntArray) -> FloatArray:
-        if X.ndim != 2 or X.shape[1] != len(self._choices):
-            raise ValueError(
-                f"Encodings must have {len(self._choices)} genes like those of the pool, but got "
-                f"{X.shape=}."
-            )
-        for i, (column, choices) in enumerate(zip(X.T, self._choices, strict=True)):
-            unknown = ~np.isin(column, choices)
-            if unknown.any():
-                raise ValueError(
-                    f"Gene {i} must be one that the pool knows, {choices.tolist()}, but row "
-                    f"{np.argmax(unknown)} has {column[np.argmax(unknown)]}. Encodings of another "
-                    "space? Otherwise add architectures with it to the pool."
-                )
-        columns = zip(X.T, self._choices, strict=True)
-        return np.hstack([column[:, None] == choices for column, choices in columns]).astype(float)
 
 
 def _robust_ridge(kernel: FloatArray, Y: FloatArray) -> tuple[FloatArray, FloatArray]:

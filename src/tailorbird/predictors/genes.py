@@ -1,0 +1,83 @@
+"""Encodings as non-negative features in which latency is nearly additive."""
+
+from typing import Protocol
+
+import numpy as np
+
+from tailorbird.predictors.prediction import FloatArray
+from tailorbird.spaces import IntArray, SearchSpace
+
+
+class Genes(Protocol):
+    """Encodings to features; the product of two rows, over `width`, says how alike they are."""
+
+    @property
+    def width(self) -> float:
+        """What the product of a usual row with itself is."""
+
+    def __call__(self, X: IntArray) -> FloatArray:
+        """Of encodings (n, d), (n, p)."""
+
+
+class OneHot:
+    """One column per choice of each gene that some architecture has.
+
+    Args:
+        encodings: of which the choices are learned, (n, d).
+    """
+
+    def __init__(self, encodings: IntArray) -> None:
+        self._choices = [np.unique(column) for column in encodings.T]
+
+    @property
+    def width(self) -> float:
+        """The number of genes."""
+        return float(len(self._choices))
+
+    def __call__(self, X: IntArray) -> FloatArray:
+        """Of encodings (n, d), (n, p).
+
+        Raises:
+            ValueError: if there are more or fewer genes, or a choice is new.
+        """
+        if X.ndim != 2 or X.shape[1] != len(self._choices):
+            raise ValueError(
+                f"Encodings must have {len(self._choices)} genes like those of the pool, but got "
+                f"{X.shape=}."
+            )
+        for i, (column, choices) in enumerate(zip(X.T, self._choices, strict=True)):
+            unknown = ~np.isin(column, choices)
+            if unknown.any():
+                raise ValueError(
+                    f"Gene {i} must be one that the pool knows, {choices.tolist()}, but row "
+                    f"{np.argmax(unknown)} has {column[np.argmax(unknown)]}. Encodings of another "
+                    "space? Otherwise add architectures with it to the pool."
+                )
+        columns = zip(X.T, self._choices, strict=True)
+        return np.hstack([column[:, None] == choices for column, choices in columns]).astype(float)
+
+
+class Counts:
+    """How often each workload occurs, over the most that it does.
+
+    Latency is nearly linear in them, whatever the encoding, and no architecture has new ones.
+
+    Args:
+        space: of the architectures.
+        X: canonical rows that are usual, (n, d).
+    """
+
+    def __init__(self, space: SearchSpace, X: IntArray) -> None:
+        self.space = space
+        counts = space.count_workloads(X).toarray().astype(float)
+        self._most = np.maximum(counts.max(axis=0), 1.0)
+        self._width = float(np.square(counts / self._most).sum(axis=1).mean())
+
+    @property
+    def width(self) -> float:
+        """What the product of a usual row with itself is."""
+        return self._width
+
+    def __call__(self, X: IntArray) -> FloatArray:
+        """Of canonical rows (n, d), (n, n_workloads)."""
+        return np.asarray(self.space.count_workloads(X).toarray() / self._most)
