@@ -15,6 +15,7 @@ from tailorbird.predictors.targets import check
 from tailorbird.spaces import IntArray, SearchSpace
 
 FEWEST = 5
+_CHUNK = 16_384  # rows
 _FOLDS, _FOLDS_OF_FEW, _FEW = 5, 10, 60  # few samples must not become much fewer
 
 
@@ -86,7 +87,17 @@ class AccuracyPredictor:
 
     def mean(self, X: IntArray) -> FloatArray:
         """The means alone, (n,)."""
-        return log_error.to_accuracy(self.regressor_.mean(self.features_(X)))
+        return log_error.to_accuracy(
+            by_chunks(lambda rows: self.regressor_.mean(self.features_(rows)), X)
+        )
+
+
+def by_chunks(means: Callable[[IntArray], FloatArray], X: IntArray) -> FloatArray:
+    """Means of rows (n, d), (n,), by so many at a time that features do not fill the memory."""
+    if len(X) <= _CHUNK:
+        return means(X)
+    starts = range(0, len(X), _CHUNK)
+    return np.concatenate([means(X[start : start + _CHUNK]) for start in starts])
 
 
 def left_out(regressor: Regressor, F: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:

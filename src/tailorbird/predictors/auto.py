@@ -9,12 +9,18 @@ import numpy as np
 import optuna
 
 from tailorbird.predictors import conformal, log_error
-from tailorbird.predictors.accuracy import FEWEST, Model, left_out, with_images
+from tailorbird.predictors.accuracy import FEWEST, Model, by_chunks, left_out, with_images
 from tailorbird.predictors.features import Extra, Features, View
 from tailorbird.predictors.metrics import kendall_tau
 from tailorbird.predictors.models import MODELS
 from tailorbird.predictors.prediction import FloatArray, Prediction
-from tailorbird.predictors.regressors import Process, Regressor, boosting, forest, perceptrons
+from tailorbird.predictors.regressors import (
+    Forest,
+    Process,
+    Regressor,
+    boosting,
+    perceptrons,
+)
 from tailorbird.predictors.targets import check
 from tailorbird.spaces import IntArray, SearchSpace
 
@@ -114,9 +120,12 @@ class AutoPredictor:
 
     def mean(self, X: IntArray) -> FloatArray:
         """The means alone, (n,)."""
+        return log_error.to_accuracy(by_chunks(self._mean, X))
+
+    def _mean(self, X: IntArray) -> FloatArray:
         F = self._seen(X)
         each = np.stack([voter.regressor.mean(F[voter.model.view]) for voter in self.voters_])
-        return log_error.to_accuracy(self.weights_ @ each)
+        return np.asarray(self.weights_ @ each)
 
     def _seen(self, X: IntArray) -> dict[View, FloatArray]:
         views = dict.fromkeys(voter.model.view for voter in self.voters_)
@@ -165,7 +174,7 @@ def _suggested(trial: optuna.Trial, views: list[View]) -> Model:
         regressor = Process(trial.suggest_categorical("nu", [0.5, 1.5, 2.5]))
     elif kind == "forest":
         share = trial.suggest_float("max_features", 0.1, 1.0)
-        regressor = forest(share, trial.suggest_int("min_samples_leaf", 1, 5))
+        regressor = Forest(share, trial.suggest_int("min_samples_leaf", 1, 5))
     elif kind == "boosting":
         rate = trial.suggest_float("learning_rate", 0.02, 0.3, log=True)
         regressor = boosting(rate, trial.suggest_int("max_depth", 1, 6))

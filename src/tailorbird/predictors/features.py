@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import Literal, Protocol
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from tailorbird.predictors.prediction import FloatArray
 from tailorbird.spaces import IntArray, SearchSpace
@@ -67,7 +68,7 @@ class Features:
         if self.view == "encoding":
             parts = [counts.toarray(), self._one_hot(X)]
         else:
-            parts = [counts @ self._groups, np.log1p(counts @ self._costs)]
+            parts = [(counts @ self._groups).toarray(), np.log1p(counts @ self._costs)]
         if self.view == "places":
             parts += self._places(X)
         if self.extra is not None:
@@ -101,14 +102,14 @@ class Features:
         return np.array([[*(params.get(n, 0) for n in names), 1] for params in workloads], float)
 
     @cached_property
-    def _groups(self) -> FloatArray:
+    def _groups(self) -> csr_array:
         """Traits in columns of their operator and resolution, (n_workloads, n_groups * q)."""
         kinds = [(w.op, w.inputs[0][2:]) for w in self.space.workloads]
         index = {kind: i for i, kind in enumerate(dict.fromkeys(kinds))}
         spread = np.zeros((len(kinds), len(index), self._traits.shape[1]))
         for row, kind in enumerate(kinds):
             spread[row, index[kind]] = self._traits[row]
-        return np.asarray(spread.reshape(len(kinds), -1))
+        return csr_array(spread.reshape(len(kinds), -1))
 
     @cached_property
     def _costs(self) -> FloatArray:
@@ -117,10 +118,10 @@ class Features:
 
     @cached_property
     def _edges(self) -> list[FloatArray]:
-        """Traits that the edges of each layer add, those that vary among them."""
+        """Traits that the edges of each layer add, each that varies once."""
         graph = self.space.graph  # type: ignore[attr-defined]  # asked for layered spaces only
         added = [layer.counts @ self._traits for layer in graph.layers]
-        return [table[:, np.ptp(table, axis=0) > 0] for table in added]
+        return [table[:, _distinct(table)] for table in added]
 
     @cached_property
     def _reference(self) -> FloatArray:
@@ -130,13 +131,7 @@ class Features:
     @cached_property
     def _kept(self) -> IntArray:
         """Columns that vary, each once."""
-        values = self._reference
-        std = values.std(axis=0)
-        varying = np.flatnonzero(std > _SAME)
-        scaled = (values[:, varying] - values[:, varying].mean(axis=0)) / std[varying]
-        alike = np.abs(scaled.T @ scaled) / len(scaled) > 1 - _SAME
-        first = np.argmax(alike, axis=1)
-        return np.asarray(varying[first == np.arange(len(varying))])
+        return _distinct(self._reference)
 
     @cached_property
     def _mean(self) -> FloatArray:
@@ -145,6 +140,18 @@ class Features:
     @cached_property
     def _std(self) -> FloatArray:
         return np.asarray(self._reference[:, self._kept].std(axis=0))
+
+
+def _distinct(values: FloatArray) -> IntArray:
+    """Columns of values (n, p) that vary, and are no multiple of an earlier one and a constant."""
+    std = values.std(axis=0)
+    varying = np.flatnonzero(std > _SAME)
+    if not len(varying):
+        return varying
+    scaled = (values[:, varying] - values[:, varying].mean(axis=0)) / std[varying]
+    alike = np.abs(scaled.T @ scaled) / len(scaled) > 1 - _SAME
+    first = np.argmax(alike, axis=1)
+    return np.asarray(varying[first == np.arange(len(varying))])
 
 
 def _of_paths(operations: IntArray) -> list[FloatArray]:

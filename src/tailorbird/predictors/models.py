@@ -1,7 +1,7 @@
 """The models of accuracy that are known by name."""
 
 from tailorbird.predictors.accuracy import DEFAULT, Model
-from tailorbird.predictors.regressors import Process, Ridge, boosting, forest, perceptrons
+from tailorbird.predictors.regressors import Forest, Process, Ridge, boosting, perceptrons
 
 MODELS = {
     model.name: model
@@ -10,7 +10,7 @@ MODELS = {
         Model("process-totals", "totals", Process),
         Model("process-places", "places", Process),
         Model("ridge", "places", Ridge),
-        Model("forest", "places", forest),
+        Model("forest", "places", Forest),
         Model("boosting", "places", boosting),
         Model("perceptrons", "places", perceptrons),
     )

@@ -101,22 +101,35 @@ class Process:
         return mean, std
 
     def mean(self, F: FloatArray) -> FloatArray:
-        """The means alone, by one matrix product instead of a distance at a time."""
+        """The means alone: distances by matrix products, in blocks that stay in the cache."""
         signal, matern = self.model_.kernel_.k1.k1, self.model_.kernel_.k1.k2
-        known = self.model_.X_train_ / matern.length_scale
-        scaled = F / matern.length_scale
-        squares = np.square(scaled).sum(axis=1)[:, None] + np.square(known).sum(axis=1)
-        squares -= 2 * scaled @ known.T
-        distance = np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
-        kernel = _matern(distance, self.nu)
-        values = signal.constant_value * kernel @ self.model_.alpha_
-        return np.asarray(self._offset + self._unit * values)
+        reach = np.sqrt(2 * self.nu) / matern.length_scale
+        known = reach * self.model_.X_train_.T
+        known_squares = np.square(known).sum(axis=0)
+        weights = self._unit * signal.constant_value * self.model_.alpha_
+        means = np.empty(len(F))
+        for start in range(0, len(F), _BLOCK):
+            block = reach * F[start : start + _BLOCK]
+            distance = block @ (-2 * known)
+            distance += known_squares
+            distance += np.square(block).sum(axis=1)[:, None]
+            np.maximum(distance, 0.0, out=distance)
+            np.sqrt(distance, out=distance)
+            means[start : start + _BLOCK] = _matern(distance, self.nu) @ weights
+        return means + self._offset
+
+
+_BLOCK = 256
 
 
 def _matern(distance: FloatArray, nu: float) -> FloatArray:
-    scaled = np.sqrt(2 * nu) * distance
-    polynomial = {0.5: 1.0, 1.5: 1.0 + scaled, 2.5: 1.0 + scaled + scaled**2 / 3}[nu]
-    return np.asarray(polynomial * np.exp(-scaled))
+    """Correlation at distances that are scaled by sqrt(2 nu) over the length scale."""
+    kernel = np.exp(-distance)
+    if nu == 0.5:
+        return kernel
+    polynomial = 1.0 + distance if nu == 1.5 else 1.0 + distance + np.square(distance) / 3
+    kernel *= polynomial
+    return kernel
 
 
 class Members:
@@ -172,14 +185,53 @@ class Members:
 _LEAST_SPREAD = 0.05  # of the targets' std: members that agree may still all be wrong
 
 
-def forest(max_features: float = 0.5, min_samples_leaf: int = 1) -> Members:
-    """Extremely randomised trees (Geurts, Ernst, Wehenkel 2006), in ten groups that vote."""
-    return Members(
-        lambda seed: ExtraTreesRegressor(
-            10, max_features=max_features, min_samples_leaf=min_samples_leaf, random_state=seed
-        ),
-        10,
-    )
+class Forest:
+    """Extremely randomised trees.
+
+    Args:
+        max_features: share that each split chooses from.
+        min_samples_leaf: samples at the end of a branch.
+
+    References:
+        Geurts, Ernst, Wehenkel: Extremely Randomized Trees. Machine Learning 63, 2006.
+    """
+
+    def __init__(self, max_features: float = 0.5, min_samples_leaf: int = 1) -> None:
+        self.max_features = max_features
+        self.min_samples_leaf = min_samples_leaf
+
+    def fit(self, F: FloatArray, y: FloatArray) -> Self:
+        """Learns from features (n, p)."""
+        trees = ExtraTreesRegressor(
+            _N_TREES,
+            max_features=self.max_features,
+            min_samples_leaf=self.min_samples_leaf,
+            random_state=0,
+        ).fit(F, y)
+        self.trees_ = [tree.tree_ for tree in trees.estimators_]
+        self._least_std = _LEAST_SPREAD * float(y.std())
+        return self
+
+    def refit(self, F: FloatArray, y: FloatArray) -> "Forest":
+        """Learns anew."""
+        return Forest(self.max_features, self.min_samples_leaf).fit(F, y)
+
+    def predict(self, F: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Means and stds over trees."""
+        rows = np.ascontiguousarray(F, dtype=np.float32)
+        each = np.stack([tree.predict(rows)[:, 0] for tree in self.trees_])
+        return each.mean(axis=0), np.maximum(each.std(axis=0), self._least_std)
+
+    def mean(self, F: FloatArray) -> FloatArray:
+        """The means alone."""
+        rows = np.ascontiguousarray(F, dtype=np.float32)
+        total = np.zeros(len(F))
+        for tree in self.trees_:
+            total += tree.predict(rows)[:, 0]
+        return total / len(self.trees_)
+
+
+_N_TREES = 100
 
 
 def boosting(learning_rate: float = 0.1, max_depth: int = 3) -> Members:
