@@ -191,3 +191,11 @@ def test_a_part_that_works_in_place_is_refused(one_stitch: StitchSpace) -> None:
     trained = Trained(one_stitch, network, digits.load().train)
     with pytest.raises(ValueError, match=f"{name} works in place"):
         trained.evaluate(one_stitch.landmarks[:1], digits.load().test)
+
+
+def test_outputs_that_are_not_finite_are_refused(varied: Trained, rows: np.ndarray) -> None:
+    test = digits.load().test
+    images = test.images[:50].copy()
+    images[7, 0, 0, 0] = np.nan
+    with pytest.raises(RecipeError, match="must be finite"):
+        varied.evaluate(rows[:2], Split(images, test.labels[:50]))

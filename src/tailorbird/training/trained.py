@@ -139,6 +139,9 @@ class Trained:
         """How well each canonical row's network does on a split, (n,): see `score`.
 
         Networks are run together, and what their routes have in common is run once.
+
+        Raises:
+            RecipeError: if an output is not finite, or a user's score not between 0 and 1.
         """
         if not len(X):
             return np.empty(0)
@@ -150,6 +153,12 @@ class Trained:
         for first in range(0, len(split.labels), n):
             x = split.batch(np.arange(first, min(first + n, len(split.labels))))
             for route, y in prefixes.outputs(x):
+                if not y.isfinite().all():
+                    raise RecipeError(
+                        "Outputs of networks must be finite, but some of "
+                        f"{self.space.describe(np.array(by_route[route]))} are not. Look for NaN "
+                        "among the images and the weights."
+                    )
                 # Of a thousand classes, all outputs of some routes would not fit into memory.
                 kept = y.argmax(dim=1) if self._score is accuracy else y
                 outputs[by_route[route]].append(kept.numpy())
