@@ -11,7 +11,8 @@ from tailorbird.predictors.prediction import FloatArray
 _LIKENESS = (0.7, 0.85, 0.93, 0.97, 0.99)  # correlation with the device that it is like
 _NOISES = (0.003, 0.02, 0.08, 0.3, 1.0)  # variance of measurements, over that of architectures
 _SCALES = np.exp(np.linspace(-np.log(4), np.log(4), 13))  # of the device, over the pool's median
-_OWN = 0.3  # share of what is like no device of the pool
+_SCALE_SPREAD, _NOISE_SPREAD = 0.4, 1.0  # of their logarithms around those of a like device
+_OWN = 0.2  # share of what is like no device of the pool
 _FREEDOM = 1.5  # of Student's t
 _REWEIGHTINGS = 8
 _NEGLIGIBLE = 1e-4
@@ -51,7 +52,7 @@ class _Cell(NamedTuple):
         inverse: of the covariance of the samples, (s, s).
         offset: (n_scales, k).
         dual: (s, n_scales, k).
-        evidence: logarithms, (n_scales, k).
+        evidence: logarithms, prior included, (n_scales, k).
     """
 
     r: float
@@ -66,25 +67,35 @@ class DeviceMixture:
     """A device is like one of the pool, and deviates as devices do from each other.
 
     For each device of the pool, likeness, scale and noise there is a Gaussian process whose mean
-    is that device's function; deviations vary as the functions of the pool, and gene by gene. The
-    evidence of the samples weighs all of them. Measurements that no hypothesis explains count less
+    is that device's function; deviations vary as the functions of the pool, and gene by gene. A
+    device tends to spread and to be noisy as the one that it is like. The evidence of the samples
+    weighs all of this. Measurements that no hypothesis explains count less
     (Student's t). Latencies are in units of their median.
 
     Args:
         functions: of the pool at the samples, (s, k).
         genes: of the samples, (s, p).
         y: latencies over their median, (s,).
-        relative_std: typical of the pool.
+        relative_std: of each device of the pool, over its mean, (k,).
+        relative_noise: variance of its measurements, over that of architectures, (k,).
 
     References:
         Rasmussen, Williams: Gaussian Processes for Machine Learning. MIT Press 2006, chapter 2.
     """
 
     def __init__(
-        self, functions: FloatArray, genes: FloatArray, y: FloatArray, relative_std: float
+        self,
+        functions: FloatArray,
+        genes: FloatArray,
+        y: FloatArray,
+        relative_std: FloatArray,
+        relative_noise: FloatArray,
     ) -> None:
         self._functions, self._genes, self._y = functions, genes, y
-        self._scales = relative_std * _SCALES
+        self._scales = np.median(relative_std) * _SCALES
+        off = np.log(self._scales)[:, None] - np.log(relative_std)
+        self._prior = -0.5 * np.square(off / _SCALE_SPREAD)  # (n_scales, k)
+        self._log_noise = np.log(np.maximum(relative_noise, min(_NOISES)))
         self._trust = np.ones(len(y))
         for _ in range(_REWEIGHTINGS):
             self._trust = self._reweighted()
@@ -137,7 +148,8 @@ class DeviceMixture:
                 dual = np.tensordot(inverse, gap - offset, 1)
                 fit = ((gap - offset) * dual).sum(axis=0)
                 log_det = np.linalg.slogdet(covariance)[1] + np.log(ones.sum())
-                evidence = -0.5 * (fit + log_det) - (n - 1) * np.log(scales)
+                evidence = -0.5 * (fit + log_det) - (n - 1) * np.log(scales) + self._prior
+                evidence -= 0.5 * np.square((np.log(noise) - self._log_noise) / _NOISE_SPREAD)
                 found.append(_Cell(r, noise, inverse, offset, dual, evidence))
         return found
 

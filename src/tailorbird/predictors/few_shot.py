@@ -17,7 +17,7 @@ from tailorbird.spaces import IntArray, SearchSpace
 
 _FEWEST = 3
 _KNOWN = 900  # architectures that tables are summed for
-_OWN, _NOISE = 0.3, 0.1  # as a new device is thought of before anything was timed
+_OWN, _NOISE = 0.2, 0.1  # as a new device is thought of before anything was timed
 _HELD_OUT = 200  # architectures per device that calibrate the stds
 
 
@@ -127,8 +127,13 @@ class FewShotLatency:
     def _mixture(
         self, functions: FloatArray, genes: FloatArray, y_ms: FloatArray, devices: IntArray
     ) -> DeviceMixture:
-        relative_std = float(np.median(self._pool.relative_std[devices]))
-        return DeviceMixture(functions[:, devices], genes, y_ms / np.median(y_ms), relative_std)
+        return DeviceMixture(
+            functions[:, devices],
+            genes,
+            y_ms / np.median(y_ms),
+            self._pool.relative_std[devices],
+            self._pool.relative_noise[devices],
+        )
 
     def _widening(self, n_samples: int) -> float:
         """Calibrates on the devices of the pool, each left out once; 1 where there is one only."""

@@ -64,6 +64,9 @@ class Pool:
         self._mean, self._std = known.mean(axis=0), std
         self.relative_std = std
         """Of the smooth latencies, over their mean, (k,)."""
+        noise = (pool_ms / typical_ms - known).std(axis=0)
+        self.relative_noise = np.square(noise / std)
+        """Variance of what is not smooth, over that of what is, (k,)."""
 
     def functions(self, X: IntArray) -> FloatArray:
         """Latency of each device, (n, k), with mean 0 and std 1 over the pool's architectures."""
