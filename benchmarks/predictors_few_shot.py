@@ -11,7 +11,8 @@ ridge on genes and their pairs, then Bayesian ridge on the ten), and the oracle,
 are on other devices, its own test devices, and with the pool's 900 architectures as well.
 
 Rows are taken as published, not as distinct architectures: in NAS-Bench-201 dead edges ran when
-networks were timed. Exits with 1 if a mean ratio to the oracle is below its bar.
+networks were timed. Exits with 1 if a mean ratio to the oracle is below its bar, or
+mean coverage is not within 85 and 95 %.
 """
 
 import argparse
@@ -209,6 +210,12 @@ def main() -> None:
             ("mean_rho_over_oracle_suggested", SUGGESTED_BAR),
         )
         if float(str(result[name][key])) < bar
+    ]
+    missed += [
+        f"{name}: {key} = {result[name][key]:.3f} is not within 0.85 and 0.95"
+        for name in TABLES
+        for key in ("coverage_90", "coverage_90_suggested")
+        if not 0.85 <= float(str(result[name][key])) <= 0.95
     ]
     for line in missed:
         print(f"MISSED {line}")

@@ -27,6 +27,7 @@ def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
     assert read.space.settings == {"kernel": 2}
     assert read.search.max_latency_ms is None
     assert read.report.networks == 16
+    assert not read.latency.estimate_missing
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,7 @@ def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule
         (GOOD + "[serch]\n", "no key 'serch'; did you mean 'search'"),
         (GOOD + "[search]\npopulatoin = 3", r"no key '\[search\] populatoin'; did you mean 'popul"),
         (GOOD + '[search]\npopulation = "3"', "valid integer, but got '3'"),
+        (GOOD + "[latency]\nestimate_missing = 1", r"estimate_missing'.*valid boolean, but got 1"),
         (GOOD + "[search]\npopulation = true", "valid integer, but got True"),
         (GOOD + "[search]\nmax_latency_ms = -1.0", r"\[search\] max_latency_ms.*greater than 0"),
         (GOOD + "[search]\nmax_latency_ms = nan", "max_latency_ms"),

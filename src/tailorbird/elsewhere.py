@@ -1,11 +1,12 @@
 """What a run does with a table that was not measured here: everything but measuring."""
 
 from tailorbird.errors import MissingStepError, MissingWorkloadError, RecipeError
-from tailorbird.latency_tables import Record
+from tailorbird.latency_tables import LatencyTable, Record
 from tailorbird.predictors import TableSum
 from tailorbird.spaces import CALL, SearchSpace
 
 _IMPORT = "`tailorbird table import RECIPE FILE`"
+_ESTIMATE = "have them predicted with [latency] estimate_missing = true"
 
 
 def refusal(device: str) -> RecipeError:
@@ -21,37 +22,40 @@ def nothing_imported(device: str) -> MissingStepError:
     return MissingStepError(f"There is no table of {device!r} yet. Import it with {_IMPORT}.")
 
 
-def table_sum(space: SearchSpace, record: Record) -> TableSum:
+def table_sum(space: SearchSpace, record: Record, table: LatencyTable) -> TableSum:
     """The sum over such a table; its rows count however few rounds they have.
+
+    Args:
+        space: of the networks.
+        record: of the table.
+        table: made of it, with predictions for what it lacks if they are wanted.
 
     Raises:
         RecipeError: if it lacks any workload of the space.
     """
     try:
-        return TableSum(space, record.table(1))
+        return TableSum(space, table)
     except MissingWorkloadError as error:
         raise RecipeError(
             f"{len(error.missing)} of {error.n_needed} workloads of {space.name} are not in the "
             f"table of {record.device!r}, which is of {record.space} (first: {error.missing[0]}). "
-            'Name another table, or measure here with [device] name = "local".'
+            f'Name another table, measure here with [device] name = "local", or {_ESTIMATE}.'
         ) from None
 
 
-def imported_sum(space: SearchSpace, record: Record) -> TableSum:
-    """The sum over what was imported into a recipe's store.
+def imported_sum(space: SearchSpace, record: Record, table: LatencyTable) -> TableSum:
+    """The sum over what was imported into a recipe's store; arguments as for `table_sum`.
 
     Raises:
-        MissingStepError: if nothing was.
         RecipeError: if it lacks any workload of the space.
     """
-    if not record.rounds:
-        raise nothing_imported(record.device)
     try:
-        return TableSum(space, record.table(1))
+        return TableSum(space, table)
     except MissingWorkloadError as error:
         raise RecipeError(
             f"{len(error.missing)} of {error.n_needed} workloads of {space.name} are not in the "
-            f"table of {record.device!r} (first: {error.missing[0]}). Import them with {_IMPORT}."
+            f"table of {record.device!r} (first: {error.missing[0]}). Import them with {_IMPORT}, "
+            f"or {_ESTIMATE}."
         ) from None
 
 

@@ -75,6 +75,25 @@ class MissingWorkloadError(TailorbirdError, KeyError):
         )
 
 
+class TooFewNeighboursError(TailorbirdError, ValueError):
+    """Workloads of an op of which too few others were measured to predict them."""
+
+    def __init__(self, missing: Sequence[str], op: str, n_measured: int, n_needed: int) -> None:
+        super().__init__(missing, op, n_measured, n_needed)
+        self.missing = tuple(missing)
+        self.op = op
+        self.n_measured = n_measured
+        self.n_needed = n_needed
+
+    def __str__(self) -> str:
+        return (
+            f"At least {self.n_needed} workloads of an op must be measured to predict others of "
+            f"it, but of {self.op!r} only {self.n_measured} are, and {len(self.missing)} are "
+            f"missing (first: {self.missing[0]}). Fill them in with `tailorbird profile RECIPE` or "
+            "`tailorbird table import RECIPE FILE`, or name a table that has them."
+        )
+
+
 class ScoreError(TailorbirdError, ValueError):
     """A network whose zero-cost score is not finite; it is never left out in silence."""
 

@@ -19,7 +19,8 @@ from tailorbird.latency_tables import (
     Timing,
 )
 from tailorbird.latency_tables.device import IMPORTED
-from tailorbird.predictors import TableSum
+from tailorbird.predictors import TableSum, complete
+from tailorbird.predictors.completion import missing_workloads
 from tailorbird.programs import network_program, programs_of
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
@@ -78,15 +79,41 @@ class Measurement:
         """Predicts the latency of any network of the space.
 
         Raises:
-            MissingWorkloadError: if the table lacks a workload.
+            MissingWorkloadError: if the table lacks a workload that is not to be estimated.
             RecipeError: likewise, where it was measured elsewhere.
             MissingStepError: if it is to be imported, and nothing was.
+            TooFewNeighboursError: if there is not enough to estimate a workload from.
         """
+        if self.is_imported and not self.record.rounds:
+            raise elsewhere.nothing_imported(self.device.name)
+        table = self.table
+        if self.recipe.latency.estimate_missing:
+            table = complete(self.space, table)
         if self.elsewhere is not None:
-            return elsewhere.table_sum(self.space, self.elsewhere)
+            return elsewhere.table_sum(self.space, self.elsewhere, table)
         if self.is_imported:
-            return elsewhere.imported_sum(self.space, self.record)
-        return TableSum(self.space, self.table)
+            return elsewhere.imported_sum(self.space, self.record, table)
+        return TableSum(self.space, table)
+
+    @property
+    def n_estimated(self) -> int:
+        """Workloads of the space whose latency was never measured, and is predicted."""
+        if not self.recipe.latency.estimate_missing:
+            return 0
+        return len(missing_workloads(self.space, self.table))
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader of a report on these latencies must not miss."""
+        found = () if self.measures else elsewhere.remarks(self.space, self.record)
+        n, n_all = self.n_estimated, len(self.space.workloads)
+        if n == 0:
+            return found
+        estimated = (
+            f"{n} of {n_all} workloads were never measured: their latencies are estimated from "
+            f"the others, and the uncertainty of the estimates is in that of every network."
+        )
+        return (*found, estimated)
 
     @property
     def measures(self) -> bool:

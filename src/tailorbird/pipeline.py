@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tailorbird import elsewhere
 from tailorbird.accuracy import AccuracySource
 from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import LatencyTable
@@ -137,7 +136,7 @@ class Run:
                 checker.check(X, found.front.objectives, self.progress) for X in (thin.X, sampled)
             )
         with self._step("report"):
-            summary = summarise(front, random, found, self.seconds)
+            summary = summarise(front, random, found, self.seconds, self.measurement.n_estimated)
             record = self.measurement.record
             call = record.table(1).entries.get(CALL.key)
             report = Report(
@@ -157,7 +156,7 @@ class Run:
                     "weights": self.accuracy.fingerprint,
                 },
                 recipe=self._safe_text,
-                remarks=self._remarks,
+                remarks=self.measurement.remarks,
             )
             write(report, self.folder)
         return summary
@@ -199,12 +198,6 @@ class Run:
         yield
         self.seconds[name] = time.perf_counter() - start
         LOG.info("%s took %.1f s", name, self.seconds[name])
-
-    @property
-    def _remarks(self) -> tuple[str, ...]:
-        if self.measurement.measures:
-            return ()
-        return elsewhere.remarks(self.space, self.measurement.record)
 
     @property
     def _safe_text(self) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from torch import nn
 
 from tailorbird.data_folder import data_folder
-from tailorbird.errors import RecipeError
+from tailorbird.errors import RecipeError, nearest
 from tailorbird.predictors import FloatArray, KnownAccuracy, Predictor, accuracy_predictor
 from tailorbird.progress import Progress
 from tailorbird.recipe import AccuracySection
@@ -60,12 +60,12 @@ class PublishedAccuracy:
             found = published.snnet(self.space, data_folder())
             return found.X, found.accuracy, found.n_images
         rows = published_rows(self.space, data_folder())
-        y = rows.column(column) / 100
-        if not ((y >= 0) & (y <= 1)).all():
+        if column not in rows.accuracies:
             raise RecipeError(
-                f"Accuracies must be percentages, but column {column!r} of {rows.source!r} goes "
-                f"from {100 * y.min():g} to {100 * y.max():g}. Name a column of accuracies."
+                f"There is no column of accuracies {column!r} in {rows.source!r}; "
+                f"{nearest(column, rows.accuracies)}"
             )
+        y = rows.column(column) / 100
         family = self.space.name.partition("(")[0]
         n_images = _IMAGES.get(family, _IMAGES.get(column.partition("_")[0], 10_000))
         return rows.X, y, n_images

@@ -68,6 +68,7 @@ class LatencySection(_Section):
     ] = None  # that of the runtime
     rounds: Annotated[int, Field(ge=2)] = 5
     store: Annotated[str, Field(min_length=1)] | None = None
+    estimate_missing: bool = False
 
     @field_validator("schedule")
     @classmethod
@@ -129,7 +130,7 @@ class AccuracySection(_Section):
         "boosting",
         "perceptrons",
     ] = "auto"
-    predictor_seconds: Annotated[float, Field(ge=0)] = 0.0
+    predictor_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     zero_cost: tuple[ZeroCostScore, ...] = Field(default=(), strict=False)
 
     @model_validator(mode="after")
@@ -214,7 +215,7 @@ def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
     if first["type"] in ("space", "latency", "accuracy"):
         return f"{first['msg']}."
-    *sections, key = [str(part) for part in first["loc"]]
+    *sections, key = [str(part) for part in first["loc"] if isinstance(part, str)]
     where = f"[{'.'.join(sections)}] {key}" if sections else key
     match first["type"]:
         case "missing":

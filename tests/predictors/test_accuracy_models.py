@@ -1,9 +1,12 @@
 import typing
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from tailorbird import spaces
 from tailorbird.predictors import (
@@ -127,16 +130,54 @@ def test_extra_features_are_seen() -> None:
     rng = np.random.default_rng(0)
     X = rng.permutation(np.unique(space.sample(300, rng), axis=0))
 
-    def hidden(rows: IntArray) -> FloatArray:
+    def hidden(X: IntArray) -> FloatArray:
         """What no architecture tells."""
-        codes = rows @ 3 ** np.arange(8)
-        return np.random.default_rng(5).normal(size=3**8)[codes][:, None]
+        codes = X @ 3 ** np.arange(8)
+        return np.asarray(np.random.default_rng(5).normal(size=3**8)[codes, None])
 
     y = 0.6 + 0.1 / (1 + np.exp(-hidden(X)[:, 0]))
     blind = accuracy_predictor("process-totals", space).fit(X[:100], y[:100])
     seeing = accuracy_predictor("process-totals", space, extra=hidden).fit(X[:100], y[:100])
     assert abs(kendall_tau(blind.mean(X[100:]), y[100:])) < 0.3
     assert kendall_tau(seeing.mean(X[100:]), y[100:]) > 0.6
+
+
+def test_extra_features_that_cannot_be_are_refused() -> None:
+    space = spaces.get("macro-mobilenetv2")
+    X = np.unique(space.sample(30, np.random.default_rng(0)), axis=0)
+
+    def torn(X: IntArray) -> FloatArray:
+        return np.full((len(X), 1), np.nan)
+
+    def flat(X: IntArray) -> FloatArray:
+        return np.ones(len(X))
+
+    for extra in (torn, flat):
+        with pytest.raises(ValueError, match="Extra features must be finite"):
+            accuracy_predictor("ridge", space, extra=extra).fit(X, truth(space, X))
+
+
+def test_predictors_are_estimators_that_take_what_holds_rows() -> None:
+    space = spaces.get("macro-mobilenetv2")
+    X = np.unique(space.sample(40, np.random.default_rng(0)), axis=0)
+    y = truth(space, X)
+    for name in ("auto", "ridge"):
+        predictor = clone(accuracy_predictor(name, space, 500))
+        with pytest.raises(NotFittedError):
+            predictor.predict(X)
+        frame = pd.DataFrame(X.astype(float))
+        fitted = predictor.fit(frame, list(y))
+        np.testing.assert_array_equal(fitted.mean(X.tolist()), fitted.mean(X))
+        assert fitted.predict(X[:0]).mean.shape == fitted.mean(X[:0]).shape == (0,)
+        with pytest.raises(ValueError, match="whole numbers"):
+            fitted.predict(X + 0.5)
+    with pytest.raises(ValueError, match="did you mean 'process'"):
+        accuracy_predictor("proces", space)
+
+
+def test_perfect_accuracies_still_rank_with_enough_images() -> None:
+    y = np.array([0.9991, 0.9995, 1.0])
+    assert (np.diff(log_error.to_scale(y, 100_000)) > 0).all()
 
 
 def test_the_recipe_knows_every_model() -> None:

@@ -153,6 +153,24 @@ def test_from_tables_takes_the_pool_from_other_devices() -> None:
         FewShotLatency.from_tables(space, [])
 
 
+def test_a_device_that_is_listed_twice_does_not_feign_certainty(
+    world: tuple[IntArray, FloatArray],
+) -> None:
+    X, Y_ms = world
+    copies = Y_ms[:300, [0, 0, 0]] * [1, 2, 3]
+    few_shot = FewShotLatency(X[:300], copies).fit(X[300:310], Y_ms[300:310, 1])
+    low, high = few_shot.predict(X[310:]).interval(0.9)
+    assert np.mean((low <= Y_ms[310:, 1]) & (Y_ms[310:, 1] <= high)) > 0.5
+
+
+def test_tiny_pools_and_whole_milliseconds_do(world: tuple[IntArray, FloatArray]) -> None:
+    X, Y_ms = world
+    tiny = FewShotLatency(X[:40], Y_ms[:40, :2])
+    for n in (3, 10, 30):
+        y_ms = np.ceil(Y_ms[100 : 100 + n, 5])
+        assert np.isfinite(tiny.fit(X[100 : 100 + n], y_ms).predict(X[200:]).std).all()
+
+
 def test_pools_that_cannot_be_are_refused(world: tuple[IntArray, FloatArray]) -> None:
     X, Y_ms = world
     torn = Y_ms[:50].copy()

@@ -120,7 +120,8 @@ def test_what_could_not_be_measured_is_missing_and_says_why(
     assert checked.failures == {name: "it is broken"}
     assert checked.networks["latency_ms_measured"].isna().tolist() == [False, True] + 5 * [False]
     assert np.isnan(checked.round_ms[1]).all()
-    summary = summarise(checked, checked, found_of(checker.space, objectives), {})
+    summary = summarise(checked, checked, found_of(checker.space, objectives), {}, n_estimated=3)
+    assert summary["n_workloads_estimated"] == 3
     assert summary["n_failed"] == 1
     assert summary["n_timed"] == 6
     for figure in ("kendall_tau", "mape"):

@@ -35,7 +35,10 @@ class Latency:
         hot_ms: as `median_ms`, with weights in the cache; None where that was not measured.
         drift: the worst that the interleaved reference did beside these rounds, its time over
             its floor in all sessions; 1.0 is quiet, None is not known.
-        stated_std_ms: what such a file said of the spread; None if nothing.
+        stated_std_ms: what such a file said of the spread; None if nothing. Of what was never
+            measured: how sure the prediction is.
+        n_neighbours: measured workloads of its op that it was predicted from; None if it was
+            measured itself, or stated.
     """
 
     median_ms: float
@@ -46,6 +49,7 @@ class Latency:
     hot_ms: float | None = None
     drift: float | None = 1.0
     stated_std_ms: float | None = None
+    n_neighbours: int | None = None
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.median_ms) and self.median_ms > 0):
@@ -81,6 +85,16 @@ class Latency:
         """Of one value that a file stated, with its spread or without."""
         return cls(ms, None, ms, 1, (ms,), drift=None, stated_std_ms=std_ms)
 
+    @classmethod
+    def predicted(cls, ms: float, std_ms: float, n_neighbours: int) -> "Latency":
+        """Of a program that was never measured, but others like it."""
+        return cls(ms, None, ms, 0, (), None, None, std_ms, n_neighbours)
+
+    @property
+    def is_predicted(self) -> bool:
+        """Whether it was never measured."""
+        return self.n_neighbours is not None
+
     @property
     def std_ms(self) -> float:
         """Spread from round to round; from sample to sample where there was one round only.
@@ -103,6 +117,8 @@ class Latency:
     @property
     def doubts(self) -> tuple[str, ...]:
         """Why not to trust it; empty where nothing speaks against it."""
+        if self.is_predicted:
+            return (f"predicted from {self.n_neighbours} neighbours, never measured",)
         found = []
         is_stated = self.iqr_ms is None
         if self.spread is None:
@@ -120,9 +136,29 @@ class Latency:
     def is_trusted(self) -> bool:
         """At least two rounds, a spread within 5 % and a drift within 1.05.
 
-        An imported value has its file's word for it: a stated spread within 5 %.
+        An imported value has its file's word for it: a stated spread within 5 %. A prediction is
+        never trusted.
         """
         return not self.doubts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Covariance:
+    """How errors of predicted entries go together, for sums of them.
+
+    Attributes:
+        keys: of n entries.
+        ms2: covariance of their errors, (n, n), in square milliseconds.
+    """
+
+    keys: tuple[str, ...]
+    ms2: FloatArray
+
+    def __post_init__(self) -> None:
+        if self.ms2.shape != (len(self.keys),) * 2:
+            raise ValueError(
+                f"`ms2` must be (n, n) for n keys, but got {self.ms2.shape=}, {len(self.keys)=}."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +172,7 @@ class LatencyTable:
         failures: reason by the key of what could not be measured.
         footprints: weights, activations and arithmetic by key, where they were counted.
         provenance: how the program of each key was compiled and timed.
+        covariance: of the errors of predicted entries; None if all were measured.
     """
 
     device: str
@@ -144,6 +181,7 @@ class LatencyTable:
     failures: Mapping[str, str]
     footprints: Mapping[str, Footprint] = field(default_factory=dict)
     provenance: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    covariance: Covariance | None = None
 
     def select(self, keys: Sequence[str]) -> list[Latency]:
         """Latencies in the order of the keys.

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import KFold
+from sklearn.utils.validation import check_is_fitted
 
 from tailorbird.predictors import conformal, log_error
 from tailorbird.predictors.features import Extra, Features, View
 from tailorbird.predictors.prediction import FloatArray, Prediction
 from tailorbird.predictors.regressors import Process, Regressor
-from tailorbird.predictors.targets import check
+from tailorbird.predictors.targets import as_rows, check
 from tailorbird.spaces import IntArray, SearchSpace
 
 FEWEST = 5
@@ -37,7 +39,7 @@ class Model:
 DEFAULT = Model("process", "encoding", Process)
 
 
-class AccuracyPredictor:
+class AccuracyPredictor(BaseEstimator):  # type: ignore[misc]  # sklearn has no types
     """One model of accuracy, on the scale of logarithmic errors, with calibrated stds.
 
     Stds are widened until nine in ten accuracies lie in the 90 % interval that was predicted for
@@ -70,23 +72,35 @@ class AccuracyPredictor:
             ValueError: if rows are not canonical, there are fewer than 5, or accuracies are not
                 finite, not fractions or all the same.
         """
-        y = np.asarray(y, dtype=np.float64)
+        X, y = as_rows(X), np.asarray(y, dtype=np.float64)
         check(X, y, FEWEST)
         log_error.check(y)
         self.features_ = Features(self.space, self.model.view, self.extra)
-        F, z = self.features_(X), log_error.to_scale(y)
+        F, z = self.features_(X), log_error.to_scale(y, self.n_images)
         self.regressor_ = self.model.make().fit(F, z)
         self.left_out_ = left_out(self.regressor_, F, z)
         self.widening_ = conformal.scale(log_error.from_scale(*self.left_out_), y)
         return self
 
     def predict(self, X: IntArray) -> Prediction:
-        """Accuracies of canonical rows (n, d), as fractions."""
+        """Accuracies of canonical rows (n, d), as fractions.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
+        X = as_rows(X)
+        if not len(X):
+            return Prediction(np.empty(0), np.empty(0))
         mean, std = self.regressor_.predict(self.features_(X))
         return with_images(log_error.from_scale(mean, std).widened(self.widening_), self.n_images)
 
     def mean(self, X: IntArray) -> FloatArray:
         """The means alone, (n,)."""
+        check_is_fitted(self)
+        X = as_rows(X)
+        if not len(X):
+            return np.empty(0)
         return log_error.to_accuracy(
             by_chunks(lambda rows: self.regressor_.mean(self.features_(rows)), X)
         )

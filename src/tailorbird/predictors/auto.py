@@ -7,6 +7,8 @@ from typing import Self
 
 import numpy as np
 import optuna
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from tailorbird.predictors import conformal, log_error
 from tailorbird.predictors.accuracy import FEWEST, Model, by_chunks, left_out, with_images
@@ -21,7 +23,7 @@ from tailorbird.predictors.regressors import (
     boosting,
     perceptrons,
 )
-from tailorbird.predictors.targets import check
+from tailorbird.predictors.targets import as_rows, check
 from tailorbird.spaces import IntArray, SearchSpace
 
 _TEMPERATURE = 0.2  # of rank correlation, over sqrt(n): about what it is uncertain by
@@ -46,7 +48,7 @@ class _Voter:
     tau: float
 
 
-class AutoPredictor:
+class AutoPredictor(BaseEstimator):  # type: ignore[misc]  # sklearn has no types
     """A vote of models, each by its cross-validated rank correlation at hand.
 
     Which model is best depends on space and number of samples, so that is measured: weights are
@@ -87,11 +89,11 @@ class AutoPredictor:
         Raises:
             ValueError: as `AccuracyPredictor.fit`.
         """
-        y = np.asarray(y, dtype=np.float64)
+        X, y = as_rows(X), np.asarray(y, dtype=np.float64)
         check(X, y, FEWEST)
         log_error.check(y)
         started = time.monotonic()
-        z = log_error.to_scale(y)
+        z = log_error.to_scale(y, self.n_images)
         self.features_ = {
             view: Features(self.space, view, self.extra)
             for view in dict.fromkeys(model.view for model in self.models.values())
@@ -113,13 +115,25 @@ class AutoPredictor:
         return self
 
     def predict(self, X: IntArray) -> Prediction:
-        """Accuracies of canonical rows (n, d), as fractions."""
+        """Accuracies of canonical rows (n, d), as fractions.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
+        X = as_rows(X)
+        if not len(X):
+            return Prediction(np.empty(0), np.empty(0))
         F = self._seen(X)
         mean, std = self._vote([v.regressor.predict(F[v.model.view]) for v in self.voters_])
         return with_images(log_error.from_scale(mean, std).widened(self.widening_), self.n_images)
 
     def mean(self, X: IntArray) -> FloatArray:
         """The means alone, (n,)."""
+        check_is_fitted(self)
+        X = as_rows(X)
+        if not len(X):
+            return np.empty(0)
         return log_error.to_accuracy(by_chunks(self._mean, X))
 
     def _mean(self, X: IntArray) -> FloatArray:

@@ -6,7 +6,7 @@ from scipy.stats import norm
 from tailorbird.predictors.prediction import FloatArray, Prediction
 
 LEVEL = 0.9
-_FEWEST = 5  # below that even the largest residual says little about one in ten
+FEWEST = 5  # below that even the largest residual says little about one in ten
 
 
 def scale(predicted: Prediction, y: FloatArray) -> float:
@@ -28,8 +28,8 @@ def scale(predicted: Prediction, y: FloatArray) -> float:
         Regression. JASA 113, 2018.
     """
     n = len(y)
-    if n < _FEWEST:
-        raise ValueError(f"`n >= {_FEWEST}` residuals are needed to calibrate, but got {n}.")
+    if n < FEWEST:
+        raise ValueError(f"`n >= {FEWEST}` residuals are needed to calibrate, but got {n}.")
     scores = np.sort(np.abs(y - predicted.mean) / predicted.std)
     rank = min(int(np.ceil(LEVEL * (n + 1))), n)
     return float(scores[rank - 1] / norm.ppf((1 + LEVEL) / 2))

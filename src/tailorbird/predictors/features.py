@@ -13,6 +13,7 @@ from tailorbird.spaces.layered import LayeredGraph
 
 View = Literal["encoding", "totals", "places"]
 _REFERENCE = 1500  # architectures that say what is usual in a space
+_REFERENCE_EXTRA = 50
 _SAME = 1e-9
 
 
@@ -33,13 +34,13 @@ class Features:
     - `places`: the totals, and the parameters of what each choice adds where it is; of cells, what
       lies on each path from input to output.
 
-    All but `encoding` are scaled over the space, not over the samples, so that few samples do; what
+    Both latter are scaled over the space, not over the samples, so that few samples do; what
     never varies, or always with another feature, is left out.
 
     Args:
         space: of the architectures.
         view: which of the three.
-        extra: more features, scaled likewise.
+        extra: more features, scaled likewise, over fewer architectures.
 
     References:
         Dai, Wan, Zhang, Wu, He, Wei, Chen, Tian, Yu, Vajda, Gonzalez: FBNetV3: Joint
@@ -59,9 +60,13 @@ class Features:
         Raises:
             ValueError: if a row is not canonical in this space.
         """
-        if self.view == "encoding" and self.extra is None:
-            return self._raw(X)
-        return np.asarray((self._raw(X)[:, self._kept] - self._mean) / self._std)
+        seen = self._raw(X)
+        if self.view != "encoding":
+            seen = (seen[:, self._kept] - self._mean) / self._std
+        if self.extra is None:
+            return np.asarray(seen)
+        center, unit = self._usual_extra
+        return np.hstack([seen, (self._of_extra(X) - center) / unit])
 
     def _raw(self, X: IntArray) -> FloatArray:
         counts = self.space.count_workloads(X)
@@ -71,9 +76,24 @@ class Features:
             parts = [(counts @ self._groups).toarray(), np.log1p(counts @ self._costs)]
         if self.view == "places":
             parts += self._places(X)
-        if self.extra is not None:
-            parts.append(self.extra(X))
         return np.hstack(parts).astype(np.float64)
+
+    def _of_extra(self, X: IntArray) -> FloatArray:
+        assert self.extra is not None  # asked for only then
+        values = np.asarray(self.extra(X), dtype=np.float64)
+        if values.ndim != 2 or len(values) != len(X) or not np.isfinite(values).all():
+            raise ValueError(
+                f"Extra features must be finite and of shape ({len(X)}, k), but "
+                f"{np.sum(~np.isfinite(values))} of {values.shape=} are not finite."
+            )
+        return values
+
+    @cached_property
+    def _usual_extra(self) -> tuple[FloatArray, FloatArray]:
+        """Mean and std of extra features over a few architectures: they may cost seconds each."""
+        usual = self._of_extra(self.space.sample(_REFERENCE_EXTRA, np.random.default_rng(0)))
+        std = usual.std(axis=0)
+        return usual.mean(axis=0), np.where(std > _SAME, std, 1.0)
 
     def _places(self, X: IntArray) -> list[FloatArray]:
         graph = getattr(self.space, "graph", None)

@@ -12,12 +12,13 @@ from tailorbird.predictors.genes import Counts, Genes, OneHot
 from tailorbird.predictors.pool import Pool
 from tailorbird.predictors.prediction import FloatArray, Prediction
 from tailorbird.predictors.table_sum import TableSum
-from tailorbird.predictors.targets import check
+from tailorbird.predictors.targets import as_rows, check
 from tailorbird.spaces import IntArray, SearchSpace
 
 _FEWEST = 3
 _KNOWN = 900  # architectures that tables are summed for
 _OWN, _NOISE = 0.2, 0.1  # as a new device is thought of before anything was timed
+_COPY, _DISTINCT = 0.9999, 3  # correlation of one device listed twice
 _HELD_OUT = 200  # architectures per device that calibrate the stds
 
 
@@ -26,7 +27,9 @@ class FewShotLatency:
 
     Before anything is timed, a new device is thought to be like one that is known, see
     `DeviceMixture`. Stds are calibrated by leaving each known device out: with as many samples,
-    nine in ten of its latencies lie in their 90 % interval, measuring noise included.
+    nine in ten of its latencies lie in their 90 % interval, measuring noise included. Latency is
+    linear in what devices have in common, so the mean of a network that is much faster than all
+    that were timed can fall below 0; its std then says how little is known.
 
     Args:
         encodings: of n architectures, (n, d).
@@ -40,7 +43,7 @@ class FewShotLatency:
     def __init__(
         self, encodings: IntArray, pool_ms: FloatArray, genes: Genes | None = None
     ) -> None:
-        self.encodings = np.asarray(encodings)
+        self.encodings = as_rows(encodings)
         self.pool_ms = np.asarray(pool_ms, dtype=np.float64)
         genes = OneHot(self.encodings) if genes is None else genes
         self._pool = Pool(self.encodings, self.pool_ms, genes)
@@ -72,6 +75,7 @@ class FewShotLatency:
             Seo, Wallat, Graepel, Obermayer: Gaussian Process Regression: Active Data Selection
             and Test Point Rejection. IJCNN 2000.
         """
+        candidates = as_rows(candidates)
         if not 1 <= n <= len(candidates):
             raise ValueError(f"`1 <= n <= {len(candidates)}` must hold, but got {n}.")
         functions, genes = self._pool.functions(candidates), self._pool.genes(candidates)
@@ -102,7 +106,7 @@ class FewShotLatency:
             ValueError: if there are fewer than 3, they are not finite and positive or all the same,
                 or the encodings are not like the pool's.
         """
-        X, y_ms = np.asarray(X), np.asarray(y_ms, dtype=np.float64)
+        X, y_ms = as_rows(X), np.asarray(y_ms, dtype=np.float64)
         check(X, y_ms, _FEWEST)
         if (y_ms <= 0).any():
             raise ValueError(f"Latencies must be positive, but the least is {y_ms.min()} ms.")
@@ -115,6 +119,7 @@ class FewShotLatency:
 
     def predict(self, X: IntArray) -> Prediction:
         """Milliseconds for encodings (n, d)."""
+        X = as_rows(X)
         mean, variance = self.mixture_.predict(self._pool.functions(X), self._pool.genes(X))
         return Prediction(self.unit_ms_ * mean, self.unit_ms_ * np.sqrt(variance)).widened(
             self.widening_
@@ -122,6 +127,7 @@ class FewShotLatency:
 
     def mean(self, X: IntArray) -> FloatArray:
         """The means alone, (n,)."""
+        X = as_rows(X)
         return self.unit_ms_ * self.mixture_.mean(self._pool.functions(X), self._pool.genes(X))
 
     def _mixture(
@@ -136,16 +142,22 @@ class FewShotLatency:
         )
 
     def _widening(self, n_samples: int) -> float:
-        """Calibrates on the devices of the pool, each left out once; 1 where there is one only."""
+        """Calibrates on the devices of the pool, each left out once with its copies.
+
+        It never narrows where fewer than three devices differ, and is 1 where nothing is held out.
+        """
         n, k = self.pool_ms.shape
         n_fresh = min(_HELD_OUT, n - n_samples)
-        if k < 2 or n_fresh < 1:
+        if n_fresh < 1:
             return 1.0
         rng = np.random.default_rng(0)
         functions, genes = (f(self.encodings) for f in (self._pool.functions, self._pool.genes))
+        copies = np.abs(functions.T @ functions) / n > _COPY
         means, variances, truths = [], [], []
         for device in range(k):
-            others = np.delete(np.arange(k), device)
+            others = np.flatnonzero(~copies[device])
+            if not len(others):
+                continue
             rows = rng.permutation(n)
             timed, fresh = rows[:n_samples], rows[n_samples : n_samples + n_fresh]
             y_ms = self.pool_ms[:, device]
@@ -157,7 +169,8 @@ class FewShotLatency:
             means.append(mean)
             variances.append(variance)
             truths.append(y_ms[fresh] / unit_ms)
-        if not means:
+        if not means or len(np.concatenate(truths)) < conformal.FEWEST:
             return 1.0
         held_out = Prediction(np.concatenate(means), np.sqrt(np.concatenate(variances)))
-        return conformal.scale(held_out, np.concatenate(truths))
+        factor = conformal.scale(held_out, np.concatenate(truths))
+        return factor if len(np.unique(copies, axis=0)) >= _DISTINCT else max(1.0, factor)

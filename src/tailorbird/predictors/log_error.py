@@ -8,7 +8,7 @@ import numpy as np
 
 from tailorbird.predictors.prediction import FloatArray, Prediction
 
-_LEAST_ERROR = 1e-3  # a thousand images cannot tell less from none
+_LEAST_ERROR = 1e-4  # where nothing is known of the images
 
 
 def check(accuracy: FloatArray) -> None:
@@ -25,9 +25,10 @@ def check(accuracy: FloatArray) -> None:
         )
 
 
-def to_scale(accuracy: FloatArray) -> FloatArray:
-    """-log(1 - accuracy), (n,)."""
-    return np.asarray(-np.log(np.maximum(1 - accuracy, _LEAST_ERROR)))
+def to_scale(accuracy: FloatArray, n_images: int | None = None) -> FloatArray:
+    """-log(1 - accuracy), (n,); no error at all counts as half an image of n_images."""
+    least = _LEAST_ERROR if n_images is None else 0.5 / n_images
+    return np.asarray(-np.log(np.maximum(1 - accuracy, least)))
 
 
 def to_accuracy(z: FloatArray) -> FloatArray:

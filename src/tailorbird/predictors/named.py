@@ -1,5 +1,6 @@
 """Predictors of accuracy by the names that recipes know."""
 
+from tailorbird.errors import nearest
 from tailorbird.predictors.accuracy import AccuracyPredictor
 from tailorbird.predictors.auto import AutoPredictor
 from tailorbird.predictors.features import Extra
@@ -22,7 +23,13 @@ def accuracy_predictor(
         n_images: on which accuracies were measured.
         seconds: for the hyperparameters of `auto`.
         extra: more features.
+
+    Raises:
+        ValueError: if there is no such predictor.
     """
     if name == "auto":
         return AutoPredictor(space, n_images, seconds, extra)
+    if name not in MODELS:
+        hint = nearest(name, ["auto", *MODELS])
+        raise ValueError(f"There is no predictor named {name!r}; {hint}")
     return AccuracyPredictor(space, MODELS[name], n_images, extra)

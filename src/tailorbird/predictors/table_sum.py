@@ -18,7 +18,8 @@ class TableSum:
     The std adds up how far rounds of measuring lay apart: fully within a workload, whose copies
     share one measurement, and independently between workloads. What adding up itself gets wrong
     is not in it; checking on the device shows that. Rows of an imported table that state no spread
-    add nothing to it.
+    add nothing to it. Workloads that were predicted, see `complete`, add all of their std, with
+    the covariance of their errors if the table has it.
 
     Args:
         space: of the architectures.
@@ -42,6 +43,16 @@ class TableSum:
         self._call_std_ms = call.std_ms if call else 0.0
         self._std_ms = np.array([latency.std_ms for latency in latencies])
         self.added_ms = np.array([latency.median_ms for latency in latencies]) - self.call_ms
+        self._is_predicted = np.array([latency.is_predicted for latency in latencies])
+        self._joint = np.zeros(0, dtype=np.int64)  # workloads whose errors go together
+        if table.covariance is not None:
+            place = {key: i for i, key in enumerate(table.covariance.keys)}
+            self._joint = np.array(
+                [i for i, key in enumerate(keys) if key in place], dtype=np.int64
+            )
+            rows = [place[keys[i]] for i in self._joint]
+            self._covariance_ms2 = table.covariance.ms2[np.ix_(rows, rows)]
+            self._std_ms[self._joint] = 0.0  # it is in the covariance
         self._sum = adder(space, self.added_ms)
 
     def parts_ms(self, X: IntArray) -> FloatArray:
@@ -53,8 +64,21 @@ class TableSum:
         counts = self.space.count_workloads(X)
         n_calls = 1 - counts.sum(axis=1)  # each workload's own call is taken off
         variance = counts.power(2) @ np.square(self._std_ms)
+        if len(self._joint):
+            joint = counts[:, self._joint].toarray()
+            variance += np.sum((joint @ self._covariance_ms2) * joint, axis=1)
         return Prediction(self.mean(X), np.sqrt(variance + (n_calls * self._call_std_ms) ** 2))
 
     def mean(self, X: IntArray) -> FloatArray:
         """The milliseconds alone, (n,)."""
         return self._sum(X) + self.call_ms
+
+    @property
+    def n_predicted(self) -> int:
+        """Workloads that were never measured."""
+        return int(self._is_predicted.sum())
+
+    def predicted_share(self, X: IntArray) -> FloatArray:
+        """Share of the latency of canonical rows (n, d) that rests on predictions, (n,)."""
+        predicted_ms = np.where(self._is_predicted, self.added_ms, 0.0)
+        return np.asarray(self.space.count_workloads(X) @ predicted_ms) / self.mean(X)

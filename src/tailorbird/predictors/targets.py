@@ -1,9 +1,28 @@
 """What a predictor can learn from."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tailorbird.predictors.prediction import FloatArray
 from tailorbird.spaces import IntArray
+
+
+def as_rows(X: ArrayLike) -> IntArray:
+    """Encodings (n, d) of whole numbers, whatever holds them.
+
+    Raises:
+        ValueError: if it is no table of whole numbers.
+    """
+    rows = np.asarray(X)
+    if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.number):
+        raise ValueError(
+            f"Encodings must be whole numbers of shape (n, d), but got {rows.dtype} of shape "
+            f"{rows.shape}."
+        )
+    whole = rows.astype(np.int64)
+    if not np.array_equal(whole, rows):
+        raise ValueError("Encodings must be whole numbers: each the index of a choice.")
+    return whole
 
 
 def check(X: IntArray, y: FloatArray, fewest: int) -> None:

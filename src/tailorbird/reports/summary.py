@@ -31,11 +31,19 @@ def summarise(
     random: Checked,
     found: Found,
     seconds: Mapping[str, float],
+    n_estimated: int = 0,
 ) -> dict[str, object]:
     """The content of `summary.json`; a figure that could not be had is null.
 
     Latency figures are over the front and the random networks together. An interval holds 95 % of
     what other draws of as many networks would give.
+
+    Args:
+        front: checked.
+        random: checked.
+        found: by the search.
+        seconds: that each step took.
+        n_estimated: workloads whose latency was never measured.
     """
     networks = pd.concat([front.networks, random.networks], ignore_index=True)
     rounds = np.vstack([front.round_ms, random.round_ms])
@@ -63,6 +71,7 @@ def summarise(
         "n_non_dominated": len(best),
         "n_non_dominated_by_kind": best["kind"].value_counts().to_dict(),
         "n_failed": len(front.failures | random.failures),
+        "n_workloads_estimated": n_estimated,
         "seconds": {step: round(value, 1) for step, value in seconds.items()},
     }
 

@@ -38,6 +38,7 @@ _FILES = {
 }
 _BOOKKEEPING = ("index", "step")  # numbers, but not measured
 _DEVICE = "lat_ms_"
+_ACCURACY = ("acc", "mean_acc", "top1", "c10_", "c100_", "in16_")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +68,11 @@ class PublishedRows:
     def devices(self) -> tuple[str, ...]:
         """Columns of latencies."""
         return tuple(name for name in map(str, self.values) if name.startswith(_DEVICE))
+
+    @property
+    def accuracies(self) -> tuple[str, ...]:
+        """Columns of accuracies, in per cent."""
+        return tuple(name for name in map(str, self.values) if name.startswith(_ACCURACY))
 
     def column(self, name: str) -> NDArray[np.float64]:
         """One measured quantity of each architecture, (n,).
