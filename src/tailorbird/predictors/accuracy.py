@@ -17,7 +17,7 @@ from tailorbird.predictors.targets import as_rows, check
 from tailorbird.spaces import IntArray, SearchSpace
 
 FEWEST = 5
-_CHUNK = 16_384  # rows
+_CHUNK = 4_096  # rows
 _FOLDS, _FOLDS_OF_FEW, _FEW = 5, 10, 60  # few samples must not become much fewer
 
 

@@ -27,7 +27,7 @@ from tailorbird.predictors.targets import as_rows, check
 from tailorbird.spaces import IntArray, SearchSpace
 
 _TEMPERATURE = 0.2  # of rank correlation, over sqrt(n): about what it is uncertain by
-_LEAST_WEIGHT = 0.05
+_LEAST_WEIGHT = 0.1  # of the best; less is not worth its time
 _KEPT_TRIALS = 2
 
 

@@ -111,8 +111,11 @@ class Features:
         return _of_paths(along_paths(X))
 
     def _one_hot(self, X: IntArray) -> FloatArray:
-        choices = [np.arange(len(variable.choices)) for variable in self.space.variables]
-        return np.hstack([X[:, [i]] == choice for i, choice in enumerate(choices)]).astype(float)
+        n_choices = [len(variable.choices) for variable in self.space.variables]
+        first = np.cumsum([0, *n_choices])
+        out = np.zeros((len(X), first[-1]))
+        out[np.arange(len(X))[:, None], X + first[:-1]] = 1.0
+        return out
 
     @cached_property
     def _traits(self) -> FloatArray:
