@@ -63,7 +63,8 @@ def as_given(space: StitchSpace, weights: Path, split: Split) -> list[float]:
     found = []
     for row, (name, file) in zip(space.landmarks, FILES.items(), strict=True):
         anchor = family.anchors.index(name)
-        place(network, family, anchor, weights / file)  # type: ignore[arg-type]  # Pretrained
+        # This family takes weights; of spaces by name no more is known than that they have one.
+        place(network, family, anchor, weights / file)  # type: ignore[arg-type]  # see above
         module = nn.Sequential(*network.modules_of(space.route(row)))
         n_right = 0
         with torch.inference_mode():

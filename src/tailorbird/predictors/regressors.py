@@ -135,8 +135,8 @@ def _matern(distance: FloatArray, nu: float) -> FloatArray:
 class Members:
     """Regressors of one kind that differ in their seed or their samples; they vote.
 
-    Where members agree, noise remains: the std holds what they are off by on average on samples
-    that they did not see, as well as how far they lie apart.
+    The std is how far they lie apart, but never next to nothing: where members agree, all of them
+    may be wrong. How much wider it has to be, held-out samples tell.
 
     Args:
         make: a scikit-learn regressor from a seed.

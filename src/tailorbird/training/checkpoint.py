@@ -48,7 +48,8 @@ class Checkpoint:
                 metadata = file.metadata() or {}
                 if metadata.get("identity") != self.identity:
                     return 0
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                names = file.keys()  # the file is no mapping, and cannot be iterated over
+                tensors = {name: file.get_tensor(name) for name in names}
         except (OSError, SafetensorError):
             return 0
         states: dict[int, dict[str, Tensor]] = {}

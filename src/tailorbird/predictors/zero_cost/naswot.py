@@ -63,7 +63,7 @@ class _Codes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leave
     """
 
     def __init__(self, n: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it so
         self.kernel: FloatArray = np.zeros((n, n))
         self.is_any = False
 
