@@ -19,7 +19,7 @@ from tailorbird.recipe import Recipe
 from tailorbird.reports import Checker, Report, summarise, write
 from tailorbird.reports.choice import fastest_enough, find
 from tailorbird.reports.export import Exported, save
-from tailorbird.search import LARGEST_ENUMERATED, Objective, exact_front, reference_point
+from tailorbird.search import LARGEST_ENUMERATED, Constraint, Objective, Problem, exact_front
 from tailorbird.search.found import Found
 from tailorbird.search.nsga2 import nsga2
 from tailorbird.spaces import CALL, SearchSpace
@@ -98,20 +98,22 @@ class Run:
             accuracy = self.accuracy.predictor(latency, self.progress)
         objectives = (
             Objective("accuracy", "", "max", accuracy),
-            Objective("latency", "ms", "min", latency, self.recipe.search.max_latency_ms),
+            Objective("latency", "ms", "min", latency),
         )
+        asked = self.recipe.search
+        limit = asked.max_latency_ms
+        limits = () if limit is None else (Constraint(objectives[1], limit),)
+        problem = Problem(self.space, objectives, limits)
         with self._step("search"):
-            ref_point = reference_point(self.space, objectives, self.recipe.seed)
+            ref_point = problem.reference_point(self.recipe.seed)
             front = nsga2(
-                self.space,
-                objectives,
-                population=self.recipe.search.population,
-                generations=self.recipe.search.generations,
+                problem,
+                population=asked.population,
+                generations=asked.generations,
                 seed=self.recipe.seed,
                 ref_point=ref_point,
             )
-            enumerable = self.space.size <= LARGEST_ENUMERATED
-            exact = exact_front(self.space, objectives) if enumerable else None
+            exact = exact_front(problem) if self.space.size <= LARGEST_ENUMERATED else None
         found = Found(front, exact, ref_point)
         frame = front.to_pandas(self.space)
         new = self.folder / "search.parquet.new"

@@ -16,7 +16,7 @@ from tailorbird.progress import NoProgress, Progress
 from tailorbird.reports import Checked, Checker, Report, summarise, write
 from tailorbird.reports.check import COLUMNS
 from tailorbird.reports.summary import non_dominated, notes
-from tailorbird.search import Objective, ParetoFront, exact_front, reference_point
+from tailorbird.search import Objective, ParetoFront, Problem, exact_front
 from tailorbird.search.found import Found
 from tailorbird.spaces import CALL, IntArray, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
@@ -133,9 +133,10 @@ def test_what_could_not_be_measured_is_missing_and_says_why(
 
 
 def found_of(space: SearchSpace, objectives: tuple[Objective, ...]) -> Found:
-    exact = exact_front(space, objectives)
-    some = ParetoFront.of(space.sample(5, np.random.default_rng(0)), objectives)
-    return Found(replace(some, history=(0.1, 0.2)), exact, reference_point(space, objectives, 0))
+    problem = Problem(space, objectives)
+    exact = exact_front(problem)
+    some = ParetoFront.of(space.sample(5, np.random.default_rng(0)), problem)
+    return Found(replace(some, history=(0.1, 0.2)), exact, problem.reference_point(0))
 
 
 def test_all_files_are_written_whole_with_missing_values_as_such(

@@ -13,7 +13,7 @@ from tailorbird import spaces
 from tailorbird.errors import InfeasibleError
 from tailorbird.predictors import FloatArray, Prediction
 from tailorbird.progress import NoProgress
-from tailorbird.search import Objective, ParetoFront, evaluate, exact_front, reference_point
+from tailorbird.search import Constraint, Objective, ParetoFront, Problem, exact_front
 from tailorbird.search.nsga2 import nsga2
 from tailorbird.search.study import Study
 from tailorbird.spaces import IntArray, SearchSpace
@@ -36,17 +36,18 @@ class Weighted:
         return np.asarray(self.space.count_workloads(X) @ np.array(self.weights))
 
 
-def objectives(limit: float | None = None) -> tuple[Objective, Objective]:
+def problem(limit: float | None = None) -> Problem:
     rng = np.random.default_rng(7)
     n = len(SPACE.workloads)
     worth, cost = (Weighted(SPACE, tuple(rng.uniform(0.1, 1, n))) for _ in range(2))
-    return Objective("accuracy", "", "max", worth), Objective("latency", "ms", "min", cost, limit)
+    both = Objective("accuracy", "", "max", worth), Objective("latency", "ms", "min", cost)
+    return Problem(SPACE, both, () if limit is None else (Constraint(both[1], limit),))
 
 
 def search(seed: int, generations: int = 20, limit: float | None = None) -> ParetoFront:
-    both = objectives(limit)
-    ref = reference_point(SPACE, both, seed=0)
-    return nsga2(SPACE, both, population=40, generations=generations, seed=seed, ref_point=ref)
+    asked = problem(limit)
+    ref = problem().reference_point(seed=0)
+    return nsga2(asked, population=40, generations=generations, seed=seed, ref_point=ref)
 
 
 def slow_front(F: FloatArray) -> list[int]:
@@ -60,8 +61,8 @@ def slow_front(F: FloatArray) -> list[int]:
 
 
 def test_the_exact_front_is_that_of_all_pairs() -> None:
-    front = exact_front(SPACE, objectives())
-    F, _ = evaluate(objectives(), EVERYTHING)
+    front = exact_front(problem())
+    F, _ = problem().predict(EVERYTHING)
     expected = F[slow_front(F)]
     np.testing.assert_allclose(front.F, expected[np.lexsort(expected.T)])
     assert front.exact
@@ -69,8 +70,8 @@ def test_the_exact_front_is_that_of_all_pairs() -> None:
 
 
 def test_the_front_of_a_front_is_itself() -> None:
-    front = exact_front(SPACE, objectives())
-    again = ParetoFront.of(front.X, objectives())
+    front = exact_front(problem())
+    again = ParetoFront.of(front.X, problem())
     np.testing.assert_array_equal(again.X, front.X)
     np.testing.assert_array_equal(again.F, front.F)
 
@@ -79,7 +80,7 @@ def test_the_front_of_a_front_is_itself() -> None:
 def test_a_front_ignores_order_and_duplicates(chosen: list[int], random: Random) -> None:
     shuffled = chosen + chosen[:3]
     random.shuffle(shuffled)
-    once, twice = (ParetoFront.of(EVERYTHING[rows], objectives()) for rows in (chosen, shuffled))
+    once, twice = (ParetoFront.of(EVERYTHING[rows], problem()) for rows in (chosen, shuffled))
     np.testing.assert_array_equal(once.X, twice.X)
 
 
@@ -87,7 +88,7 @@ def test_a_front_ignores_order_and_duplicates(chosen: list[int], random: Random)
 def test_one_more_architecture_never_lowers_the_hypervolume(rows: IntArray) -> None:
     ref = np.array([0.0, 100.0])
     volumes = [
-        ParetoFront.of(EVERYTHING[rows[:n]], objectives()).hypervolume(ref) for n in range(1, 7)
+        ParetoFront.of(EVERYTHING[rows[:n]], problem()).hypervolume(ref) for n in range(1, 7)
     ]
     assert (np.diff(volumes) >= -1e-9).all()
 
@@ -100,8 +101,8 @@ def test_the_same_seed_gives_the_same_front_and_another_seed_another_search() ->
 
 
 def test_nsga2_finds_nearly_all_there_is() -> None:
-    ref = reference_point(SPACE, objectives(), seed=0)
-    whole = exact_front(SPACE, objectives()).hypervolume(ref)
+    ref = problem().reference_point(seed=0)
+    whole = exact_front(problem()).hypervolume(ref)
     found = search(0, generations=60)
     assert found.hypervolume(ref) / whole > 0.97
     assert found.hypervolume(ref) == pytest.approx(found.history[-1])
@@ -117,11 +118,12 @@ def test_nsga2_starts_at_the_landmarks_and_repeats_nothing_in_a_generation() -> 
             batches.append(X)
             return super().mean(X)
 
-    worth, cost = objectives()
+    worth, cost = problem().objectives
     assert isinstance(worth.predictor, Weighted)
     recorded = replace(worth, predictor=Recording(SPACE, worth.predictor.weights))
-    ref = reference_point(SPACE, objectives(), seed=0)
-    nsga2(SPACE, (recorded, cost), population=40, generations=20, seed=3, ref_point=ref)
+    ref = problem().reference_point(seed=0)
+    asked = Problem(SPACE, (recorded, cost))
+    nsga2(asked, population=40, generations=20, seed=3, ref_point=ref)
     generations = batches[:20]
     assert [len(X) for X in generations] == [40] * 20
     for X in generations:
@@ -135,48 +137,48 @@ def test_nsga2_starts_at_the_landmarks_and_repeats_nothing_in_a_generation() -> 
 
 
 def test_a_limit_on_what_is_maximised_holds() -> None:
-    worth, cost = objectives()
-    F, _ = evaluate((worth, cost), EVERYTHING)
+    F, _ = problem().predict(EVERYTHING)
     limit = float(np.quantile(-F[:, 0], 0.9))
-    front = exact_front(SPACE, (replace(worth, limit=limit), cost))
+    limited = replace(problem(), constraints=(Constraint(problem().objectives[0], limit),))
+    front = exact_front(limited)
     assert (front.values[:, 0] >= limit).all()
-    expected = ParetoFront.of(EVERYTHING[-F[:, 0] >= limit], (worth, cost))
+    expected = ParetoFront.of(EVERYTHING[-F[:, 0] >= limit], problem())
     np.testing.assert_array_equal(front.X, expected.X)
 
 
 def test_the_ends_of_a_front_count() -> None:
-    ref = reference_point(SPACE, objectives(), seed=0)
-    front = exact_front(SPACE, objectives())
+    ref = problem().reference_point(seed=0)
+    front = exact_front(problem())
     contributions = moocore.hv_contributions(front.F, ref=ref)
     assert contributions[0] > 0
     assert contributions[-1] > 0
 
 
 def test_limits_hold_for_both_searches() -> None:
-    F, _ = evaluate(objectives(), EVERYTHING)
+    F, _ = problem().predict(EVERYTHING)
     limit = float(np.quantile(F[:, 1], 0.1))
-    for front in (search(0, limit=limit), exact_front(SPACE, objectives(limit))):
+    for front in (search(0, limit=limit), exact_front(problem(limit))):
         assert len(front)
         assert (front.values[:, 1] <= limit).all()
-    ref = reference_point(SPACE, objectives(limit), seed=0)
+    ref = problem().reference_point(seed=0)
     found = search(0, limit=limit)
     assert found.history[-1] == pytest.approx(found.hypervolume(ref))
     inside = EVERYTHING[F[:, 1] <= limit]
-    expected = ParetoFront.of(inside, objectives())
-    np.testing.assert_array_equal(exact_front(SPACE, objectives(limit)).X, expected.X)
+    expected = ParetoFront.of(inside, problem())
+    np.testing.assert_array_equal(exact_front(problem(limit)).X, expected.X)
 
 
 def test_an_impossible_limit_names_the_nearest_miss() -> None:
-    F, _ = evaluate(objectives(), EVERYTHING)
-    with pytest.raises(InfeasibleError, match=r"latency_ms <= 0.001 must hold, but the best"):
+    F, _ = problem().predict(EVERYTHING)
+    with pytest.raises(InfeasibleError, match=r"latency_ms <= 0.001 must hold, but no network"):
         search(0, limit=0.001)
     with pytest.raises(InfeasibleError, match=f"latency_ms = {F[:, 1].min():.4g}"):
-        exact_front(SPACE, objectives(0.001))
+        exact_front(problem(0.001))
 
 
 def test_thinning_keeps_what_contributes_most() -> None:
-    front = exact_front(SPACE, objectives())
-    ref = reference_point(SPACE, objectives(), seed=0)
+    front = exact_front(problem())
+    ref = problem().reference_point(seed=0)
     thin = front.thinned(5, ref)
     assert len(thin) == 5
     assert len(thin.thinned(9, ref)) == 5
@@ -185,7 +187,7 @@ def test_thinning_keeps_what_contributes_most() -> None:
 
 
 def test_a_front_as_a_table_has_natural_values() -> None:
-    frame = exact_front(SPACE, objectives()).to_pandas(SPACE)
+    frame = exact_front(problem()).to_pandas(SPACE)
     assert (frame["accuracy"] > 0).all()
     assert (frame["latency_ms"] > 0).all()
     assert list(frame.columns[:2]) == ["architecture", "kind"]

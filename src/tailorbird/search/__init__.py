@@ -2,13 +2,14 @@
 
 from tailorbird.search.exact import LARGEST_ENUMERATED, exact_front
 from tailorbird.search.front import ParetoFront
-from tailorbird.search.objective import Objective, evaluate, reference_point
+from tailorbird.search.objective import Constraint, Objective
+from tailorbird.search.problem import Problem
 
 __all__ = [
     "LARGEST_ENUMERATED",
+    "Constraint",
     "Objective",
     "ParetoFront",
-    "evaluate",
+    "Problem",
     "exact_front",
-    "reference_point",
 ]

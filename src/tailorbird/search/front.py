@@ -8,7 +8,8 @@ import pandas as pd
 
 from tailorbird.errors import InfeasibleError
 from tailorbird.predictors import FloatArray
-from tailorbird.search.objective import Objective, evaluate, violation
+from tailorbird.search.objective import Objective
+from tailorbird.search.problem import Problem
 from tailorbird.spaces import IntArray, SearchSpace
 
 
@@ -37,22 +38,29 @@ class ParetoFront:
     exact: bool = False
 
     @classmethod
-    def of(cls, X: IntArray, objectives: tuple[Objective, ...]) -> "ParetoFront":
+    def of(
+        cls, X: IntArray, problem: Problem, *, n_evaluations: int | None = None
+    ) -> "ParetoFront":
         """The front of n canonical rows (n, d).
+
+        Args:
+            X: encodings; duplicates are allowed.
+            problem: that they solve.
+            n_evaluations: behind the choice of the rows; None if they are all.
 
         Raises:
             InfeasibleError: if no row meets the limits.
         """
         X = np.unique(X, axis=0)
-        F, std = evaluate(objectives, X)
-        feasible = (violation(objectives, F) <= 0).all(axis=1)
-        if not feasible.any():
-            raise InfeasibleError(_nearest_miss(objectives, F))
+        F, std = problem.predict(X)
+        excess = np.maximum(problem.violation(X, F), 0.0).sum(axis=1)
+        keep = np.flatnonzero(excess == 0.0)
+        if not len(keep):
+            raise nearest_miss(problem, X[excess.argmin()])
         # Of architectures with equal objectives one stays.
-        keep = np.flatnonzero(feasible)
         keep = keep[moocore.is_nondominated(F[keep])]
         keep = keep[np.lexsort(F[keep].T)]
-        return cls(X[keep], F[keep], std[keep], objectives, len(X))
+        return cls(X[keep], F[keep], std[keep], problem.objectives, n_evaluations or len(X))
 
     def __len__(self) -> int:
         return len(self.X)
@@ -88,10 +96,18 @@ class ParetoFront:
         return pd.DataFrame(columns)
 
 
-def _nearest_miss(objectives: tuple[Objective, ...], F: FloatArray) -> str:
-    limited = [(i, o) for i, o in enumerate(objectives) if o.limit is not None]
-    laws = " and ".join(
-        f"{o.column} {'<=' if o.sense == 'min' else '>='} {o.limit:g}" for _, o in limited
+def nearest_miss(problem: Problem, row: IntArray) -> InfeasibleError:
+    """Says that no network meets the limits, and how near this one comes."""
+    X = row[None]
+    F = problem.minimised(X)
+    G = problem.violation(X, F)[0]
+    missed = [
+        f"{c.objective.column} = {c.objective.predictor.mean(X)[0]:.4g} ({g:.1%} beyond)"
+        for c, g in zip(problem.constraints, G, strict=True)
+        if g > 0
+    ]
+    return InfeasibleError(
+        f"{' and '.join(map(str, problem.constraints))} must hold, but no network was found that "
+        f"meets that. The nearest, {problem.space.describe(row)}, has {' and '.join(missed)}. "
+        f"The tightest limit is {problem.constraints[G.argmax()]}; relax it."
     )
-    best = ", ".join(f"{o.column} = {o.sign * F[:, i].min():.4g}" for i, o in limited)
-    return f"{laws} must hold, but the best that was found is {best}. Relax the limit."

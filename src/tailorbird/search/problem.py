@@ -1,0 +1,62 @@
+"""What is asked of a search."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tailorbird.predictors import FloatArray
+from tailorbird.search.objective import Constraint, Objective
+from tailorbird.spaces import IntArray, SearchSpace
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A space, what to trade off in it, and what must hold.
+
+    Attributes:
+        space: searched.
+        objectives: one or more, m.
+        constraints: any number, k, on objectives of this problem or on other properties.
+    """
+
+    space: SearchSpace
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...] = ()
+
+    def minimised(self, X: IntArray) -> FloatArray:
+        """Minimised values of canonical rows (n, d), (n, m), without how sure they are."""
+        return np.column_stack([o.sign * o.predictor.mean(X) for o in self.objectives])
+
+    def predict(self, X: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Minimised values and standard deviations of canonical rows (n, d), both (n, m)."""
+        predictions = [objective.predictor.predict(X) for objective in self.objectives]
+        F = [o.sign * p.mean for o, p in zip(self.objectives, predictions, strict=True)]
+        return np.column_stack(F), np.column_stack([p.std for p in predictions])
+
+    def violation(self, X: IntArray, F: FloatArray) -> FloatArray:
+        """By what share of itself each limit is exceeded, (n, k); met where <= 0.
+
+        Args:
+            X: canonical rows, (n, d).
+            F: their minimised values, (n, m), so that none is predicted twice.
+        """
+        G = np.empty((len(X), len(self.constraints)))
+        for i, constraint in enumerate(self.constraints):
+            limited = constraint.objective
+            if limited in self.objectives:
+                value = F[:, self.objectives.index(limited)]
+            else:
+                value = limited.sign * limited.predictor.mean(X)
+            G[:, i] = (value - limited.sign * constraint.limit) / (abs(constraint.limit) or 1.0)
+        return G
+
+    def reference_point(self, seed: int) -> FloatArray:
+        """A point that hardly any network is worse than, of minimised values (m,).
+
+        Fronts of one space are compared by the hypervolume between them and this point. It is the
+        worst of a thousand random networks and a tenth of the range more, so that the ends of a
+        front count as well.
+        """
+        sampled = self.space.sample(1000, np.random.default_rng(seed))
+        F = self.minimised(np.vstack([self.space.landmarks, sampled]))
+        return np.asarray(F.max(axis=0) + 0.1 * np.ptp(F, axis=0))
