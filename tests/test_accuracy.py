@@ -2,17 +2,28 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from tailorbird.errors import MissingStepError, RecipeError, TailorbirdError, WeightsError
+from tailorbird.errors import (
+    EncodingError,
+    EvaluationError,
+    MissingStepError,
+    RecipeError,
+    TailorbirdError,
+    WeightsError,
+)
 from tailorbird.job import open_run
+from tailorbird.predictors import FloatArray, Prediction
 from tailorbird.progress import NoProgress
 from tailorbird.published_accuracy import PublishedAccuracy
+from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.trained_accuracy import TrainedAccuracy
 
@@ -75,6 +86,17 @@ def no_data():
 def unsure(outputs, labels):
     """Half of the accuracy, so that it is told from it."""
     return float((outputs.argmax(axis=1) == labels).mean()) / 2
+
+
+def picky(outputs, labels):
+    """Refuses every network that finds the first image hard."""
+    if outputs[0].argmax() != labels[0]:
+        raise RuntimeError("too hard")
+    return float((outputs.argmax(axis=1) == labels).mean())
+
+
+def impossible(outputs, labels):
+    return float("nan")
 
 
 def teacher():
@@ -223,6 +245,76 @@ def test_no_training_of_anchors_asks_for_all_of_their_weights(tmp_path: Path, mo
     path.write_text(text)
     with pytest.raises(RecipeError, match="w2 has neither"):
         open_run(path).accuracy.check()
+
+
+@dataclass(frozen=True)
+class Rising:
+    """A cost that tells networks apart."""
+
+    def predict(self, X: IntArray) -> Prediction:
+        return Prediction(self.mean(X), np.zeros(len(X)))
+
+    def mean(self, X: IntArray) -> FloatArray:
+        return np.asarray(1.0 + X.sum(axis=1))
+
+
+DEEP = SPACE + "\ndepth = 5"
+TRAINED = DATA + "\nevaluations = 12"
+
+
+def test_what_cannot_be_evaluated_is_left_out_and_told(tmp_path: Path, module: str) -> None:
+    source = opened(tmp_path, DEEP, TRAINED + '\nevaluator = "own_parts:picky"')
+    assert source.train(NoProgress())
+    X = np.vstack(list(source.space.enumerate()))
+    y = source.validation(X, NoProgress())
+    failed = np.isnan(y)
+    assert 0 < failed.sum() < len(y) - 5
+    (remark,) = source.remarks
+    first = source.space.describe(X[failed][0])
+    assert remark == (
+        f"{failed.sum()} networks could not be evaluated on validation images (first: {first}: "
+        "RuntimeError: too hard)."
+    )
+    fitted = source.predictor(Rising(), NoProgress())
+    assert np.isfinite(fitted.mean(X)).all()
+
+    hopeless = opened(tmp_path, DEEP, TRAINED + '\nevaluator = "own_parts:impossible"')
+    with pytest.raises(EvaluationError, match=r"At least 5 .* only 0 could be\. .*gave nan"):
+        hopeless.predictor(Rising(), NoProgress())
+
+
+def test_earlier_evaluations_are_learned_from_and_not_repeated(tmp_path: Path, module: str) -> None:
+    source = opened(tmp_path, DEEP, TRAINED + '\nearlier = "earlier.csv"')
+    with pytest.raises(EncodingError, match=r"earlier\.csv.*there is no such file"):
+        source.check()
+    X = np.vstack(list(source.space.enumerate()))
+    columns = {variable.name: X[:, i] for i, variable in enumerate(source.space.variables)}
+    y = np.linspace(0.1, 0.9, len(X))
+    pd.DataFrame({**columns, "accuracy": y}).to_csv(tmp_path / "home/earlier.csv", index=False)
+    source = opened(tmp_path, DEEP, TRAINED + '\nearlier = "earlier.csv"')
+    source.check()
+    source.train(NoProgress())
+    np.testing.assert_array_equal(source.validation(X, NoProgress()), y)
+    assert (source.test(X, NoProgress()) != y).any()  # they say nothing of other images
+    fitted = source.predictor(Rising(), NoProgress())
+    assert np.corrcoef(fitted.mean(X), y)[0, 1] > 0.9  # more rows than `evaluations`
+
+
+@pytest.mark.parametrize(
+    "how",
+    ["evaluation_timeout_seconds = 60.0", pytest.param("workers = 2", marks=pytest.mark.slow)],
+)
+def test_workers_load_the_users_own_and_give_the_same(
+    tmp_path: Path, module: str, how: str
+) -> None:
+    here = opened(tmp_path, DEEP, TRAINED + '\nevaluator = "own_parts:picky"')
+    here.train(NoProgress())
+    X = np.vstack(list(here.space.enumerate()))
+    expected = here.validation(X, NoProgress())
+    (tmp_path / "elsewhere/runs/own/store.sqlite").unlink()
+    there = opened(tmp_path, DEEP, TRAINED + f'\nevaluator = "own_parts:picky"\n{how}')
+    np.testing.assert_array_equal(there.validation(X, NoProgress()), expected)
+    assert there.remarks == here.remarks
 
 
 @pytest.mark.data

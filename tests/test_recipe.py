@@ -82,6 +82,14 @@ def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule
         (GOOD.replace('"a"', '"../a"'), "'name'.*pattern"),
         ("seed = -1\n" + GOOD, "'seed'.*greater than or equal to 0"),
         ('name = "a"\nspace = "x"', "'space' must be a table"),
+        (GOOD + "[accuracy]\nworkers = 0", r"\[accuracy\] workers.*greater than or equal to 1"),
+        (
+            GOOD + "[accuracy]\nevaluation_timeout_seconds = 0.0",
+            r"\[accuracy\] evaluation_timeout_seconds.*greater than 0",
+        ),
+        (GOOD + "[accuracy]\nevaluation_timeout_seconds = inf", "finite number"),
+        (GOOD + '[accuracy]\nearlier = ""', r"\[accuracy\] earlier.*at least 1 character"),
+        (GOOD + '[accuracy]\npublished = "snnet"\nworkers = 2', "nothing is trained: drop workers"),
     ],
 )
 def test_what_is_wrong_is_named_in_one_sentence(

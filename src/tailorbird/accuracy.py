@@ -10,6 +10,10 @@ from tailorbird.reports import Accuracies
 class AccuracySource(Accuracies, Protocol):
     """What a run asks of it, besides what reports need."""
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader of a report on these accuracies must not miss."""
+
     def check(self) -> None:
         """Refuses what cannot work, before hours of measuring."""
 

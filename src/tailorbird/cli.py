@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tailorbird import __version__, table_commands
-from tailorbird.errors import MeasurementError, StoreError, TailorbirdError
+from tailorbird.errors import EvaluationError, MeasurementError, StoreError, TailorbirdError
 from tailorbird.job import hold
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def main() -> None:
         app()
     except TailorbirdError as error:
         typer.echo(f"tailorbird: {error}", err=True)
-        sys.exit(1 if isinstance(error, MeasurementError | StoreError) else 2)
+        sys.exit(1 if isinstance(error, EvaluationError | MeasurementError | StoreError) else 2)
 
 
 @app.callback(invoke_without_command=True)
@@ -85,7 +85,9 @@ def search(recipe: RecipePath, as_json: AsJson = False) -> None:
     with hold(recipe) as job:
         found = job.search()
         frame = found.front.to_pandas(job.space)
-        columns = ["architecture", "kind", "accuracy", "accuracy_std", "latency_ms"]
+        measures = [objective.column for objective in found.front.objectives]
+        columns = ["architecture", "kind", *measures, "probability_on_front"]
+        typer.echo(str(found), err=True)
         typer.echo(
             frame.to_json(orient="records") if as_json else frame[columns].to_string(index=False)
         )

@@ -36,6 +36,10 @@ class InfeasibleError(TailorbirdError, ValueError):
     """No architecture of the space meets the limits."""
 
 
+class EvaluationError(TailorbirdError, RuntimeError):
+    """No network could be evaluated; each trial of the study holds its reason."""
+
+
 class MeasurementError(TailorbirdError, RuntimeError):
     """A device or its runtime failed; nothing is wrong with the user's input."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,13 @@ def open_run(path: Path) -> "Run":
     else:
         assert recipe.space.name is not None  # a recipe has one of both
         space = spaces.get(recipe.space.name, **settings)
+    asked = {
+        "threads": recipe.device.threads,
+        "batch": recipe.device.batch,
+        "runtime": recipe.latency.runtime,
+        "schedule": recipe.latency.schedule,
+    }
+    table_of = partial(shipped.find, space=recipe.space.name or space.name, asked=asked)
     elsewhere = None
     is_file = files.is_file(Path(recipe.device.name))
     if recipe.latency.runtime == devices.IMPORTED and not is_file:
@@ -50,15 +58,11 @@ def open_run(path: Path) -> "Run":
     elif recipe.device.name == "local":
         device = devices.find("local", recipe.device.threads)
     else:
-        asked = {
-            "threads": recipe.device.threads,
-            "batch": recipe.device.batch,
-            "runtime": recipe.latency.runtime,
-            "schedule": recipe.latency.schedule,
-        }
-        elsewhere = shipped.find(recipe.device.name, recipe.space.name or space.name, asked)
+        elsewhere = table_of(recipe.device.name)
         cpu = elsewhere.configuration.cpu
         device = devices.Device(recipe.device.name, cpu, frozenset(), recipe.device.threads)
+
+    others = tuple(map(table_of, recipe.search.devices))
 
     from tailorbird.accuracy import AccuracySource
     from tailorbird.measurement import Measurement
@@ -67,7 +71,7 @@ def open_run(path: Path) -> "Run":
     from tailorbird.trained_accuracy import TrainedAccuracy
 
     folder = Path("runs") / recipe.name
-    measurement = Measurement(recipe, space, device, folder, elsewhere)
+    measurement = Measurement(recipe, space, device, folder, elsewhere, others)
     accuracy: AccuracySource
     if recipe.accuracy.published is None:
         weights = folder / "weights"

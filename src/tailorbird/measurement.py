@@ -38,6 +38,7 @@ class Measurement:
         device: that the recipe names.
         folder: for the store and compiled programs.
         elsewhere: the table, if the recipe names one that was measured elsewhere.
+        others: tables of further devices of the search.
     """
 
     recipe: Recipe
@@ -45,6 +46,7 @@ class Measurement:
     device: Device
     folder: Path
     elsewhere: Record | None = None
+    others: tuple[Record, ...] = ()
 
     def profile(self, networks: Path | None, progress: Progress) -> LatencyTable:
         """Measures every workload of the space, and whole networks, that are not in the table.
@@ -94,6 +96,21 @@ class Measurement:
         if self.is_imported:
             return elsewhere.imported_sum(self.space, self.record, table)
         return TableSum(self.space, table)
+
+    def latencies_elsewhere(self) -> dict[str, TableSum]:
+        """Predict the latency of any network of the space on further devices, by their names.
+
+        Raises:
+            RecipeError: if a table lacks a workload that is not to be estimated.
+            TooFewNeighboursError: if there is not enough to estimate a workload from.
+        """
+        found = {}
+        for record in self.others:
+            table = record.table(1)
+            if self.recipe.latency.estimate_missing:
+                table = complete(self.space, table)
+            found[record.device] = elsewhere.table_sum(self.space, record, table)
+        return found
 
     @property
     def n_estimated(self) -> int:

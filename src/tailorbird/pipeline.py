@@ -2,30 +2,43 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from tailorbird.accuracy import AccuracySource
 from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.latency_tables.url import without_password
 from tailorbird.measurement import Measurement
-from tailorbird.progress import Progress
+from tailorbird.predictors import Predictor, TableSum
+from tailorbird.progress import NoProgress, Progress
+from tailorbird.properties import problem_of
 from tailorbird.recipe import Recipe
 from tailorbird.reports import Checker, Report, summarise, write
 from tailorbird.reports.choice import fastest_enough, find
 from tailorbird.reports.export import Exported, save
-from tailorbird.search import LARGEST_ENUMERATED, Constraint, Objective, Problem, exact_front
+from tailorbird.search import ParetoFront, Problem, exact_front, has_exact_front
+from tailorbird.search.design import spread_within
+from tailorbird.search.evaluated import Learner, Unknown
 from tailorbird.search.found import Found
-from tailorbird.search.nsga2 import nsga2
-from tailorbird.spaces import CALL, SearchSpace
+from tailorbird.search.guided import guided
+from tailorbird.search.membership import with_probability
+from tailorbird.search.operators import mutate
+from tailorbird.search.regret import choices, regrets
+from tailorbird.searches import searched
+from tailorbird.spaces import CALL, IntArray, SearchSpace
 from tailorbird.trained_accuracy import TrainedAccuracy
-from tailorbird.training import Trained
+from tailorbird.training import Trained, accuracy_std
 from tailorbird.workplace import LOG, held
+
+_START = 10  # evaluations before predictors guide any
+_DRAWS = 1_000
+_RIVALS = 3  # neighbours of each network of a front that may truly be better
 
 
 @dataclass(frozen=True)
@@ -93,37 +106,82 @@ class Run:
 
     def search(self) -> Found:
         """Fits predictors and searches under them; needs a table and weights."""
+        return self._search()[0]
+
+    def _search(self) -> tuple[Found, tuple[Predictor, Predictor]]:
+        """What was found, and the predictors of accuracy and latency behind it."""
         latency = self.measurement.latency()
-        with self._step("evaluate"):
-            accuracy = self.accuracy.predictor(latency, self.progress)
-        objectives = (
-            Objective("accuracy", "", "max", accuracy),
-            Objective("latency", "ms", "min", latency),
-        )
-        asked = self.recipe.search
-        limit = asked.max_latency_ms
-        limits = () if limit is None else (Constraint(objectives[1], limit),)
-        problem = Problem(self.space, objectives, limits)
-        with self._step("search"):
-            ref_point = problem.reference_point(self.recipe.seed)
-            front = nsga2(
-                problem,
-                population=asked.population,
-                generations=asked.generations,
-                seed=self.recipe.seed,
-                ref_point=ref_point,
-            )
-            exact = exact_front(problem) if self.space.size <= LARGEST_ENUMERATED else None
-        found = Found(front, exact, ref_point)
-        frame = front.to_pandas(self.space)
+        elsewhere = self.measurement.latencies_elsewhere()
+        asked, seed = self.recipe.search, self.recipe.seed
+        if asked.algorithm == "guided":
+            assert isinstance(self.accuracy, TrainedAccuracy)  # a recipe cannot ask for less
+            learner = self.accuracy.learner(self.progress)
+            with self._step("search"):
+                found = self._guided(learner, self.accuracy.earlier[0], latency, elsewhere)
+            accuracy: Predictor = learner
+        else:
+            with self._step("evaluate"):
+                accuracy = self.accuracy.predictor(latency, self.progress)
+            problem = problem_of(asked, self.space, accuracy, latency, elsewhere)
+            with self._step("search"):
+                ref_point = problem.reference_point(seed)
+                front = searched(problem, asked, seed, ref_point)
+                exact = front if front.exact else None
+                if exact is None and has_exact_front(problem):
+                    exact = exact_front(problem)
+                found = Found(self._sure(front, problem), exact, ref_point, asked.algorithm)
+        frame = found.front.to_pandas(self.space)
         new = self.folder / "search.parquet.new"
         frame.to_parquet(new, index=False)
         new.replace(self.folder / "search.parquet")
-        return found
+        return found, (accuracy, latency)
+
+    def _guided(
+        self,
+        learner: Learner,
+        earlier: IntArray,
+        latency: TableSum,
+        elsewhere: Mapping[str, TableSum],
+    ) -> Found:
+        """Spends evaluations where they are expected to move the front."""
+        asked, seed = self.recipe.search, self.recipe.seed
+        problem = problem_of(asked, self.space, learner, latency, elsewhere)
+        accuracy = next(o for o in problem.objectives if o.predictor is learner)
+        priced = tuple(c for c in problem.constraints if c.objective is not accuracy)
+        start = spread_within(
+            dataclasses.replace(problem, constraints=priced),
+            latency,
+            max(_START, 2 * asked.batch),
+            np.random.default_rng(seed),
+        )
+        quiet = NoProgress()  # the search counts evaluations itself
+        unknown = Unknown(
+            accuracy,
+            learner,
+            lambda X: self.accuracy.validation(X, quiet),
+            lambda y: accuracy_std(y, self.accuracy.n_validation),
+        )
+        front = guided(
+            problem,
+            [unknown],
+            start=start,
+            n_evaluations=self.recipe.accuracy.evaluations,
+            batch=asked.batch,
+            seed=seed,
+            progress=self.progress,
+            earlier=earlier,
+        )
+        return Found(self._sure(front, problem), None, problem.reference_point(seed), "guided")
+
+    def _sure(self, front: ParetoFront, problem: Problem) -> ParetoFront:
+        """The front with how likely each network truly is on it, among those next to it."""
+        rng = np.random.default_rng([self.recipe.seed, 2])
+        near = mutate(self.space, np.repeat(front.X, _RIVALS, axis=0), rng)
+        return with_probability(front, problem, n_draws=_DRAWS, rng=rng, rivals=near)
 
     def report(self) -> dict[str, object]:
         """Searches, checks the front and random networks on the device, and writes all files."""
-        found = self.search()
+        found, predictors = self._search()
         thin = found.front.thinned(self.recipe.report.networks, found.ref_point)
         checker = Checker(
             self.space,
@@ -135,10 +193,13 @@ class Run:
         sampled = np.unique(sampled, axis=0)
         with self._step("check"):
             front, random = (
-                checker.check(X, found.front.objectives, self.progress) for X in (thin.X, sampled)
+                checker.check(X, *predictors, self.progress) for X in (thin.X, sampled)
             )
         with self._step("report"):
             summary = summarise(front, random, found, self.seconds, self.measurement.n_estimated)
+            regretted = self._regrets(found, predictors)
+            if regretted is not None:
+                summary["regrets"] = regretted.reset_index().to_dict(orient="records")
             record = self.measurement.record
             call = record.table(1).entries.get(CALL.key)
             report = Report(
@@ -158,10 +219,22 @@ class Run:
                     "weights": self.accuracy.fingerprint,
                 },
                 recipe=self._safe_text,
-                remarks=self.measurement.remarks,
+                remarks=(*self.measurement.remarks, *self.accuracy.remarks),
+                regrets=regretted,
             )
             write(report, self.folder)
         return summary
+
+    def _regrets(
+        self, found: Found, predictors: tuple[Predictor, Predictor]
+    ) -> pd.DataFrame | None:
+        """What each device's choice gives away on the others; None if there is one only."""
+        elsewhere = self.measurement.latencies_elsewhere()
+        if not elsewhere:
+            return None
+        accuracy, latency = predictors
+        latencies = {self.measurement.device.name: latency, **elsewhere}
+        return regrets(choices(found.front.X, accuracy, latencies))
 
     def export(self, architecture: str | None, max_latency_ms: float | None, to: Path) -> Exported:
         """Writes one network as safetensors and ONNX.

@@ -8,7 +8,13 @@ from torch import nn
 
 from tailorbird.data_folder import data_folder
 from tailorbird.errors import RecipeError, nearest
-from tailorbird.predictors import FloatArray, KnownAccuracy, Predictor, accuracy_predictor
+from tailorbird.predictors import (
+    AdditiveAccuracy,
+    FloatArray,
+    KnownAccuracy,
+    Predictor,
+    accuracy_predictor,
+)
 from tailorbird.progress import Progress
 from tailorbird.recipe import AccuracySection
 from tailorbird.spaces import IntArray, SearchSpace
@@ -35,6 +41,7 @@ class PublishedAccuracy:
     seed: int
 
     fingerprint = "published"
+    remarks = ()
 
     @property
     def description(self) -> str:
@@ -85,8 +92,13 @@ class PublishedAccuracy:
         assert len(self._table[0])
 
     def predictor(self, latency: Predictor, progress: Progress) -> Predictor:
-        """Published accuracies; a predictor learned from some of them for networks without one."""
+        """Published accuracies; a predictor learned from some of them for networks without one.
+
+        An additive one is learned from all and stands alone, or it would not add up.
+        """
         X, y, n_images = self._table
+        if self.asked.predictor == "additive":
+            return AdditiveAccuracy(self.space, n_images).fit(X, y)
         drawn = np.random.default_rng(self.seed).permutation(len(y))[:_LEARNED]
         others = accuracy_predictor(
             self.asked.predictor, self.space, n_images, self.asked.predictor_seconds

@@ -19,6 +19,7 @@ from tailorbird.errors import RecipeError, nearest
 
 Count = Annotated[int, Field(ge=1)]
 LEARNING_RATE = 2e-2  # right for networks that are trained from scratch
+Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
 Rate = Annotated[float, Field(ge=0)]
 ZeroCostScore = Literal["gradsign", "gradient_norm", "synflow", "naswot", "macs", "parameters"]
 PythonPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -120,6 +121,9 @@ class AccuracySection(_Section):
     stitch_images: Annotated[int, Field(ge=0)] = 500
     stitch_rank: Count | None = None
     evaluations: Annotated[int, Field(ge=10)] = 150
+    earlier: Annotated[str, Field(min_length=1)] | None = None
+    workers: Count = 1
+    evaluation_timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     predictor: Literal[
         "auto",
         "process",
@@ -129,6 +133,7 @@ class AccuracySection(_Section):
         "forest",
         "boosting",
         "perceptrons",
+        "additive",
     ] = "auto"
     predictor_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     zero_cost: tuple[ZeroCostScore, ...] = Field(default=(), strict=False)
@@ -157,13 +162,75 @@ class AccuracySection(_Section):
         return self
 
 
+Property = Literal["accuracy", "latency_ms", "mega_macs", "mega_params", "weight_mib", "peak_mib"]
+"""What networks are compared by, as reports head their columns."""
+
+_PREDICTED = frozenset({"population", "generations"})
+_KEYS: dict[str, frozenset[str]] = {
+    "nsga2": _PREDICTED,
+    "random": _PREDICTED,
+    "evolution": _PREDICTED,
+    "optuna": _PREDICTED | {"sampler"},
+    "guided": frozenset({"batch"}),
+    "exact": frozenset(),
+    "best": frozenset(),
+}
+"""Which keys of [search] each algorithm has for itself."""
+
+
 class SearchSection(_Section):
     """How the front is searched."""
 
-    algorithm: Literal["nsga2"] = "nsga2"
+    algorithm: Literal["nsga2", "guided", "exact", "best", "random", "evolution", "optuna"] = (
+        "nsga2"
+    )
+    objectives: Annotated[tuple[Property, ...], Field(min_length=1, strict=False)] = (
+        "accuracy",
+        "latency_ms",
+    )
+    devices: Annotated[tuple[str, ...], Field(strict=False)] = ()
     population: Annotated[int, Field(ge=4)] = 100
     generations: Count = 100
-    max_latency_ms: Annotated[float, Field(gt=0)] | None = None
+    sampler: str = "TPESampler"
+    batch: Count = 5
+    min_accuracy: Annotated[float, Field(gt=0, lt=1)] | None = None
+    max_latency_ms: Limit = None
+    max_mega_macs: Limit = None
+    max_mega_params: Limit = None
+    max_weight_mib: Limit = None
+    max_peak_mib: Limit = None
+
+    @model_validator(mode="after")
+    def _fits_the_algorithm(self) -> Self:
+        idle = self.model_fields_set & (frozenset().union(*_KEYS.values()) - _KEYS[self.algorithm])
+        if idle:
+            raise PydanticCustomError(
+                "search", f'[search] algorithm = "{self.algorithm}" has no {min(idle)}: drop it'
+            )
+        if len(set(self.objectives)) < len(self.objectives):
+            raise PydanticCustomError("search", "[search] objectives must differ")
+        if self.devices and "latency_ms" not in self.objectives:
+            raise PydanticCustomError(
+                "search", '[search] devices are compared by latency: add "latency_ms" to objectives'
+            )
+        if self.algorithm == "guided" and "accuracy" not in self.objectives:
+            raise PydanticCustomError(
+                "search", "a guided search learns accuracy: add it to [search] objectives"
+            )
+        return self
+
+    @property
+    def limits(self) -> dict[Property, float]:
+        """The worst that is allowed of each property that has a limit."""
+        limits: dict[Property, float | None] = {
+            "accuracy": self.min_accuracy,
+            "latency_ms": self.max_latency_ms,
+            "mega_macs": self.max_mega_macs,
+            "mega_params": self.max_mega_params,
+            "weight_mib": self.max_weight_mib,
+            "peak_mib": self.max_peak_mib,
+        }
+        return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 class ReportSection(_Section):
@@ -184,6 +251,16 @@ class Recipe(_Section):
     accuracy: AccuracySection = AccuracySection()
     search: SearchSection = SearchSection()
     report: ReportSection = ReportSection()
+
+    @model_validator(mode="after")
+    def _evaluates(self) -> Self:
+        if self.search.algorithm == "guided" and self.accuracy.published is not None:
+            raise PydanticCustomError(
+                "recipe",
+                "a guided search chooses what to evaluate, but published accuracies are all there: "
+                'use [search] algorithm = "exact" or "nsga2"',
+            )
+        return self
 
 
 def load(path: Path) -> tuple[Recipe, str]:
@@ -213,7 +290,7 @@ def load(path: Path) -> tuple[Recipe, str]:
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
-    if first["type"] in ("space", "latency", "accuracy"):
+    if first["type"] in ("space", "latency", "accuracy", "search", "recipe"):
         return f"{first['msg']}."
     *sections, key = [str(part) for part in first["loc"] if isinstance(part, str)]
     where = f"[{'.'.join(sections)}] {key}" if sections else key

@@ -1,25 +1,34 @@
 """Accuracies of networks that are trained here."""
 
+import socket
+import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
-from tailorbird.errors import MissingStepError, RecipeError
+from tailorbird.errors import EvaluationError, MissingStepError, RecipeError
 from tailorbird.materials import Materials
 from tailorbird.predictors import FloatArray, Predictor, accuracy_predictor
+from tailorbird.predictors.accuracy import FEWEST
 from tailorbird.predictors.zero_cost import ZeroCostFeatures
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.search.design import spread_over
+from tailorbird.search.earlier import read, read_study
+from tailorbird.search.evaluated import Learner
+from tailorbird.search.evaluation import Evaluator, Executor, InProcess
 from tailorbird.search.study import Study
+from tailorbird.search.workers import Workers
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Dataset, Trained, load, train
 from tailorbird.training.stitch import check
+from tailorbird.workplace import LOG
 
 _SCORED = 32  # images that zero-cost scores see
 
@@ -43,8 +52,9 @@ class TrainedAccuracy:
     url: Callable[[], str]
 
     def check(self) -> None:
-        """Refuses data, weights or settings that do not fit the space."""
+        """Refuses data, weights, settings or earlier evaluations that do not fit the space."""
         self.materials.check()
+        _ = self.earlier
 
     @cached_property
     def materials(self) -> Materials:
@@ -91,11 +101,45 @@ class TrainedAccuracy:
             )
         return found
 
+    @cached_property
+    def earlier(self) -> tuple[IntArray, FloatArray]:
+        """Canonical rows (n, d) that were evaluated before this recipe was, and accuracies (n,).
+
+        Raises:
+            EncodingError: if they cannot be read, or do not fit the space.
+        """
+        path = self.recipe.accuracy.earlier
+        if path is None:
+            return np.empty((0, len(self.space.variables)), dtype=np.int64), np.empty(0)
+        if "://" in path:
+            url, _, name = path.partition("#")
+            return read_study(url, name, self.space)
+        return read(self.home / path, self.space)
+
     def predictor(self, latency: Predictor, progress: Progress) -> Predictor:
-        """That the recipe names, from networks whose latencies cover their range."""
+        """That the recipe names, from networks whose latencies cover their range.
+
+        What was evaluated earlier is learned from as well.
+
+        Raises:
+            EvaluationError: if hardly any network could be evaluated.
+        """
         rng = np.random.default_rng(self.recipe.seed)
         X = spread_over(latency, self.space, self.recipe.accuracy.evaluations, rng)
+        X = np.unique(np.vstack([X, self.earlier[0]]), axis=0)
         y = self.validation(X, progress)
+        known = np.isfinite(y)
+        if known.sum() < FEWEST:
+            raise EvaluationError(
+                f"At least {FEWEST} networks must be evaluated to predict the accuracy of others, "
+                f"but of {len(X)} only {known.sum()} could be. {' '.join(self.remarks)}"
+            )
+        if not known.all():
+            LOG.warning("%d of %d networks teach nothing", (~known).sum(), len(X))
+        return self.learner(progress).fit(X[known], y[known])
+
+    def learner(self, progress: Progress) -> Learner:
+        """The predictor that the recipe names, before it has learned anything."""
         asked = self.recipe.accuracy
         return accuracy_predictor(
             asked.predictor,
@@ -103,14 +147,14 @@ class TrainedAccuracy:
             self.n_validation,
             asked.predictor_seconds,
             self._zero_cost(progress),
-        ).fit(X, y)
+        )
 
     def validation(self, X: IntArray, progress: Progress) -> FloatArray:
-        """On images that only the search sees."""
+        """On images that only the search sees; NaN for what cannot be evaluated."""
         return self._remembered("validation", X, progress)
 
     def test(self, X: IntArray, progress: Progress) -> FloatArray:
-        """On images that only reports see."""
+        """On images that only reports see; NaN for what cannot be evaluated."""
         return self._remembered("test", X, progress)
 
     def network(self, row: IntArray) -> nn.Module:
@@ -143,6 +187,19 @@ class TrainedAccuracy:
         )
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What could not be evaluated."""
+        found = []
+        for split, study in self._studies.items():
+            if study.failures:
+                row, reason = next(iter(study.failures.items()))
+                found.append(
+                    f"{len(study.failures)} networks could not be evaluated on {split} images "
+                    f"(first: {self.space.describe(np.array(row))}: {reason})."
+                )
+        return tuple(found)
+
+    @property
     def dataset(self) -> Dataset:
         """That the recipe names."""
         return self.materials.dataset
@@ -158,8 +215,74 @@ class TrainedAccuracy:
         return ZeroCostFeatures(self.space, batch, images.labels[drawn], names, seed, progress)
 
     def _remembered(self, split: str, X: IntArray, progress: Progress) -> FloatArray:
-        trained, images = self.trained, getattr(self.dataset, split)
-        by = self.recipe.accuracy.evaluator or "accuracy"
-        name = f"{self.dataset.fingerprint}/{split}/{by}/{self.space.name}@{trained.fingerprint}"
-        study = Study(self.url(), name)
-        return study.evaluate(X, lambda rows: trained.evaluate(rows, images), progress)
+        if split not in self._studies:
+            self._studies[split] = self._study(split)
+        return self._studies[split].evaluate(X, self._executor(split), progress)
+
+    @cached_property
+    def _studies(self) -> dict[str, Study]:
+        """Of this run, by split; they know what failed in it."""
+        return {}
+
+    def _study(self, split: str) -> Study:
+        by, of = self.recipe.accuracy.evaluator or "accuracy", self.dataset.fingerprint
+        name = f"{of}/{split}/{by}/{self.space.name}@{self.trained.fingerprint}"
+        study = Study(self.url(), name, self.space, evaluator=by, owner=self._owner)
+        path = self.recipe.accuracy.earlier
+        if path is not None and split == "validation":
+            LOG.info("%d evaluations are from %s", study.add(*self.earlier, path), path)
+        return study
+
+    @property
+    def _owner(self) -> str:
+        """Of trials: the folder of the run, since one process at a time works in it."""
+        file = self.weights.parent / "owner"
+        if not file.exists():
+            new = file.with_name("owner.new")
+            new.write_text(f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}", encoding="utf-8")
+            new.replace(file)
+        return file.read_text(encoding="utf-8")
+
+    def _executor(self, split: str) -> Executor:
+        asked, factory = self.recipe.accuracy, OnSplit(self, split)
+        if asked.workers == 1 and asked.evaluation_timeout_seconds is None:
+            return InProcess(factory())
+        for other in self._workers.keys() - {split}:
+            self._workers.pop(other).close()  # each holds the images in memory
+        if split not in self._workers:
+            sent = replace(factory, accuracy=replace(self, url=str))  # none opens the database
+            timeout_s = asked.evaluation_timeout_seconds
+            self._workers[split] = Workers(sent, asked.workers, timeout_s)
+        return self._workers[split]
+
+    @cached_property
+    def _workers(self) -> dict[str, Workers]:
+        """Of the split that is evaluated on."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class OnSplit:
+    """Makes evaluators in any process.
+
+    Attributes:
+        accuracy: whose weights and images they use.
+        split: `validation` or `test`.
+    """
+
+    accuracy: TrainedAccuracy
+    split: str
+
+    def __call__(self) -> Evaluator:
+        """How well networks do; on one thread, so that it is the same with any number of them."""
+        trained, images = self.accuracy.trained, getattr(self.accuracy.dataset, self.split)
+
+        def evaluate(X: IntArray) -> FloatArray:
+            n_threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+            try:
+                return trained.evaluate(X, images)
+            finally:
+                torch.set_num_threads(n_threads)
+
+        return evaluate

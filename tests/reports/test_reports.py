@@ -11,7 +11,7 @@ import pytest
 from torch import nn
 
 from tailorbird.latency_tables import Profiler, Program, Store
-from tailorbird.predictors import AccuracyPredictor, FloatArray, TableSum
+from tailorbird.predictors import AccuracyPredictor, FloatArray, Predictor, TableSum
 from tailorbird.progress import NoProgress, Progress
 from tailorbird.reports import Checked, Checker, Report, summarise, write
 from tailorbird.reports.check import COLUMNS
@@ -83,7 +83,7 @@ def rows(space: StitchSpace) -> IntArray:
 def test_a_checked_network_has_both_what_was_predicted_and_what_was_measured(
     checker: Checker, objectives: tuple[Objective, ...], rows: IntArray
 ) -> None:
-    checked = checker.check(rows, objectives, NoProgress())
+    checked = checker.check(rows, *predictors(objectives), NoProgress())
     networks = checked.networks
     assert tuple(networks.columns) == COLUMNS
     np.testing.assert_allclose(
@@ -101,7 +101,7 @@ def test_a_checked_network_has_both_what_was_predicted_and_what_was_measured(
 def test_macs_and_parameters_are_those_of_the_papers_formula(
     checker: Checker, objectives: tuple[Objective, ...], rows: IntArray
 ) -> None:
-    networks = checker.check(rows[:4], objectives, NoProgress()).networks
+    networks = checker.check(rows[:4], *predictors(objectives), NoProgress()).networks
     for w, n_macs, n_params in zip(
         (4, 8, 16, 32), networks["n_macs"], networks["n_params"], strict=True
     ):
@@ -115,7 +115,7 @@ def test_what_could_not_be_measured_is_missing_and_says_why(
     checker: Checker, runtime: Any, objectives: tuple[Objective, ...], rows: IntArray
 ) -> None:
     runtime.broken = frozenset({17})  # the second network; 16 workloads came before
-    checked = checker.check(rows, objectives, NoProgress())
+    checked = checker.check(rows, *predictors(objectives), NoProgress())
     name = checker.space.describe(rows[1])
     assert checked.failures == {name: "it is broken"}
     assert checked.networks["latency_ms_measured"].isna().tolist() == [False, True] + 5 * [False]
@@ -130,6 +130,11 @@ def test_what_could_not_be_measured_is_missing_and_says_why(
         assert interval[0] <= float(str(summary[figure])) <= interval[1]
     said = list(notes(checked, checked, 100.0))
     assert f"{name} could not be measured: it is broken" in said
+
+
+def predictors(objectives: tuple[Objective, ...]) -> tuple[Predictor, Predictor]:
+    accuracy, latency = objectives
+    return accuracy.predictor, latency.predictor
 
 
 def found_of(space: SearchSpace, objectives: tuple[Objective, ...]) -> Found:
@@ -147,7 +152,7 @@ def test_all_files_are_written_whole_with_missing_values_as_such(
     tmp_path: Path,
 ) -> None:
     runtime.broken = frozenset({17})
-    front = checker.check(rows, objectives, NoProgress())
+    front = checker.check(rows, *predictors(objectives), NoProgress())
     found = found_of(checker.space, objectives)
     summary = summarise(front, front, found, {"profile": 1.23})
     report = Report(
@@ -228,7 +233,7 @@ def test_shares_and_hypervolumes_are_of_the_same_point(
 def test_figures_that_cannot_be_had_are_null(
     checker: Checker, objectives: tuple[Objective, ...], rows: IntArray
 ) -> None:
-    one = checker.check(rows[:1], objectives, NoProgress())
+    one = checker.check(rows[:1], *predictors(objectives), NoProgress())
     summary = summarise(one, one, found_of(checker.space, objectives), {})
     for figure in ("kendall_tau", "kendall_tau_interval", "mape_interval", "kendall_tau_accuracy"):
         assert summary[figure] is None
@@ -242,9 +247,11 @@ def test_other_weights_are_compared_with_torch_again(
     objectives: tuple[Objective, ...],
     rows: IntArray,
 ) -> None:
-    checker.check(rows[:2], objectives, NoProgress())
+    checker.check(rows[:2], *predictors(objectives), NoProgress())
     n_measured = runtime.n_measured
-    checker.check(rows[:2], objectives, NoProgress())
+    checker.check(rows[:2], *predictors(objectives), NoProgress())
     assert runtime.n_measured == n_measured
-    replace(checker, accuracies=untrained(space)).check(rows[:2], objectives, NoProgress())
+    replace(checker, accuracies=untrained(space)).check(
+        rows[:2], *predictors(objectives), NoProgress()
+    )
     assert runtime.n_measured == n_measured + 4

@@ -1,6 +1,7 @@
 """What turns encodings into a prediction with its uncertainty."""
 
 from tailorbird.predictors.accuracy import AccuracyPredictor
+from tailorbird.predictors.additive import Additive, AdditiveAccuracy
 from tailorbird.predictors.auto import AutoPredictor
 from tailorbird.predictors.calibrated_sum import CalibratedSum
 from tailorbird.predictors.completion import complete
@@ -14,6 +15,8 @@ from tailorbird.predictors.unmeasured import WorkloadLatency
 
 __all__ = [
     "AccuracyPredictor",
+    "Additive",
+    "AdditiveAccuracy",
     "AutoPredictor",
     "CalibratedSum",
     "FewShotLatency",

@@ -5,7 +5,8 @@ import numpy as np
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.predictors.prediction import FloatArray, Prediction
 from tailorbird.spaces import CALL, IntArray, SearchSpace
-from tailorbird.spaces.path_sum import adder
+from tailorbird.spaces.layered import LayeredGraph
+from tailorbird.spaces.path_sum import PathValues, adder, along_workloads
 
 
 class TableSum:
@@ -72,6 +73,10 @@ class TableSum:
     def mean(self, X: IntArray) -> FloatArray:
         """The milliseconds alone, (n,)."""
         return self._sum(X) + self.call_ms
+
+    def along(self, graph: LayeredGraph) -> PathValues:
+        """The milliseconds that each step adds, and those of the call."""
+        return along_workloads(graph, self.added_ms, lambda sums: sums + self.call_ms)
 
     @property
     def n_predicted(self) -> int:

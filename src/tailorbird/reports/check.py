@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.latency_tables import Latency, Profiler, Program
-from tailorbird.predictors import FloatArray
+from tailorbird.predictors import FloatArray, Predictor
 from tailorbird.progress import Progress
-from tailorbird.search import Objective
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.footprint import n_macs
 from tailorbird.training import accuracy_std
@@ -97,9 +96,11 @@ class Checker:
     accuracies: Accuracies
     profiler: Profiler | None
 
-    def check(self, X: IntArray, objectives: tuple[Objective, ...], progress: Progress) -> Checked:
-        """For canonical rows (n, d), and the predictors of accuracy and latency."""
-        accuracy, latency = (objective.predictor.predict(X) for objective in objectives)
+    def check(
+        self, X: IntArray, accuracy: Predictor, latency: Predictor, progress: Progress
+    ) -> Checked:
+        """For canonical rows (n, d), and what predicted them."""
+        accuracies, latencies_ms = accuracy.predict(X), latency.predict(X)
         names = [self.space.describe(row) for row in X]
         programs = [self._program(row, name) for row, name in zip(X, names, strict=True)]
         entries, reasons = self._time(programs, progress)
@@ -111,13 +112,13 @@ class Checker:
             {
                 "architecture": names,
                 "kind": [self.space.kind(row) for row in X],
-                "accuracy_predicted": accuracy.mean,
-                "accuracy_std": accuracy.std,
+                "accuracy_predicted": accuracies.mean,
+                "accuracy_std": accuracies.std,
                 "accuracy_validation": validation,
                 "accuracy_test": test,
                 "accuracy_test_std": accuracy_std(test, self.accuracies.n_test),
-                "latency_ms_predicted": latency.mean,
-                "latency_ms_std": latency.std,
+                "latency_ms_predicted": latencies_ms.mean,
+                "latency_ms_std": latencies_ms.std,
                 "latency_ms_measured": [m.median_ms if m else np.nan for m in measured],
                 "n_macs": [n_macs for n_macs, _ in costs],
                 "n_params": [n_params for _, n_params in costs],

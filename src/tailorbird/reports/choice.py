@@ -35,7 +35,7 @@ def fastest_enough(front: Path, max_latency_ms: float | None) -> str:
             f"latency <= {max_latency_ms:g} ms must hold, but the fastest network of the front "
             f"takes {ms.min():.4g} ms. Relax the limit."
         )
-    best = int(fast["accuracy_validation"].to_numpy().argmax())
+    best = int(fast["accuracy_validation"].fillna(-1.0).to_numpy().argmax())  # not known: last
     return str(fast["architecture"].iloc[best])
 
 

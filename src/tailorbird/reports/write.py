@@ -36,6 +36,8 @@ class Report:
         provenance: of the measurements.
         recipe: text of the recipe as run.
         remarks: what a reader must not miss about the run as a whole.
+        regrets: what each device's choice gives away on the others, see `search.regret`; None if
+            the search was for one device.
     """
 
     title: str
@@ -50,6 +52,7 @@ class Report:
     provenance: Mapping[str, str]
     recipe: str
     remarks: tuple[str, ...] = ()
+    regrets: pd.DataFrame | None = None
 
 
 def write(report: Report, folder: Path) -> None:
@@ -115,6 +118,7 @@ def _html(report: Report) -> str:
         summary=report.summary,
         accuracy_text=report.accuracy,
         search_text=str(report.found),
+        regrets=[] if report.regrets is None else report.regrets.reset_index().to_dict("records"),
         provenance={
             **report.provenance,
             "median random network": in_calls,

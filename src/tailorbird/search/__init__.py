@@ -1,7 +1,14 @@
 """What turns predictors into a front."""
 
-from tailorbird.search.exact import LARGEST_ENUMERATED, exact_front
+from tailorbird.search.dynamic_program import pareto_paths
+from tailorbird.search.exact import (
+    LARGEST_ENUMERATED,
+    enumerated_front,
+    exact_front,
+    has_exact_front,
+)
 from tailorbird.search.front import ParetoFront
+from tailorbird.search.integer_program import best
 from tailorbird.search.objective import Constraint, Objective
 from tailorbird.search.problem import Problem
 
@@ -11,5 +18,9 @@ __all__ = [
     "Objective",
     "ParetoFront",
     "Problem",
+    "best",
+    "enumerated_front",
     "exact_front",
+    "has_exact_front",
+    "pareto_paths",
 ]

@@ -26,19 +26,22 @@ class Archive:
         self.X: IntArray = np.empty((0, len(problem.space.variables)), dtype=np.int64)
         self.F: FloatArray = np.empty((0, len(problem.objectives)))
         self.n_evaluations = 0
-        self._miss: IntArray | None = None
-        self._excess = np.inf
+        self._miss = (self.X, np.empty((0, len(problem.constraints))))
 
     def add(self, X: IntArray, F: FloatArray, G: FloatArray) -> None:
         """Takes in canonical rows (n, d), their minimised values (n, m) and violations (n, k)."""
         self.n_evaluations += len(X)
-        excess = np.maximum(G, 0.0).sum(axis=1)
-        if not len(self.X) and len(X) and excess.min() < self._excess:
-            self._excess, self._miss = float(excess.min()), X[excess.argmin()]
-        feasible = excess == 0.0
-        X, F = np.vstack([self.X, X[feasible]]), np.vstack([self.F, F[feasible]])
-        keep = moocore.is_nondominated(F) if len(F) else slice(None)
-        self.X, self.F = X[keep], F[keep]
+        feasible = (G <= 0).all(axis=1)
+        if not len(self.X) and not feasible.any() and len(X):
+            X_miss, G_miss = np.vstack([self._miss[0], X]), np.vstack([self._miss[1], G])
+            nearest = [np.maximum(G_miss, 0.0).sum(axis=1).argmin()]
+            self._miss = X_miss[nearest], G_miss[nearest]
+        if feasible.any():
+            together = np.vstack([self.F, F[feasible]])
+            keep = moocore.is_nondominated(together)
+            old, new = np.split(keep, [len(self.F)])
+            fresh = np.flatnonzero(feasible)[new]  # few, so that not all of X is copied
+            self.X, self.F = np.vstack([self.X[old], X[fresh]]), together[keep]
 
     def hypervolume(self, ref_point: FloatArray) -> float:
         """Of what was seen so far, up to a point (m,)."""
@@ -51,6 +54,5 @@ class Archive:
             InfeasibleError: if nothing that was seen meets the limits.
         """
         if not len(self.X):
-            assert self._miss is not None  # a search sees something
-            raise nearest_miss(self.problem, self._miss)
+            raise nearest_miss(self.problem, *self._miss)
         return ParetoFront.of(self.X, self.problem, n_evaluations=self.n_evaluations)

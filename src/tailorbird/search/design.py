@@ -1,8 +1,11 @@
 """Which networks to evaluate truly, before anything is known of their accuracy."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tailorbird.predictors import Predictor
+from tailorbird.predictors import FloatArray, Predictor
+from tailorbird.search.problem import Problem
+from tailorbird.search.start import feasible_start
 from tailorbird.spaces import IntArray, SearchSpace
 
 _BINS = 20
@@ -30,11 +33,26 @@ def spread_over(
     n = min(n, space.size)
     drawn = np.unique(np.vstack([landmarks, space.sample(_CANDIDATES * n, rng)]), axis=0)
     drawn = rng.permutation(drawn)
-    cost = np.log(predictor.mean(drawn))
-    edges = np.linspace(cost.min(), cost.max(), _BINS + 1)[1:-1]
-    bins = np.digitize(cost, edges)
-    # The k-th network of each bin comes before the (k + 1)-th of any; landmarks before all.
-    turn = np.array([np.sum(bins[:i] == bins[i]) for i in range(len(drawn))])
-    turn[(drawn[:, None] == landmarks).all(axis=2).any(axis=1)] = -1
-    order = np.argsort(turn, kind="stable")
-    return np.unique(drawn[order[: max(n, len(landmarks))]], axis=0)
+    is_landmark = (drawn[:, None] == landmarks).all(axis=2).any(axis=1)
+    chosen = _evenly(predictor.mean(drawn), is_landmark, max(n, len(landmarks)))
+    return np.unique(drawn[chosen], axis=0)
+
+
+def spread_within(
+    problem: Problem, predictor: Predictor, n: int, rng: np.random.Generator
+) -> IntArray:
+    """Likewise at most n rows, of networks that meet the limits of a problem."""
+    drawn = rng.permutation(feasible_start(problem, _CANDIDATES * n, rng))
+    is_landmark = (drawn[:, None] == problem.space.landmarks).all(axis=2).any(axis=1)
+    return np.unique(drawn[_evenly(predictor.mean(drawn), is_landmark, n)], axis=0)
+
+
+def _evenly(cost: FloatArray, first: NDArray[np.bool_], n: int) -> IntArray:
+    """Indices of n rows: those that come first, then in turn from each of equal ranges of cost."""
+    logs = np.log(cost)
+    edges = np.linspace(logs.min(), logs.max(), _BINS + 1)[1:-1]
+    bins = np.digitize(logs, edges)
+    # The k-th network of each bin comes before the (k + 1)-th of any.
+    turn = np.array([np.sum(bins[:i] == bins[i]) for i in range(len(bins))])
+    turn[first] = -1
+    return np.argsort(turn, kind="stable")[:n]

@@ -12,13 +12,15 @@ class Found:
 
     Attributes:
         front: by the search.
-        exact: of the whole space; None if it is too large to enumerate.
+        exact: of the whole space; None if it is not known.
         ref_point: that hypervolumes refer to, minimised values (m,).
+        by: says what searched.
     """
 
     front: ParetoFront
     exact: ParetoFront | None
     ref_point: FloatArray
+    by: str = "NSGA-II"
 
     @property
     def exact_hypervolume(self) -> float | None:
@@ -32,14 +34,19 @@ class Found:
         return self.front.hypervolume(self.ref_point) / whole if whole else None
 
     def __str__(self) -> str:
-        text = (
-            f"NSGA-II made {self.front.n_evaluations:,} predictions in "
-            f"{len(self.front.history)} generations and kept {len(self.front)} networks."
-        )
+        front = self.front
+        text = f"{self.by} looked at {front.n_evaluations:,} networks and kept {len(front)}."
+        if front.exact:
+            return f"{text} No other network of the space belongs to them: the front is exact."
+        if front.gap:
+            gaps = " and ".join(
+                f"{gap:.3g} in {objective.column}"
+                for gap, objective in zip(front.gap, front.objectives, strict=True)
+            )
+            return f"{text} No network of the space is better by more than {gaps}."
         if self.exact is None:
-            return f"{text} The space is too large to enumerate: its exact front is not known."
+            return f"{text} The exact front is not known."
         return (
-            f"{text} The exact front of all {self.exact.n_evaluations:,} networks under the same "
-            f"predictors has {len(self.exact)}; NSGA-II found "
-            f"{self.share_of_exact_hypervolume or 0:.2%} of its hypervolume."
+            f"{text} The exact front under the same predictors has {len(self.exact)} networks; "
+            f"{self.share_of_exact_hypervolume or 0:.2%} of its hypervolume was found."
         )

@@ -26,6 +26,11 @@ class ParetoFront:
         seed: of the search; None where chance had no part.
         history: hypervolume after each generation; empty where there were none.
         exact: whether every architecture of the space was considered.
+        gap: of a front that is nearly exact, by objective, (m,) as a tuple: for each architecture
+            that meets the limits there is a member that is worse by no more than this in any
+            objective; empty where that is not known, or nothing is left to know.
+        probability: that each is on the front, given how sure predictions are, (n,); None if not
+            asked for.
     """
 
     X: IntArray
@@ -36,6 +41,8 @@ class ParetoFront:
     seed: int | None = None
     history: tuple[float, ...] = ()
     exact: bool = False
+    gap: tuple[float, ...] = ()
+    probability: FloatArray | None = None
 
     @classmethod
     def of(
@@ -53,10 +60,10 @@ class ParetoFront:
         """
         X = np.unique(X, axis=0)
         F, std = problem.predict(X)
-        excess = np.maximum(problem.violation(X, F), 0.0).sum(axis=1)
-        keep = np.flatnonzero(excess == 0.0)
+        G = problem.violation(X, F)
+        keep = np.flatnonzero((G <= 0).all(axis=1))
         if not len(keep):
-            raise nearest_miss(problem, X[excess.argmin()])
+            raise nearest_miss(problem, X, G)
         # Of architectures with equal objectives one stays.
         keep = keep[moocore.is_nondominated(F[keep])]
         keep = keep[np.lexsort(F[keep].T)]
@@ -80,10 +87,16 @@ class ParetoFront:
         while len(keep) > n:
             contributions = moocore.hv_contributions(self.F[keep], ref=ref_point)
             keep = np.delete(keep, np.argmin(contributions))
-        return replace(self, X=self.X[keep], F=self.F[keep], std=self.std[keep])
+        probability = None if self.probability is None else self.probability[keep]
+        return replace(
+            self, X=self.X[keep], F=self.F[keep], std=self.std[keep], probability=probability
+        )
 
     def to_pandas(self, space: SearchSpace) -> pd.DataFrame:
-        """A row per architecture: text, kind, objectives with their std, encoding."""
+        """A row per architecture: text, kind, objectives with their std, encoding.
+
+        And the probability of being on the front, if that is known.
+        """
         columns: dict[str, object] = {
             "architecture": [space.describe(row) for row in self.X],
             "kind": [space.kind(row) for row in self.X],
@@ -91,23 +104,30 @@ class ParetoFront:
         for i, objective in enumerate(self.objectives):
             columns[objective.column] = self.values[:, i]
             columns[f"{objective.column}_std"] = self.std[:, i]
+        if self.probability is not None:
+            columns["probability_on_front"] = self.probability
         for i, variable in enumerate(space.variables):
             columns[variable.name] = self.X[:, i]
         return pd.DataFrame(columns)
 
 
-def nearest_miss(problem: Problem, row: IntArray) -> InfeasibleError:
-    """Says that no network meets the limits, and how near this one comes."""
-    X = row[None]
-    F = problem.minimised(X)
-    G = problem.violation(X, F)[0]
-    missed = [
-        f"{c.objective.column} = {c.objective.predictor.mean(X)[0]:.4g} ({g:.1%} beyond)"
-        for c, g in zip(problem.constraints, G, strict=True)
-        if g > 0
-    ]
+def nearest_miss(problem: Problem, X: IntArray, G: FloatArray) -> InfeasibleError:
+    """Says that none of rows (n, d) meets the limits, and how near the nearest comes.
+
+    Args:
+        problem: with limits.
+        X: canonical rows, (n, d).
+        G: by what share of itself each limit is exceeded, (n, k).
+    """
+    nearest = np.maximum(G, 0.0).sum(axis=1).argmin()
+    missed = []
+    for c, g in zip(problem.constraints, G[nearest], strict=True):
+        if g > 0:
+            value = c.limit + c.objective.sign * g * c.unit
+            missed.append(f"{c.objective.column} = {value:.4g} ({g:.1%} beyond)")
+    name, tightest = problem.space.describe(X[nearest]), problem.constraints[G[nearest].argmax()]
     return InfeasibleError(
         f"{' and '.join(map(str, problem.constraints))} must hold, but no network was found that "
-        f"meets that. The nearest, {problem.space.describe(row)}, has {' and '.join(missed)}. "
-        f"The tightest limit is {problem.constraints[G.argmax()]}; relax it."
+        f"meets that. The nearest, {name}, has {' and '.join(missed)}. The tightest limit is "
+        f"{tightest}; relax it."
     )

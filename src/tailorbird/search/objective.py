@@ -45,6 +45,11 @@ class Constraint:
     objective: Objective
     limit: float
 
+    @property
+    def unit(self) -> float:
+        """What excess is counted in: the limit itself."""
+        return abs(self.limit) or 1.0
+
     def __str__(self) -> str:
         sign = "<=" if self.objective.sense == "min" else ">="
         return f"{self.objective.column} {sign} {self.limit:g}"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
 
 from tailorbird.predictors import FloatArray
 from tailorbird.search.objective import Constraint, Objective
@@ -47,8 +48,26 @@ class Problem:
                 value = F[:, self.objectives.index(limited)]
             else:
                 value = limited.sign * limited.predictor.mean(X)
-            G[:, i] = (value - limited.sign * constraint.limit) / (abs(constraint.limit) or 1.0)
+            G[:, i] = (value - limited.sign * constraint.limit) / constraint.unit
         return G
+
+    def chance(self, X: IntArray, F: FloatArray, std: FloatArray) -> FloatArray:
+        """How likely all limits are met, (n,), if objectives are normal and independent.
+
+        Args:
+            X: canonical rows, (n, d).
+            F: their minimised values, (n, m).
+            std: of F, (n, m); limits on properties that are no objectives are taken for sure.
+        """
+        chance = np.ones(len(X))
+        for constraint, g in zip(self.constraints, self.violation(X, F).T, strict=True):
+            spread = np.zeros(len(X))
+            if constraint.objective in self.objectives:
+                spread = std[:, self.objectives.index(constraint.objective)] / constraint.unit
+            unsure = spread > 0
+            likely = norm.cdf(-g / np.where(unsure, spread, 1.0))
+            chance *= np.where(unsure, likely, g <= 0)
+        return chance
 
     def reference_point(self, seed: int) -> FloatArray:
         """A point that hardly any network is worse than, of minimised values (m,).

@@ -97,25 +97,32 @@ class LayeredGraph:
                 f"Enumeration stops at {MAX_ENUMERATED:,} architectures, but this space has "
                 f"{self.size:,}. Narrow the space, or sample it."
             )
+        ranked = _Ranked(self)
         for first in range(0, self.size, chunk):
-            yield self._unrank(np.arange(first, min(first + chunk, self.size)))
+            yield ranked(first, min(first + chunk, self.size))
 
-    def _unrank(self, rank: IntArray) -> IntArray:
-        X = np.empty((len(rank), len(self.layers)), dtype=np.int64)
-        rank, state = rank.copy(), np.zeros(len(rank), dtype=np.int64)
+    def edges(self, X: IntArray) -> IntArray:
+        """The edge that each path takes in each layer, (n, d).
+
+        Raises:
+            ValueError: if a row is not a path of the graph.
+        """
+        taken = np.empty((len(X), len(self.layers)), dtype=np.int64)
+        self._walk(X, taken)
+        return taken
+
+    def _walk(self, X: IntArray, taken: IntArray) -> IntArray:
+        """Writes the edges of each path into `taken`, (n, d); returns where it ends, (n,)."""
+        check_width(X, len(self.layers))
+        state = np.zeros(len(X), dtype=np.int64)
         for k, layer in enumerate(self.layers):
-            rows_state = state.copy()
-            for s in np.unique(rows_state):
-                rows = np.flatnonzero(rows_state == s)
-                out = np.flatnonzero(layer.source == s)
-                ways = np.array([self.n_paths[k + 1][t] for t in layer.target[out]])
-                start = np.concatenate([[0], np.cumsum(ways)])
-                position = np.searchsorted(start, rank[rows], side="right") - 1
-                taken = out[position]
-                rank[rows] -= start[position]
-                X[rows, k] = layer.choice[taken]
-                state[rows] = layer.target[taken]
-        return X
+            inside = (X[:, k] >= 0) & (X[:, k] < layer.edges.shape[1])
+            edge = np.where(inside, layer.edges[state, np.where(inside, X[:, k], 0)], -1)
+            if (edge < 0).any():
+                refuse(X, int(np.argmax(edge < 0)))
+            taken[:, k] = edge
+            state = layer.target[edge]
+        return state
 
     def count(self, X: IntArray) -> csr_array:
         """Workloads of each path, (n, n_workloads).
@@ -123,18 +130,10 @@ class LayeredGraph:
         Raises:
             ValueError: if a row is not a path of the graph.
         """
-        check_width(X, len(self.layers))
         n, n_steps = len(X), len(self.layers) + 1
         rows = np.empty((n, n_steps), dtype=np.int32 if n * n_steps < 2**31 else np.int64)
-        state = np.zeros(n, dtype=np.int64)
-        for k, (layer, first) in enumerate(zip(self.layers, self._steps[1], strict=False)):
-            inside = (X[:, k] >= 0) & (X[:, k] < layer.edges.shape[1])
-            edge = np.where(inside, layer.edges[state, np.where(inside, X[:, k], 0)], -1)
-            if (edge < 0).any():
-                refuse(X, int(np.argmax(edge < 0)))
-            rows[:, k] = edge + first
-            state = layer.target[edge]
-        rows[:, -1] = state + self._steps[1][-1]
+        rows[:, -1] = self._walk(X, rows[:, :-1])
+        rows += np.array(self._steps[1], dtype=rows.dtype)
         steps = self._steps[0]
         ones = np.ones(rows.size, dtype=np.int64)
         ends = np.arange(0, rows.size + 1, n_steps, dtype=rows.dtype)
@@ -157,6 +156,48 @@ class LayeredGraph:
                 n += len(layer.source)
             firsts.append(seen[id(layer)])
         return csr_array(vstack([*counts, self.final], format="csr")), [*firsts, n]
+
+
+class _Ranked:
+    """Paths of a graph by their rank: in the order of their edges, the first layer's first."""
+
+    def __init__(self, graph: LayeredGraph) -> None:
+        n_states = graph.final.shape[0]
+        self._layers = []
+        for layer, finish in zip(graph.layers, graph.n_paths[1:], strict=True):
+            order = np.argsort(layer.source, kind="stable")
+            target = layer.target[order]
+            n_out = np.bincount(layer.source, minlength=n_states)
+            begin = np.cumsum(n_out) - n_out
+            # Where more ways lead on than there are paths, no path comes.
+            n_below = np.array([min(finish[t], graph.size) for t in target])
+            before = np.cumsum(n_below) - n_below
+            before -= before[begin[layer.source[order]]]
+            self._layers.append((n_out, begin, before, n_below, layer.choice[order], target))
+
+    def __call__(self, first: int, last: int) -> IntArray:
+        """Those of rank first up to last, (last - first, d).
+
+        Paths that begin alike follow each other. So beginnings are grown layer by layer, and those
+        of which every path has another rank are left.
+        """
+        rank, state = np.zeros((2, 1), dtype=np.int64)  # of the first path that begins so
+        grown = []
+        for n_out, begin, before, n_below, choice, target in self._layers:
+            n = n_out[state]
+            parent = np.repeat(np.arange(len(state)), n)
+            edge = np.arange(len(parent)) + np.repeat(begin[state] - np.cumsum(n) + n, n)
+            rank = rank[parent] + before[edge]
+            kept = np.maximum(rank, first) < np.minimum(rank + n_below[edge], last)
+            rank, edge = rank[kept], edge[kept]
+            state = target[edge]
+            grown.append((choice[edge], parent[kept]))
+        columns = np.empty((len(grown), last - first), dtype=np.int64)
+        node = np.arange(last - first)
+        for column, (choice, parent) in zip(columns[::-1], grown[::-1], strict=True):
+            column[:] = choice[node]
+            node = parent[node]
+        return columns.T
 
 
 class LayeredSpace(SearchSpace, Protocol):

@@ -1,6 +1,7 @@
 """Sums along the paths of a layered graph: what a search asks of millions of rows."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,50 @@ from tailorbird.spaces.space import IntArray, SearchSpace
 _CHUNK = 8_192  # rows; what is in flight then stays in the cache
 
 
+FloatArray = NDArray[np.float64]
+
+
+def _as_it_is(sums: FloatArray) -> FloatArray:
+    return sums
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PathValues:
+    """What each step along the paths of a layered graph adds to a sum, and what the sum says.
+
+    Attributes:
+        edges: what taking each edge of each layer adds, (e,) each.
+        final: what ending in each state adds, (n_states,).
+        response: from sums (n,) to values (n,), of which a larger sum has the larger.
+    """
+
+    edges: tuple[FloatArray, ...]
+    final: FloatArray
+    response: Callable[[FloatArray], FloatArray] = _as_it_is
+
+    def __post_init__(self) -> None:
+        if not all(np.isfinite(values).all() for values in (*self.edges, self.final)):
+            raise ValueError("What steps add must be finite, but some of it is not.")
+
+
+def along_workloads(
+    graph: LayeredGraph,
+    values: FloatArray,
+    response: Callable[[FloatArray], FloatArray] = _as_it_is,
+) -> PathValues:
+    """Each step adds what its workloads are worth.
+
+    Args:
+        graph: of the paths.
+        values: of each workload, (n_workloads,).
+        response: of the sum.
+    """
+    edges = tuple(layer.counts @ values for layer in graph.layers)
+    return PathValues(edges, graph.final @ values, response)
+
+
 class PathSum:
-    """Adds up what workloads are worth along paths, without counting workloads.
+    """Adds up what steps along paths are worth, without counting workloads.
 
     Each layer becomes two flat tables over (state, choice): what taking that edge adds, and where
     the next layer's tables begin for the state that it enters. So a layer costs a row two look-ups,
@@ -22,22 +65,24 @@ class PathSum:
 
     Args:
         graph: of the paths.
-        values: of each workload, (n_workloads,).
+        values: of each workload, (n_workloads,), or of each step; their response is left out.
     """
 
-    def __init__(self, graph: LayeredGraph, values: NDArray[np.float64]) -> None:
+    def __init__(self, graph: LayeredGraph, values: FloatArray | PathValues) -> None:
+        along = values if isinstance(values, PathValues) else along_workloads(graph, values)
         n_states = graph.final.shape[0]  # and the number of the state for what is no path
         widths = [*(layer.edges.shape[1] + 1 for layer in graph.layers), 1]
         self._layers = []
-        for layer, width, next_width in zip(graph.layers, widths, widths[1:], strict=False):
+        for k, (layer, of_edges) in enumerate(zip(graph.layers, along.edges, strict=True)):
+            width, next_width = widths[k : k + 2]
             added = np.zeros((n_states + 1, width))
-            added[layer.source, layer.choice] = layer.counts @ values
+            added[layer.source, layer.choice] = of_edges
             entered = np.full((n_states + 1, width), n_states * next_width, dtype=np.int64)
             entered[layer.source, layer.choice] = layer.target * next_width
             self._layers.append((np.uint64(width - 1), added.ravel(), entered.ravel()))
-        self._final = np.append(graph.final @ values, 0.0)
+        self._final = np.append(along.final, 0.0)
 
-    def __call__(self, X: IntArray) -> NDArray[np.float64]:
+    def __call__(self, X: IntArray) -> FloatArray:
         """The sum of each path (n, d), (n,).
 
         Raises:
@@ -53,7 +98,7 @@ class PathSum:
                 refuse(X, first + int(np.argmax(astray)))
         return total
 
-    def _add_up(self, X: IntArray, total: NDArray[np.float64]) -> IntArray:
+    def _add_up(self, X: IntArray, total: FloatArray) -> IntArray:
         """Writes the sums into `total`, (n,); returns the state that each row ended in."""
         choices = X.view(np.uint64)  # so that what is negative is too large as well
         value = np.empty(len(X))
@@ -69,9 +114,7 @@ class PathSum:
         return begin
 
 
-def adder(
-    space: SearchSpace, values: NDArray[np.float64]
-) -> Callable[[IntArray], NDArray[np.float64]]:
+def adder(space: SearchSpace, values: FloatArray) -> Callable[[IntArray], FloatArray]:
     """Sums (n,) of canonical rows (n, d), along paths where the space is layered.
 
     Args:

@@ -1,0 +1,57 @@
+"""What a recipe compares networks by, as a problem for a search."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+from tailorbird.predictors import Predictor
+from tailorbird.predictors.cost import PeakMemory, WorkloadSum
+from tailorbird.recipe import Property, SearchSection
+from tailorbird.search import Constraint, Objective, Problem
+from tailorbird.spaces import SearchSpace
+
+_COSTS: Mapping[str, tuple[str, str, Callable[[SearchSpace], Predictor]]] = {
+    "mega_macs": ("mega_macs", "", WorkloadSum.mega_macs),
+    "mega_params": ("mega_params", "", WorkloadSum.mega_params),
+    "weight_mib": ("weight", "mib", WorkloadSum.weight_mib),
+    "peak_mib": ("peak", "mib", PeakMemory),
+}
+"""Name, unit and predictor of what costs the same on every device."""
+
+
+def problem_of(
+    asked: SearchSection,
+    space: SearchSpace,
+    accuracy: Predictor,
+    latency: Predictor,
+    elsewhere: Mapping[str, Predictor],
+) -> Problem:
+    """What a recipe asks of a search.
+
+    Args:
+        asked: the recipe's section.
+        space: that it names.
+        accuracy: predicts it.
+        latency: predicts it on the recipe's device.
+        elsewhere: predict it on the other devices of the search, by their names.
+    """
+
+    @cache
+    def objective(of: Property) -> Objective:
+        if of == "accuracy":
+            return Objective("accuracy", "", "max", accuracy)
+        if of == "latency_ms":
+            return Objective("latency", "ms", "min", latency)
+        name, unit, predictor = _COSTS[of]
+        return Objective(name, unit, "min", predictor(space))
+
+    others = [latency_on(device, predictor) for device, predictor in elsewhere.items()]
+    return Problem(
+        space,
+        (*map(objective, asked.objectives), *others),
+        tuple(Constraint(objective(of), limit) for of, limit in asked.limits.items()),
+    )
+
+
+def latency_on(device: str, predictor: Predictor) -> Objective:
+    """Latency on another device than the recipe's."""
+    return Objective(f"latency_on_{device}", "ms", "min", predictor)

@@ -1,0 +1,118 @@
+"""How networks are evaluated truly: some at a time, and what fails alone fails alone."""
+
+import math
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from tailorbird.predictors import FloatArray
+from tailorbird.spaces import IntArray
+
+Row = tuple[int, ...]
+"""A canonical row."""
+
+Started = Callable[[Sequence[Row]], None]
+"""Called with rows just before they are evaluated."""
+
+CHUNK = 8
+"""Rows that are evaluated together, since networks that begin alike share work.
+
+On digits-resnet, where a network costs 0.14 s, this takes 0.97 to 1.06 times as long as all 149 at
+once, and one by one takes 1.1 to 1.4 times as long. A kill loses the chunk that is in hand.
+"""
+
+
+class Evaluator(Protocol):
+    """True values of networks, such as accuracies."""
+
+    def __call__(self, X: IntArray, /) -> FloatArray:
+        """Values (n,) of canonical rows (n, d), each independent of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a row.
+
+    Attributes:
+        row: that was evaluated.
+        value: its value; NaN if that failed.
+        reason: why it failed; None if it did not.
+    """
+
+    row: Row
+    value: float
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, row: Row, value: float) -> "Outcome":
+        """A value that an evaluator gave; one that is not finite is a failure."""
+        return (
+            cls(row, value)
+            if math.isfinite(value)
+            else cls.failed(row, f"the evaluator gave {value}")
+        )
+
+    @classmethod
+    def failed(cls, row: Row, reason: str) -> "Outcome":
+        """No value."""
+        return cls(row, math.nan, reason)
+
+
+class Executor(Protocol):
+    """Runs an evaluator, here or elsewhere."""
+
+    def run(self, rows: Sequence[Row], started: Started) -> Generator[Outcome, None, None]:
+        """The outcome of each row once, in any order, as soon as it is known.
+
+        Args:
+            rows: distinct canonical rows; neighbours are evaluated together.
+            started: told before rows are first evaluated, and not when they are again.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class InProcess:
+    """Runs an evaluator in this process.
+
+    Attributes:
+        evaluator: that is run.
+    """
+
+    evaluator: Evaluator
+
+    def run(self, rows: Sequence[Row], started: Started) -> Generator[Outcome, None, None]:
+        """The outcome of each row once, in order."""
+        for chunk in chunks(rows, CHUNK):
+            started(chunk)
+            yield from outcomes(self.evaluator, chunk)
+
+
+def chunks(rows: Sequence[Row], size: int) -> list[Sequence[Row]]:
+    """Rows in pieces of at most `size`."""
+    return [rows[first : first + size] for first in range(0, len(rows), size)]
+
+
+def outcomes(evaluator: Evaluator, rows: Sequence[Row]) -> Iterator[Outcome]:
+    """The outcome of each row: of all together, or one by one if the evaluator raises."""
+    try:
+        values = np.asarray(evaluator(np.array(rows, dtype=np.int64)), dtype=np.float64)
+        if values.shape != (len(rows),):
+            raise ValueError(  # noqa: TRY301  # likewise a failure of the evaluator
+                f"an evaluator must give values of shape ({len(rows)},), but gave {values.shape}"
+            )
+    except Exception as error:  # noqa: BLE001  # whatever an evaluator raises is the reason
+        if len(rows) == 1:
+            yield Outcome.failed(rows[0], in_a_line(error))
+            return
+        for row in rows:
+            yield from outcomes(evaluator, [row])
+        return
+    yield from map(Outcome.of, rows, values.tolist())
+
+
+def in_a_line(error: Exception) -> str:
+    """What was raised, in a line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__

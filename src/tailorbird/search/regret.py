@@ -1,0 +1,157 @@
+"""What it costs to use on one device the networks that were chosen for another."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import moocore
+import numpy as np
+import pandas as pd
+
+from tailorbird.predictors import FloatArray, Predictor
+from tailorbird.spaces import IntArray
+
+_BEYOND = 0.1  # of the range, from the worst network to the reference point
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """The networks that were chosen for a device, and what they cost on all.
+
+    Attributes:
+        device: that they were chosen for.
+        accuracy: as fractions, (n,).
+        latency_ms: on each device by name, its own among them, (n,) each.
+    """
+
+    device: str
+    accuracy: FloatArray
+    latency_ms: Mapping[str, FloatArray]
+
+    def __post_init__(self) -> None:
+        if self.device not in self.latency_ms:
+            raise ValueError(
+                f"`latency_ms` must hold {self.device!r} itself, but has {sorted(self.latency_ms)}."
+            )
+        for device, latency_ms in self.latency_ms.items():
+            if latency_ms.shape != self.accuracy.shape or not len(latency_ms):
+                raise ValueError(
+                    "There must be one or more networks, each with its accuracy and latency, but "
+                    f"got {self.accuracy.shape=} and on {device!r} {latency_ms.shape=}."
+                )
+            if not (latency_ms > 0).all():
+                raise ValueError(
+                    f"Latencies must be positive, but on {device!r} one is {latency_ms.min()} ms."
+                )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regret:
+    """How far each of n networks is from the best that a device could have; 0 at best.
+
+    Attributes:
+        accuracy_lost: against the most accurate network that is at least as fast, (n,).
+        latency_excess: against the fastest network that is at least as accurate, as a share of
+            its latency, (n,).
+    """
+
+    accuracy_lost: FloatArray
+    latency_excess: FloatArray
+
+
+def regret(
+    accuracy: FloatArray,
+    latency_ms: FloatArray,
+    front_accuracy: FloatArray,
+    front_latency_ms: FloatArray,
+) -> Regret:
+    """What n networks give away on a device whose own front is known.
+
+    Args:
+        accuracy: of the networks, (n,).
+        latency_ms: of the networks on that device, (n,).
+        front_accuracy: of the k networks that were chosen for it, (k,).
+        front_latency_ms: of these, (k,).
+    """
+    faster = front_latency_ms <= latency_ms[:, None]
+    best = np.where(faster, front_accuracy, accuracy[:, None]).max(axis=1)
+    better = front_accuracy >= accuracy[:, None]
+    fastest_ms = np.where(better, front_latency_ms, latency_ms[:, None]).min(axis=1)
+    return Regret(
+        accuracy_lost=np.maximum(best - accuracy, 0.0),
+        latency_excess=np.maximum(latency_ms / fastest_ms - 1.0, 0.0),
+    )
+
+
+def choices(X: IntArray, accuracy: Predictor, latencies: Mapping[str, Predictor]) -> list[Chosen]:
+    """For each device, those of canonical rows (n, d) that no other one beats there.
+
+    Args:
+        X: networks, such as the front of a search over all these devices.
+        accuracy: predicts it.
+        latencies: predict milliseconds, by device.
+    """
+    share = accuracy.mean(X)
+    all_ms = {device: latency.mean(X) for device, latency in latencies.items()}
+    found = []
+    for device, ms in all_ms.items():
+        best = moocore.is_nondominated(np.column_stack([-share, ms]))
+        on_all = {other: other_ms[best] for other, other_ms in all_ms.items()}
+        found.append(Chosen(device, share[best], on_all))
+    return found
+
+
+def regrets(choices: Sequence[Chosen]) -> pd.DataFrame:
+    """Every device's choice on every device.
+
+    Args:
+        choices: one for each device; each knows its latencies on all of these.
+
+    Returns:
+        A row for each pair, indexed by `chosen_for` and `used_on`; `.unstack()` makes matrices.
+        Mean and worst of both regrets over the networks, and the `hypervolume_share` of the
+        device's own choice that the other one reaches there. All refer to the same point on a
+        device, a tenth of the range beyond the worst of all networks.
+
+    Raises:
+        ValueError: if a latency is missing, or a device has two choices.
+    """
+    devices = [choice.device for choice in choices]
+    if len(set(devices)) < len(devices):
+        raise ValueError(f"Each device must have one choice, but got those of {devices}.")
+    for choice in choices:
+        if missing := sorted(set(devices) - set(choice.latency_ms)):
+            raise ValueError(
+                f"Latencies of the choice for {choice.device!r} must be known on all devices, but "
+                f"are not on {missing}. Predict them there."
+            )
+    rows = []
+    for used_on in choices:
+        volumes = _hypervolumes(choices, used_on.device)
+        for chosen_for, volume in zip(choices, volumes, strict=True):
+            found = regret(
+                chosen_for.accuracy,
+                chosen_for.latency_ms[used_on.device],
+                used_on.accuracy,
+                used_on.latency_ms[used_on.device],
+            )
+            rows.append(
+                {
+                    "chosen_for": chosen_for.device,
+                    "used_on": used_on.device,
+                    "accuracy_lost_mean": found.accuracy_lost.mean(),
+                    "accuracy_lost_worst": found.accuracy_lost.max(),
+                    "latency_excess_mean": found.latency_excess.mean(),
+                    "latency_excess_worst": found.latency_excess.max(),
+                    "hypervolume_share": volume / volumes[devices.index(used_on.device)],
+                }
+            )
+    return pd.DataFrame(rows).set_index(["chosen_for", "used_on"]).sort_index()
+
+
+def _hypervolumes(choices: Sequence[Chosen], device: str) -> list[float]:
+    """Of each choice on one device, up to one point."""
+    fronts = [np.column_stack([-c.accuracy, c.latency_ms[device]]) for c in choices]
+    F = np.vstack(fronts)
+    spread = np.ptp(F, axis=0)
+    ref_point = F.max(axis=0) + _BEYOND * np.where(spread > 0, spread, 1.0)
+    return [float(moocore.hypervolume(front, ref=ref_point)) for front in fronts]
