@@ -59,6 +59,31 @@ def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule
         (GOOD + "[search]\npopulation = true", "valid integer, but got True"),
         (GOOD + "[search]\nmax_latency_ms = -1.0", r"\[search\] max_latency_ms.*greater than 0"),
         (GOOD + "[search]\nmax_latency_ms = nan", "max_latency_ms"),
+        (
+            GOOD + '[search]\nalgorithm = "guided"\npopulation = 9',
+            '"guided" has no population: drop',
+        ),
+        (GOOD + "[search]\nbatch = 9", '"nsga2" has no batch: drop it'),
+        (GOOD + '[search]\nsampler = "TPESampler"', '"nsga2" has no sampler: drop it'),
+        (
+            GOOD + '[search]\nobjectives = ["latency"]',
+            "objectives.*must be 'accuracy', 'latency_ms'",
+        ),
+        (GOOD + "[search]\nobjectives = []", r"\[search\] objectives"),
+        (GOOD + '[search]\nobjectives = ["peak_mib", "peak_mib"]', "objectives must differ"),
+        (GOOD + "[search]\nmin_accuracy = 95.0", "min_accuracy.*less than 1"),
+        (
+            GOOD + '[search]\ndevices = ["epyc-avx512"]\nobjectives = ["accuracy", "mega_macs"]',
+            'devices are compared by latency: add "latency_ms"',
+        ),
+        (
+            GOOD + '[search]\nalgorithm = "guided"\nobjectives = ["latency_ms", "mega_macs"]',
+            "a guided search learns accuracy: add it",
+        ),
+        (
+            GOOD + '[accuracy]\npublished = "snnet"\n[search]\nalgorithm = "guided"',
+            'published accuracies are all there.*algorithm = "exact"',
+        ),
         (GOOD + "[device]\nthreads = 2", r"'\[device\] threads' must be 1, but got 2"),
         (GOOD + "batch = 2", r"no key '\[space\] batch'; it is \[device\] batch"),
         (

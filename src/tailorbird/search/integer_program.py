@@ -48,7 +48,8 @@ def best(problem: Problem, seconds: float = 60.0) -> ParetoFront:
     if paths is None:
         raise ValueError(
             "An integer program needs a layered space, and an objective and limits that add up "
-            f"along its paths, but those asked of {problem.space.name} do not. Use `nsga2`."
+            f"along its paths, but those asked of {problem.space.name} do not. Predict accuracy "
+            "by `additive`, or use `nsga2`."
         )
     if (paths.limits < paths.shortest).any():
         raise paths.infeasible()
