@@ -46,12 +46,12 @@ from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import published
 
 STITCHED = ("deit-ti-s-b", "deit3-s-l")
-BUDGETS = {"nasbench201": 300, "macro-mobilenetv2": 300, "deit-ti-s-b": 71, "deit3-s-l": 134}
+BUDGETS = {"nasbench201": 200, "macro-mobilenetv2": 200, "deit-ti-s-b": 71, "deit3-s-l": 134}
 POPULATION, FEWER = 50, 10  # the latter where all of a space is little more
 START, BATCH = 10, 5
 MODEL = "process-places"
 LEVELS = (0.95, 0.99)
-LINAS_SEEDS = 3
+LINAS_SEEDS = 2
 """LINAS takes minutes a run, so it has fewer."""
 
 

@@ -22,6 +22,17 @@ def test_examples_load(path: Path) -> None:
     assert text == path.read_text(encoding="utf-8")
 
 
+def test_a_guided_search_has_a_quick_predictor_unless_told_otherwise(tmp_path: Path) -> None:
+    guided = GOOD + '[search]\nalgorithm = "guided"\n[accuracy]\n'
+    for text, name in (
+        (GOOD, "auto"),
+        (guided, "process-places"),
+        (guided + 'predictor = "auto"', "auto"),
+        (guided + "predictor_seconds = 3.0", "auto"),
+    ):
+        assert load(tmp_path, text).predictor == name
+
+
 def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
     read = load(tmp_path, GOOD + "kernel = 2\n")
     assert read.space.settings == {"kernel": 2}
@@ -75,6 +86,11 @@ def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule
         (
             GOOD + '[search]\ndevices = ["epyc-avx512"]\nobjectives = ["accuracy", "mega_macs"]',
             'devices are compared by latency: add "latency_ms"',
+        ),
+        (GOOD + '[search]\nalgorithm = "best"', 'write \\[accuracy\\] predictor = "additive"'),
+        (
+            GOOD + '[accuracy]\npredictor = "additive"\nzero_cost = ["naswot"]',
+            "an additive predictor has no zero_cost",
         ),
         (
             GOOD + '[search]\nalgorithm = "guided"\nobjectives = ["latency_ms", "mega_macs"]',

@@ -87,7 +87,8 @@ def search(recipe: RecipePath, as_json: AsJson = False) -> None:
         frame = found.front.to_pandas(job.space)
         measures = [objective.column for objective in found.front.objectives]
         columns = ["architecture", "kind", *measures, "probability_on_front"]
-        typer.echo(str(found), err=True)
+        for line in (str(found), *job.accuracy.remarks):
+            typer.echo(line, err=True)
         typer.echo(
             frame.to_json(orient="records") if as_json else frame[columns].to_string(index=False)
         )

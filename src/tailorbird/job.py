@@ -63,6 +63,13 @@ def open_run(path: Path) -> "Run":
         device = devices.Device(recipe.device.name, cpu, frozenset(), recipe.device.threads)
 
     others = tuple(map(table_of, recipe.search.devices))
+    from tailorbird.errors import RecipeError
+
+    named = [recipe.device.name, *(record.device for record in others)]
+    if len(set(named)) < len(named):
+        raise RecipeError(
+            f"[search] devices must differ from each other and from [device] name, but got {named}."
+        )
 
     from tailorbird.accuracy import AccuracySource
     from tailorbird.measurement import Measurement

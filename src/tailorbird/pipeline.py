@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.accuracy import AccuracySource
-from tailorbird.errors import RecipeError
+from tailorbird.errors import EvaluationError, RecipeError
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.latency_tables.url import without_password
 from tailorbird.measurement import Measurement
-from tailorbird.predictors import Predictor, TableSum
+from tailorbird.predictors import FloatArray, KnownAccuracy, Predictor, TableSum
 from tailorbird.progress import NoProgress, Progress
 from tailorbird.properties import problem_of
 from tailorbird.recipe import Recipe
@@ -24,20 +24,20 @@ from tailorbird.reports.choice import fastest_enough, find
 from tailorbird.reports.export import Exported, save
 from tailorbird.search import ParetoFront, Problem, exact_front, has_exact_front
 from tailorbird.search.design import spread_within
-from tailorbird.search.evaluated import Learner, Unknown
+from tailorbird.search.evaluated import Unknown
 from tailorbird.search.found import Found
 from tailorbird.search.guided import guided
 from tailorbird.search.membership import with_probability
 from tailorbird.search.operators import mutate
 from tailorbird.search.regret import choices, regrets
-from tailorbird.searches import searched
-from tailorbird.spaces import CALL, IntArray, SearchSpace
+from tailorbird.searches import check, searched
+from tailorbird.spaces import CALL, SearchSpace
 from tailorbird.trained_accuracy import TrainedAccuracy
 from tailorbird.training import Trained, accuracy_std
 from tailorbird.workplace import LOG, held
 
 _START = 10  # evaluations before predictors guide any
-_DRAWS = 1_000
+_DRAWS, _FEWEST_DRAWS, _DRAWN = 1_000, 50, 500_000  # of all networks of large fronts together
 _RIVALS = 3  # neighbours of each network of a front that may truly be better
 
 
@@ -80,7 +80,9 @@ class Run:
 
     def run(self) -> dict[str, object]:
         """All steps in order; returns the summary."""
-        self.accuracy.check()  # before hours of measuring
+        check(self.recipe.search)  # before hours of measuring
+        self.measurement.latencies_elsewhere()
+        self.accuracy.check()
         if self.measurement.measures:
             self.profile()
         else:
@@ -112,72 +114,88 @@ class Run:
         """What was found, and the predictors of accuracy and latency behind it."""
         latency = self.measurement.latency()
         elsewhere = self.measurement.latencies_elsewhere()
-        asked, seed = self.recipe.search, self.recipe.seed
+        asked = self.recipe.search
         if asked.algorithm == "guided":
             assert isinstance(self.accuracy, TrainedAccuracy)  # a recipe cannot ask for less
-            learner = self.accuracy.learner(self.progress)
             with self._step("search"):
-                found = self._guided(learner, self.accuracy.earlier[0], latency, elsewhere)
-            accuracy: Predictor = learner
+                found, accuracy = self._guided(self.accuracy, latency, elsewhere)
         else:
             with self._step("evaluate"):
                 accuracy = self.accuracy.predictor(latency, self.progress)
             problem = problem_of(asked, self.space, accuracy, latency, elsewhere)
+            if asked.algorithm == "best":
+                problem = dataclasses.replace(problem, objectives=problem.objectives[:1])
             with self._step("search"):
-                ref_point = problem.reference_point(seed)
-                front = searched(problem, asked, seed, ref_point)
-                exact = front if front.exact else None
-                if exact is None and has_exact_front(problem):
-                    exact = exact_front(problem)
-                found = Found(self._sure(front, problem), exact, ref_point, asked.algorithm)
+                found = self._under_predictors(problem)
         frame = found.front.to_pandas(self.space)
         new = self.folder / "search.parquet.new"
         frame.to_parquet(new, index=False)
         new.replace(self.folder / "search.parquet")
         return found, (accuracy, latency)
 
-    def _guided(
-        self,
-        learner: Learner,
-        earlier: IntArray,
-        latency: TableSum,
-        elsewhere: Mapping[str, TableSum],
-    ) -> Found:
-        """Spends evaluations where they are expected to move the front."""
+    def _under_predictors(self, problem: Problem) -> Found:
+        """By the algorithm that the recipe names, beside the exact front if that can be had."""
         asked, seed = self.recipe.search, self.recipe.seed
+        ref_point = problem.reference_point(seed)
+        front = searched(problem, asked, seed, ref_point)
+        exact: ParetoFront | None = front
+        if asked.algorithm not in ("exact", "best"):
+            exact = exact_front(problem) if has_exact_front(problem) else None
+        if exact is not None and not exact.exact:
+            exact = None
+        return Found(self._sure(front, problem), exact, ref_point, asked.algorithm)
+
+    def _guided(
+        self, source: TrainedAccuracy, latency: TableSum, elsewhere: Mapping[str, TableSum]
+    ) -> tuple[Found, Predictor]:
+        """Spends evaluations where they are expected to move the front.
+
+        Returns:
+            What was found, and a predictor of accuracy that knows what was evaluated.
+        """
+        asked, seed = self.recipe.search, self.recipe.seed
+        n_evaluations = self.recipe.accuracy.evaluations
+        learner = source.learner(self.progress, None)
         problem = problem_of(asked, self.space, learner, latency, elsewhere)
         accuracy = next(o for o in problem.objectives if o.predictor is learner)
-        priced = tuple(c for c in problem.constraints if c.objective is not accuracy)
-        start = spread_within(
-            dataclasses.replace(problem, constraints=priced),
-            latency,
-            max(_START, 2 * asked.batch),
-            np.random.default_rng(seed),
+        priced = dataclasses.replace(
+            problem, constraints=tuple(c for c in problem.constraints if c.objective != accuracy)
         )
+        n_start = min(max(_START, 2 * asked.batch), n_evaluations // 2)
+        start = spread_within(priced, latency, n_start, np.random.default_rng(seed))
         quiet = NoProgress()  # the search counts evaluations itself
-        unknown = Unknown(
-            accuracy,
-            learner,
-            lambda X: self.accuracy.validation(X, quiet),
-            lambda y: accuracy_std(y, self.accuracy.n_validation),
-        )
-        front = guided(
-            problem,
-            [unknown],
-            start=start,
-            n_evaluations=self.recipe.accuracy.evaluations,
-            batch=asked.batch,
-            seed=seed,
-            progress=self.progress,
-            earlier=earlier,
-        )
-        return Found(self._sure(front, problem), None, problem.reference_point(seed), "guided")
+
+        def noise_std(y: FloatArray) -> FloatArray:
+            return accuracy_std(y, source.n_validation)
+
+        unknown = Unknown(accuracy, learner, lambda X: source.validation(X, quiet), noise_std)
+        try:
+            front, evaluated = guided(
+                problem,
+                [unknown],
+                start=start,
+                n_evaluations=n_evaluations,
+                batch=asked.batch,
+                seed=seed,
+                progress=self.progress,
+                earlier=source.earlier[0],
+            )
+        except EvaluationError as error:
+            raise EvaluationError(f"{error} {' '.join(source.remarks)}".strip()) from None
+        told = evaluated.succeeded
+        X, y = evaluated.X[told], -evaluated.F[told, problem.objectives.index(accuracy)]
+        others = source.learner(self.progress, source.n_validation)
+        knowing = KnownAccuracy(X, y, noise_std(y), others.fit(X, y))
+        problem = problem_of(asked, self.space, knowing, latency, elsewhere)
+        ref_point = problem.reference_point(seed)
+        return Found(self._sure(front, problem), None, ref_point, asked.algorithm), knowing
 
     def _sure(self, front: ParetoFront, problem: Problem) -> ParetoFront:
         """The front with how likely each network truly is on it, among those next to it."""
         rng = np.random.default_rng([self.recipe.seed, 2])
         near = mutate(self.space, np.repeat(front.X, _RIVALS, axis=0), rng)
-        return with_probability(front, problem, n_draws=_DRAWS, rng=rng, rivals=near)
+        n_draws = max(_FEWEST_DRAWS, min(_DRAWS, _DRAWN // len(front)))
+        return with_probability(front, problem, n_draws=n_draws, rng=rng, rivals=near)
 
     def report(self) -> dict[str, object]:
         """Searches, checks the front and random networks on the device, and writes all files."""

@@ -165,6 +165,7 @@ class AccuracySection(_Section):
 Property = Literal["accuracy", "latency_ms", "mega_macs", "mega_params", "weight_mib", "peak_mib"]
 """What networks are compared by, as reports head their columns."""
 
+GUIDE = "process-places"
 _PREDICTED = frozenset({"population", "generations"})
 _KEYS: dict[str, frozenset[str]] = {
     "nsga2": _PREDICTED,
@@ -213,6 +214,10 @@ class SearchSection(_Section):
             raise PydanticCustomError(
                 "search", '[search] devices are compared by latency: add "latency_ms" to objectives'
             )
+        if self.devices and self.algorithm == "best":
+            raise PydanticCustomError(
+                "search", '[search] algorithm = "best" is for one device: drop devices'
+            )
         if self.algorithm == "guided" and "accuracy" not in self.objectives:
             raise PydanticCustomError(
                 "search", "a guided search learns accuracy: add it to [search] objectives"
@@ -251,6 +256,28 @@ class Recipe(_Section):
     accuracy: AccuracySection = AccuracySection()
     search: SearchSection = SearchSection()
     report: ReportSection = ReportSection()
+
+    @property
+    def predictor(self) -> str:
+        """Of accuracy; a guided search fits it again and again, so its default is a quick one."""
+        asked = self.accuracy
+        is_asked = "predictor" in asked.model_fields_set or asked.predictor_seconds
+        return asked.predictor if is_asked or self.search.algorithm != "guided" else GUIDE
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        asked, search = self.accuracy, self.search
+        if search.algorithm == "best" and asked.predictor != "additive":
+            raise PydanticCustomError(
+                "recipe",
+                'an integer program needs what adds up: with [search] algorithm = "best" write '
+                '[accuracy] predictor = "additive"',
+            )
+        if asked.predictor == "additive" and asked.zero_cost:
+            raise PydanticCustomError(
+                "recipe", "an additive predictor has no zero_cost: drop it from [accuracy]"
+            )
+        return self
 
     @model_validator(mode="after")
     def _evaluates(self) -> Self:

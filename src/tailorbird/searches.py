@@ -3,13 +3,26 @@
 from tailorbird.errors import RecipeError, TailorbirdError
 from tailorbird.predictors import FloatArray
 from tailorbird.recipe import SearchSection
-from tailorbird.search import ParetoFront, Problem, best, exact_front
+from tailorbird.search import ParetoFront, Problem, best, exact_front, samplers
 from tailorbird.search.nsga2 import nsga2
 from tailorbird.search.random_search import random_search
 from tailorbird.search.regularised_evolution import regularised_evolution
 from tailorbird.search.samplers import optuna_search
 
 _TOURNAMENT = 0.25  # of the population, as in the paper
+
+
+def check(asked: SearchSection) -> None:
+    """Refuses what is sure not to work, before hours of measuring.
+
+    Raises:
+        RecipeError: naming it.
+    """
+    if asked.algorithm == "optuna":
+        try:
+            samplers.check(asked.sampler, len(asked.objectives) + len(asked.devices))
+        except ValueError as error:
+            raise RecipeError(f"[search] sampler: {error}") from None
 
 
 def searched(

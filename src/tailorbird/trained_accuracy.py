@@ -136,16 +136,21 @@ class TrainedAccuracy:
             )
         if not known.all():
             LOG.warning("%d of %d networks teach nothing", (~known).sum(), len(X))
-        return self.learner(progress).fit(X[known], y[known])
+        return self.learner(progress, self.n_validation).fit(X[known], y[known])
 
-    def learner(self, progress: Progress) -> Learner:
-        """The predictor that the recipe names, before it has learned anything."""
-        asked = self.recipe.accuracy
+    def learner(self, progress: Progress, n_images: int | None) -> Learner:
+        """The predictor that the recipe names, before it has learned anything.
+
+        Args:
+            progress: where zero-cost scores report to.
+            n_images: how few the validation images are is in its stds; None to predict what these
+                very images would tell, as a search does that evaluates on them.
+        """
         return accuracy_predictor(
-            asked.predictor,
+            self.recipe.predictor,
             self.space,
-            self.n_validation,
-            asked.predictor_seconds,
+            n_images,
+            self.recipe.accuracy.predictor_seconds,
             self._zero_cost(progress),
         )
 

@@ -68,7 +68,7 @@ def task(space: SearchSpace, max_mega_macs: float | None = None) -> Task:
 
 def search(of: Task, n: int, seed: int = 0, batch: int = 5, n_start: int = 10) -> ParetoFront:
     start = of.problem.space.sample(n_start, np.random.default_rng(seed))
-    return guided(
+    front, _ = guided(
         of.problem,
         [of.unknown],
         start=start,
@@ -77,6 +77,7 @@ def search(of: Task, n: int, seed: int = 0, batch: int = 5, n_start: int = 10) -
         seed=seed,
         progress=NoProgress(),
     )
+    return front
 
 
 @pytest.mark.parametrize("space", [DIGITS, MACRO], ids=["evolved", "enumerated"])
@@ -154,7 +155,7 @@ def test_what_fails_is_left_out_and_not_asked_for_again() -> None:
 def test_that_everything_fails_is_an_error() -> None:
     of = task(MACRO)
     never = replace(of, unknown=replace(of.unknown, evaluate=lambda X: np.full(len(X), np.nan)))
-    with pytest.raises(EvaluationError, match="None of 20 evaluations gave a value"):
+    with pytest.raises(EvaluationError, match="of 20 evaluations 0 succeeded, with 0 different"):
         search(never, 20)
 
 
@@ -162,7 +163,7 @@ def test_earlier_rows_teach_and_cost_nothing() -> None:
     of = task(MACRO)
     earlier = MACRO.sample(30, np.random.default_rng(5))
     earlier = np.unique(earlier, axis=0)
-    front = guided(
+    front, evaluated = guided(
         of.problem,
         [of.unknown],
         start=earlier[:3],
@@ -173,6 +174,7 @@ def test_earlier_rows_teach_and_cost_nothing() -> None:
         earlier=earlier,
     )
     assert front.n_evaluations == len(front.history) == 10
+    assert len(evaluated.X) == len(earlier) + 10
     assert len(of.truth.rows) == len(set(of.truth.rows)) == len(earlier) + 10
 
 
@@ -184,7 +186,7 @@ def test_several_unknown_objectives_and_a_single_one() -> None:
     accuracy, cost = of.problem.objectives
     start = MACRO.sample(10, np.random.default_rng(0))
     for objectives, known in (((accuracy, second, cost), unknown), ((accuracy,), [of.unknown])):
-        front = guided(
+        front, _ = guided(
             Problem(MACRO, objectives),
             known,
             start=start,
@@ -209,3 +211,25 @@ def test_a_limit_on_what_is_learned_is_weighed_by_how_likely_it_is_met() -> None
     np.testing.assert_allclose(chance, [0.5, 0.8413, 0.1587], atol=1e-4)  # standard normal
     front = search(replace(of, problem=limited), 40)
     assert (front.values[:, 0] >= 0.8).all()
+
+
+def test_equal_accuracies_teach_nothing_and_that_is_told() -> None:
+    of = task(MACRO)
+    same = replace(of, unknown=replace(of.unknown, evaluate=lambda X: np.full(len(X), 0.5)))
+    with pytest.raises(EvaluationError, match="20 succeeded, with 1 different"):
+        search(same, 20)
+
+
+def test_an_objective_that_never_varies_does_no_harm() -> None:
+    of = task(MACRO)
+    constant = Objective("constant", "", "min", WorkloadSum(MACRO, np.zeros(len(MACRO.workloads))))
+    three = replace(of.problem, objectives=(*of.problem.objectives, constant))
+    found = search(replace(of, problem=three), 40)
+    assert found.hypervolume(three_d(of.true_problem.reference_point(0))) == pytest.approx(
+        search(task(MACRO), 40).hypervolume(of.true_problem.reference_point(0)), rel=0.1
+    )
+    assert (Problem(MACRO, (constant,)).reference_point(0) > 0).all()
+
+
+def three_d(ref_point: FloatArray) -> FloatArray:
+    return np.append(ref_point, 1.0)

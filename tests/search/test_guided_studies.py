@@ -79,7 +79,7 @@ def search(url: str, executor: Executor) -> ParetoFront:
     cost = Objective("mega_macs", "", "min", WorkloadSum.mega_macs(SPACE))
     start = np.unique(SPACE.sample(12, np.random.default_rng(1)), axis=0)
     quiet = NoProgress()
-    return guided(
+    front, _ = guided(
         Problem(SPACE, (accuracy, cost)),
         [Unknown(accuracy, learner, lambda X: study.evaluate(X, executor, quiet))],
         start=start,
@@ -88,6 +88,7 @@ def search(url: str, executor: Executor) -> ParetoFront:
         seed=0,
         progress=quiet,
     )
+    return front
 
 
 def url_in(folder: Path) -> str:

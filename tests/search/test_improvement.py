@@ -80,6 +80,12 @@ def test_all_of_a_few_are_chosen_once() -> None:
     assert sorted(chosen) == list(range(40))
 
 
+def test_ties_of_many_end() -> None:
+    F = np.tile([[0.9, 0.9]], (500, 1))
+    chosen = choose(over(np.array([[0.1, 0.1]])), F, np.zeros_like(F), np.ones(500), 5)
+    assert len(set(chosen.tolist())) == 5
+
+
 def test_a_batch_is_no_larger_than_what_there_is() -> None:
     F = np.array([[0.2, 0.2], [0.3, 0.1]])
     assert sorted(choose(over(F[:0]), F, np.zeros_like(F), np.ones(2), 9)) == [0, 1]

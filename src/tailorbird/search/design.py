@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailorbird.predictors import FloatArray, Predictor
+from tailorbird.search.front import nearest_miss
 from tailorbird.search.problem import Problem
 from tailorbird.search.start import feasible_start
 from tailorbird.spaces import IntArray, SearchSpace
@@ -41,8 +42,15 @@ def spread_over(
 def spread_within(
     problem: Problem, predictor: Predictor, n: int, rng: np.random.Generator
 ) -> IntArray:
-    """Likewise at most n rows, of networks that meet the limits of a problem."""
+    """Likewise at most n rows, of networks that meet the limits of a problem.
+
+    Raises:
+        InfeasibleError: if none was found.
+    """
     drawn = rng.permutation(feasible_start(problem, _CANDIDATES * n, rng))
+    G = problem.violation(drawn, problem.minimised(drawn)) if problem.constraints else None
+    if G is not None and (G > 0).any(axis=1).all():
+        raise nearest_miss(problem, drawn, G)
     is_landmark = (drawn[:, None] == problem.space.landmarks).all(axis=2).any(axis=1)
     return np.unique(drawn[_evenly(predictor.mean(drawn), is_landmark, n)], axis=0)
 

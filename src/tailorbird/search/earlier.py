@@ -75,7 +75,10 @@ def read_study(url: str, name: str, space: SearchSpace) -> tuple[IntArray, Float
         EncodingError: if there is no such study, or it does not fit the space.
     """
     source = f"the study {name!r} in {masked(url)}"
-    database = sa.make_url(url).database
+    try:
+        database = sa.make_url(url).database
+    except (sa.exc.ArgumentError, ValueError):
+        raise EncodingError(f"{masked(url)!r} is no URL of a database.") from None
     if url.startswith("sqlite") and not Path(database or "").is_file():  # it would be made
         raise EncodingError(f"There is no file {database!r} for {source}.")
     try:
@@ -85,7 +88,7 @@ def read_study(url: str, name: str, space: SearchSpace) -> tuple[IntArray, Float
     except KeyError:
         studies = optuna.get_all_study_names(storage)
         raise EncodingError(f"There is no {source[4:]}; {nearest(name, studies)}") from None
-    except (StorageInternalError, sa.exc.SQLAlchemyError) as error:
+    except (ImportError, StorageInternalError, sa.exc.SQLAlchemyError) as error:
         reason = str(getattr(error.__cause__ or error, "orig", error)).splitlines()[0]
         raise EncodingError(f"There is no reading {source} ({reason}).") from None
     told = study.user_attrs.get("space", space.name)

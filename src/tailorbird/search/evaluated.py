@@ -115,7 +115,7 @@ class Evaluated:
         """
         told = self.succeeded
         F = self.F[told]
-        if len(F) < FEWEST or any(np.ptp(F[:, i]) == 0.0 for i in self.unknown):
+        if not self._teaches(told):
             return False
         tunes = len(F) >= _GROWTH * self._n_tuned
         for i, each in self.unknown.items():
@@ -123,6 +123,10 @@ class Evaluated:
             learn(self.X[told], each.objective.sign * F[:, i])
         self._n_tuned = len(F) if tunes else self._n_tuned
         return True
+
+    def _teaches(self, told: NDArray[np.bool_]) -> bool:
+        F = self.F[told]
+        return len(F) >= FEWEST and all(np.ptp(F[:, i]) > 0.0 for i in self.unknown)
 
     def predict(self, X: IntArray) -> tuple[FloatArray, FloatArray]:
         """Minimised values of rows (n, d) and their stds, 0 where they are priced, (n, m) each."""
@@ -137,13 +141,16 @@ class Evaluated:
         """Makes sure that a front can be had.
 
         Raises:
-            EvaluationError: if every evaluation failed.
+            EvaluationError: if there is too little to learn from.
             InfeasibleError: if no network meets the limits.
         """
         told = self.succeeded
-        if not told.any():
+        if not self._teaches(told):
+            n_values = [len(np.unique(self.F[told, i])) for i in self.unknown]
             raise EvaluationError(
-                f"None of {len(self.X)} evaluations gave a value. The reasons are in the log."
+                f"At least {FEWEST} networks with more than one value must be evaluated, but of "
+                f"{len(self.X)} evaluations {told.sum()} succeeded, with {min(n_values)} different "
+                "values."
             )
         if not self.feasible.any():
             raise nearest_miss(self.problem, self.X[told], self.G[told])

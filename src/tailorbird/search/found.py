@@ -35,9 +35,12 @@ class Found:
 
     def __str__(self) -> str:
         front = self.front
-        text = f"{self.by} looked at {front.n_evaluations:,} networks and kept {len(front)}."
         if front.exact:
-            return f"{text} No other network of the space belongs to them: the front is exact."
+            return (
+                f"Of all {front.n_evaluations:,} networks, {len(front)} are kept; that no other "
+                f"belongs to them is certain ({self.by})."
+            )
+        text = f"{self.by} looked at {front.n_evaluations:,} networks and kept {len(front)}."
         if front.gap:
             gaps = " and ".join(
                 f"{gap:.3g} in {objective.column}"

@@ -14,7 +14,7 @@ from tailorbird.search.front import ParetoFront
 from tailorbird.search.improvement import ExpectedImprovement, choose
 from tailorbird.search.nsga2 import evolve
 from tailorbird.search.operators import mutate
-from tailorbird.search.problem import Problem
+from tailorbird.search.problem import Problem, beyond
 from tailorbird.search.start import feasible_start
 from tailorbird.spaces import IntArray
 
@@ -37,7 +37,7 @@ def guided(
     progress: Progress,
     earlier: IntArray | None = None,
     ref_point: FloatArray | None = None,
-) -> ParetoFront:
+) -> tuple[ParetoFront, Evaluated]:
     """The front of networks that were truly evaluated, none of them twice.
 
     Batches of evaluations alternate with searches under the predictors: NSGA-II proposes, or the
@@ -57,11 +57,13 @@ def guided(
             and of random networks.
 
     Returns:
-        The front, with the hypervolume after each evaluation as its history.
+        The front, with the hypervolume after each evaluation as its history, and all that was
+        evaluated.
 
     Raises:
         InfeasibleError: if no network that was evaluated meets the limits.
-        EvaluationError: if every evaluation failed.
+        EvaluationError: if there was never enough to learn from: too few evaluations that did not
+            fail, or all with one value.
 
     References:
         Cummings, Sarah, Sridhar, Szankin, Munoz, Sundaresan: A Hardware-Aware Framework for
@@ -90,12 +92,10 @@ def guided(
             if not len(X):
                 break  # all that there is, within the limits, was evaluated
             evaluate(X)
-    taught = known.teach()
     known.check()
-    if ref_point is None:
-        values = known.F[known.succeeded]
-        ref_point = _box(known, usual)[0] if taught else values.max(axis=0)
-    return replace(known.front(ref_point, n_free), seed=seed)
+    known.teach()
+    ref_point = _box(known, usual)[0] if ref_point is None else ref_point
+    return replace(known.front(ref_point, n_free), seed=seed), known
 
 
 def _box(known: Evaluated, usual: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -104,8 +104,7 @@ def _box(known: Evaluated, usual: IntArray) -> tuple[FloatArray, FloatArray]:
     Evaluations rarely hold the ends of the front, so predictions for the usual networks count too.
     """
     F = np.vstack([known.predict(usual)[0], known.F[known.succeeded]])
-    worst, best = F.max(axis=0), F.min(axis=0)
-    worst += 0.1 * (worst - best)
+    worst, best = beyond(F), F.min(axis=0)
     for constraint in known.problem.constraints:
         if constraint.objective in known.problem.objectives:
             i = known.problem.objectives.index(constraint.objective)

@@ -97,7 +97,9 @@ def choose(
         # Gains only ever fall, so whoever is ahead of all others when looked at again is best.
         fresh = set[int]()
         while (best := int(gain.argmax())) not in fresh:
-            again = np.argsort(-gain)[: min(_AGAIN, len(gain) - len(chosen))]  # none of the chosen
+            again = np.argsort(-gain, kind="stable")[
+                : min(_AGAIN, len(gain) - len(chosen))
+            ]  # none of the chosen
             gain[again] = improvement(F[again], std[again]) * chance[again]
             fresh.update(again.tolist())
         chosen.append(best)

@@ -12,6 +12,8 @@ from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem
 from tailorbird.spaces import IntArray
 
+_IN_FLIGHT = 500_000  # networks times draws at once, so that memory is bounded
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draws:
@@ -173,5 +175,10 @@ def with_probability(
     X = front.X if rivals is None else np.vstack([front.X, rivals])
     _, first = np.unique(X, axis=0, return_index=True)
     X = X[np.sort(first)]  # a rival that is on the front is no rival of itself
-    draws = Draws.of(problem, X, n_draws=n_draws, rng=rng, correlation=correlation)
-    return replace(front, probability=draws.membership()[: len(front)])
+    portion = max(1, min(n_draws, _IN_FLIGHT // len(X)))
+    on_front = np.zeros(len(X))
+    for done in range(0, n_draws, portion):
+        n = min(portion, n_draws - done)
+        draws = Draws.of(problem, X, n_draws=n, rng=rng, correlation=correlation)
+        on_front += n * draws.membership()
+    return replace(front, probability=on_front[: len(front)] / n_draws)

@@ -78,4 +78,13 @@ class Problem:
         """
         sampled = self.space.sample(1000, np.random.default_rng(seed))
         F = self.minimised(np.vstack([self.space.landmarks, sampled]))
-        return np.asarray(F.max(axis=0) + 0.1 * np.ptp(F, axis=0))
+        return beyond(F)
+
+
+def beyond(F: FloatArray) -> FloatArray:
+    """A point that is worse than all of minimised values (n, m) by a tenth of their range, (m,).
+
+    By a tenth, too, where they are all the same, or there would be no volume between.
+    """
+    span = np.ptp(F, axis=0)
+    return np.asarray(F.max(axis=0) + 0.1 * np.where(span > 0, span, 1.0))

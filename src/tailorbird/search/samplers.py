@@ -93,6 +93,15 @@ def optuna_search(
     return budget.front(seed)
 
 
+def check(name: str, n_objectives: int) -> None:
+    """Makes sure that there is a sampler of that name for so many objectives.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    _study(name, 0, n_objectives)
+
+
 def _study(name: str, seed: int, n_objectives: int) -> optuna.Study:
     """In memory, to be minimised."""
     known = {each: made for each in optuna.samplers.__all__ if (made := _by_seed_alone(each))}
