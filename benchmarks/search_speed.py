@@ -3,8 +3,9 @@
 First, our NSGA-II beside pymoo's NSGA2: the same problem, operators, tournament, survival, first
 generation and elimination of duplicates. The space is ofa-mobilenetv3, latency is summed from the
 i7-8700K table, and accuracy is a made-up sum over the graph. Both run in turns, in one thread;
-ratios are of CPU seconds and paired, and given as the median and the range over seeds. Final hypervolume must be equal within noise: the
-95 % interval (Student's t) of the paired difference may not lie below 0.
+ratios are of CPU seconds and paired, and given as the median and the range over seeds. Final
+hypervolume must be equal within noise: the 95 % interval (Student's t) of the paired difference may
+not lie below 0.
 
 Second, a guided search of 200 evaluations that cost nothing beside LINAS of DyNAS-T 1.6.0 with a
 population of 50 on the same toy trade-off (peers/toy.py), in wall seconds: under an interpreter
