@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,34 +11,24 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.accuracy import AccuracySource
-from tailorbird.errors import EvaluationError, RecipeError
+from tailorbird.errors import RecipeError
+from tailorbird.fronts import Fronts
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.latency_tables.url import without_password
 from tailorbird.measurement import Measurement
-from tailorbird.predictors import FloatArray, KnownAccuracy, Predictor, TableSum
-from tailorbird.progress import NoProgress, Progress
-from tailorbird.properties import problem_of
+from tailorbird.predictors import Predictor
+from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.reports import Checker, Report, summarise, write
 from tailorbird.reports.choice import fastest_enough, find
 from tailorbird.reports.export import Exported, save
-from tailorbird.search import ParetoFront, Problem, exact_front, has_exact_front
-from tailorbird.search.design import spread_within
-from tailorbird.search.evaluated import Unknown
 from tailorbird.search.found import Found
-from tailorbird.search.guided import guided
-from tailorbird.search.membership import with_probability
-from tailorbird.search.operators import mutate
 from tailorbird.search.regret import choices, regrets
-from tailorbird.searches import check, searched
+from tailorbird.searches import check
 from tailorbird.spaces import CALL, SearchSpace
 from tailorbird.trained_accuracy import TrainedAccuracy
-from tailorbird.training import Trained, accuracy_std
+from tailorbird.training import Trained
 from tailorbird.workplace import LOG, held
-
-_START = 10  # evaluations before predictors guide any
-_DRAWS, _FEWEST_DRAWS, _DRAWN = 1_000, 50, 500_000  # of all networks of large fronts together
-_RIVALS = 3  # neighbours of each network of a front that may truly be better
 
 
 @dataclass(frozen=True)
@@ -112,90 +102,30 @@ class Run:
 
     def _search(self) -> tuple[Found, tuple[Predictor, Predictor]]:
         """What was found, and the predictors of accuracy and latency behind it."""
-        latency = self.measurement.latency()
-        elsewhere = self.measurement.latencies_elsewhere()
-        asked = self.recipe.search
-        if asked.algorithm == "guided":
+        fronts = self._fronts()
+        if self.recipe.search.algorithm == "guided":
             assert isinstance(self.accuracy, TrainedAccuracy)  # a recipe cannot ask for less
             with self._step("search"):
-                found, accuracy = self._guided(self.accuracy, latency, elsewhere)
+                found, accuracy = fronts.guided(self.accuracy)
         else:
             with self._step("evaluate"):
-                accuracy = self.accuracy.predictor(latency, self.progress)
-            problem = problem_of(asked, self.space, accuracy, latency, elsewhere)
-            if asked.algorithm == "best":
-                problem = dataclasses.replace(problem, objectives=problem.objectives[:1])
+                accuracy = self.accuracy.predictor(fronts.latency, self.progress)
             with self._step("search"):
-                found = self._under_predictors(problem)
+                found = fronts.predicted(accuracy)
         frame = found.front.to_pandas(self.space)
         new = self.folder / "search.parquet.new"
         frame.to_parquet(new, index=False)
         new.replace(self.folder / "search.parquet")
-        return found, (accuracy, latency)
+        return found, (accuracy, fronts.latency)
 
-    def _under_predictors(self, problem: Problem) -> Found:
-        """By the algorithm that the recipe names, beside the exact front if that can be had."""
-        asked, seed = self.recipe.search, self.recipe.seed
-        ref_point = problem.reference_point(seed)
-        front = searched(problem, asked, seed, ref_point)
-        exact: ParetoFront | None = front
-        if asked.algorithm not in ("exact", "best"):
-            exact = exact_front(problem) if has_exact_front(problem) else None
-        if exact is not None and not exact.exact:
-            exact = None
-        return Found(self._sure(front, problem), exact, ref_point, asked.algorithm)
-
-    def _guided(
-        self, source: TrainedAccuracy, latency: TableSum, elsewhere: Mapping[str, TableSum]
-    ) -> tuple[Found, Predictor]:
-        """Spends evaluations where they are expected to move the front.
-
-        Returns:
-            What was found, and a predictor of accuracy that knows what was evaluated.
-        """
-        asked, seed = self.recipe.search, self.recipe.seed
-        n_evaluations = self.recipe.accuracy.evaluations
-        learner = source.learner(self.progress, None)
-        problem = problem_of(asked, self.space, learner, latency, elsewhere)
-        accuracy = next(o for o in problem.objectives if o.predictor is learner)
-        priced = dataclasses.replace(
-            problem, constraints=tuple(c for c in problem.constraints if c.objective != accuracy)
+    def _fronts(self) -> Fronts:
+        return Fronts(
+            self.recipe,
+            self.space,
+            self.measurement.latency(),
+            self.measurement.latencies_elsewhere(),
+            self.progress,
         )
-        n_start = min(max(_START, 2 * asked.batch), n_evaluations // 2)
-        start = spread_within(priced, latency, n_start, np.random.default_rng(seed))
-        quiet = NoProgress()  # the search counts evaluations itself
-
-        def noise_std(y: FloatArray) -> FloatArray:
-            return accuracy_std(y, source.n_validation)
-
-        unknown = Unknown(accuracy, learner, lambda X: source.validation(X, quiet), noise_std)
-        try:
-            front, evaluated = guided(
-                problem,
-                [unknown],
-                start=start,
-                n_evaluations=n_evaluations,
-                batch=asked.batch,
-                seed=seed,
-                progress=self.progress,
-                earlier=source.earlier[0],
-            )
-        except EvaluationError as error:
-            raise EvaluationError(f"{error} {' '.join(source.remarks)}".strip()) from None
-        told = evaluated.succeeded
-        X, y = evaluated.X[told], -evaluated.F[told, problem.objectives.index(accuracy)]
-        others = source.learner(self.progress, source.n_validation)
-        knowing = KnownAccuracy(X, y, noise_std(y), others.fit(X, y))
-        problem = problem_of(asked, self.space, knowing, latency, elsewhere)
-        ref_point = problem.reference_point(seed)
-        return Found(self._sure(front, problem), None, ref_point, asked.algorithm), knowing
-
-    def _sure(self, front: ParetoFront, problem: Problem) -> ParetoFront:
-        """The front with how likely each network truly is on it, among those next to it."""
-        rng = np.random.default_rng([self.recipe.seed, 2])
-        near = mutate(self.space, np.repeat(front.X, _RIVALS, axis=0), rng)
-        n_draws = max(_FEWEST_DRAWS, min(_DRAWS, _DRAWN // len(front)))
-        return with_probability(front, problem, n_draws=n_draws, rng=rng, rivals=near)
 
     def report(self) -> dict[str, object]:
         """Searches, checks the front and random networks on the device, and writes all files."""

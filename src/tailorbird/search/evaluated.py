@@ -107,6 +107,11 @@ class Evaluated:
         """Which rows have values within the limits, (n,)."""
         return np.asarray(self.succeeded & (self.G <= 0).all(axis=1))
 
+    def values(self, objective: Objective) -> tuple[IntArray, FloatArray]:
+        """Rows (n, d) that have values, and those of one objective in its natural sense, (n,)."""
+        told, i = self.succeeded, self.problem.objectives.index(objective)
+        return self.X[told], objective.sign * self.F[told, i]
+
     def teach(self) -> bool:
         """Has the learners learn; False if there is too little to learn from yet.
 

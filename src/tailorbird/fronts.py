@@ -1,0 +1,119 @@
+"""The front that a recipe asks for, and how sure it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tailorbird.errors import EvaluationError
+from tailorbird.predictors import FloatArray, KnownAccuracy, Predictor, TableSum
+from tailorbird.progress import NoProgress, Progress
+from tailorbird.properties import problem_of
+from tailorbird.recipe import Recipe
+from tailorbird.search import ParetoFront, Problem, exact_front, has_exact_front
+from tailorbird.search.design import spread_within
+from tailorbird.search.evaluated import Unknown
+from tailorbird.search.found import Found
+from tailorbird.search.guided import guided
+from tailorbird.search.membership import with_probability
+from tailorbird.search.operators import mutate
+from tailorbird.searches import searched
+from tailorbird.spaces import SearchSpace
+from tailorbird.trained_accuracy import TrainedAccuracy
+from tailorbird.training import accuracy_std
+
+_START = 10  # evaluations before predictors guide any
+_DRAWS, _FEWEST_DRAWS, _DRAWN = 1_000, 50, 500_000  # of all networks of large fronts together
+_RIVALS = 3  # neighbours of each network of a front that may truly be better
+
+
+@dataclass(frozen=True)
+class Fronts:
+    """Searches of one recipe.
+
+    Attributes:
+        recipe: what was asked for.
+        space: that the recipe names.
+        latency: on its device.
+        elsewhere: latencies on the other devices of the search, by their names.
+        progress: where searches that evaluate report to.
+    """
+
+    recipe: Recipe
+    space: SearchSpace
+    latency: TableSum
+    elsewhere: Mapping[str, TableSum]
+    progress: Progress
+
+    def predicted(self, accuracy: Predictor) -> Found:
+        """By the algorithm that the recipe names, beside the exact front if that can be had."""
+        asked, problem = self.recipe.search, self._problem(accuracy)
+        if asked.algorithm == "best":
+            problem = replace(problem, objectives=problem.objectives[:1])
+        ref_point = problem.reference_point(self.recipe.seed)
+        front = searched(problem, asked, self.recipe.seed, ref_point)
+        exact: ParetoFront | None = front
+        if asked.algorithm not in ("exact", "best"):
+            exact = exact_front(problem) if has_exact_front(problem) else None
+        if exact is not None and not exact.exact:
+            exact = None
+        return Found(self._sure(front, problem), exact, ref_point, asked.algorithm)
+
+    def guided(self, source: TrainedAccuracy) -> tuple[Found, Predictor]:
+        """Spends evaluations where they are expected to move the front.
+
+        Returns:
+            What was found, and a predictor of accuracy that knows what was evaluated.
+
+        Raises:
+            EvaluationError: if too few evaluations succeed, with the reason of the first.
+            InfeasibleError: if no network meets the limits; before any is evaluated, if that can
+                be told.
+        """
+        asked, seed = self.recipe.search, self.recipe.seed
+        n_evaluations = self.recipe.accuracy.evaluations
+        learner = source.learner(self.progress, None)
+        problem = self._problem(learner)
+        accuracy = next(o for o in problem.objectives if o.predictor is learner)
+        priced = tuple(c for c in problem.constraints if c.objective != accuracy)
+        start = spread_within(
+            replace(problem, constraints=priced),
+            self.latency,
+            min(max(_START, 2 * asked.batch), n_evaluations // 2),
+            np.random.default_rng(seed),
+        )
+        quiet = NoProgress()  # the search counts evaluations itself
+
+        def noise_std(y: FloatArray) -> FloatArray:
+            return accuracy_std(y, source.n_validation)
+
+        unknown = Unknown(accuracy, learner, lambda X: source.validation(X, quiet), noise_std)
+        try:
+            front, evaluated = guided(
+                problem,
+                [unknown],
+                start=start,
+                n_evaluations=n_evaluations,
+                batch=asked.batch,
+                seed=seed,
+                progress=self.progress,
+                earlier=source.earlier[0],
+            )
+        except EvaluationError as error:
+            raise EvaluationError(f"{error} {' '.join(source.remarks)}".strip()) from None
+        X, y = evaluated.values(accuracy)
+        others = source.learner(self.progress, source.n_validation).fit(X, y)
+        knowing = KnownAccuracy(X, y, noise_std(y), others)
+        problem = self._problem(knowing)
+        ref_point = problem.reference_point(seed)
+        return Found(self._sure(front, problem), None, ref_point, asked.algorithm), knowing
+
+    def _problem(self, accuracy: Predictor) -> Problem:
+        return problem_of(self.recipe.search, self.space, accuracy, self.latency, self.elsewhere)
+
+    def _sure(self, front: ParetoFront, problem: Problem) -> ParetoFront:
+        """The front with how likely each network truly is on it, among those next to it."""
+        rng = np.random.default_rng([self.recipe.seed, 2])
+        near = mutate(self.space, np.repeat(front.X, _RIVALS, axis=0), rng)
+        n_draws = max(_FEWEST_DRAWS, min(_DRAWS, _DRAWN // len(front)))
+        return with_probability(front, problem, n_draws=n_draws, rng=rng, rivals=near)
