@@ -27,7 +27,7 @@ def asked(algorithm: str, **more: object) -> tuple[Problem, SearchSection]:
     ("algorithm", "more", "least"),
     [
         ("nsga2", {"population": 40, "generations": 40}, 0.97),
-        ("evolution", {"population": 40, "generations": 40}, 0.95),
+        ("evolution", {"population": 40, "generations": 15}, 0.9),
         ("random", {"population": 40, "generations": 40}, 0.8),
         ("optuna", {"population": 10, "generations": 20, "sampler": "NSGAIISampler"}, 0.7),
         ("exact", {}, 1.0),
