@@ -89,15 +89,15 @@ def latency_figure(networks: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def hypervolume_figure(history: tuple[float, ...], exact: float | None) -> go.Figure:
-    """Hypervolume after each generation, and that of the exact front where it is known."""
+def hypervolume_figure(history: tuple[float, ...], exact: float | None, step: str) -> go.Figure:
+    """Hypervolume after each step, and that of the exact front where it is known."""
     figure = go.Figure(layout=_LAYOUT)
     figure.add_scatter(
         x=list(range(1, len(history) + 1)), y=history, line={"color": _COLOURS[1]}, name="NSGA-II"
     )
     if exact is not None:
         figure.add_hline(exact, line={"color": _GREY, "dash": "dot"}, annotation_text="exact front")
-    figure.update_xaxes(title="generation")
+    figure.update_xaxes(title=step)
     figure.update_yaxes(title="hypervolume")
     return figure
 

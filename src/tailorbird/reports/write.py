@@ -94,7 +94,7 @@ def _html(report: Report) -> str:
         "front": figures.front_figure(shown, report.random.networks),
         "latency": figures.latency_figure(both),
         "hypervolume": figures.hypervolume_figure(
-            report.found.front.history, report.found.exact_hypervolume
+            report.found.front.history, report.found.exact_hypervolume, report.found.step
         ),
     }
     typical_ms = float(np.median(report.random.networks["latency_ms_predicted"]))

@@ -14,13 +14,18 @@ class Found:
         front: by the search.
         exact: of the whole space; None if it is not known.
         ref_point: that hypervolumes refer to, minimised values (m,).
-        by: says what searched.
+        by: the algorithm, as recipes name it.
     """
 
     front: ParetoFront
     exact: ParetoFront | None
     ref_point: FloatArray
-    by: str = "NSGA-II"
+    by: str = "nsga2"
+
+    @property
+    def step(self) -> str:
+        """After which the front's history has a hypervolume each."""
+        return "generation" if self.by == "nsga2" else "evaluation"
 
     @property
     def exact_hypervolume(self) -> float | None:

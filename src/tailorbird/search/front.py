@@ -24,7 +24,8 @@ class ParetoFront:
         objectives: what the columns are.
         n_evaluations: how many predictions it rests on.
         seed: of the search; None where chance had no part.
-        history: hypervolume after each generation; empty where there were none.
+        history: hypervolume after each generation of NSGA-II, or each evaluation of what has none;
+            empty where there were none.
         exact: whether every architecture of the space was considered.
         gap: of a front that is nearly exact, by objective, (m,) as a tuple: for each architecture
             that meets the limits there is a member that is worse by no more than this in any
