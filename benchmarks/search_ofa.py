@@ -41,7 +41,7 @@ from tailorbird import spaces
 from tailorbird.data_folder import data_folder
 from tailorbird.latency_tables import Configuration, published_ofa, sheet
 from tailorbird.latency_tables.imported import Stated, record_of
-from tailorbird.predictors import FloatArray, Prediction, TableSum, accuracy_predictor
+from tailorbird.predictors import FloatArray, Prediction, Predictor, TableSum, accuracy_predictor
 from tailorbird.progress import NoProgress
 from tailorbird.search import Objective, Problem
 from tailorbird.search.evaluated import Unknown
@@ -141,11 +141,11 @@ def truth(name: str) -> Truth:
     return Truth(name)
 
 
-def problem(accuracy: object) -> Problem:
+def problem(accuracy: Predictor) -> Problem:
     return Problem(
         SPACE,
         (
-            Objective("accuracy", "", "max", accuracy),  # type: ignore[arg-type]
+            Objective("accuracy", "", "max", accuracy),
             Objective("latency", "ms", "min", latency()),
         ),
     )
@@ -179,9 +179,9 @@ def by_thirty_lines(known: Truth, start: IntArray, seed: int) -> None:
 
 
 def by_guided(known: Truth, start: IntArray, seed: int) -> None:
-    asked = problem(accuracy_predictor(MODEL, SPACE))
-    accuracy = asked.objectives[0]
-    unknown = Unknown(accuracy, accuracy.predictor, known.mean)  # type: ignore[arg-type]
+    learner = accuracy_predictor(MODEL, SPACE)
+    asked = problem(learner)
+    unknown = Unknown(asked.objectives[0], learner, known.mean)
     guided(
         asked,
         [unknown],

@@ -154,8 +154,9 @@ def by_linas(on: Table, start: IntArray, budget: int, seed: int) -> None:
 
 def by_guided(on: Table, start: IntArray, budget: int, seed: int) -> None:
     space = on.problem.space
-    accuracy = Objective("accuracy", "", "max", accuracy_predictor(MODEL, space))
-    unknown = Unknown(accuracy, accuracy.predictor, on.accuracy.mean)  # type: ignore[arg-type]
+    learner = accuracy_predictor(MODEL, space)
+    accuracy = Objective("accuracy", "", "max", learner)
+    unknown = Unknown(accuracy, learner, on.accuracy.mean)
     guided(
         Problem(space, (accuracy, on.problem.objectives[1])),
         [unknown],

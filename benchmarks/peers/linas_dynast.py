@@ -104,7 +104,7 @@ def main() -> None:
     arguments = parser.parse_args()
     sys.meta_path.insert(0, _Unused())
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
-        from dynast.search import search_tactic  # type: ignore[import-not-found]
+        from dynast.search import search_tactic  # type: ignore[import-not-found]  # of another venv
 
         logging.getLogger().setLevel(logging.ERROR)
         search_tactic.OFARunner = ToyRunner

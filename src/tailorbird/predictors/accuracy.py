@@ -72,9 +72,7 @@ class AccuracyPredictor(BaseEstimator):  # type: ignore[misc]  # sklearn has no 
             ValueError: if rows are not canonical, there are fewer than 5, or accuracies are not
                 finite, not fractions or all the same.
         """
-        X, y = as_rows(X), np.asarray(y, dtype=np.float64)
-        check(X, y, FEWEST)
-        log_error.check(y)
+        X, y = samples(X, y)
         self.features_ = Features(self.space, self.model.view, self.extra)
         F, z = self.features_(X), log_error.to_scale(y, self.n_images)
         self.regressor_ = self.model.make().fit(F, z)
@@ -90,9 +88,7 @@ class AccuracyPredictor(BaseEstimator):  # type: ignore[misc]  # sklearn has no 
             ValueError: as `fit`.
         """
         check_is_fitted(self)
-        X, y = as_rows(X), np.asarray(y, dtype=np.float64)
-        check(X, y, FEWEST)
-        log_error.check(y)
+        X, y = samples(X, y)
         z = log_error.to_scale(y, self.n_images)
         self.regressor_ = self.regressor_.refit(self.features_(X), z)
         return self
@@ -119,6 +115,19 @@ class AccuracyPredictor(BaseEstimator):  # type: ignore[misc]  # sklearn has no 
         return log_error.to_accuracy(
             by_chunks(lambda rows: self.regressor_.mean(self.features_(rows)), X)
         )
+
+
+def samples(X: IntArray, y: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Rows (n, d) and accuracies (n,) that a predictor can learn from.
+
+    Raises:
+        ValueError: if there are fewer than 5, or accuracies are not finite, not fractions or all
+            the same.
+    """
+    X, y = as_rows(X), np.asarray(y, dtype=np.float64)
+    check(X, y, FEWEST)
+    log_error.check(y)
+    return X, y
 
 
 def by_chunks(means: Callable[[IntArray], FloatArray], X: IntArray) -> FloatArray:

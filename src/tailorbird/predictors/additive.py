@@ -7,11 +7,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from tailorbird.predictors import conformal, log_error
-from tailorbird.predictors.accuracy import FEWEST, by_chunks, left_out, with_images
+from tailorbird.predictors.accuracy import by_chunks, left_out, samples, with_images
 from tailorbird.predictors.path_features import PathFeatures
 from tailorbird.predictors.prediction import FloatArray, Prediction, Predictor
 from tailorbird.predictors.regressors import Ridge
-from tailorbird.predictors.targets import as_rows, check
+from tailorbird.predictors.targets import as_rows
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathSum, PathValues
@@ -55,9 +55,7 @@ class AdditiveAccuracy(BaseEstimator):  # type: ignore[misc]  # sklearn has no t
                 5, or accuracies are not finite, not fractions or all the same.
         """
         self.features_ = PathFeatures(self.space)
-        X, y = as_rows(X), np.asarray(y, dtype=np.float64)
-        check(X, y, FEWEST)
-        log_error.check(y)
+        X, y = samples(X, y)
         F, z = self.features_(X), log_error.to_scale(y, self.n_images)
         self.regressor_ = Ridge().fit(F, z)
         self.left_out_ = left_out(self.regressor_, F, z)

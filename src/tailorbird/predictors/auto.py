@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from tailorbird.predictors import conformal, log_error
-from tailorbird.predictors.accuracy import FEWEST, Model, by_chunks, left_out, with_images
+from tailorbird.predictors.accuracy import Model, by_chunks, left_out, samples, with_images
 from tailorbird.predictors.features import Extra, Features, View
 from tailorbird.predictors.metrics import kendall_tau
 from tailorbird.predictors.models import MODELS
@@ -23,7 +23,7 @@ from tailorbird.predictors.regressors import (
     boosting,
     perceptrons,
 )
-from tailorbird.predictors.targets import as_rows, check
+from tailorbird.predictors.targets import as_rows
 from tailorbird.spaces import IntArray, SearchSpace
 
 _TEMPERATURE = 0.2  # of rank correlation, over sqrt(n): about what it is uncertain by
@@ -89,9 +89,7 @@ class AutoPredictor(BaseEstimator):  # type: ignore[misc]  # sklearn has no type
         Raises:
             ValueError: as `AccuracyPredictor.fit`.
         """
-        X, y = as_rows(X), np.asarray(y, dtype=np.float64)
-        check(X, y, FEWEST)
-        log_error.check(y)
+        X, y = samples(X, y)
         started = time.monotonic()
         z = log_error.to_scale(y, self.n_images)
         self.features_ = {
@@ -122,9 +120,7 @@ class AutoPredictor(BaseEstimator):  # type: ignore[misc]  # sklearn has no type
             ValueError: as `fit`.
         """
         check_is_fitted(self)
-        X, y = as_rows(X), np.asarray(y, dtype=np.float64)
-        check(X, y, FEWEST)
-        log_error.check(y)
+        X, y = samples(X, y)
         F, z = self._seen(X), log_error.to_scale(y, self.n_images)
         self.voters_ = [
             replace(voter, regressor=voter.regressor.refit(F[voter.model.view], z))

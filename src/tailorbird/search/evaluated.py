@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from tailorbird.errors import EvaluationError
 from tailorbird.predictors import FloatArray, Predictor
+from tailorbird.predictors.accuracy import FEWEST
 from tailorbird.search.front import ParetoFront, nearest_miss
 from tailorbird.search.objective import Objective
 from tailorbird.search.problem import Problem
 from tailorbird.spaces import IntArray
 
-FEWEST = 5  # values that a predictor needs
 _GROWTH = 1.25  # of the values since learners were tuned
 
 
