@@ -33,9 +33,9 @@ from tvm import relax
 
 from tailorbird import spaces
 from tailorbird.latency_tables.device import find
+from tailorbird.latency_tables.target import Target
 from tailorbird.latency_tables.tvm.build import build_library
 from tailorbird.latency_tables.tvm.layout import NCHW_TO_NHWC
-from tailorbird.latency_tables.tvm.target import llvm_cpu
 
 ROUNDS = 7
 SAMPLE_S = 0.02
@@ -88,9 +88,9 @@ def cases() -> Iterator[tuple[str, nn.Module, Tensor]]:
 
 
 def tvm_program(
-    module: nn.Module, x: Tensor, mcpu: str, path: Path
+    module: nn.Module, x: Tensor, target: Target, path: Path
 ) -> tuple[Callable[[], object], np.ndarray]:
-    unscheduled = build_library(module, (x,), mcpu, path)
+    unscheduled = build_library(module, (x,), target, 1, path)
     if unscheduled:
         print(f"  scalar code: {unscheduled}")
     machine = relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())
@@ -138,9 +138,9 @@ def with_statistics(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
-def compare(module: nn.Module, x: Tensor, mcpu: str, folder: Path) -> dict[str, float]:
+def compare(module: nn.Module, x: Tensor, target: Target, folder: Path) -> dict[str, float]:
     module = with_statistics(module)
-    ours, y = tvm_program(module, x, mcpu, folder / "program.so")
+    ours, y = tvm_program(module, x, target, folder / "program.so")
     theirs = onnx_program(module, x, folder / "program.onnx")
     with torch.inference_mode():
         expected = module(x).numpy()
@@ -166,15 +166,15 @@ def main() -> None:
     torch.manual_seed(0)
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     device = find("local", threads=1)
-    mcpu = llvm_cpu(device.flags)
-    print(f"{device.cpu}, {mcpu}; onnxruntime {onnxruntime.__version__}, torch {torch.__version__}")
+    versions = f"onnxruntime {onnxruntime.__version__}, torch {torch.__version__}"
+    print(f"{device.cpu}, {device.target}; {versions}")
     rows: dict[str, dict[str, float]] = {}
     for name, module, x in cases():
         torch.manual_seed(0)  # what is drawn does not depend on --only
         if arguments.only not in name:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            rows[name] = row = compare(module, x, mcpu, Path(folder))
+            rows[name] = row = compare(module, x, device.target, Path(folder))
         torch.manual_seed(0)
         print(
             f"{name:<66} {row['tvm_ms']:8.3f} ms   / onnxruntime {row['over_onnxruntime']:5.2f}"
@@ -191,7 +191,11 @@ def main() -> None:
     for key, value in summary.items():
         print(f"{key:<22} {value:.3g}")
     if arguments.json:
-        facts = {"cpu": device.cpu, "mcpu": mcpu, "onnxruntime": onnxruntime.__version__}
+        facts = {
+            "cpu": device.cpu,
+            "target": str(device.target),
+            "onnxruntime": onnxruntime.__version__,
+        }
         arguments.json.write_text(json.dumps(summary | facts | {"rows": rows}, indent=1) + "\n")
     if not summary["worst_relative_error"] <= LARGEST_ERROR:
         sys.exit(f"An output is off by more than {LARGEST_ERROR} of the largest.")

@@ -17,6 +17,7 @@ from tailorbird import spaces
 from tailorbird.errors import MeasurementError
 from tailorbird.latency_tables import Configuration, Device, Profiler, Samples, Store
 from tailorbird.latency_tables.runtime import Artifact, Tensors
+from tailorbird.latency_tables.target import Target
 from tailorbird.spaces import Workload
 from tailorbird.spaces.stitching import Part, StitchSpace, Windows
 
@@ -146,7 +147,7 @@ def deit_like_space() -> StitchSpace:
 
 @pytest.fixture
 def device() -> Device:
-    return Device("local", "a processor", frozenset(), 1)
+    return Device("local", "a processor", Target("x86_64-linux-gnu", "x86-64"), 1)
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def test_nothing_is_estimated_from_nothing(tmp_path: Path) -> None:
 def test_what_is_measured_here_is_estimated_where_it_was_not(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text('name = "a"\n[space]\nname = "macro-mobilenetv2"\n[latency]\n' + ESTIMATE)
-    here = device.Device("local", "a processor", frozenset(), 1)
+    here = device.Device("local", "a processor", device.NOWHERE, 1)
     measured = Measurement(recipe.load(path)[0], SPACE, here, tmp_path)
     with pytest.raises(TooFewNeighboursError, match="only 0 are"):
         measured.latency()

@@ -126,10 +126,9 @@ def devices(as_json: AsJson = False) -> None:
     """Lists this machine and the devices whose tables come with the package."""
     from tailorbird.latency_tables import device, shipped
     from tailorbird.latency_tables.listing import quality
-    from tailorbird.latency_tables.tvm.target import llvm_cpu
 
     local = device.find("local", threads=1)
-    facts = {"name": local.name, "cpu": local.cpu, "target": llvm_cpu(local.flags)}
+    facts = {"name": local.name, "cpu": local.cpu, "target": str(local.target)}
     found: list[dict[str, object]] = [{**facts, **device.provenance()}]
     for shipped_table in shipped.shipped_tables():
         record = shipped_table.read()

@@ -56,11 +56,11 @@ def open_run(path: Path) -> "Run":
     if recipe.latency.runtime == devices.IMPORTED and not is_file:
         device = devices.others(recipe.device.name, recipe.device.threads)
     elif recipe.device.name == "local":
-        device = devices.find("local", recipe.device.threads)
+        device = devices.find("local", recipe.device.threads, recipe.device.target)
     else:
         elsewhere = table_of(recipe.device.name)
         cpu = elsewhere.configuration.cpu
-        device = devices.Device(recipe.device.name, cpu, frozenset(), recipe.device.threads)
+        device = devices.Device(recipe.device.name, cpu, devices.NOWHERE, recipe.device.threads)
 
     others = tuple(map(table_of, recipe.search.devices))
     from tailorbird.errors import RecipeError

@@ -57,6 +57,7 @@ class DeviceSection(_Section):
 
     name: str = "local"
     threads: Literal[1] = 1  # the static schedule has no parallel loops
+    target: Annotated[str, Field(min_length=1)] | None = None
     batch: Annotated[int, Field(ge=1, le=4096)] = 1
 
 

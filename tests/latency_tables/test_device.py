@@ -1,27 +1,56 @@
+import platform
+
 import pytest
 
 from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import device
-from tailorbird.latency_tables.tvm.target import VectorUnit, llvm_cpu, vector_unit
+from tailorbird.latency_tables.target import Target
+from tailorbird.latency_tables.tvm.target import VectorUnit, vector_unit
 
 AVX2 = {"sse2", "avx", "avx2", "fma"}
 AVX512 = AVX2 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 
 
 @pytest.mark.parametrize(
-    ("flags", "mcpu", "unit"),
+    ("machine", "flags", "part", "text", "unit"),
     [
-        (AVX512 | {"avx512_vnni"}, "icelake-server", VectorUnit(16, 32)),
-        (AVX512, "skylake-avx512", VectorUnit(16, 32)),
-        (AVX512 - {"avx512vl"}, "x86-64-v3", VectorUnit(8, 16)),
-        (AVX2, "x86-64-v3", VectorUnit(8, 16)),
-        ({"sse2", "avx"}, "x86-64", VectorUnit(4, 16)),
-        ({"asimd", "fp"}, "generic", VectorUnit(4, 32)),
+        ("x86_64", AVX512 | {"avx512_vnni"}, "", "icelake-server", VectorUnit(16, 32)),
+        ("x86_64", AVX512, "", "skylake-avx512", VectorUnit(16, 32)),
+        ("x86_64", AVX512 - {"avx512vl"}, "", "x86-64-v3", VectorUnit(8, 16)),
+        ("x86_64", AVX2, "", "x86-64-v3", VectorUnit(8, 16)),
+        ("x86_64", {"sse2", "avx"}, "", "x86-64", VectorUnit(4, 16)),
+        ("aarch64", {"asimd"}, "0xd08", "aarch64-linux-gnu/cortex-a72", VectorUnit(4, 32)),
+        ("aarch64", {"asimd"}, "0xfff", "aarch64-linux-gnu/generic", VectorUnit(4, 32)),
+        ("riscv64", set(), "", "riscv64-linux-gnu/generic", VectorUnit(4, 32)),
     ],
 )
-def test_flags_decide_the_target(flags: set[str], mcpu: str, unit: VectorUnit) -> None:
-    assert llvm_cpu(frozenset(flags)) == mcpu
-    assert vector_unit(mcpu) == unit
+def test_flags_decide_the_target(
+    machine: str, flags: set[str], part: str, text: str, unit: VectorUnit
+) -> None:
+    target = Target.of(machine, frozenset(flags), part)
+    assert target == Target.parse(text)
+    assert vector_unit(target) == unit
+    if machine == platform.machine():
+        assert str(target) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x86-64-v33", "did you mean 'x86-64-v3'"),
+        ("aarch64-linux-gnu/cortex-a7x", "knows no CPU 'cortex-a7x' of aarch64-linux-gnu"),
+        ("z80-linux-gnu/generic", "Nothing is compiled for 'z80-linux-gnu'"),
+    ],
+)
+def test_a_target_that_llvm_does_not_know_is_refused(text: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        vector_unit(Target.parse(text))
+
+
+@pytest.mark.parametrize("text", ["", "a b", "aarch64/cortex-a72", "a-b-c/", "-mcpu=x;y"])
+def test_what_is_no_target_is_refused(text: str) -> None:
+    with pytest.raises(RecipeError, match="LLVM's name of a CPU"):
+        Target.parse(text)
 
 
 def test_this_machine_is_known() -> None:

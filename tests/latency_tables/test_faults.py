@@ -27,6 +27,7 @@ from tailorbird.latency_tables import (
     Timing,
     shift,
 )
+from tailorbird.latency_tables.device import NOWHERE
 from tailorbird.latency_tables.record import Round
 from tailorbird.latency_tables.runtime import Tensors
 from tailorbird.latency_tables.workbench import Workbench
@@ -80,7 +81,7 @@ pytestmark = [
 ]
 
 ROUNDS = 3
-DEVICE = Device("local", "a processor", frozenset(), 1)
+DEVICE = Device("local", "a processor", NOWHERE, 1)
 
 
 class Kind(nn.Linear):

@@ -14,13 +14,14 @@ from tvm import relax
 
 from tailorbird import spaces
 from tailorbird.latency_tables.device import find
+from tailorbird.latency_tables.target import Target
 from tailorbird.latency_tables.tvm.build import build_library
 from tailorbird.latency_tables.tvm.importer import import_module
 from tailorbird.latency_tables.tvm.kernels import pack
 from tailorbird.latency_tables.tvm.layout import NCHW_TO_NHWC
 from tailorbird.latency_tables.tvm.packing import pack_weights
 from tailorbird.latency_tables.tvm.schedule import lower
-from tailorbird.latency_tables.tvm.target import llvm_cpu, vector_unit
+from tailorbird.latency_tables.tvm.target import vector_unit
 
 pytestmark = [
     pytest.mark.tvm,
@@ -28,8 +29,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
 
-HOST = llvm_cpu(find("local", threads=1).flags)
-SMALLER = ("x86-64", "x86-64-v3") if HOST in ("icelake-server", "skylake-avx512") else ("x86-64",)
+HOST = find("local", threads=1).target
+SMALLER = [
+    Target.parse(cpu)
+    for cpu in ("x86-64", "x86-64-v3")
+    if vector_unit(Target.parse(cpu)).lanes < vector_unit(HOST).lanes
+]
 
 
 def with_statistics(module: nn.Module) -> nn.Module:
@@ -44,12 +49,12 @@ def with_statistics(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
-def compare(module: nn.Module, shape: tuple[int, ...], mcpu: str, folder: Path) -> list[str]:
+def compare(module: nn.Module, shape: tuple[int, ...], target: Target, folder: Path) -> list[str]:
     """Holds a program to torch's output; returns its scalar kernels."""
     torch.manual_seed(0)
     module, x = with_statistics(module), torch.randn(shape)
     path = Path(tempfile.mkdtemp(dir=folder)) / "program.so"  # a library is known by its path
-    unscheduled = build_library(module, (x,), mcpu, path)
+    unscheduled = build_library(module, (x,), target, 1, path)
     machine = relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())
     stored = load_file(path.with_suffix(".safetensors"))
     weights = [tvm.runtime.tensor(stored[str(i)]) for i in range(len(stored))]
@@ -143,11 +148,11 @@ MODULES: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("mcpu", [*SMALLER, HOST])
+@pytest.mark.parametrize("target", [*SMALLER, HOST], ids=str)
 @pytest.mark.parametrize("name", MODULES)
-def test_programs_agree_with_torch(name: str, mcpu: str, tmp_path: Path) -> None:
+def test_programs_agree_with_torch(name: str, target: Target, tmp_path: Path) -> None:
     module, shape = MODULES[name]
-    compare(module, shape, mcpu, tmp_path)
+    compare(module, shape, target, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["digits-resnet", "deit-ti-s-b"])
@@ -163,10 +168,12 @@ def test_whole_networks_agree_with_torch(tmp_path: Path, batch: int) -> None:
     assert compare(space.build(row), space.input_shape, HOST, tmp_path) == []
 
 
-@pytest.mark.parametrize("mcpu", ["x86-64", "x86-64-v3", "icelake-server", "cortex-a72"])
-def test_other_vector_units_run_no_scalar_code_either(mcpu: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["x86-64", "x86-64-v3", "icelake-server", "aarch64-linux-gnu/cortex-a72"]
+)
+def test_other_vector_units_run_no_scalar_code_either(text: str) -> None:
     target = tvm.target.Target("llvm")
-    unit = vector_unit(mcpu)
+    unit = vector_unit(Target.parse(text))
     for workload in spaces.get("deit-ti-s-b").workloads:
         if workload.params[0] == ("width", 192):
             x = torch.randn(workload.inputs[0])
@@ -223,7 +230,7 @@ def test_packed_weights_hold_every_weight_once_and_zeros() -> None:
 
 def test_weights_are_arguments_and_not_part_of_the_library(tmp_path: Path) -> None:
     module = nn.Linear(512, 512).eval()
-    build_library(module, (torch.randn(1, 512),), HOST, tmp_path / "program.so")
+    build_library(module, (torch.randn(1, 512),), HOST, 1, tmp_path / "program.so")
     assert (tmp_path / "program.so").stat().st_size < module.weight.nbytes / 4
     stored = load_file(tmp_path / "program.safetensors")
     assert sum(array.nbytes for array in stored.values()) >= module.weight.nbytes

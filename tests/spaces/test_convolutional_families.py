@@ -313,14 +313,13 @@ def test_compiled_blocks_that_change_the_grid_agree_with_torch(name: str, tmp_pa
 
     from tailorbird.latency_tables.device import find
     from tailorbird.latency_tables.tvm.build import build_library
-    from tailorbird.latency_tables.tvm.target import llvm_cpu
 
     torch.manual_seed(0)
     module = varied(CHANGING_BLOCKS[name].build())
     x = torch.randn(CHANGING_BLOCKS[name].inputs[0])
     path = Path(tempfile.mkdtemp(dir=tmp_path)) / "program.so"  # a library is known by its path
-    mcpu = llvm_cpu(find("local", threads=1).flags)
-    assert build_library(module, (x,), mcpu, path) == []
+    target = find("local", threads=1).target
+    assert build_library(module, (x,), target, 1, path) == []
     machine = relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())
     stored = load_file(path.with_suffix(".safetensors"))
     weights = [tvm.runtime.tensor(stored[str(i)]) for i in range(len(stored))]

@@ -155,13 +155,12 @@ def test_programs_agree_with_torch(family: Pretrained, part: Part, tmp_path: Pat
     from tailorbird.latency_tables.device import find
     from tailorbird.latency_tables.tvm.build import build_library
     from tailorbird.latency_tables.tvm.layout import NCHW_TO_NHWC
-    from tailorbird.latency_tables.tvm.target import llvm_cpu
 
     torch.manual_seed(0)
     workload = family.workload(part)
     module, x = varied(workload.build()), torch.randn(workload.inputs[0])
     path = tmp_path / "program.so"
-    unscheduled = build_library(module, (x,), llvm_cpu(find("local", threads=1).flags), path)
+    unscheduled = build_library(module, (x,), find("local", threads=1).target, 1, path)
     machine = relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())
     stored = load_file(path.with_suffix(".safetensors"))
     weights = [tvm.runtime.tensor(stored[str(i)]) for i in range(len(stored))]

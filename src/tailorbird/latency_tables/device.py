@@ -8,9 +8,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from tailorbird.errors import RecipeError, nearest
+from tailorbird.latency_tables.target import Target
 
 IMPORTED = "imported"
 """In the place of runtime and schedule, where a table was not measured by this package."""
+
+NOWHERE = Target("", "not stated")
+"""The target of a device that nothing is compiled for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +24,13 @@ class Device:
     Attributes:
         name: what recipes call it.
         cpu: model of the processor, as the kernel names it.
-        flags: instruction sets, as the kernel names them.
+        target: that programs are compiled for.
         threads: cores that one network may use.
     """
 
     name: str
     cpu: str
-    flags: frozenset[str]
+    target: Target
     threads: int
 
 
@@ -70,11 +74,16 @@ def tell(differences: Mapping[str, tuple[object, object]]) -> str:
     return "; ".join(f"{name}: {theirs} / {ours}" for name, (theirs, ours) in differences.items())
 
 
-def find(name: str, threads: int) -> Device:
+def find(name: str, threads: int, target: str | None = None) -> Device:
     """The device of that name.
 
+    Args:
+        name: of the device.
+        threads: cores that one network may use.
+        target: that programs are compiled for; what its processor can do, if None.
+
     Raises:
-        RecipeError: if there is none, or it has fewer cores.
+        RecipeError: if there is none, or it has fewer cores, or the target is none.
     """
     if name != "local":
         raise RecipeError(f"There is no device named {name!r}; {nearest(name, ['local'])}")
@@ -86,7 +95,8 @@ def find(name: str, threads: int) -> Device:
     facts = _cpuinfo()
     flags = frozenset(facts.get("flags", facts.get("Features", "")).split())
     cpu = facts.get("model name") or platform.processor() or platform.machine()
-    return Device(name, cpu, flags, threads)
+    own = Target.of(platform.machine(), flags, facts.get("CPU part", ""))
+    return Device(name, cpu, own if target is None else Target.parse(target), threads)
 
 
 def others(name: str, threads: int) -> Device:
@@ -101,7 +111,7 @@ def others(name: str, threads: int) -> Device:
             f"table is, in your words, but got {name!r}. To measure this machine, write runtime = "
             '"tvm".'
         )
-    return Device(name, name, frozenset(), threads)
+    return Device(name, name, NOWHERE, threads)
 
 
 def provenance() -> dict[str, str]:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tailorbird.errors import MeasurementError
+from tailorbird.errors import MeasurementError, RecipeError
 from tailorbird.latency_tables.device import Configuration, Device
 from tailorbird.latency_tables.runtime import Artifact, Samples, Tensors, Timing
 from tailorbird.latency_tables.sampling import PROTOCOL
-from tailorbird.latency_tables.tvm.target import SCHEDULE, llvm_cpu
+from tailorbird.latency_tables.tvm.target import SCHEDULE
 from tailorbird.latency_tables.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class TvmRuntime:
         """What its measurements on a device are comparable by."""
         return Configuration(
             cpu=device.cpu,
-            target=llvm_cpu(device.flags),
+            target=str(device.target),
             threads=device.threads,
             batch=batch,
             runtime="tvm",
@@ -50,8 +50,10 @@ class TvmRuntime:
         path = self._bench.new_path(".so")
         try:
             unscheduled = build_library(
-                module, tuple(map(torch.from_numpy, inputs)), llvm_cpu(device.flags), path
+                module, tuple(map(torch.from_numpy, inputs)), device.target, device.threads, path
             )
+        except RecipeError:  # of a target that LLVM does not know
+            raise
         except Exception as error:  # whatever a compiler raises becomes the row's reason
             raise MeasurementError.of("TVM could not compile it", error) from error
         return Artifact(path, {"unscheduled_kernels": ",".join(unscheduled)})

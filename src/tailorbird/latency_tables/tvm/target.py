@@ -1,6 +1,10 @@
-"""What LLVM and the schedules must know about a CPU."""
+"""What LLVM and the schedules must know about a processor."""
 
 from dataclasses import dataclass
+from typing import Any
+
+from tailorbird.errors import RecipeError, nearest
+from tailorbird.latency_tables.target import Target
 
 SCHEDULE = "static-2"
 """Part of a measurement's configuration: raise it when a rule changes the code that it makes."""
@@ -24,29 +28,54 @@ class VectorUnit:
         return next((width for width in widths if width and length % width == 0), 1)
 
 
-_AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+_ARCHITECTURES = ("x86_64", "aarch64", "riscv64")
+"""First parts of triples that the LLVM of TVM's wheel has code generators for."""
 
 
-def llvm_cpu(flags: frozenset[str]) -> str:
-    """LLVM's name for a CPU with these flags.
+def llvm_target(target: Target) -> Any:
+    """TVM's target of a kind of processor, for code of one thread or more.
 
-    LLVM's own probe goes by family and model: under a hypervisor that masks instructions it names
-    a CPU whose code does not run, so the flags that the kernel shows decide.
+    Raises:
+        RecipeError: if this LLVM does not know it.
     """
-    if flags >= _AVX512:
-        return "icelake-server" if "avx512_vnni" in flags else "skylake-avx512"
-    if flags >= {"avx2", "fma"}:
-        return "x86-64-v3"
-    return "x86-64" if "sse2" in flags else "generic"
+    import tvm
+    import tvm_ffi
+
+    function = tvm_ffi.get_global_func
+    # Reassociation lets LLVM vectorise reductions; `ninf` stays out, as masks hold infinities.
+    fast_math = ("reassoc", "contract", "nsz", "nnan")
+    given = {
+        "kind": "llvm",
+        "mtriple": target.triple,
+        "num-cores": 1,
+        **{f"fast-math-{flag}": True for flag in fast_math},
+    }
+    if target.triple.partition("-")[0] not in _ARCHITECTURES:  # the next call would crash
+        raise RecipeError(
+            f"Nothing is compiled for {target.triple!r}; known are {', '.join(_ARCHITECTURES)}. "
+            "Name another triple in [device] target, such as 'aarch64-linux-gnu/cortex-a72'."
+        )
+    plain = tvm.target.Target(given)
+    known = [str(name) for name in function("target.llvm_get_cpu_archlist")(plain)]
+    if target.cpu not in known:
+        raise RecipeError(
+            f"LLVM knows no CPU {target.cpu!r} of {target.triple}; {nearest(target.cpu, known)}"
+        )
+    return tvm.target.Target({**given, "mcpu": target.cpu})
 
 
-def vector_unit(mcpu: str) -> VectorUnit:
-    """The vector registers of an LLVM CPU named by `llvm_cpu`."""
-    match mcpu:
-        case "icelake-server" | "skylake-avx512":
+def vector_unit(target: Target) -> VectorUnit:
+    """The vector registers of a processor.
+
+    Raises:
+        RecipeError: if this LLVM does not know it.
+    """
+    import tvm_ffi
+
+    llvm = llvm_target(target)
+    features = set(map(str, tvm_ffi.get_global_func("target.llvm_get_cpu_features")(llvm)))
+    if target.triple.startswith(("x86_64", "i686")):
+        if features >= {"avx512f", "avx512vl"}:
             return VectorUnit(lanes=16, registers=32)
-        case "x86-64-v3":
-            return VectorUnit(lanes=8, registers=16)
-        case "x86-64":
-            return VectorUnit(lanes=4, registers=16)
+        return VectorUnit(lanes=8 if features >= {"avx2", "fma"} else 4, registers=16)
     return VectorUnit(lanes=4, registers=32)
