@@ -20,7 +20,9 @@ import numpy as np
 from tailorbird import spaces
 from tailorbird.latency_tables import LatencyTable, Profiler, Runtime, Store, Timing
 from tailorbird.latency_tables.device import find
+from tailorbird.latency_tables.eager import EagerRuntime
 from tailorbird.latency_tables.onnx import OnnxRuntime
+from tailorbird.latency_tables.openvino import OpenVinoRuntime
 from tailorbird.latency_tables.tvm import TvmRuntime
 from tailorbird.predictors import CalibratedSum, FloatArray, TableSum
 from tailorbird.predictors.metrics import kendall_tau, mape, share_within, tau_within_bands
@@ -31,8 +33,10 @@ from tailorbird.spaces import IntArray, SearchSpace
 RUNTIMES: dict[str, Callable[[Path, Timing], Runtime]] = {
     "tvm": TvmRuntime,
     "onnxruntime": OnnxRuntime,
+    "openvino": OpenVinoRuntime,
+    "torch": EagerRuntime,
 }
-SCHEDULES = {"tvm": "static", "onnxruntime": "default"}
+SCHEDULES = {"tvm": "static", "onnxruntime": "default", "openvino": "default", "torch": "eager"}
 WORKLOAD_ROUNDS = 5
 SPLITS = 20
 
@@ -121,9 +125,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--space", default="deit-ti-s-b")
     parser.add_argument("--runtime", choices=RUNTIMES, default="tvm")
-    parser.add_argument("--schedule", choices=SCHEDULES.values())
+    parser.add_argument("--schedule", choices=sorted(set(SCHEDULES.values())))
     parser.add_argument("--networks", type=int, default=71)
     parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--store", type=Path, default=Path("runs/bench/latency_accuracy.sqlite"))
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -138,7 +143,7 @@ def main() -> None:
     folder = arguments.store.parent / "compiled"
     runtime = RUNTIMES[arguments.runtime](folder, Timing())
     store = Store(f"sqlite:///{arguments.store}")
-    profiler = Profiler(runtime, find("local", threads=1), arguments.batch, store)
+    profiler = Profiler(runtime, find("local", arguments.threads), arguments.batch, store)
     workloads, networks = programs_of(space), [network_program(space, row) for row in X]
     try:
         # A table of half a minute against networks of ten would show how the machine drifts.
@@ -149,10 +154,16 @@ def main() -> None:
         runtime.close()
     table = store.table(profiler.configuration, "local", 2)
     result = evaluate(space, X, table)
-    print(f"{space.name} by {arguments.runtime}: {len(X)} networks, {table.configuration.cpu}")
+    run = f"{space.name} by {arguments.runtime}, threads {arguments.threads}"
+    print(f"{run}: {len(X)} networks, {table.configuration.cpu}")
     show(result)
     if arguments.json:
-        facts = {"space": space.name, "runtime": arguments.runtime, "n_networks": len(X)}
+        facts = {
+            "space": space.name,
+            "runtime": arguments.runtime,
+            "threads": arguments.threads,
+            "n_networks": len(X),
+        }
         arguments.json.write_text(json.dumps(facts | result, indent=1) + "\n")
 
 

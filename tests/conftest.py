@@ -2,30 +2,39 @@
 
 import os
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side
 
 import hypothesis
-import numpy as np
 import pytest
+import sqlalchemy as sa
+from fake_runtime import FakeRuntime
 
 from tailorbird import spaces
-from tailorbird.errors import MeasurementError
-from tailorbird.latency_tables import Configuration, Device, Profiler, Samples, Store
-from tailorbird.latency_tables.runtime import Artifact, Tensors
+from tailorbird.latency_tables import Device, Profiler, Store
 from tailorbird.latency_tables.target import Target
 from tailorbird.spaces import Workload
 from tailorbird.spaces.stitching import Part, StitchSpace, Windows
 
-if TYPE_CHECKING:
-    from torch import nn
-
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("ci")
+
+SERVER = "TAILORBIRD_TEST_POSTGRES"
+"""Variable with the URL of a server of PostgreSQL, on which what concerns stores is tested too."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of what uses a store, as opposed to stores, take their time on a server, too."""
+    for item in items:
+        called = getattr(item, "callspec", None)
+        on_server = called is not None and called.params.get("urls") == "postgresql"
+        if on_server and item.path.name in {"test_faults.py", "test_profiler.py", "test_study.py"}:
+            item.add_marker(pytest.mark.slow)
 
 
 @dataclass(frozen=True)
@@ -50,70 +59,6 @@ class TinyFamily:
         return Workload(
             part.kind, (("anchor", part.anchor),), ((1, 1, 1 + part.anchor),), "torch.nn:Identity"
         )
-
-
-REFERENCE_SHAPE = (64, 256)
-
-
-@dataclass
-class FakeRuntime:
-    """Runs the module in torch; a program takes as long as `ms` says of its number.
-
-    Numbers go by order of compilation; the profiler's reference workload has none.
-    """
-
-    ms: Callable[[int], float] = lambda n: 1.0 + n
-    reference_ms: Callable[[], float] = lambda: 1.0
-    broken: frozenset[int] = frozenset()
-    wrong: frozenset[int] = frozenset()
-    undefined: frozenset[int] = frozenset()
-    modules: "list[nn.Module]" = field(default_factory=list)
-    references: "list[nn.Module]" = field(default_factory=list)
-    n_measured: int = 0
-
-    def configuration(self, device: Device, batch: int) -> Configuration:
-        return Configuration(
-            device.cpu, "fake", device.threads, batch, "fake", "1", "none", "fake-1"
-        )
-
-    def compile(self, module: "nn.Module", inputs: Tensors, device: Device) -> Artifact:
-        import torch
-
-        try:
-            with torch.inference_mode():
-                module(*map(torch.from_numpy, inputs))
-        except Exception as error:
-            raise MeasurementError.of("it does not run", error) from error
-        if inputs[0].shape == REFERENCE_SHAPE:
-            self.references.append(module)
-            return Artifact(Path("reference"))
-        self.modules.append(module)
-        return Artifact(Path(str(len(self.modules) - 1)))
-
-    def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
-        import torch
-
-        number = int(str(artifact.path))
-        with torch.inference_mode():
-            output = self.modules[number](*map(torch.from_numpy, inputs)).numpy()
-        if number in self.undefined:
-            return (np.full_like(output, np.nan),)
-        return (output + (number in self.wrong),)
-
-    def measure(
-        self, artifact: Artifact, inputs: Tensors, device: Device, n_copies: int
-    ) -> Samples:
-        if artifact.path.name == "reference":
-            return Samples(np.full(5, self.reference_ms()), np.array([]))
-        number = int(str(artifact.path))
-        self.n_measured += 1
-        if number in self.broken:
-            raise MeasurementError("it is broken")
-        ms = self.ms(number)
-        return Samples(np.full(5, ms), np.full(3 if n_copies > 1 else 0, ms))
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.fixture
@@ -150,9 +95,42 @@ def device() -> Device:
     return Device("local", "a processor", Target("x86_64-linux-gnu", "x86-64"), 1)
 
 
+DATABASES = ["sqlite", "postgresql"] if SERVER in os.environ else ["sqlite"]
+collect_ignore = [] if SERVER in os.environ else ["latency_tables/test_postgresql.py"]
+
+
+@pytest.fixture(params=DATABASES)
+def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """URLs of databases by name; each is empty at first, and gone in the end."""
+    if request.param == "sqlite":
+        yield lambda name: f"sqlite:///{tmp_path / name}.sqlite"
+        return
+    schemas: dict[str, str] = {}
+    server = sa.make_url(os.environ[SERVER])
+    engine = sa.create_engine(server, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+
+    def url(name: str) -> str:
+        if name not in schemas:
+            schemas[name] = f"test_{uuid.uuid4().hex}"
+            with engine.connect() as connection:
+                connection.execute(sa.schema.CreateSchema(schemas[name]))
+        within = server.update_query_dict({"options": f"-csearch_path={schemas[name]}"})
+        return within.render_as_string(hide_password=False)
+
+    yield url
+    with engine.connect() as connection:
+        for schema in schemas.values():
+            connection.execute(sa.schema.DropSchema(schema, cascade=True))
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+def url(urls: Callable[[str], str]) -> str:
+    return urls("store")
+
+
+@pytest.fixture
+def store(url: str) -> Store:
+    return Store(url)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tailorbird.errors import (
 from tailorbird.latency_tables import Configuration, Record, device
 from tailorbird.latency_tables.imported import Stated, record_of
 from tailorbird.measurement import Measurement
+from tailorbird.predictors import TableSum
 from tailorbird.spaces.footprint import costs
 
 SPACE = spaces.get("macro-mobilenetv2")
@@ -49,6 +50,12 @@ def measurement(folder: Path, latency: str = "", elsewhere: Record | None = None
     return Measurement(recipe.load(path)[0], SPACE, board, folder, elsewhere)
 
 
+def table_sum(of: Measurement) -> TableSum:
+    latency = of.latency()
+    assert isinstance(latency, TableSum)
+    return latency
+
+
 ESTIMATE = "estimate_missing = true\n"
 MISSING = (BLOCKS[1].key, BLOCKS[5].key)
 
@@ -65,7 +72,7 @@ def test_a_missing_workload_is_an_error_unless_it_is_to_be_estimated(tmp_path: P
 def test_estimates_reach_predictions_and_the_remarks_of_a_report(tmp_path: Path) -> None:
     estimating = measurement(tmp_path, ESTIMATE)
     estimating.store.take_in(record(*MISSING))
-    latency = estimating.latency()
+    latency = table_sum(estimating)
     assert (latency.n_predicted, estimating.n_estimated) == (2, 2)
     X = SPACE.sample(20, np.random.default_rng(0))
     macs = SPACE.count_workloads(X) @ costs(SPACE.workloads)[:, 0]
@@ -83,7 +90,7 @@ def test_estimates_reach_predictions_and_the_remarks_of_a_report(tmp_path: Path)
 def test_a_whole_table_needs_no_estimates(tmp_path: Path) -> None:
     whole = measurement(tmp_path, ESTIMATE)
     whole.store.take_in(record())
-    assert (whole.latency().n_predicted, whole.n_estimated) == (0, 0)
+    assert (table_sum(whole).n_predicted, whole.n_estimated) == (0, 0)
     assert not any("estimated" in remark for remark in whole.remarks)
 
 
@@ -91,7 +98,7 @@ def test_tables_of_elsewhere_are_completed_likewise(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"2 of \d+ workloads.*estimate_missing = true"):
         measurement(tmp_path, elsewhere=record(*MISSING)).latency()
     estimating = measurement(tmp_path, ESTIMATE, record(*MISSING))
-    assert estimating.latency().n_predicted == 2
+    assert table_sum(estimating).n_predicted == 2
 
 
 def test_nothing_is_estimated_from_nothing(tmp_path: Path) -> None:

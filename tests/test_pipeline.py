@@ -236,7 +236,7 @@ def test_what_fails_is_counted_and_the_rest_is_measured(
         (("digits-resnet", "digit-resnet"), "did you mean 'digits-resnet'"),
         (("max_stitches", "max_stiches"), "did you mean 'max_stitches'"),
         (("batch = 4", 'name = "lokal"'), "did you mean 'local'"),
-        (("batch = 4", "threads = 4096"), "must be 1, but got 4096"),
+        (("batch = 4", "threads = 4096"), "must hold on this machine, but got 4096"),
         (("rounds = 2", "rounds = 2.5"), "valid integer"),
         (("rounds = 2", "rnds = 2"), "did you mean 'rounds'"),
         (('name = "small"', 'name = "sm'), "not valid TOML"),

@@ -64,6 +64,20 @@ def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule
         (GOOD + "[search]\npopul", "not valid TOML"),
         (b"name = '\xff'", "not text in UTF-8"),
         (GOOD + "[serch]\n", "no key 'serch'; did you mean 'search'"),
+        (
+            GOOD + '[device]\nendpoint = "a:1"\ntracker = "b:2"\nkey = "c"',
+            "an endpoint or a tracker, not both",
+        ),
+        (GOOD + '[device]\ntracker = "b:2"', "tracker and key go together"),
+        (GOOD + '[device]\nkey = "rpi4"', "tracker and key go together"),
+        (
+            GOOD + '[device]\nendpoint = "a:1"\n[latency]\nruntime = "onnxruntime"',
+            "behind a server are measured by TVM",
+        ),
+        (
+            GOOD + '[device]\ntarget = "x86-64"\n[latency]\nruntime = "onnxruntime"',
+            r"\[device\] target is for TVM",
+        ),
         (GOOD + "[search]\npopulatoin = 3", r"no key '\[search\] populatoin'; did you mean 'popul"),
         (GOOD + '[search]\npopulation = "3"', "valid integer, but got '3'"),
         (GOOD + "[latency]\nestimate_missing = 1", r"estimate_missing'.*valid boolean, but got 1"),
@@ -100,20 +114,25 @@ def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule
             GOOD + '[accuracy]\npublished = "snnet"\n[search]\nalgorithm = "guided"',
             'published accuracies are all there.*algorithm = "exact"',
         ),
-        (GOOD + "[device]\nthreads = 2", r"'\[device\] threads' must be 1, but got 2"),
+        (GOOD + "[device]\nthreads = 0", r"'\[device\] threads'.*greater than or equal to 1.* 0"),
         (GOOD + "batch = 2", r"no key '\[space\] batch'; it is \[device\] batch"),
         (
             GOOD + '[latency]\nruntime = "onnx"',
-            r"\[latency\] runtime' must be 'tvm', 'onnxruntime' or 'imported', but got 'onnx'",
+            r"\[latency\] runtime' must be 'tvm', 'onnxruntime', 'openvino', 'torch' or "
+            "'imported', but got 'onnx'",
         ),
         (
             GOOD + '[latency]\nruntime = "onnxruntime"\nschedule = "static"',
             r"\[latency\] schedule': onnxruntime has the schedule 'default' only, but got 'static'",
         ),
-        (GOOD + '[latency]\nschedule = "default"', "tvm has the schedule 'static' only"),
+        (
+            GOOD + '[latency]\nruntime = "torch"\nschedule = "static"',
+            "torch has the schedule 'eager' only",
+        ),
+        (GOOD + '[latency]\nschedule = "default"', "tvm has the schedule 'static', and tuned:N"),
         (
             GOOD + '[latency]\nschedule = "fast"',
-            "must be 'static', 'default' or 'imported', but got 'fast'",
+            "and tuned:N for N trials of each kernel, but got 'fast'",
         ),
         (
             GOOD + '[latency]\nruntime = "imported"\nschedule = "static"',

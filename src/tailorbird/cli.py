@@ -2,13 +2,12 @@
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tailorbird import __version__, table_commands
+from tailorbird import __version__, device_commands, table_commands
 from tailorbird.errors import EvaluationError, MeasurementError, StoreError, TailorbirdError
 from tailorbird.job import hold
 
@@ -22,6 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(table_commands.app, name="table")
+app.command()(device_commands.devices)
+app.command("compile")(device_commands.compile_)
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file.")]
 Networks = Annotated[
@@ -54,7 +55,7 @@ def version(
 
 @app.command()
 def run(recipe: RecipePath, as_json: AsJson = False) -> None:
-    """Does all of it in order: profile, train, search, report. Resumes."""
+    """Does all of it in order: profile or adapt, train, search, report. Resumes."""
     with hold(recipe) as job:
         _finish(job, job.run(), as_json)
 
@@ -69,6 +70,25 @@ def profile(recipe: RecipePath, networks: Networks = None, as_json: AsJson = Fal
             table_commands.print_table(job.measurement.record, job.recipe.latency.rounds, as_json)
             raise
         table_commands.print_table(job.measurement.record, job.recipe.latency.rounds, as_json)
+
+
+@app.command()
+def adapt(
+    recipe: RecipePath,
+    samples: Annotated[
+        int | None, typer.Option(min=3, help="Networks to measure; as the recipe says otherwise.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measures a few networks, by which latencies are adapted from tables of known devices."""
+    with hold(recipe) as job:
+        adapted = job.adapt(samples)
+        if as_json:
+            networks = adapted.networks.to_dict(orient="records")
+            typer.echo(json.dumps({**adapted.summary, "networks": networks}, indent=1))
+            return
+        typer.echo(adapted.networks.to_string(index=False))
+        typer.echo(str(adapted), err=True)
 
 
 @app.command()
@@ -87,7 +107,8 @@ def search(recipe: RecipePath, as_json: AsJson = False) -> None:
         frame = found.front.to_pandas(job.space)
         measures = [objective.column for objective in found.front.objectives]
         columns = ["architecture", "kind", *measures, "probability_on_front"]
-        for line in (str(found), *job.accuracy.remarks):
+        adapted = job.measurement.remarks if job.measurement.adapts else ()
+        for line in (str(found), *job.accuracy.remarks, *adapted):
             typer.echo(line, err=True)
         typer.echo(
             frame.to_json(orient="records") if as_json else frame[columns].to_string(index=False)
@@ -121,48 +142,11 @@ def export(
         typer.echo(f"The network is in {exported.weights} and {exported.onnx}.")
 
 
-@app.command()
-def devices(as_json: AsJson = False) -> None:
-    """Lists this machine and the devices whose tables come with the package."""
-    from tailorbird.latency_tables import device, shipped
-    from tailorbird.latency_tables.listing import quality
-
-    local = device.find("local", threads=1)
-    facts = {"name": local.name, "cpu": local.cpu, "target": str(local.target)}
-    found: list[dict[str, object]] = [{**facts, **device.provenance()}]
-    for shipped_table in shipped.shipped_tables():
-        record = shipped_table.read()
-        held = {
-            "name": record.device,
-            "cpu": record.configuration.cpu,
-            "space": shipped_table.space,
-            "runtime": shipped_table.runtime,
-            "batch": record.configuration.batch,
-            "threads": record.configuration.threads,
-        }
-        found.append({**held, **quality(record.table(1))})
-    if as_json:
-        typer.echo(json.dumps(found, indent=1))
-        return
-    for number, facts_of_one in enumerate(found):
-        typer.echo("" if number else "This machine:")
-        _show(facts_of_one, as_json=False)
-
-
-def _show(facts: Mapping[str, object], as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(facts, indent=1))
-        return
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        typer.echo(f"{name:<{width}}  {value}")
-
-
 def _finish(job: "Run", summary: dict[str, object], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(summary, indent=1))
     else:
-        _show(summary, as_json=False)
+        device_commands.show(summary)
         typer.echo(f"The report is {job.folder / 'report.html'}.")
     if summary["n_failed"]:
         raise MeasurementError(

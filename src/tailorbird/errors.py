@@ -1,6 +1,6 @@
 """What can go wrong, each error with its facts as attributes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -52,6 +52,22 @@ class MeasurementError(TailorbirdError, RuntimeError):
         lines = [line.strip() for line in str(error).splitlines()]
         telling = [line for line in lines if line and not line.startswith("Command line:")]
         return cls(f"{what} ({type(error).__name__}: {telling[-1] if telling else ''})")
+
+
+class UnansweredError(MeasurementError):
+    """Whoever was asked died, or was lost, or took too long: a program may be to blame, or not."""
+
+
+class LostDeviceError(MeasurementError):
+    """A device behind a server is gone; a program may be to blame, or not.
+
+    Attributes:
+        wait: returns when it is there again, and raises `FaultyMachineError` if it does not come.
+    """
+
+    def __init__(self, reason: str, wait: Callable[[], None]) -> None:
+        super().__init__(reason)
+        self.wait = wait
 
 
 class FaultyMachineError(MeasurementError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tailorbird.errors import EvaluationError
-from tailorbird.predictors import FloatArray, KnownAccuracy, Predictor, TableSum
+from tailorbird.predictors import FloatArray, KnownAccuracy, Predictor
 from tailorbird.progress import NoProgress, Progress
 from tailorbird.properties import problem_of
 from tailorbird.recipe import Recipe
@@ -41,8 +41,8 @@ class Fronts:
 
     recipe: Recipe
     space: SearchSpace
-    latency: TableSum
-    elsewhere: Mapping[str, TableSum]
+    latency: Predictor
+    elsewhere: Mapping[str, Predictor]
     progress: Progress
 
     def predicted(self, accuracy: Predictor) -> Found:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from tailorbird.latency_tables import Device
+    from tailorbird.latency_tables.server import Server
     from tailorbird.pipeline import Run
+    from tailorbird.recipe import DeviceSection
     from tailorbird.spaces import SearchSpace
 
 
@@ -19,6 +22,8 @@ def hold(path: Path) -> Iterator["Run"]:
     with open_run(path).held() as job:
         try:
             yield job
+            for remark in job.measurement.losses:
+                typer.echo(remark, err=True)
         except KeyboardInterrupt:
             typer.echo("tailorbird: stopped. What was done is kept; run again to go on.", err=True)
             raise typer.Exit(1) from None
@@ -53,7 +58,10 @@ def open_run(path: Path) -> "Run":
     table_of = partial(shipped.find, space=recipe.space.name or space.name, asked=asked)
     elsewhere = None
     is_file = files.is_file(Path(recipe.device.name))
-    if recipe.latency.runtime == devices.IMPORTED and not is_file:
+    server = recipe.device.server
+    if server is not None:
+        device = _remote(recipe.device, server, Path("runs") / recipe.name)
+    elif recipe.latency.runtime == devices.IMPORTED and not is_file:
         device = devices.others(recipe.device.name, recipe.device.threads)
     elif recipe.device.name == "local":
         device = devices.find("local", recipe.device.threads, recipe.device.target)
@@ -62,9 +70,23 @@ def open_run(path: Path) -> "Run":
         cpu = elsewhere.configuration.cpu
         device = devices.Device(recipe.device.name, cpu, devices.NOWHERE, recipe.device.threads)
 
-    others = tuple(map(table_of, recipe.search.devices))
     from tailorbird.errors import RecipeError
 
+    known = tuple(
+        shipped.known(name, recipe.space.name or space.name, recipe.latency.runtime)
+        for name in recipe.latency.adapt_from
+    )
+    if known and elsewhere is not None:
+        raise RecipeError(
+            "[latency] adapt_from is for a device that is measured, but that of "
+            f"{recipe.device.name!r} is a whole table: drop it."
+        )
+    if elsewhere is not None and recipe.device.target is not None:
+        raise RecipeError(
+            f"[device] target is for a device that is measured, but that of {recipe.device.name!r} "
+            "is a table: drop it."
+        )
+    others = tuple(map(table_of, recipe.search.devices))
     named = [recipe.device.name, *(record.device for record in others)]
     if len(set(named)) < len(named):
         raise RecipeError(
@@ -78,7 +100,7 @@ def open_run(path: Path) -> "Run":
     from tailorbird.trained_accuracy import TrainedAccuracy
 
     folder = Path("runs") / recipe.name
-    measurement = Measurement(recipe, space, device, folder, elsewhere, others)
+    measurement = Measurement(recipe, space, device, folder, elsewhere, others, known)
     accuracy: AccuracySource
     if recipe.accuracy.published is None:
         weights = folder / "weights"
@@ -86,6 +108,27 @@ def open_run(path: Path) -> "Run":
     else:
         accuracy = PublishedAccuracy(space, recipe.accuracy, recipe.seed)
     return Run(recipe, text, space, measurement, accuracy, folder, TerminalProgress())
+
+
+def _remote(asked: "DeviceSection", server: "Server", folder: Path) -> "Device":
+    """The device behind a server, under its name in the recipe, its key or its address."""
+    from tailorbird.latency_tables import remote
+
+    warn_of(server)
+    name = asked.key or asked.endpoint or ""
+    if "name" in asked.model_fields_set:
+        name = asked.name
+    return remote.find(name, server, asked.threads, asked.target, folder / "device.json")
+
+
+def warn_of(server: "Server") -> None:
+    """Tells what a server outside of this machine means."""
+    if not server.is_loopback:
+        typer.echo(
+            f"tailorbird: TVM's RPC has no authentication: whoever reaches {server} can run "
+            "programs there. Keep it in a network that you trust.",
+            err=True,
+        )
 
 
 def _own_space(module: str, home: Path, settings: dict[str, object]) -> "SearchSpace":

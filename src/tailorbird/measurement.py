@@ -3,29 +3,37 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from tailorbird import elsewhere
-from tailorbird.errors import MeasurementError
+from tailorbird.adaptation import Adaptation, Adapted
+from tailorbird.errors import MeasurementError, RecipeError
 from tailorbird.latency_tables import (
     Configuration,
     Device,
     LatencyTable,
     Profiler,
+    Program,
     Record,
     Runtime,
     Store,
-    Timing,
 )
 from tailorbird.latency_tables.device import IMPORTED
-from tailorbird.predictors import TableSum, complete
+from tailorbird.latency_tables.target import host_triple
+from tailorbird.predictors import Predictor, TableSum, complete
 from tailorbird.predictors.completion import missing_workloads
 from tailorbird.programs import network_program, programs_of
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
+from tailorbird.runtimes import remote_of, runtime_of, tuning_of
 from tailorbird.spaces import SearchSpace, rows
 from tailorbird.workplace import LOG
+
+if TYPE_CHECKING:
+    from tailorbird.latency_tables.tvm.remote import RemoteBench
+    from tailorbird.latency_tables.tvm.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,8 @@ class Measurement:
         folder: for the store and compiled programs.
         elsewhere: the table, if the recipe names one that was measured elsewhere.
         others: tables of further devices of the search.
+        known: tables of devices that latencies of this one are adapted from; none if it is to have
+            a whole table.
     """
 
     recipe: Recipe
@@ -47,6 +57,7 @@ class Measurement:
     folder: Path
     elsewhere: Record | None = None
     others: tuple[Record, ...] = ()
+    known: tuple[Record, ...] = ()
 
     def profile(self, networks: Path | None, progress: Progress) -> LatencyTable:
         """Measures every workload of the space, and whole networks, that are not in the table.
@@ -66,6 +77,46 @@ class Measurement:
         if networks is not None:
             X = rows.read(networks, self.space)
             programs += [network_program(self.space, row) for row in X]
+        return self._timed(programs, progress)
+
+    def adapt(self, n_samples: int, progress: Progress) -> Adapted:
+        """Measures the networks that latencies are adapted by, as far as they are not in the table.
+
+        Args:
+            n_samples: how many; the first ones are the same, however many.
+            progress: where it reports to.
+
+        Raises:
+            RecipeError: if the recipe names no tables to adapt from, or they do not fit.
+            MeasurementError: if any network could not be measured.
+        """
+        if not self.adapts:
+            raise RecipeError(
+                "This recipe names no tables of known devices. Write such as [latency] adapt_from "
+                '= ["epyc-avx512"]; `tailorbird devices` lists what comes with the package.'
+            )
+        adaptation = self._adaptation(n_samples)
+        return adaptation.adapted(self._timed(adaptation.programs, progress))
+
+    def adapted(self) -> Adapted:
+        """What the networks that were timed say about all others.
+
+        Raises:
+            RecipeError: if the tables to adapt from do not fit.
+            MissingStepError: if not all of them were timed.
+        """
+        table = self.table
+        return self._adaptation(self.recipe.latency.samples).extended(table).adapted(table)
+
+    def _adaptation(self, n_samples: int) -> Adaptation:
+        adaptation = Adaptation(self.space, self.known, n_samples)
+        adaptation.refuse_itself(self.configuration)
+        return adaptation
+
+    def _timed(self, programs: list[Program], progress: Progress) -> LatencyTable:
+        """The table, once all of these are in it."""
+        if self._tuning is not None:
+            self._tuning.run([Program.of(workload) for workload in self.space.workloads], progress)
         for spent in self.profiler.profile(programs, self.recipe.latency.rounds, progress):
             LOG.info("%s", spent)
         failures = self.table.failures
@@ -77,15 +128,18 @@ class Measurement:
             )
         return self.table
 
-    def latency(self) -> TableSum:
+    def latency(self) -> Predictor:
         """Predicts the latency of any network of the space.
 
         Raises:
             MissingWorkloadError: if the table lacks a workload that is not to be estimated.
             RecipeError: likewise, where it was measured elsewhere.
-            MissingStepError: if it is to be imported, and nothing was.
+            MissingStepError: if it is to be imported, and nothing was; or adapted, and not all
+                networks for that were timed.
             TooFewNeighboursError: if there is not enough to estimate a workload from.
         """
+        if self.adapts:
+            return self.adapted().latency
         if self.is_imported and not self.record.rounds:
             raise elsewhere.nothing_imported(self.device.name)
         table = self.table
@@ -122,6 +176,8 @@ class Measurement:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a reader of a report on these latencies must not miss."""
+        if self.adapts:
+            return self._remarks_on_adapting
         found = () if self.measures else elsewhere.remarks(self.space, self.record)
         n, n_all = self.n_estimated, len(self.space.workloads)
         if n == 0:
@@ -131,6 +187,22 @@ class Measurement:
             f"the others, and the uncertainty of the estimates is in that of every network."
         )
         return (*found, estimated)
+
+    @property
+    def _remarks_on_adapting(self) -> tuple[str, ...]:
+        adapted = (str(self.adapted()),)
+        if missing_workloads(self.space, self.table):
+            return adapted
+        whole = (
+            "All workloads of this device were measured as well: drop [latency] adapt_from to "
+            "search with its own table."
+        )
+        return (*adapted, whole)
+
+    @property
+    def adapts(self) -> bool:
+        """Whether latencies are adapted from those of other devices."""
+        return bool(self.known)
 
     @property
     def measures(self) -> bool:
@@ -189,19 +261,49 @@ class Measurement:
     @cached_property
     def runtime(self) -> Runtime:
         """That the recipe names."""
-        folder = self.folder / "compiled"
-        if self.recipe.latency.runtime == "onnxruntime":
-            from tailorbird.latency_tables.onnx import OnnxRuntime
+        name = self.recipe.latency.runtime
+        return runtime_of(name, self.folder / "compiled", self._remote, self._tuning)
 
-            return OnnxRuntime(folder, Timing())
-        from tailorbird.latency_tables.tvm import TvmRuntime
+    @cached_property
+    def _tuning(self) -> "Tuning | None":
+        keys = [workload.key for workload in self.space.workloads]
+        return tuning_of(self.recipe.latency, self.device, keys, self.folder / "tuning")
 
-        return TvmRuntime(folder, Timing())
+    @cached_property
+    def _remote(self) -> "RemoteBench | None":
+        return remote_of(self.device, self.folder / "compiled")
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What a reader must know of a device that went away meanwhile and came back."""
+        lost = [] if self._remote is None else self._remote.losses
+        if not lost:
+            return ()
+        return (
+            f"The device {self.device.server} was lost and came back ({len(lost)}x): what it was "
+            f"doing was done again (first: {lost[0]}).",
+        )
 
     @cached_property
     def profiler(self) -> Profiler:
-        """Fills the table."""
-        return Profiler(self.runtime, self.device, self.recipe.device.batch, self.store)
+        """Fills the table.
+
+        Raises:
+            RecipeError: if programs for its target do not run on this machine, or the device is
+                away, or another one.
+        """
+        target = self.device.target
+        if self.device.server is None and target.triple != host_triple():
+            raise RecipeError(
+                f"Programs for {target} do not run on this machine: name the device's server in "
+                "[device] endpoint, or compile them only, with `tailorbird compile RECIPE FOLDER`."
+            )
+        device = self.device
+        if device.server is not None:
+            from tailorbird.latency_tables.remote import met_again
+
+            device = met_again(device, self.folder / "device.json")
+        return Profiler(self.runtime, device, self.recipe.device.batch, self.store)
 
     def close(self) -> None:
         """Ends the runtime's processes."""

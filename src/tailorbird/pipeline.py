@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.accuracy import AccuracySource
+from tailorbird.adaptation import Adapted
 from tailorbird.errors import RecipeError
 from tailorbird.fronts import Fronts
 from tailorbird.latency_tables import LatencyTable
@@ -73,7 +74,9 @@ class Run:
         check(self.recipe.search)  # before hours of measuring
         self.measurement.latencies_elsewhere()
         self.accuracy.check()
-        if self.measurement.measures:
+        if self.measurement.adapts:
+            self.adapt()
+        elif self.measurement.measures:
             self.profile()
         else:
             assert self.measurement.latency()  # refuses what it lacks, before hours of training
@@ -85,6 +88,12 @@ class Run:
         """Measures every workload of the space, and whole networks of a file, that are missing."""
         with self._step("profile"):
             return self.measurement.profile(networks, self.progress)
+
+    def adapt(self, n_samples: int | None = None) -> Adapted:
+        """Measures networks that latencies are adapted by; as many as the recipe says, if None."""
+        with self._step("adapt"):
+            n = self.recipe.latency.samples if n_samples is None else n_samples
+            return self.measurement.adapt(n, self.progress)
 
     def train(self) -> Trained:
         """Trains the networks of the space, or loads what was trained."""
@@ -145,6 +154,8 @@ class Run:
             )
         with self._step("report"):
             summary = summarise(front, random, found, self.seconds, self.measurement.n_estimated)
+            if self.measurement.adapts:
+                summary["adapted"] = self.measurement.adapted().summary
             regretted = self._regrets(found, predictors)
             if regretted is not None:
                 summary["regrets"] = regretted.reset_index().to_dict(orient="records")
@@ -167,7 +178,11 @@ class Run:
                     "weights": self.accuracy.fingerprint,
                 },
                 recipe=self._safe_text,
-                remarks=(*self.measurement.remarks, *self.accuracy.remarks),
+                remarks=(
+                    *self.measurement.remarks,
+                    *self.measurement.losses,
+                    *self.accuracy.remarks,
+                ),
                 regrets=regretted,
             )
             write(report, self.folder)

@@ -1,5 +1,6 @@
 """What a user asks for, from a TOML file."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -16,6 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from tailorbird.errors import RecipeError, nearest
+from tailorbird.latency_tables.server import Server
 
 Count = Annotated[int, Field(ge=1)]
 LEARNING_RATE = 2e-2  # right for networks that are trained from scratch
@@ -56,21 +58,48 @@ class DeviceSection(_Section):
     """What latency is measured on."""
 
     name: str = "local"
-    threads: Literal[1] = 1  # the static schedule has no parallel loops
+    threads: Count = 1
     target: Annotated[str, Field(min_length=1)] | None = None
+    endpoint: Annotated[str, Field(min_length=1)] | None = None
+    tracker: Annotated[str, Field(min_length=1)] | None = None
+    key: Annotated[str, Field(pattern=r"^[^\s:]+$")] | None = None
     batch: Annotated[int, Field(ge=1, le=4096)] = 1
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if self.endpoint is not None and self.tracker is not None:
+            raise PydanticCustomError(
+                "device", "[device] has an endpoint or a tracker, not both: drop one"
+            )
+        if (self.tracker is None) != (self.key is None):
+            raise PydanticCustomError(
+                "device", "[device] tracker and key go together: the tracker is asked for that key"
+            )
+        return self
+
+    @property
+    def server(self) -> Server | None:
+        """Where the device is; None for this machine, and for tables of others.
+
+        Raises:
+            RecipeError: if it is no address.
+        """
+        address = self.endpoint or self.tracker
+        return None if address is None else Server.parse(address, self.key)
 
 
 class LatencySection(_Section):
     """How latency is measured."""
 
-    runtime: Literal["tvm", "onnxruntime", "imported"] = "tvm"
-    schedule: Annotated[
-        Literal["static", "default", "imported"] | None, Field(validate_default=True)
-    ] = None  # that of the runtime
+    runtime: Literal["tvm", "onnxruntime", "openvino", "torch", "imported"] = "tvm"
+    schedule: Annotated[str | None, Field(validate_default=True)] = None  # that of the runtime
+    tuning: Annotated[str, Field(min_length=1)] | None = None
+    tuning_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
     rounds: Annotated[int, Field(ge=2)] = 5
     store: Annotated[str, Field(min_length=1)] | None = None
     estimate_missing: bool = False
+    adapt_from: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    samples: Annotated[int, Field(ge=3)] = 10
 
     @field_validator("schedule")
     @classmethod
@@ -79,9 +108,27 @@ class LatencySection(_Section):
         if runtime is None:  # wrong itself, and said to be
             return schedule
         own = _SCHEDULES[runtime]
+        if runtime == "tvm" and schedule is not None and _TUNED.fullmatch(schedule):
+            return schedule
         if schedule not in (None, own):
-            raise PydanticCustomError("schedule", f"{runtime} has the schedule {own!r} only")
+            others = ", and tuned:N for N trials of each kernel" if runtime == "tvm" else " only"
+            raise PydanticCustomError("schedule", f"{runtime} has the schedule {own!r}{others}")
         return own
+
+    @model_validator(mode="after")
+    def _tunes(self) -> Self:
+        idle = sorted({"tuning", "tuning_minutes"} & self.model_fields_set)
+        if idle and self.n_trials is None:
+            raise PydanticCustomError(
+                "latency", f"[latency] {idle[0]} is for schedule = 'tuned:N': drop it"
+            )
+        return self
+
+    @property
+    def n_trials(self) -> int | None:
+        """Schedules that tuning tries of each kernel; None without tuning."""
+        kind, _, number = (self.schedule or "").partition(":")
+        return int(number) if kind == "tuned" else None
 
     @model_validator(mode="after")
     def _nothing_idle(self) -> Self:
@@ -91,8 +138,37 @@ class LatencySection(_Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _adapts(self) -> Self:
+        if not self.adapt_from and "samples" in self.model_fields_set:
+            raise PydanticCustomError(
+                "latency", "[latency] samples are for tables to adapt from: add adapt_from"
+            )
+        if len(set(self.adapt_from)) < len(self.adapt_from):
+            raise PydanticCustomError("latency", "[latency] adapt_from must name each table once")
+        if self.adapt_from and self.runtime == "imported":
+            raise PydanticCustomError(
+                "latency",
+                "[latency] adapt_from is for a device that is measured, not an imported table: "
+                "drop it",
+            )
+        if self.adapt_from and self.estimate_missing:
+            raise PydanticCustomError(
+                "latency",
+                "with [latency] adapt_from no workload of this device is needed: drop "
+                "estimate_missing",
+            )
+        return self
 
-_SCHEDULES = {"tvm": "static", "onnxruntime": "default", "imported": "imported"}
+
+_TUNED = re.compile(r"tuned:[1-9]\d{0,4}")
+_SCHEDULES = {
+    "tvm": "static",
+    "onnxruntime": "default",
+    "openvino": "default",
+    "torch": "eager",
+    "imported": "imported",
+}
 
 
 class LearningRates(_Section):
@@ -266,6 +342,21 @@ class Recipe(_Section):
         return asked.predictor if is_asked or self.search.algorithm != "guided" else GUIDE
 
     @model_validator(mode="after")
+    def _reaches(self) -> Self:
+        asked = self.device
+        if (asked.endpoint or asked.tracker) and self.latency.runtime != "tvm":
+            raise PydanticCustomError(
+                "recipe",
+                "devices behind a server are measured by TVM: with [device] endpoint or tracker "
+                'write [latency] runtime = "tvm"',
+            )
+        if asked.target is not None and self.latency.runtime != "tvm":
+            raise PydanticCustomError(
+                "recipe", '[device] target is for TVM: drop it, or write [latency] runtime = "tvm"'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _adds_up(self) -> Self:
         asked, search = self.accuracy, self.search
         if search.algorithm == "best" and asked.predictor != "additive":
@@ -318,7 +409,7 @@ def load(path: Path) -> tuple[Recipe, str]:
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
-    if first["type"] in ("space", "latency", "accuracy", "search", "recipe"):
+    if first["type"] in ("space", "device", "latency", "accuracy", "search", "recipe"):
         return f"{first['msg']}."
     *sections, key = [str(part) for part in first["loc"] if isinstance(part, str)]
     where = f"[{'.'.join(sections)}] {key}" if sections else key

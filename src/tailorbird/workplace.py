@@ -37,10 +37,14 @@ def held(folder: Path) -> Iterator[None]:
         ) from None
     log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     LOG.addHandler(log)
+    if logging.lastResort is not None:  # shows warnings on the terminal, above a bar
+        LOG.addHandler(logging.lastResort)
     LOG.setLevel(logging.INFO)
     try:
         yield
     finally:
         LOG.removeHandler(log)
+        if logging.lastResort is not None:
+            LOG.removeHandler(logging.lastResort)
         log.close()
         lock.release()

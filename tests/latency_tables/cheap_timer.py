@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tailorbird.latency_tables.runtime import Tensors
-from tailorbird.latency_tables.sampling import Call
+from tailorbird.latency_tables.sampling import Calls
 from tailorbird.latency_tables.service import serve
 
 
@@ -35,10 +35,10 @@ class Layer:
                 os._exit(7)
         return (output,)
 
-    def place(self, inputs: Tensors) -> list[Call]:
+    def place(self, inputs: Tensors) -> Calls:
         if self._kind == "endless":
-            return [partial(time.sleep, 1e6)]
-        return [partial(np.matmul, inputs[0], weight.T) for weight, _ in self._copies]
+            return Calls([partial(time.sleep, 1e6)])
+        return Calls([partial(np.matmul, inputs[0], weight.T) for weight, _ in self._copies])
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def test_what_is_no_target_is_refused(text: str) -> None:
 def test_this_machine_is_known() -> None:
     local = device.find("local", threads=1)
     assert local.cpu
-    assert all(device.provenance().values())
+    assert all(device.provenance(local).values())
 
 
 @pytest.mark.parametrize(

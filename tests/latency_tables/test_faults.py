@@ -101,12 +101,12 @@ def programs(n: int) -> list[Program]:
     return [Program(f"layer {i}", partial(nn.Linear, 4, 4 + i), ((2, 4),), 1000) for i in range(n)]
 
 
-def profile(folder: Path, name: str, n: int, lease_s: float) -> None:
+def profile(folder: Path, url: str, name: str, n: int, lease_s: float) -> None:
     """What a killed process runs."""
     shift.LEASE_S = lease_s
     runtime = CheapRuntime(folder / name, folder / "log")
     try:
-        profiler = Profiler(runtime, DEVICE, 1, Store(f"sqlite:///{folder / 'store.sqlite'}"))
+        profiler = Profiler(runtime, DEVICE, 1, Store(url))
         profiler.profile(programs(n), ROUNDS, NoProgress())
     finally:
         runtime.close()
@@ -117,23 +117,23 @@ def worker_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
 
 
-def start(folder: Path, name: str, n: int, lease_s: float = 120.0) -> BaseProcess:
+def start(folder: Path, url: str, name: str, n: int, lease_s: float = 120.0) -> BaseProcess:
     """A profiler in a process that has imported all already."""
     process = multiprocessing.get_context("fork").Process(
-        target=profile, args=(folder, name, n, lease_s)
+        target=profile, args=(folder, url, name, n, lease_s)
     )
     process.start()
     return process
 
 
-def rounds_of(folder: Path) -> dict[str, list[Round]]:
-    store = Store(f"sqlite:///{folder / 'store.sqlite'}")
+def rounds_of(folder: Path, url: str) -> dict[str, list[Round]]:
+    store = Store(url)
     configuration = CheapRuntime(folder / "x", folder / "log").configuration(DEVICE, 1)
     return store.rounds(configuration)
 
 
-def assert_nothing_is_lost_or_doubled(folder: Path, n: int) -> None:
-    rounds = rounds_of(folder)
+def assert_nothing_is_lost_or_doubled(folder: Path, url: str, n: int) -> None:
+    rounds = rounds_of(folder, url)
     assert set(rounds) == {program.key for program in programs(n)}
     for taken in rounds.values():
         assert sorted(one.number for one in taken if one.number is not None) == list(range(ROUNDS))
@@ -150,55 +150,59 @@ def assert_never_timed_at_once(folder: Path) -> set[int]:
 
 @pytest.mark.slow
 def test_a_profiler_killed_twenty_times_ends_with_the_table_of_one_never_killed(
-    tmp_path: Path,
+    tmp_path: Path, url: str
 ) -> None:
     rng = random.Random(0)
     n, kills = 48, 0
     kept: dict[str, int] = {}
     while kills < 20:
-        process = start(tmp_path, "killed", n)
+        process = start(tmp_path, url, "killed", n)
         process.join(rng.uniform(0.1, 1.5))
         if process.exitcode is not None:  # it was done before: more to do
             assert process.exitcode == 0
-            assert_nothing_is_lost_or_doubled(tmp_path, n)
+            assert_nothing_is_lost_or_doubled(tmp_path, url, n)
             n += 16
             continue
         process.kill()
         process.join()
         kills += 1
-        now = {key: len(of_key) for key, of_key in rounds_of(tmp_path).items()}
+        now = {key: len(of_key) for key, of_key in rounds_of(tmp_path, url).items()}
         assert all(now[key] >= count for key, count in kept.items())
         assert max(now.values(), default=0) <= ROUNDS
         kept = now
-    process = start(tmp_path, "killed", n)
+    process = start(tmp_path, url, "killed", n)
     process.join(120)
     assert process.exitcode == 0
-    assert_nothing_is_lost_or_doubled(tmp_path, n)
+    assert_nothing_is_lost_or_doubled(tmp_path, url, n)
 
 
-def test_two_profilers_share_the_work_and_never_time_at_once(tmp_path: Path) -> None:
-    both = [start(tmp_path, name, 40) for name in ("first", "second")]
+def test_two_profilers_share_the_work_and_never_time_at_once(tmp_path: Path, url: str) -> None:
+    both = [start(tmp_path, url, name, 40) for name in ("first", "second")]
     for process in both:
         process.join(120)
         assert process.exitcode == 0
-    assert_nothing_is_lost_or_doubled(tmp_path, 40)
+    assert_nothing_is_lost_or_doubled(tmp_path, url, 40)
     assert assert_never_timed_at_once(tmp_path) == {process.pid for process in both}
 
 
 @pytest.mark.parametrize("victim", [0, 1])
-def test_what_a_killed_profiler_held_is_measured_by_the_other(tmp_path: Path, victim: int) -> None:
-    both = [start(tmp_path, name, 32, lease_s=2.0) for name in ("first", "second")]
+def test_what_a_killed_profiler_held_is_measured_by_the_other(
+    tmp_path: Path, url: str, victim: int
+) -> None:
+    both = [start(tmp_path, url, name, 32, lease_s=2.0) for name in ("first", "second")]
     end = time.monotonic() + 60
     while not (tmp_path / "log").exists() and time.monotonic() < end:
         time.sleep(0.02)
     both[victim].kill()
     both[1 - victim].join(60)
     assert both[1 - victim].exitcode == 0
-    assert_nothing_is_lost_or_doubled(tmp_path, 32)
+    assert_nothing_is_lost_or_doubled(tmp_path, url, 32)
     assert_never_timed_at_once(tmp_path)
 
 
-def test_programs_that_do_not_work_are_rows_with_reasons_and_stop_nothing(tmp_path: Path) -> None:
+def test_programs_that_do_not_work_are_rows_with_reasons_and_stop_nothing(
+    tmp_path: Path, store: Store
+) -> None:
     reasons = {
         "uncompilable": "the compiler gave up",
         "different": "outputs differ from torch by",
@@ -212,7 +216,6 @@ def test_programs_that_do_not_work_are_rows_with_reasons_and_stop_nothing(tmp_pa
         for kind in reasons
     ]
     good = programs(3)
-    store = Store(f"sqlite:///{tmp_path / 'store.sqlite'}")
     runtime = CheapRuntime(tmp_path / "x", tmp_path / "log")
     profiler = Profiler(runtime, DEVICE, 1, store)
     try:

@@ -1,6 +1,8 @@
 """Files of records: lossless, whole, and refused if they are anything else."""
 
 import json
+import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,9 +98,9 @@ def test_what_was_written_is_read(folder: Path, suffix: str, record: Record) -> 
 @given(record=records())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
 def test_importing_gives_what_was_exported_and_twice_adds_nothing(
-    tmp_path_factory: pytest.TempPathFactory, record: Record
+    urls: Callable[[str], str], record: Record
 ) -> None:
-    store = Store(f"sqlite:///{tmp_path_factory.mktemp('store') / 's.sqlite'}")
+    store = Store(urls(uuid.uuid4().hex))
     assert store.take_in(record) == len(record.rounds)
     for _ in range(2):
         assert_equal(store.record(CONFIGURATION, record.device, record.space), record)
@@ -107,8 +109,8 @@ def test_importing_gives_what_was_exported_and_twice_adds_nothing(
     assert both[0] == both[1]
 
 
-def test_what_is_new_in_a_later_export_is_added(tmp_path: Path) -> None:
-    here, there = (Store(f"sqlite:///{tmp_path / name}") for name in "ab")
+def test_what_is_new_in_a_later_export_is_added(tmp_path: Path, urls: Callable[[str], str]) -> None:
+    here, there = (Store(urls(name)) for name in "ab")
     session = there.begin({"kernel": "6"})
     for n_rounds in (1, 2, 3):
         taken = Samples(np.array([float(n_rounds)]), np.array([]))
@@ -119,8 +121,8 @@ def test_what_is_new_in_a_later_export_is_added(tmp_path: Path) -> None:
     assert here.provenance(CONFIGURATION)["kernel"] == "6"
 
 
-def test_an_old_failure_that_is_imported_voids_nothing_newer(tmp_path: Path) -> None:
-    here, there = (Store(f"sqlite:///{tmp_path / name}") for name in "ab")
+def test_an_old_failure_that_is_imported_voids_nothing_newer(urls: Callable[[str], str]) -> None:
+    here, there = (Store(urls(name)) for name in "ab")
     there.fail("conv", CONFIGURATION, there.begin({}), "no linker")
     samples = Samples(np.array([1.0]), np.array([]))
     here.add("conv", CONFIGURATION, here.begin({}), 0, samples, 1.0, {})

@@ -77,8 +77,8 @@ class Spying(Store):
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Spying:
-    return Spying(f"sqlite:///{tmp_path / 'store.sqlite'}")
+def store(url: str) -> Spying:
+    return Spying(url)
 
 
 def programs_of(space: StitchSpace) -> list[Program]:

@@ -2,7 +2,13 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +16,12 @@ import pytest
 import torch
 from torch import nn
 
-from tailorbird.errors import MeasurementError
+from tailorbird.errors import MeasurementError, RecipeError
 from tailorbird.latency_tables import Artifact, Device, Runtime, Timing
 from tailorbird.latency_tables.device import find
+from tailorbird.latency_tables.eager import EagerRuntime
 from tailorbird.latency_tables.onnx import OnnxRuntime
+from tailorbird.latency_tables.openvino import OpenVinoRuntime
 from tailorbird.latency_tables.tvm import TvmRuntime
 
 pytestmark = [
@@ -25,6 +33,8 @@ TIMING = Timing(warmup_ms=1, sample_ms=1, least_samples=5, most_samples=5, limit
 IN_A_WORKER: dict[str, Callable[[Path, Timing], Runtime]] = {
     "tvm": TvmRuntime,
     "onnxruntime": OnnxRuntime,
+    "openvino": OpenVinoRuntime,
+    "torch": EagerRuntime,
 }
 
 
@@ -133,15 +143,6 @@ def test_what_does_not_run_is_a_measurement_error(any_runtime: Runtime, local: D
         any_runtime.compile(Unrunnable(), draw((1, 2)), local)
 
 
-def test_closed_runtimes_work_again(any_runtime: Runtime, local: Device) -> None:
-    inputs = draw((1, 4))
-    artifact = any_runtime.compile(nn.Linear(4, 4), inputs, local)
-    any_runtime.measure(artifact, inputs, local, n_copies=1)
-    any_runtime.close()
-    any_runtime.close()
-    assert len(any_runtime.measure(artifact, inputs, local, n_copies=1).ms)
-
-
 def test_configurations_tell_devices_batches_and_runtimes_apart(
     made: dict[str, Runtime], local: Device, device: Device
 ) -> None:
@@ -162,19 +163,30 @@ def test_compiling_leaves_the_module_alone(any_runtime: Runtime, local: Device) 
     assert all((before[name] == tensor).all() for name, tensor in module.state_dict().items())
 
 
-def test_a_killed_worker_costs_one_request(
-    with_worker: Runtime, made: dict[str, Runtime], local: Device
+def test_closed_runtimes_work_again_and_a_killed_worker_costs_one_request(
+    with_worker: Runtime, local: Device
 ) -> None:
-    for runtime in made.values():
-        runtime.close()
-    inputs = draw((1, 4))
-    artifact = with_worker.compile(nn.Linear(4, 4), inputs, local)
-    with_worker.measure(artifact, inputs, local, n_copies=1)
-    (worker,) = workers()
+    inputs = draw((256, 512))
+    several = replace(local, threads=min(2, len(os.sched_getaffinity(0))))
+    artifact = with_worker.compile(nn.Linear(512, 512), inputs, several)
+    with_worker.measure(artifact, inputs, several, n_copies=1)
+    with_worker.close()
+    with_worker.close()
+    others = workers()
+    with_worker.run(artifact, inputs, several)
+    (worker,) = workers() - others
+    cores = set()
+    with ThreadPoolExecutor(1) as pool:
+        measured = pool.submit(with_worker.measure, artifact, inputs, several, n_copies=1)
+        while not measured.done():
+            cores |= busy_cores(worker)
+            time.sleep(0.001)
+    assert len(measured.result().ms)
+    assert cores == set(sorted(os.sched_getaffinity(0))[-several.threads :])
     os.kill(worker, signal.SIGKILL)
     with pytest.raises(MeasurementError, match="status -9"):
-        with_worker.measure(artifact, inputs, local, n_copies=1)
-    assert len(with_worker.measure(artifact, inputs, local, n_copies=1).ms)
+        with_worker.measure(artifact, inputs, several, n_copies=1)
+    assert len(with_worker.measure(artifact, inputs, several, n_copies=1).ms)
 
 
 def test_a_torn_program_fails_and_the_next_works(
@@ -201,7 +213,42 @@ def test_deleting_a_program_leaves_nothing_of_it(with_worker: Runtime, local: De
     assert second.path.stem in left
 
 
-def workers() -> list[int]:
+@pytest.mark.parametrize(
+    ("runtime", "package"),
+    [(OnnxRuntime, "onnxruntime"), (OpenVinoRuntime, "openvino"), (OpenVinoRuntime, "onnxscript")],
+)
+def test_what_is_not_installed_is_named_with_the_way_to_install_it(
+    runtime: Callable[[Path, Timing], Runtime],
+    package: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not there
+    extra = "onnxruntime" if runtime is OnnxRuntime else "openvino"
+    with pytest.raises(RecipeError, match=rf"'{package}', which .*'tailorbird\[{extra}\]'"):
+        runtime(tmp_path, TIMING)
+
+
+def test_openvino_reports_to_nobody() -> None:
+    code = (
+        "import sys; from tailorbird.latency_tables.openvino import timer; "
+        "sys.exit(any(name.startswith('openvino_telemetry.') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def workers() -> set[int]:
     """Children of this process that time programs."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [int(pid) for pid in children if "timer" in Path(f"/proc/{pid}/cmdline").read_text()]
+    return {int(pid) for pid in children if "timer" in Path(f"/proc/{pid}/cmdline").read_text()}
+
+
+def busy_cores(process: int) -> set[int]:
+    """Cores that a thread of a process is pinned to, alone, and worked on for a millisecond."""
+    found = set()
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+            worked_ns = int((thread / "schedstat").read_text().split()[0])
+            cores = os.sched_getaffinity(int(thread.name))
+            found |= cores if worked_ns > 1e6 and len(cores) == 1 else set()
+    return found

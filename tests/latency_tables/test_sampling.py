@@ -1,6 +1,6 @@
 """The timing protocol on programs whose times are known: their clock is the one that is read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tailorbird.latency_tables import Timing
-from tailorbird.latency_tables.sampling import PLACEMENTS, measure
+from tailorbird.latency_tables.sampling import PLACEMENTS, Calls, measure
 
 TIMING = Timing(
     warmup_ms=20, sample_ms=3, least_samples=10, most_samples=40, spread=0.02, limit_s=60.0
@@ -31,9 +31,10 @@ class Machine:
     def clock_ns(self) -> int:
         return int(self.now_ns)
 
-    def place(self) -> Sequence[Callable[[], object]]:
+    def place(self) -> Calls:
         self.n_placements += 1
-        return [partial(self._run, self.n_placements, copy) for copy in range(self.n_copies)]
+        calls = [partial(self._run, self.n_placements, copy) for copy in range(self.n_copies)]
+        return Calls(calls, self.clock_ns)
 
     def _run(self, placement: int, copy: int) -> None:
         hit = copy in [used for _, used in self.runs[-self.cached :]]

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from tailorbird.errors import MeasurementError, MissingWorkloadError, RecipeError, StoreError
-from tailorbird.latency_tables import Configuration, Samples, Store, database
+from tailorbird.latency_tables import Configuration, Samples, Store, connection
 from tailorbird.latency_tables.schema import METADATA
 from tailorbird.latency_tables.url import masked
 from tailorbird.spaces.footprint import Footprint
@@ -29,8 +29,7 @@ def add(store: Store, key: str, *ms: float, session: int | None = None) -> None:
     store.add(key, CONFIGURATION, number, 0, samples(*ms), 1.0, {})
 
 
-def test_what_was_added_is_read_back_after_reopening(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 's.sqlite'}"
+def test_what_was_added_is_read_back_after_reopening(url: str) -> None:
     store = Store(url)
     session = store.begin({"kernel": "6"})
     first, second = samples(1.0, 2.0, 3.0, hot=(0.5, 0.7)), samples(5.0, hot=(0.9,))
@@ -77,6 +76,24 @@ def test_a_failure_stands_until_it_is_measured(store: Store) -> None:
     assert store.table(CONFIGURATION, "local", 1).failures == {"conv": "it hung"}
     add(store, "conv", 1.0, session=session)
     assert store.table(CONFIGURATION, "local", 1).failures == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ('an "odd" %s :x \\ reason', 'an "odd" %s :x \\ reason'),
+        ("two\nlines → 🐦", "two\nlines → 🐦"),
+        ("core dumped\0\0", r"core dumped\0\0"),
+        (b"torn \xff".decode(errors="surrogateescape"), r"torn \udcff"),
+    ],
+)
+def test_whatever_a_program_said_before_it_died_is_kept(store: Store, said: str, kept: str) -> None:
+    key = said.partition("\0")[0].encode("ascii", "replace").decode()
+    store.fail(key, CONFIGURATION, store.begin({key: key}), said)
+    assert store.table(CONFIGURATION, "local", 1).failures == {key: kept}
+    assert store.claim([key], CONFIGURATION, key, 60) == {key}
+    add(store, key, 1.0)
+    assert set(store.rounds(CONFIGURATION)) == {key}
 
 
 def test_what_profilers_see_as_done_is_what_tables_show(store: Store) -> None:
@@ -151,9 +168,8 @@ class TestClaims:
         assert self.claim(store, "heir") == {"b", "c"}
         assert self.claim(store, "dead") == {"a"}
 
-    def test_processes_that_claim_at_once_share_without_overlap(self, tmp_path: Path) -> None:
+    def test_processes_that_claim_at_once_share_without_overlap(self, url: str) -> None:
         """They also open, and make, the store at once."""
-        url = f"sqlite:///{tmp_path / 'new.sqlite'}"
         command = [sys.executable, "-c", CLAIM_ONE_BY_ONE, url]
         started = [
             subprocess.Popen([*command, owner], stdout=subprocess.PIPE, text=True)
@@ -349,7 +365,7 @@ def test_a_file_that_may_not_grow_is_told_and_opens_again(tmp_path: Path) -> Non
 def test_a_store_that_another_program_holds_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(connection, "PATIENCE_S", 0.1)
     path = tmp_path / "s.sqlite"
     store = Store(f"sqlite:///{path}")
     add(store, "conv", 1.0)

@@ -168,17 +168,18 @@ def test_whole_networks_agree_with_torch(tmp_path: Path, batch: int) -> None:
     assert compare(space.build(row), space.input_shape, HOST, tmp_path) == []
 
 
+@pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(
     "text", ["x86-64", "x86-64-v3", "icelake-server", "aarch64-linux-gnu/cortex-a72"]
 )
-def test_other_vector_units_run_no_scalar_code_either(text: str) -> None:
+def test_other_vector_units_run_no_scalar_code_either(text: str, threads: int) -> None:
     target = tvm.target.Target("llvm")
     unit = vector_unit(Target.parse(text))
     for workload in spaces.get("deit-ti-s-b").workloads:
         if workload.params[0] == ("width", 192):
             x = torch.randn(workload.inputs[0])
             program = pack_weights(import_module(workload.build(), (x,)), unit)
-            assert lower(program, target, unit)[1] == [], workload.key
+            assert lower(program, target, unit, threads)[1] == [], workload.key
 
 
 def test_scalar_code_is_reported(tmp_path: Path) -> None:

@@ -2,9 +2,6 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from tailorbird import spaces
-from tailorbird.errors import MissingWorkloadError
-from tailorbird.latency_tables import Configuration, Latency, LatencyTable
 from tailorbird.predictors import FewShotLatency, FloatArray
 from tailorbird.spaces import IntArray
 
@@ -135,30 +132,16 @@ def test_suggestions_are_better_than_chance(
     assert np.min(suggested) > np.min(random)
 
 
-def test_from_tables_takes_the_pool_from_other_devices() -> None:
-    space = spaces.get("digits-resnet")
-    rng = np.random.default_rng(0)
-    keys = [w.key for w in space.workloads]
-    base = rng.uniform(0.1, 2, len(keys))
-
-    def table(name: str, ms: FloatArray) -> LatencyTable:
-        entries = {k: Latency.stated(float(v), None) for k, v in zip(keys, ms, strict=True)}
-        return LatencyTable(name, Configuration.imported(name, 1, 1), entries, {})
-
-    tables = [table(str(i), base * rng.lognormal(0, 0.3, len(keys))) for i in range(5)]
-    *known, new = tables
-    few_shot = FewShotLatency.from_tables(space, known)
-    X = space.sample(300, rng)
-    y_ms = np.asarray(space.count_workloads(X) @ [new.entries[k].median_ms for k in keys])
-    chosen = few_shot.suggest(X, 10)
-    assert rho(few_shot.fit(X[chosen], y_ms[chosen]), X, y_ms) > 0.95
-    torn = LatencyTable(
-        "torn", known[0].configuration, dict(list(known[0].entries.items())[1:]), {}
-    )
-    with pytest.raises(MissingWorkloadError):
-        FewShotLatency.from_tables(space, [known[0], torn])
-    with pytest.raises(ValueError, match="at least one other device"):
-        FewShotLatency.from_tables(space, [])
+def test_what_is_left_out_is_predicted_from_the_others(world: tuple[IntArray, FloatArray]) -> None:
+    X, Y_ms = world
+    timed, y_ms = X[300:306], Y_ms[300:306, -1]
+    few_shot = FewShotLatency(X[:100], Y_ms[:100, :1]).fit(timed, y_ms)
+    left_out = few_shot.left_out()
+    for i in range(6):
+        others = np.arange(6) != i
+        alone = few_shot.fit(timed[others], y_ms[others]).predict(timed[[i]])
+        np.testing.assert_allclose(left_out.mean[i], alone.mean[0], rtol=1e-9)
+        np.testing.assert_allclose(left_out.std[i], alone.std[0], rtol=1e-9)
 
 
 def test_a_device_that_is_listed_twice_does_not_feign_certainty(

@@ -6,11 +6,9 @@ import multiprocessing
 import os
 import random
 import signal
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +19,11 @@ from optuna.trial import TrialState
 
 from tailorbird import spaces
 from tailorbird.errors import EncodingError, StoreError
+from tailorbird.latency_tables import Store
 from tailorbird.predictors import FloatArray
 from tailorbird.progress import NoProgress
 from tailorbird.search.evaluation import CHUNK, Executor, InProcess
+from tailorbird.search.storage import existing, made_alone
 from tailorbird.search.study import Study
 from tailorbird.search.workers import Workers
 from tailorbird.spaces import IntArray
@@ -38,16 +38,13 @@ def value(X: IntArray) -> FloatArray:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    """Of a database that readers and one writer share, as stores are."""
-    path = tmp_path / "store.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-    return f"sqlite:///{path}"
+def url(store: Store, url: str) -> str:
+    """Of a database that is a store already."""
+    return url
 
 
 def opened(url: str, name: str = "a") -> optuna.Study:
-    return optuna.load_study(storage=url, study_name=name)
+    return optuna.load_study(storage=existing(url), study_name=name)
 
 
 def states(url: str) -> Counter[str]:
@@ -278,11 +275,19 @@ def test_a_study_of_another_space_or_evaluator_is_refused(url: str) -> None:
 
 
 def test_a_study_that_says_nothing_of_its_space_keeps_its_evaluations(url: str) -> None:
-    old = optuna.create_study(storage=url, study_name="a", direction="maximize")
+    with made_alone(url) as storage:
+        old = optuna.create_study(storage=storage, study_name="a", direction="maximize")
     row = tuple(EVERYTHING[7].tolist())
     old.add_trial(optuna.trial.create_trial(value=0.5, user_attrs={"encoding": row}))
     y = Study(url, "a", SPACE).evaluate(EVERYTHING[7:8], InProcess(failing), NoProgress())
     assert y.tolist() == [0.5]
+
+
+def test_a_file_may_have_braces_in_its_name(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / '{a}.sqlite'}"
+    Study(url, "a", SPACE).evaluate(EVERYTHING[:1], InProcess(value), NoProgress())
+    assert [path.name for path in tmp_path.iterdir()] == ["{a}.sqlite"]
+    assert states(url) == {"COMPLETE": 1}
 
 
 def test_a_database_that_fails_is_told_in_a_sentence(tmp_path: Path) -> None:

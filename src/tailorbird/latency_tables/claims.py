@@ -1,10 +1,11 @@
 """Who measures what: leases on keys, so that several profilers share a table's work."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import sqlalchemy as sa
 
+from tailorbird.latency_tables.connection import clock, stamp
 from tailorbird.latency_tables.schema import CLAIM
 
 # One statement decides, so that two profilers never both get a key.
@@ -47,11 +48,11 @@ def _lease(
     owner: str,
     lease_s: float,
 ) -> set[str]:
-    now = datetime.now(UTC)
-    lease_until = _text(now + timedelta(seconds=lease_s))
+    now = clock(connection)
+    lease_until = stamp(now + timedelta(seconds=lease_s))
     same = {"configuration": configuration, "owner": owner, "lease_until": lease_until}
     # In one order everywhere: servers that lock rows one by one would deadlock otherwise.
-    rows = [{"key": key, "now": _text(now), **same} for key in sorted(set(keys))]
+    rows = [{"key": key, "now": stamp(now), **same} for key in sorted(set(keys))]
     if rows:
         connection.execute(statement, rows)
     held = sa.select(CLAIM.c.key).where(
@@ -71,8 +72,3 @@ def free(connection: sa.Connection, keys: Sequence[str], configuration: str, own
     )
     if keys:
         connection.execute(delete, [{"freed": key} for key in sorted(set(keys))])
-
-
-def _text(moment: datetime) -> str:
-    """Of fixed width in UTC, so that the order of texts is that of time."""
-    return moment.isoformat(timespec="microseconds")

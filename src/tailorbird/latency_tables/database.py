@@ -1,6 +1,7 @@
 """The database behind a store: refused if it is not ours, and its faults told in a sentence."""
 
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,33 +10,24 @@ from typing import Any
 import sqlalchemy as sa
 
 from tailorbird.errors import RecipeError, StoreError
-from tailorbird.latency_tables.schema import MADE_BY, METADATA, VERSION, is_store
+from tailorbird.latency_tables.connection import PATIENCE_S, options, wait_alone
+from tailorbird.latency_tables.fault import reason, way_out
+from tailorbird.latency_tables.schema import create, is_store
 from tailorbird.latency_tables.url import masked
-
-PATIENCE_S = 30.0
-"""How long to wait for another writer."""
-
-_WAYS_OUT = {
-    "full": "Make room, then run again: what was measured before is kept.",
-    "i/o error": "Make room or mend the disk, then run again: what was measured before is kept.",
-    "locked": "Another program holds it: wait for that, then run again.",
-    "readonly": "Make it and its folder writable, or name another in [latency] store.",
-    "malformed": "It was damaged: move it away, or bring back a copy.",
-    "not a database": "It was damaged: move it away, or bring back a copy.",
-}
 
 
 class Database:
     """Transactions on a database with the tables of a store, which are made if it is empty.
 
-    SQLite files are kept in WAL mode: readers beside one writer.
+    SQLite files are kept in WAL mode: readers beside one writer. On PostgreSQL, whoever reads
+    sees one moment, and whoever writes sees what others committed before each statement.
 
     Args:
         url: of the database, for SQLAlchemy.
 
     Raises:
         RecipeError: if it cannot be opened, or is anything else than a store of this version;
-            then a file is left as it was.
+            then it is left as it was.
         StoreError: if the disk is full or faulty.
     """
 
@@ -43,15 +35,22 @@ class Database:
         self.name = "in [latency]"
         try:
             parsed = sa.make_url(url)
+            asked = options(parsed)
             self.name = masked(url)
             if parsed.get_backend_name() == "sqlite":
                 self.name = _path_of(parsed)
                 _inspect(self.name)
-            self._engine = sa.create_engine(parsed)
-            if self._engine.dialect.name == "sqlite":
-                sa.event.listen(self._engine, "connect", _tune)
-                sa.event.listen(self._engine, "begin", _begin)
-            self._writing = self._engine.execution_options(writes=True)
+            engine = sa.create_engine(parsed, **asked)
+            weakref.finalize(self, engine.dispose)
+            if engine.dialect.name == "sqlite":
+                sa.event.listen(engine, "connect", _tune)
+                sa.event.listen(engine, "begin", _begin)
+                self._engine, self._writing = engine, engine.execution_options(writes=True)
+            else:
+                self._engine = engine.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+                self._writing = engine.execution_options(isolation_level="READ COMMITTED")
             with self._engine.begin() as connection:
                 there = is_store(connection, self.name)
             if not there:
@@ -59,11 +58,12 @@ class Database:
         except RecipeError:
             raise
         except (sa.exc.SQLAlchemyError, sqlite3.Error, ImportError, ValueError) as error:
-            if any(sign in _reason(error).lower() for sign in ("full", "i/o error")):
+            told = reason(error)
+            if any(sign in told.lower() for sign in ("full", "i/o error", "no space")):
                 raise self._fault(error) from error
+            otherwise = "Name another in [latency] store, or move a damaged file away."
             raise RecipeError(
-                f"The store {self.name} cannot be opened ({_reason(error)}). "
-                "Name another in [latency] store, or move a damaged file away."
+                f"The store {self.name} cannot be opened ({told}). {way_out(told, otherwise)}"
             ) from error
 
     @contextmanager
@@ -86,13 +86,22 @@ class Database:
         with self._told(), self._writing.begin() as connection:
             yield connection
 
+    @contextmanager
+    def writing_alone(self) -> Iterator[sa.Connection]:
+        """A transaction that looks before it writes: no other of its kind runs beside it.
+
+        Raises:
+            StoreError: if the database fails.
+        """
+        with self.writing() as connection:
+            wait_alone(connection)
+            yield connection
+
     def _create(self) -> None:
         with self._writing.begin() as connection:
-            if connection.dialect.name == "postgresql":  # SQLite's writers stand in a queue anyway
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(VERSION)))
+            wait_alone(connection)
             if not is_store(connection, self.name):  # another process may have been faster
-                METADATA.create_all(connection)
-                connection.execute(sa.insert(MADE_BY).values(schema=VERSION))
+                create(connection)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -102,10 +111,9 @@ class Database:
             raise self._fault(error) from error
 
     def _fault(self, error: Exception) -> StoreError:
-        reason = _reason(error)
-        ways_out = (text for sign, text in _WAYS_OUT.items() if sign in reason.lower())
-        way_out = next(ways_out, "What was kept before is kept; mend it, then run again.")
-        return StoreError(f"The store {self.name} failed ({reason}). {way_out}")
+        told = reason(error)
+        otherwise = "What was kept before is kept; mend it, then run again."
+        return StoreError(f"The store {self.name} failed ({told}). {way_out(told, otherwise)}")
 
 
 def _path_of(url: sa.URL) -> str:
@@ -135,9 +143,8 @@ def _inspect(path: str) -> None:
 
 
 def _tune(connection: Any, record: Any) -> None:
-    """Our own transactions, a patient wait for the other writer, and WAL."""
+    """Our own transactions, and WAL."""
     connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout={1000 * PATIENCE_S:.0f}")
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         with suppress(sqlite3.OperationalError):  # another process is about to do the same
             connection.execute("PRAGMA journal_mode=WAL")
@@ -147,7 +154,3 @@ def _begin(connection: sa.Connection) -> None:
     """A writer takes its place in the queue at once; a reader that turned writer could not."""
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _reason(error: Exception) -> str:
-    return (str(getattr(error, "orig", None) or error).splitlines() or [""])[0]

@@ -8,10 +8,15 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from tailorbird.errors import RecipeError, nearest
+from tailorbird.latency_tables.facts import Facts
+from tailorbird.latency_tables.server import Server
 from tailorbird.latency_tables.target import Target
 
 IMPORTED = "imported"
 """In the place of runtime and schedule, where a table was not measured by this package."""
+
+HERE = "local"
+"""This machine, among those that are timed one program at a time."""
 
 NOWHERE = Target("", "not stated")
 """The target of a device that nothing is compiled for."""
@@ -26,12 +31,16 @@ class Device:
         cpu: model of the processor, as the kernel names it.
         target: that programs are compiled for.
         threads: cores that one network may use.
+        server: where it is; None for this machine.
+        machine: tells what must not be timed side by side, however it is reached.
     """
 
     name: str
     cpu: str
     target: Target
     threads: int
+    server: Server | None = None
+    machine: str = HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +94,15 @@ def find(name: str, threads: int, target: str | None = None) -> Device:
     Raises:
         RecipeError: if there is none, or it has fewer cores, or the target is none.
     """
-    if name != "local":
-        raise RecipeError(f"There is no device named {name!r}; {nearest(name, ['local'])}")
-    cores = len(os.sched_getaffinity(0))
-    if not 1 <= threads <= cores:
+    if name != HERE:
+        raise RecipeError(f"There is no device named {name!r}; {nearest(name, [HERE])}")
+    facts = Facts.here()
+    if not 1 <= threads <= facts.cores:
         raise RecipeError(
-            f"`1 <= threads <= {cores}` must hold on this machine, but got {threads}."
+            f"`1 <= threads <= {facts.cores}` must hold on this machine, but got {threads}."
         )
-    facts = _cpuinfo()
-    flags = frozenset(facts.get("flags", facts.get("Features", "")).split())
-    cpu = facts.get("model name") or platform.processor() or platform.machine()
-    own = Target.of(platform.machine(), flags, facts.get("CPU part", ""))
-    return Device(name, cpu, own if target is None else Target.parse(target), threads)
+    asked = facts.target if target is None else Target.parse(target)
+    return Device(name, facts.cpu, asked, threads)
 
 
 def others(name: str, threads: int) -> Device:
@@ -114,8 +120,10 @@ def others(name: str, threads: int) -> Device:
     return Device(name, name, NOWHERE, threads)
 
 
-def provenance() -> dict[str, str]:
-    """The state of this machine: shown beside measurements, no part of their identity."""
+def provenance(device: Device) -> dict[str, str]:
+    """The state of a device: shown beside measurements, no part of their identity."""
+    if device.server is not None:
+        return {"server": str(device.server), "boot": device.machine}
     governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     return {
         "kernel": platform.release(),
@@ -124,10 +132,3 @@ def provenance() -> dict[str, str]:
         "load_1min": f"{os.getloadavg()[0]:.2f}",
         "python": platform.python_version(),
     }
-
-
-def _cpuinfo() -> dict[str, str]:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    pairs = (line.split(":", 1) for line in lines if ":" in line)
-    return {name.strip(): value.strip() for name, value in pairs}

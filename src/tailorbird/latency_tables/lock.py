@@ -14,12 +14,12 @@ _LOG = logging.getLogger("tailorbird")
 
 
 @contextmanager
-def timing_lock(device: str) -> Iterator[None]:
-    """Held while a device is timed, by one process of all users of this machine.
+def timing_lock(machine: str) -> Iterator[None]:
+    """Held while a machine is timed, by one process of all users of this machine.
 
     filelock refuses files of other users in a folder that all may write to, so it is not used.
     """
-    path = Path(tempfile.gettempdir()) / f"tailorbird-{device}.lock"
+    path = Path(tempfile.gettempdir()) / f"tailorbird-{machine}.lock"
     try:
         number = _open_shared(path)
     except PermissionError:

@@ -57,11 +57,13 @@ class Profiler:
         """
         known = {program.key: program for program in programs}
         taken = self._taken()
+        failures = self.store.table(self.configuration, self.device.name, rounds).failures
         left = [key for key in known if len(taken.get(key, ())) < rounds]
+        left.sort(key=failures.__contains__)  # what may end a device must not end all the rest
         if not left:
             return ()
         steps = _Steps({key: 1 + rounds - len(taken.get(key, ())) for key in left})
-        session = self.store.begin(provenance())
+        session = self.store.begin(provenance(self.device))
         with seat() as owner, steps.shown(progress):
             shift = Shift(
                 self.runtime,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tailorbird.errors import FaultyMachineError, MeasurementError
+from tailorbird.errors import FaultyMachineError, LostDeviceError, MeasurementError
 from tailorbird.latency_tables.device import Device
 from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.runtime import Artifact, Runtime
@@ -84,6 +84,8 @@ class Reference:
             try:
                 self.ms.append(self._measure())
                 break
+            except LostDeviceError:  # is waited for, and then all is done again
+                raise
             except MeasurementError as error:
                 if not tries_left:
                     raise FaultyMachineError(

@@ -13,6 +13,16 @@ from tailorbird.latency_tables.schema import FOOTPRINT, SAMPLE, SESSION
 from tailorbird.latency_tables.table import FloatArray
 from tailorbird.spaces.footprint import Footprint
 
+_COSTS = [column.name for column in FOOTPRINT.columns if not column.primary_key]
+
+# In one statement, since profilers of two devices may keep that of one program at once.
+_KEEP = sa.text(
+    f"INSERT INTO footprint (key, {', '.join(_COSTS)}) "
+    f"VALUES (:key, {', '.join(f':{name}' for name in _COSTS)}) "
+    "ON CONFLICT (key) DO UPDATE "
+    f"SET {', '.join(f'{name} = excluded.{name}' for name in _COSTS)}"
+)
+
 
 def read(
     connection: sa.Connection, configuration: Configuration, device: str, space: str
@@ -60,12 +70,14 @@ def insert(
 
 def keep_footprint(connection: sa.Connection, key: str, footprint: Footprint) -> None:
     """Says what a program costs on every device, whatever was said before."""
-    connection.execute(sa.delete(FOOTPRINT).where(FOOTPRINT.c.key == key))
-    connection.execute(sa.insert(FOOTPRINT).values(key=key, **asdict(footprint)))
+    connection.execute(_KEEP, {"key": key, **asdict(footprint)})
 
 
 def merge(connection: sa.Connection, record: Record) -> int:
-    """Adds the tries, sessions and footprints that are not there; returns how many tries."""
+    """Adds the tries, sessions and footprints that are not there; returns how many tries.
+
+    Nobody else may merge in the meantime.
+    """
     there = set(connection.scalars(sa.select(SAMPLE.c.uid)))
     counted = set(connection.scalars(sa.select(FOOTPRINT.c.key)))
     sessions = {row.uid: row.id for row in connection.execute(sa.select(SESSION))}
@@ -76,7 +88,7 @@ def merge(connection: sa.Connection, record: Record) -> int:
     new = [one for one in record.rounds if one.uid not in there]
     for one in new:
         insert(connection, one, record.configuration, sessions[one.session])
-    for key in record.footprints.keys() - counted:
+    for key in sorted(record.footprints.keys() - counted):
         keep_footprint(connection, key, record.footprints[key])
     return len(new)
 

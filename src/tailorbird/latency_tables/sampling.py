@@ -29,6 +29,7 @@ What is done, and what happened without it:
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -47,42 +48,80 @@ _NS_PER_MS = 1e6
 Call = Callable[[], object]
 
 
+class Placement(Protocol):
+    """A program somewhere in memory, with copies of its weights."""
+
+    @property
+    def n_copies(self) -> int:
+        """How many copies there are."""
+
+    def elapsed_ns(self, first: int, n_calls: int, n_turns: int) -> int:
+        """Nanoseconds of so many calls in a row, of one copy after another.
+
+        Args:
+            first: the copy that is called first.
+            n_calls: how many calls.
+            n_turns: copies that take turns, from 0.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """A placement in this process.
+
+    Attributes:
+        calls: of each copy.
+        clock_ns: in nanoseconds.
+    """
+
+    calls: Sequence[Call]
+    clock_ns: Callable[[], int] = time.perf_counter_ns
+
+    @property
+    def n_copies(self) -> int:
+        """How many copies there are."""
+        return len(self.calls)
+
+    def elapsed_ns(self, first: int, n_calls: int, n_turns: int) -> int:
+        """Nanoseconds of calls in a row."""
+        turn = [self.calls[(first + i) % n_turns] for i in range(n_calls)]
+        begin = self.clock_ns()
+        for call in turn:
+            call()
+        return self.clock_ns() - begin
+
+
 @dataclass(slots=True)
 class _Turns:
     """Runs programs that take turns; which copy is next does not depend on the placement."""
 
-    clock_ns: Callable[[], int]
     next_copy: int = 0
     call_ns: dict[int, float] = field(default_factory=dict)
 
-    def sample(self, calls: Sequence[Call], least_ns: float) -> float:
+    def sample(self, placement: Placement, n_turns: int, least_ns: float) -> float:
         """Milliseconds of one run, over at least `least_ns` of them."""
         elapsed = n_calls = 0
         while elapsed < least_ns:
-            guess_ns = self.call_ns.get(len(calls), least_ns)
+            guess_ns = self.call_ns.get(n_turns, least_ns)
             n = max(1, int(np.ceil((least_ns - elapsed) / guess_ns)))
-            turn = [calls[(self.next_copy + i) % len(calls)] for i in range(n)]
-            begin = self.clock_ns()
-            for call in turn:
-                call()
-            elapsed += self.clock_ns() - begin
+            elapsed += placement.elapsed_ns(self.next_copy % n_turns, n, n_turns)
             n_calls += n
             self.next_copy += n
-            self.call_ns[len(calls)] = max(elapsed, 1) / n_calls
+            self.call_ns[n_turns] = max(elapsed, 1) / n_calls
         return elapsed / n_calls / _NS_PER_MS
 
 
 def measure(
-    place: Callable[[], Sequence[Call]],
+    place: Callable[[], Placement],
     timing: Timing,
     clock_ns: Callable[[], int] = time.perf_counter_ns,
 ) -> tuple[FloatArray, FloatArray]:
     """Cold and hot samples in milliseconds of one run, (n,) and (k,).
 
     Args:
-        place: puts inputs and workspace somewhere new; gives a call for each copy of the weights.
+        place: puts inputs and workspace somewhere new.
         timing: how the round goes.
-        clock_ns: in nanoseconds.
+        clock_ns: that ends sampling, in nanoseconds.
     """
     deadline_ns = clock_ns() + _SHARE_OF_LIMIT * timing.limit_s * 1e9
     rng = np.random.default_rng()
@@ -90,28 +129,28 @@ def measure(
     for _ in range(PLACEMENTS):
         gaps.append(np.empty(rng.integers(_LARGEST_GAP), dtype=np.uint8))
         placements.append(place())
-    turns = _Turns(clock_ns)
+    turns, n_copies = _Turns(), placements[0].n_copies
     sample_ns, warmup_ns = _NS_PER_MS * timing.sample_ms, _NS_PER_MS * timing.warmup_ms
-    for call in placements[0]:
-        call()
-    for calls in placements:
-        turns.sample(calls, warmup_ns / PLACEMENTS)
+    placements[0].elapsed_ns(0, n_copies, n_copies)
+    for placement in placements:
+        turns.sample(placement, n_copies, warmup_ns / PLACEMENTS)
     ms: list[float] = []
     per_turn = max(1, -(-timing.least_samples // PLACEMENTS))
     while not _settled(ms, timing):
-        for calls in placements:
-            turns.sample(calls, sample_ns / 3)  # what the last placement left is driven out
-            ms += [turns.sample(calls, sample_ns) for _ in range(per_turn)]
+        for placement in placements:
+            # What the last placement left is driven out.
+            turns.sample(placement, n_copies, sample_ns / 3)
+            ms += [turns.sample(placement, n_copies, sample_ns) for _ in range(per_turn)]
             if clock_ns() > deadline_ns and len(ms) >= _FEWEST_SAMPLES:
                 break
         else:
             continue
         break
     hot_ms: list[float] = []
-    if len(placements[0]) > 1:
-        for calls in placements:
-            turns.sample(calls[:1], sample_ns / 3)
-            hot_ms.append(turns.sample(calls[:1], sample_ns))
+    if n_copies > 1:
+        for placement in placements:
+            turns.sample(placement, 1, sample_ns / 3)
+            hot_ms.append(turns.sample(placement, 1, sample_ns))
     return np.array(ms[: timing.most_samples]), np.array(hot_ms)
 
 

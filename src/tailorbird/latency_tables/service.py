@@ -1,8 +1,8 @@
 """The process that runs and times compiled programs, whichever runtime made them.
 
 Each line of standard input is a request: {do, program, inputs, n_copies, limit_s} and either
-{outputs} to run a program or {timing} to time it. The answer is {}, {ms, hot_ms} or {error}, on a
-line; arrays travel as .npz files.
+{outputs} to run a program or {timing} to time it. The answer is {}, {ms, hot_ms} or
+{error, is_lost}, on a line; arrays travel as .npz files.
 """
 
 import gc
@@ -27,17 +27,27 @@ class Loaded(Protocol):
     def run(self, inputs: Tensors) -> Tensors:
         """What it computes."""
 
-    def place(self, inputs: Tensors) -> Sequence[sampling.Call]:
-        """A call for each copy of the weights, with inputs and workspace somewhere new."""
+    def place(self, inputs: Tensors) -> sampling.Placement:
+        """Inputs and workspace somewhere new, for each copy of the weights."""
 
 
-def serve(load: Callable[[Path, int], Loaded]) -> None:
+def serve(
+    load: Callable[[Path, int], Loaded],
+    start_threads: Callable[[int], None] | None = None,
+    is_lost: Callable[[], bool] = lambda: False,
+) -> None:
     """Answers until standard input ends: `python -m … CORES`.
 
     Args:
         load: reads a compiled program, with that many copies of its weights.
+        start_threads: starts those among which the runtime shares the work of that many threads,
+            the one that calls it included; None if it gives each of them a core itself.
+        is_lost: tells, after a failure, whether what the programs run on is gone.
     """
-    os.sched_setaffinity(0, {int(core) for core in sys.argv[1].split(",")})
+    cores = [int(core) for core in sys.argv[1].split(",")]
+    os.sched_setaffinity(0, cores)
+    if start_threads is not None:
+        pin(cores, start_threads)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints goes to the log, not among the answers
     gc.disable()
@@ -50,11 +60,30 @@ def serve(load: Callable[[Path, int], Loaded]) -> None:
             answer = _answer(request, load)
         except Exception as error:  # noqa: BLE001  # whatever a runtime raises is the answer
             lines = str(error).strip().splitlines() or [""]
-            answer = {"error": f"{type(error).__name__}: {lines[-1]}"}
+            answer = {"error": f"{type(error).__name__}: {lines[-1]}", "is_lost": is_lost()}
         signal.alarm(0)
         gc.collect()  # between requests, where nothing is timed
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+
+
+def pin(cores: Sequence[int], start_threads: Callable[[int], None]) -> None:
+    """A core for each thread: the first for this one, the others for those of the runtime.
+
+    TVM's own way leaves this one free to run where another waits for it, and counts from the
+    machine's first core, whichever cores this process may use. Threads that a runtime starts last
+    are the ones that share work; any before them only wait.
+    """
+    before = _threads()
+    start_threads(len(cores))
+    os.sched_setaffinity(0, {cores[0]})
+    started = sorted(_threads() - before)[::-1]
+    for core, thread in zip(cores[1:], started, strict=False):
+        os.sched_setaffinity(thread, {core})
+
+
+def _threads() -> set[int]:
+    return {int(path.name) for path in Path("/proc/self/task").iterdir()}
 
 
 def _answer(request: dict[str, Any], load: Callable[[Path, int], Loaded]) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tailorbird.errors import FaultyMachineError, MeasurementError
+from tailorbird.errors import FaultyMachineError, LostDeviceError, MeasurementError
 from tailorbird.latency_tables.compiled import Compiled, Spent, prepare
 from tailorbird.latency_tables.device import Configuration, Device
 from tailorbird.latency_tables.lock import timing_lock
@@ -51,6 +51,7 @@ class Shift:
     reference: Reference = field(init=False)
     spent: dict[str, Spent] = field(default_factory=dict)
     _floors: dict[str, float] = field(default_factory=dict)
+    _losses: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         known = self.store.references(self.configuration)
@@ -62,8 +63,13 @@ class Shift:
         Raises:
             FaultyMachineError: if that fails; a full disk or a missing linker fails no program.
         """
-        with timing_lock(self.device.name):
-            self.reference.before()
+        while True:
+            try:
+                with timing_lock(self.device.machine):
+                    self.reference.before()
+                break
+            except LostDeviceError as lost:
+                lost.wait()
 
     def claim(self, keys: Sequence[str]) -> set[str]:
         """Takes or renews programs; returns those that are ours."""
@@ -95,11 +101,9 @@ class Shift:
         turns: list[Compiled] = []
         try:
             for program in programs:
-                spent = self.spent[program.key] = Spent(program.key)
-                try:
-                    turns.append(prepare(program, self.runtime, self.device, self.store, spent))
-                except MeasurementError as error:
-                    self._fail(program.key, error)
+                compiled = self._prepared(program)
+                if compiled is not None:
+                    turns.append(compiled)
                 self.advance("compiled", program.key)
                 self.renew(keys)
             return self._take_turns(turns, taken, rounds)
@@ -107,6 +111,40 @@ class Shift:
             for compiled in turns:
                 compiled.artifact.delete()
             self.release(keys)
+
+    def _prepared(self, program: Program) -> Compiled | None:
+        """Compiled and checked; None if that failed, and the store has the reason."""
+        spent = self.spent[program.key] = Spent(program.key)
+        while True:
+            try:
+                return prepare(program, self.runtime, self.device, self.store, spent)
+            except LostDeviceError as lost:
+                if not self._found_again(program.key, lost):
+                    return None
+            except MeasurementError as error:
+                self._fail(program.key, error)
+                return None
+
+    def _found_again(self, key: str, lost: LostDeviceError) -> bool:
+        """Waits for a lost device; false if this program loses it for the second time.
+
+        Whether the program or the device is to blame cannot be told the first time: a program may
+        have ended its server. It fails where the device does not come back either, so that the
+        next run does not begin with it.
+
+        Raises:
+            FaultyMachineError: if the device does not come back.
+        """
+        try:
+            lost.wait()
+        except FaultyMachineError:
+            self._fail(key, MeasurementError(f"the device was lost while it ran ({lost})"))
+            raise
+        self._losses[key] += 1
+        if self._losses[key] > 1:
+            self._fail(key, MeasurementError(f"the device was lost twice while it ran ({lost})"))
+            return False
+        return True
 
     def _take_turns(
         self, turns: Sequence[Compiled], taken: Mapping[str, Sequence[int | None]], rounds: int
@@ -129,6 +167,13 @@ class Shift:
                 samples, reference_ms = self._time(compiled)
             except FaultyMachineError:
                 raise
+            except LostDeviceError as lost:
+                if self._found_again(key, lost):
+                    queue.appendleft((compiled, round_, tries_left))
+                else:
+                    gone.add(key)
+                    self.advance("failed", key)
+                continue
             except MeasurementError as error:
                 self._fail(key, error)
                 gone.add(key)
@@ -153,7 +198,7 @@ class Shift:
     def _time(self, compiled: Compiled) -> tuple[Samples, float]:
         """One round, and the slower reference around it; never beside another's."""
         begin = time.perf_counter()
-        with timing_lock(self.device.name):
+        with timing_lock(self.device.machine):
             before = self.reference.before()
             samples = self.runtime.measure(
                 compiled.artifact, compiled.inputs, self.device, compiled.n_copies

@@ -42,6 +42,25 @@ def shipped_tables() -> list[ShippedTable]:
     return found
 
 
+def known(name: str, space: str, runtime: str) -> Record:
+    """The table of a device that others are compared with, however it was measured.
+
+    Args:
+        name: of a device that comes with the package, or the path of an exported file.
+        space: as recipes name it.
+        runtime: that is preferred, where a device has tables of several.
+
+    Raises:
+        RecipeError: if there is none.
+    """
+    if table_files.is_file(Path(name)):
+        return replace(table_files.read(Path(name)), device=name)
+    other = [
+        table.runtime for table in shipped_tables() if (table.device, table.space) == (name, space)
+    ]
+    return _shipped(name, space, runtime if runtime in other or not other else other[0]).read()
+
+
 def find(name: str, space: str, asked: Mapping[str, object]) -> Record:
     """The table that a recipe names as its device.
 
@@ -87,6 +106,5 @@ def _differences(
 ) -> dict[str, tuple[object, object]]:
     held = asdict(configuration)
     # A recipe names the kind of schedule; a table the version of its rules as well.
-    kind, _, version = configuration.schedule.rpartition("-")
-    held["schedule"] = kind if version.isdigit() else configuration.schedule
+    held["schedule"] = configuration.schedule.partition("-")[0]
     return {name: (held[name], asked[name]) for name in asked if held[name] != asked[name]}

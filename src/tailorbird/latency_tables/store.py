@@ -2,12 +2,13 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
 
 import sqlalchemy as sa
 
 from tailorbird.errors import MeasurementError, StoreError
 from tailorbird.latency_tables import claims, rows
+from tailorbird.latency_tables.connection import clock, stamp
 from tailorbird.latency_tables.database import Database
 from tailorbird.latency_tables.device import Configuration
 from tailorbird.latency_tables.imported import refuse_changes
@@ -35,11 +36,11 @@ class Store:
 
     def begin(self, provenance: dict[str, str]) -> int:
         """A new session; its number goes with every row that it writes."""
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        insert = sa.insert(SESSION).values(
-            uid=uuid.uuid4().hex, started=started, provenance=provenance
-        )
         with self._database.writing() as connection:
+            started = clock(connection).isoformat(timespec="seconds")
+            insert = sa.insert(SESSION).values(
+                uid=uuid.uuid4().hex, started=started, provenance=provenance
+            )
             return int(connection.execute(insert.returning(SESSION.c.id)).scalar_one())
 
     def add(
@@ -66,7 +67,7 @@ class Store:
         Raises:
             ValueError: if a time is not finite and positive.
         """
-        one = Round(*_stamp(), key, "", "measured", round_, samples, reference_ms, None, provenance)
+        one = Round("", "", key, "", "measured", round_, samples, reference_ms, None, provenance)
         self._insert(one, configuration, session)
 
     def discard(
@@ -79,12 +80,12 @@ class Store:
         reference_ms: float,
     ) -> None:
         """Keeps a round that is not to be used; arguments and errors are those of `add`."""
-        one = Round(*_stamp(), key, "", "discarded", round_, samples, reference_ms, None, {})
+        one = Round("", "", key, "", "discarded", round_, samples, reference_ms, None, {})
         self._insert(one, configuration, session)
 
     def fail(self, key: str, configuration: Configuration, session: int, reason: str) -> None:
         """Keeps why something could not be measured, which voids its earlier rounds."""
-        one = Round(*_stamp(), key, "", "failed", None, None, None, reason, {})
+        one = Round("", "", key, "", "failed", None, None, None, _storable(reason), {})
         self._insert(one, configuration, session)
 
     def rounds(self, configuration: Configuration) -> dict[str, list[Round]]:
@@ -92,10 +93,11 @@ class Store:
         return accepted(self.record(configuration).rounds)
 
     def references(self, configuration: Configuration) -> list[float]:
-        """Milliseconds of the reference beside each round, discarded ones included."""
+        """Milliseconds of the reference beside each round, discarded ones too, oldest first."""
         query = sa.select(SAMPLE.c.reference_ms).where(
             SAMPLE.c.configuration == configuration.key, SAMPLE.c.reference_ms.is_not(None)
         )
+        query = query.order_by(SAMPLE.c.taken, SAMPLE.c.id)
         with self._database.reading() as connection:
             return [float(ms) for ms in connection.execute(query).scalars()]
 
@@ -104,8 +106,8 @@ class Store:
     ) -> set[str]:
         """Takes or renews those of the keys that nobody else holds; returns what is held now.
 
-        A lease ends by itself, so what a killed profiler held is free after `lease_s` seconds.
-        Machines that share a store must agree on the time to well within that.
+        A lease ends by itself, so what a killed profiler held is free after `lease_s` seconds, by
+        the clock of the server if there is one.
         """
         with self._database.writing() as connection:
             return claims.take(connection, keys, configuration.key, owner, lease_s)
@@ -152,16 +154,17 @@ class Store:
         Raises:
             RecipeError: if it states another value than one that was imported before.
         """
-        with self._database.writing() as connection:
+        with self._database.writing_alone() as connection:
             if record.configuration.is_imported:
                 refuse_changes(rows.read(connection, record.configuration, "", ""), record)
             return rows.merge(connection, record)
 
     def _insert(self, one: Round, configuration: Configuration, session: int) -> None:
         with self._database.writing() as connection:
+            one = replace(one, uid=uuid.uuid4().hex, taken=stamp(clock(connection)))
             rows.insert(connection, one, configuration, session)
 
 
-def _stamp() -> tuple[str, str]:
-    """A uid, and the time."""
-    return uuid.uuid4().hex, datetime.now(UTC).isoformat(timespec="microseconds")
+def _storable(reason: str) -> str:
+    """What a program said before it died may be no text that a database takes."""
+    return reason.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -24,12 +25,16 @@ class Workbench:
         module: that serves requests, see `service.py`.
         folder: for programs and arrays in transit; emptied before its first use.
         timing: how a round goes.
+        arguments: of the module, after its cores.
     """
 
-    def __init__(self, module: str, folder: Path, timing: Timing) -> None:
+    def __init__(
+        self, module: str, folder: Path, timing: Timing, arguments: Sequence[str] = ()
+    ) -> None:
         self._module = module
         self._folder = folder
         self._timing = timing
+        self._arguments = arguments
         self._worker: Worker | None = None
         self._names = itertools.count()
 
@@ -77,13 +82,13 @@ class Workbench:
         limit_s = self._timing.limit_s
         if self._worker is None:
             log = self._emptied_folder / "worker.log"
-            self._worker = Worker(self._module, device.threads, log)
+            self._worker = Worker(self._module, device.threads, log, self._arguments)
             limit_s += _STARTUP_S
         given = self.new_path(".npz")
         np.savez(given, *inputs)
         request |= {"program": str(artifact.path), "inputs": str(given)}
         try:
-            return self._worker.ask(request | {"limit_s": self._timing.limit_s}, limit_s)
+            return self._worker.ask(request | {"limit_s": limit_s}, limit_s)
         except MeasurementError:
             if not self._worker.is_alive:
                 self.close()

@@ -7,27 +7,28 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tailorbird.errors import MeasurementError
+from tailorbird.errors import MeasurementError, UnansweredError
 
 
 class Worker:
-    """Runs `python -m module`, one JSON line in, one JSON line out.
+    """Runs `python -m module CORES …`, one JSON line in, one JSON line out.
 
     It is a session of its own, so that killing it kills whatever it started, and Ctrl-C reaches
     only the parent. It ends by itself when the parent is gone, because its input ends.
     """
 
-    def __init__(self, module: str, threads: int, log: Path) -> None:
+    def __init__(self, module: str, threads: int, log: Path, arguments: Sequence[str] = ()) -> None:
         # The last cores: the first tends to serve interrupts.
         cores = sorted(os.sched_getaffinity(0))[-threads:]
         pinned = dict.fromkeys(("TVM_NUM_THREADS", "OMP_NUM_THREADS"), str(threads))
         self._log = log
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", module, ",".join(map(str, cores))],
+                [sys.executable, "-m", module, ",".join(map(str, cores)), *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -49,7 +50,8 @@ class Worker:
         """The answer to one request.
 
         Raises:
-            MeasurementError: if the worker fails, dies, or takes longer than `limit_s`; then it
+            MeasurementError: if the worker fails.
+            UnansweredError: if it dies, loses the device, or takes longer than `limit_s`; then it
                 has been killed.
         """
         assert self._process.stdin is not None
@@ -63,13 +65,14 @@ class Worker:
             raise self._died() from None
         if not select.select([self._process.stdout], [], [], limit_s)[0]:
             self.kill()
-            raise MeasurementError(f"no answer within {limit_s:g} s; the worker was killed")
+            raise UnansweredError(f"no answer within {limit_s:g} s; the worker was killed")
         line = self._process.stdout.readline()
         if not line.endswith(b"\n"):
             raise self._died()
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise MeasurementError(answer["error"])
+            kind = UnansweredError if answer.get("is_lost") else MeasurementError
+            raise kind(answer["error"])
         return answer
 
     def kill(self) -> None:
@@ -82,9 +85,9 @@ class Worker:
                 with contextlib.suppress(BrokenPipeError):  # a request that was never read
                     pipe.close()
 
-    def _died(self) -> MeasurementError:
+    def _died(self) -> UnansweredError:
         self.kill()
         last = self._log.read_text(errors="replace").strip().splitlines()[-1:]
-        return MeasurementError(
+        return UnansweredError(
             f"the worker ended with status {self._process.returncode}: {' '.join(last)}"
         )

@@ -1,6 +1,7 @@
 """What turns encodings into a prediction with its uncertainty."""
 
 from tailorbird.predictors.accuracy import AccuracyPredictor
+from tailorbird.predictors.adapted_sum import AdaptedSum
 from tailorbird.predictors.additive import Additive, AdditiveAccuracy
 from tailorbird.predictors.auto import AutoPredictor
 from tailorbird.predictors.calibrated_sum import CalibratedSum
@@ -15,6 +16,7 @@ from tailorbird.predictors.unmeasured import WorkloadLatency
 
 __all__ = [
     "AccuracyPredictor",
+    "AdaptedSum",
     "Additive",
     "AdditiveAccuracy",
     "AutoPredictor",

@@ -1,6 +1,7 @@
 """What a few measurements say about a device, given how known devices behave."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +31,7 @@ class _Hypothesis:
         offset: latency where all functions are 0.
         dual: of the deviations from `like`, (s,).
         covariance_inverse: of the samples, (s, s).
-        noise: variance of a measurement.
+        noise: variance of a measurement of a usual architecture.
     """
 
     weight: float
@@ -63,18 +64,33 @@ class _Cell(NamedTuple):
     evidence: FloatArray
 
 
+class Line(NamedTuple):
+    """A linear function of functions and genes.
+
+    Attributes:
+        offset: its value where all are 0.
+        of_functions: (k,).
+        of_genes: (p,).
+    """
+
+    offset: float
+    of_functions: FloatArray
+    of_genes: FloatArray
+
+
 class DeviceMixture:
     """A device is like one of the pool, and deviates as devices do from each other.
 
     For each device of the pool, likeness, scale and noise there is a Gaussian process whose mean
     is that device's function; deviations vary as the functions of the pool, and gene by gene. A
     device tends to spread and to be noisy as the one that it is like. The evidence of the samples
-    weighs all of this. Measurements that no hypothesis explains count less
-    (Student's t). Latencies are in units of their median.
+    weighs all of this. Noise is in proportion to latency, and measurements that no hypothesis
+    explains count less (Student's t). Latencies are in units of their median.
 
     Args:
         functions: of the pool at the samples, (s, k).
         genes: of the samples, (s, p).
+        sizes: of the samples: what they take on usual devices, over its mean, (s,).
         y: latencies over their median, (s,).
         relative_std: of each device of the pool, over its mean, (k,).
         relative_noise: variance of its measurements, over that of architectures, (k,).
@@ -87,11 +103,13 @@ class DeviceMixture:
         self,
         functions: FloatArray,
         genes: FloatArray,
+        sizes: FloatArray,
         y: FloatArray,
         relative_std: FloatArray,
         relative_noise: FloatArray,
     ) -> None:
         self._functions, self._genes, self._y = functions, genes, y
+        self._squared = np.square(sizes)
         self._scales = np.median(relative_std) * _SCALES
         off = np.log(self._scales)[:, None] - np.log(relative_std)
         self._prior = -0.5 * np.square(off / _SCALE_SPREAD)  # (n_scales, k)
@@ -101,8 +119,16 @@ class DeviceMixture:
             self._trust = self._reweighted()
         self._hypotheses = self._likely()
 
-    def predict(self, functions: FloatArray, genes: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Mean and variance, (n,) each, at functions (n, k) and genes (n, p) of architectures."""
+    def predict(
+        self, functions: FloatArray, genes: FloatArray, sizes: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance, (n,) each, measuring noise included.
+
+        Args:
+            functions: of architectures, (n, k).
+            genes: theirs, (n, p).
+            sizes: theirs, (n,).
+        """
         mean, square, variance = (np.zeros(len(functions)) for _ in range(3))
         shared = self._covariance(functions, genes)  # (n, s)
         own = (1 - _OWN) * np.square(functions).mean(axis=1) + _OWN * np.square(genes).sum(axis=1)
@@ -114,18 +140,24 @@ class DeviceMixture:
             solved = deviation @ h.covariance_inverse
             left = (1 - h.r**2) * own - np.einsum("ns,ns->n", solved, deviation)
             left += np.square(1 - solved.sum(axis=1)) / h.covariance_inverse.sum()  # the offset's
-            variance += h.weight * h.scale**2 * (np.maximum(left, 0.0) + h.noise)
+            variance += h.weight * h.scale**2 * (np.maximum(left, 0.0) + h.noise * sizes**2)
         return mean, variance + np.maximum(square - mean**2, 0.0)
 
     def mean(self, functions: FloatArray, genes: FloatArray) -> FloatArray:
-        """The means alone, (n,): linear in functions and genes."""
-        of_functions, dual, offset = np.zeros(functions.shape[1]), np.zeros(len(self._y)), 0.0
+        """The means alone, (n,)."""
+        line = self.line
+        return np.asarray(line.offset + functions @ line.of_functions + genes @ line.of_genes)
+
+    @cached_property
+    def line(self) -> Line:
+        """The means as they depend on functions and genes."""
+        of_functions, dual, offset = np.zeros(self._functions.shape[1]), np.zeros(len(self._y)), 0.0
         for h in self._hypotheses:
             of_functions[h.like] += h.weight * h.scale * h.r
             dual += h.weight * h.scale * (1 - h.r**2) * h.dual
             offset += h.weight * h.scale * h.offset
-        of_functions += (1 - _OWN) / functions.shape[1] * (dual @ self._functions)
-        return np.asarray(offset + functions @ of_functions + genes @ (_OWN * self._genes.T @ dual))
+        of_functions += (1 - _OWN) / len(of_functions) * (dual @ self._functions)
+        return Line(offset, of_functions, _OWN * self._genes.T @ dual)
 
     def _covariance(self, functions: FloatArray, genes: FloatArray) -> FloatArray:
         """Of deviations at n architectures with those at the samples, (n, s)."""
@@ -141,7 +173,7 @@ class DeviceMixture:
         for r in _LIKENESS:
             gap = self._y[:, None, None] / scales - r * self._functions[:, None, :]
             for noise in _NOISES:
-                covariance = (1 - r**2) * among + np.diag(noise / self._trust)
+                covariance = (1 - r**2) * among + np.diag(noise * self._squared / self._trust)
                 inverse: FloatArray = np.asarray(np.linalg.inv(covariance), dtype=np.float64)
                 ones = inverse.sum(axis=0)
                 offset = np.tensordot(ones, gap, 1) / ones.sum()
@@ -159,8 +191,9 @@ class DeviceMixture:
         total = logsumexp([evidence for *_, evidence in grid])
         trust = np.zeros(len(self._y))
         for _, noise, _, _, dual, evidence in grid:
-            seen = (noise / self._trust)[:, None, None] * dual
-            weight = (_FREEDOM + 1) / (_FREEDOM + np.square(seen) / noise)
+            variance = (noise * self._squared)[:, None, None]
+            seen = variance * dual / self._trust[:, None, None]
+            weight = (_FREEDOM + 1) / (_FREEDOM + np.square(seen) / variance)
             trust += (np.exp(evidence - total) * weight).sum(axis=(1, 2))
         return trust
 

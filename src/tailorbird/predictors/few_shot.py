@@ -1,22 +1,18 @@
 """Latency on a device on which only a handful of networks were timed."""
 
-from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
 
-from tailorbird.latency_tables import LatencyTable
 from tailorbird.predictors import conformal
 from tailorbird.predictors.device_mixture import DeviceMixture
-from tailorbird.predictors.genes import Counts, Genes, OneHot
-from tailorbird.predictors.pool import Pool
+from tailorbird.predictors.genes import OneHot
+from tailorbird.predictors.pool import DevicePool, Pool
 from tailorbird.predictors.prediction import FloatArray, Prediction
-from tailorbird.predictors.table_sum import TableSum
 from tailorbird.predictors.targets import as_rows, check
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import IntArray
 
 _FEWEST = 3
-_KNOWN = 900  # architectures that tables are summed for
 _OWN, _NOISE = 0.2, 0.1  # as a new device is thought of before anything was timed
 _COPY, _DISTINCT = 0.9999, 3  # correlation of one device listed twice
 _HELD_OUT = 200  # architectures per device that calibrate the stds
@@ -34,34 +30,21 @@ class FewShotLatency:
     Args:
         encodings: of n architectures, (n, d).
         pool_ms: their latencies on k known devices, (n, k).
-        genes: features of encodings; one-hot if None, which knows the choices of the pool only.
+        pool: what these devices have in common; learned from these latencies if None, and then it
+            knows the choices of these encodings only.
 
     Raises:
         ValueError: if the pool is torn or too small.
     """
 
     def __init__(
-        self, encodings: IntArray, pool_ms: FloatArray, genes: Genes | None = None
+        self, encodings: IntArray, pool_ms: FloatArray, pool: DevicePool | None = None
     ) -> None:
         self.encodings = as_rows(encodings)
         self.pool_ms = np.asarray(pool_ms, dtype=np.float64)
-        genes = OneHot(self.encodings) if genes is None else genes
-        self._pool = Pool(self.encodings, self.pool_ms, genes)
-
-    @classmethod
-    def from_tables(cls, space: SearchSpace, tables: Sequence[LatencyTable]) -> Self:
-        """Takes the pool from tables of other devices, each with all workloads of the space.
-
-        Raises:
-            MissingWorkloadError: if one lacks a workload.
-            ValueError: if there is no table.
-        """
-        if not tables:
-            raise ValueError("Tables of at least one other device are needed, but got none.")
-        drawn = space.sample(_KNOWN, np.random.default_rng(0))
-        X = np.unique(np.vstack([space.landmarks, drawn]), axis=0)
-        pool_ms = np.column_stack([TableSum(space, table).mean(X) for table in tables])
-        return cls(X, pool_ms, Counts(space, X))
+        if pool is None:
+            pool = Pool(self.encodings, self.pool_ms, OneHot(self.encodings))
+        self._pool = pool
 
     def suggest(self, candidates: IntArray, n: int) -> IntArray:
         """Indices (n,) of the candidates (m, d) that are most worth timing, best first.
@@ -110,17 +93,17 @@ class FewShotLatency:
         check(X, y_ms, _FEWEST)
         if (y_ms <= 0).any():
             raise ValueError(f"Latencies must be positive, but the least is {y_ms.min()} ms.")
-        functions, genes = self._pool.functions(X), self._pool.genes(X)
+        self.samples_ = X, y_ms
         self.unit_ms_ = float(np.median(y_ms))
-        every = np.arange(functions.shape[1])
-        self.mixture_ = self._mixture(functions, genes, y_ms, every)
+        self.mixture_ = self._mixture(X, y_ms, np.arange(self.pool_ms.shape[1]))
         self.widening_ = self._widening(len(y_ms))
         return self
 
     def predict(self, X: IntArray) -> Prediction:
         """Milliseconds for encodings (n, d)."""
         X = as_rows(X)
-        mean, variance = self.mixture_.predict(self._pool.functions(X), self._pool.genes(X))
+        pool = self._pool
+        mean, variance = self.mixture_.predict(pool.functions(X), pool.genes(X), pool.sizes(X))
         return Prediction(self.unit_ms_ * mean, self.unit_ms_ * np.sqrt(variance)).widened(
             self.widening_
         )
@@ -130,12 +113,27 @@ class FewShotLatency:
         X = as_rows(X)
         return self.unit_ms_ * self.mixture_.mean(self._pool.functions(X), self._pool.genes(X))
 
-    def _mixture(
-        self, functions: FloatArray, genes: FloatArray, y_ms: FloatArray, devices: IntArray
-    ) -> DeviceMixture:
+    def left_out(self) -> Prediction:
+        """Milliseconds for each sample, as the others predict it, (s,)."""
+        X, y_ms = self.samples_
+        pool = self._pool
+        functions, genes, sizes = pool.functions(X), pool.genes(X), pool.sizes(X)
+        every = np.arange(functions.shape[1])
+        mean_ms, std_ms = np.empty((2, len(y_ms)))
+        for i in range(len(y_ms)):
+            others, one = np.arange(len(y_ms)) != i, slice(i, i + 1)
+            mixture = self._mixture(X[others], y_ms[others], every)
+            mean, variance = mixture.predict(functions[one], genes[one], sizes[one])
+            unit_ms = np.median(y_ms[others])
+            mean_ms[i], std_ms[i] = unit_ms * mean[0], unit_ms * np.sqrt(variance[0])
+        return Prediction(mean_ms, std_ms).widened(self.widening_)
+
+    def _mixture(self, X: IntArray, y_ms: FloatArray, devices: IntArray) -> DeviceMixture:
+        """What samples say, given some devices of the pool."""
         return DeviceMixture(
-            functions[:, devices],
-            genes,
+            self._pool.functions(X)[:, devices],
+            self._pool.genes(X),
+            self._pool.sizes(X),
             y_ms / np.median(y_ms),
             self._pool.relative_std[devices],
             self._pool.relative_noise[devices],
@@ -151,7 +149,9 @@ class FewShotLatency:
         if n_fresh < 1:
             return 1.0
         rng = np.random.default_rng(0)
-        functions, genes = (f(self.encodings) for f in (self._pool.functions, self._pool.genes))
+        functions, genes, sizes = (
+            f(self.encodings) for f in (self._pool.functions, self._pool.genes, self._pool.sizes)
+        )
         copies = np.abs(functions.T @ functions) / n > _COPY
         means, variances, truths = [], [], []
         for device in range(k):
@@ -164,8 +164,10 @@ class FewShotLatency:
             if np.ptp(y_ms[timed]) == 0:  # whole milliseconds can agree by chance
                 continue
             unit_ms = np.median(y_ms[timed])
-            mixture = self._mixture(functions[timed], genes[timed], y_ms[timed], others)
-            mean, variance = mixture.predict(functions[fresh][:, others], genes[fresh])
+            mixture = self._mixture(self.encodings[timed], y_ms[timed], others)
+            mean, variance = mixture.predict(
+                functions[fresh][:, others], genes[fresh], sizes[fresh]
+            )
             means.append(mean)
             variances.append(variance)
             truths.append(y_ms[fresh] / unit_ms)

@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from tailorbird.predictors.prediction import FloatArray
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import IntArray
 
 
 class Genes(Protocol):
@@ -55,29 +55,3 @@ class OneHot:
                 )
         columns = zip(X.T, self._choices, strict=True)
         return np.hstack([column[:, None] == choices for column, choices in columns]).astype(float)
-
-
-class Counts:
-    """How often each workload occurs, over the most that it does.
-
-    Latency is nearly linear in them, whatever the encoding, and no architecture has new ones.
-
-    Args:
-        space: of the architectures.
-        X: canonical rows that are usual, (n, d).
-    """
-
-    def __init__(self, space: SearchSpace, X: IntArray) -> None:
-        self.space = space
-        counts = space.count_workloads(X).toarray().astype(float)
-        self._most = np.maximum(counts.max(axis=0), 1.0)
-        self._width = float(np.square(counts / self._most).sum(axis=1).mean())
-
-    @property
-    def width(self) -> float:
-        """What the product of a usual row with itself is."""
-        return self._width
-
-    def __call__(self, X: IntArray) -> FloatArray:
-        """Of canonical rows (n, d), (n, n_workloads)."""
-        return np.asarray(self.space.count_workloads(X).toarray() / self._most)

@@ -1,5 +1,7 @@
 """Latencies of known devices as smooth functions of the encoding."""
 
+from typing import Protocol
+
 import numpy as np
 
 from tailorbird.predictors.genes import Genes
@@ -10,6 +12,33 @@ _PAIRS = 0.1  # weight of pairs of genes beside single ones
 _RIDGES = np.logspace(-4, 1, 11)  # times the noise that is looked for
 _FREEDOM = 3.0  # of Student's t: phones that do something else for a while are common
 _REFITS = 8
+_LOWEST = 0.02  # of a mean latency: below that, noise is no longer in proportion
+
+
+class DevicePool(Protocol):
+    """What k known devices have in common."""
+
+    @property
+    def relative_std(self) -> FloatArray:
+        """Of the latencies of each device, over their mean, (k,)."""
+
+    @property
+    def relative_noise(self) -> FloatArray:
+        """Variance of each device's measurements, over that of architectures, (k,)."""
+
+    def functions(self, X: IntArray) -> FloatArray:
+        """Latency of each device, (n, k), with mean 0 and std 1 over usual architectures."""
+
+    def genes(self, X: IntArray) -> FloatArray:
+        """Features (n, p), centred, with mean square 1 over usual architectures."""
+
+    def sizes(self, X: IntArray) -> FloatArray:
+        """Latencies on a usual device, over their mean, (n,); noise is in proportion to them."""
+
+
+def sizes(relative: FloatArray) -> FloatArray:
+    """Of latencies over their mean on each device, (n, k), in the mean over devices, (n,)."""
+    return np.asarray(np.maximum(relative.mean(axis=1), _LOWEST))
 
 
 class Pool:
@@ -64,7 +93,7 @@ class Pool:
         self._mean, self._std = known.mean(axis=0), std
         self.relative_std = std
         """Of the smooth latencies, over their mean, (k,)."""
-        noise = (pool_ms / typical_ms - known).std(axis=0)
+        noise = ((pool_ms / typical_ms - known) / sizes(known)[:, None]).std(axis=0)
         self.relative_noise = np.square(noise / std)
         """Variance of what is not smooth, over that of what is, (k,)."""
 
@@ -75,6 +104,10 @@ class Pool:
     def genes(self, X: IntArray) -> FloatArray:
         """Features (n, p), centred, with mean square 1 over the pool's architectures."""
         return np.asarray((self._of(X) - self._center) / max(self._spread, 1e-12))
+
+    def sizes(self, X: IntArray) -> FloatArray:
+        """Latencies on a usual device, over their mean, (n,)."""
+        return sizes(self._smooth(self._of(X)))
 
     def _smooth(self, genes: FloatArray) -> FloatArray:
         return np.asarray(self._kernel(genes) @ self._dual + self._offset)

@@ -8,12 +8,13 @@ import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
-from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from tailorbird.errors import EncodingError, nearest
+from tailorbird.latency_tables.fault import reason
 from tailorbird.latency_tables.url import masked
 from tailorbird.predictors import FloatArray
+from tailorbird.search.storage import existing
 from tailorbird.spaces import IntArray, SearchSpace
 
 _ACCURACY = "accuracy"
@@ -82,15 +83,15 @@ def read_study(url: str, name: str, space: SearchSpace) -> tuple[IntArray, Float
     if url.startswith("sqlite") and not Path(database or "").is_file():  # it would be made
         raise EncodingError(f"There is no file {database!r} for {source}.")
     try:
-        storage = RDBStorage(url, skip_table_creation=True)
+        storage = existing(url)
         study = optuna.load_study(storage=storage, study_name=name)
         trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     except KeyError:
         studies = optuna.get_all_study_names(storage)
         raise EncodingError(f"There is no {source[4:]}; {nearest(name, studies)}") from None
     except (ImportError, StorageInternalError, sa.exc.SQLAlchemyError) as error:
-        reason = str(getattr(error.__cause__ or error, "orig", error)).splitlines()[0]
-        raise EncodingError(f"There is no reading {source} ({reason}).") from None
+        told = reason(error.__cause__ or error)
+        raise EncodingError(f"There is no reading {source} ({told}).") from None
     told = study.user_attrs.get("space", space.name)
     if told != space.name:
         raise EncodingError(f"The space of {source} must be {space.name!r}, but it is {told!r}.")

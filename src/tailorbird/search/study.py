@@ -8,18 +8,18 @@ import numpy as np
 import optuna
 import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
-from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
 from tailorbird.errors import EncodingError, StoreError
+from tailorbird.latency_tables.fault import reason, way_out
 from tailorbird.latency_tables.url import masked
 from tailorbird.predictors import FloatArray
 from tailorbird.progress import Progress
 from tailorbird.search.evaluation import Executor, Outcome, Row
+from tailorbird.search.storage import made_alone
 from tailorbird.spaces import IntArray, SearchSpace
 
 LOG = logging.getLogger(__name__)
-_PATIENCE_S = 30.0  # how long to wait for another writer
 
 
 class Study:
@@ -60,9 +60,7 @@ class Study:
         self.failures: dict[Row, str] = {}
         self._owner, self._evaluator = owner, evaluator
         self._url = url
-        patience = {"connect_args": {"timeout": _PATIENCE_S}} if url.startswith("sqlite") else None
-        with self._told():
-            self._storage = RDBStorage(url, engine_kwargs=patience)
+        with self._told(), made_alone(url) as self._storage:
             self._study = optuna.create_study(
                 storage=self._storage, study_name=name, direction="maximize", load_if_exists=True
             )
@@ -191,9 +189,8 @@ class Study:
         try:
             yield
         except (StorageInternalError, sa.exc.SQLAlchemyError) as error:
-            cause = error.__cause__ or error
-            reason = (str(getattr(cause, "orig", None) or cause).splitlines() or [""])[0]
+            told = reason(error.__cause__ or error)
+            otherwise = "What was evaluated before is kept; mend it, then run again."
             raise StoreError(
-                f"The store {masked(self._url)} failed ({reason}). What was evaluated before is "
-                "kept; mend it, then run again."
+                f"The store {masked(self._url)} failed ({told}). {way_out(told, otherwise)}"
             ) from error

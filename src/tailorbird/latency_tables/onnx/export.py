@@ -10,11 +10,14 @@ from torch import Tensor, nn
 OPSET = 20  # the first with gelu; the newest that torch's exporter writes without conversion
 
 
-def export(module: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
+def export(module: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> dict[str, str]:
     """Writes a module in evaluation mode, weights and all.
 
     torch's exporter by tracing cannot read the attention of current transformers, so the one by
     `torch.export` is taken.
+
+    Returns:
+        What wrote it.
     """
     training = module.training
     # It speaks of versions of operators that it skips, which no user can act upon.
@@ -29,3 +32,4 @@ def export(module: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
         module.train(training)
     assert program is not None
     program.save(path, external_data=False)
+    return {"exporter": f"torch {torch.__version__}, opset {OPSET}"}

@@ -1,10 +1,10 @@
 """The process that runs and times ONNX files: `python -m … CORES`.
 
 A copy of the weights is a session, since onnxruntime packs weights when it loads them. Sessions
-share one arena for activations, as the layers of one network do; weights lie outside of it.
+share one arena for activations, as the layers of one network do; weights lie outside of it. They
+share threads as well: those of one would go on waiting for work while the next one runs.
 """
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import onnxruntime as ort
 
 from tailorbird.latency_tables.runtime import Tensors
-from tailorbird.latency_tables.sampling import PLACEMENTS, Call
+from tailorbird.latency_tables.sampling import PLACEMENTS, Call, Calls
 from tailorbird.latency_tables.service import serve
 
 _MOST_BYTES = 2 << 30
@@ -38,7 +38,7 @@ class _File:
         names = [given.name for given in session.get_inputs()]
         return tuple(session.run(None, dict(zip(names, inputs, strict=True))))
 
-    def place(self, inputs: Tensors) -> Sequence[Call]:
+    def place(self, inputs: Tensors) -> Calls:
         """Buffers of their own for all copies; where there is one copy only, a session as well."""
         if len(self._sessions) == 1 and 0 < self._n_placed < PLACEMENTS:
             self._held.append(self._sessions)
@@ -46,7 +46,7 @@ class _File:
         self._n_placed += 1
         given = [ort.OrtValue.ortvalue_from_numpy(x.copy()) for x in inputs]
         taken = [ort.OrtValue.ortvalue_from_numpy(y) for y in self.run(inputs)]
-        return [self._call(session, given, taken) for session in self._sessions]
+        return Calls([self._call(session, given, taken) for session in self._sessions])
 
     def _call(self, session: Any, given: Sequence[Any], taken: Sequence[Any]) -> Call:
         binding = session.io_binding()
@@ -60,8 +60,7 @@ class _File:
 
     def _session(self) -> Any:
         options = ort.SessionOptions()
-        options.intra_op_num_threads = int(os.environ["OMP_NUM_THREADS"])
-        options.inter_op_num_threads = 1
+        options.use_per_session_threads = False
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.log_severity_level = 3
@@ -70,7 +69,8 @@ class _File:
         return ort.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
 
 
-def _share_arena() -> None:
+def _share(n_threads: int) -> None:
+    ort.set_global_thread_pool_sizes(n_threads, 1)
     memory = ort.OrtMemoryInfo(
         "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
     )
@@ -78,5 +78,4 @@ def _share_arena() -> None:
 
 
 if __name__ == "__main__":
-    _share_arena()
-    serve(_File)
+    serve(_File, _share)

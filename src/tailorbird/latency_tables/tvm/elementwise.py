@@ -3,6 +3,7 @@
 from typing import Any
 
 from tailorbird.latency_tables.tvm.blocks import extent, uses
+from tailorbird.latency_tables.tvm.parallel import parallelise
 from tailorbird.latency_tables.tvm.target import VectorUnit
 
 _LONGEST_VECTOR = 64  # of an axis that no register divides; LLVM splits it
@@ -21,12 +22,13 @@ def vectorise_last(s: Any, block: Any, unit: VectorUnit) -> None:
     s.vectorize(loop)
 
 
-def schedule_elementwise(s: Any, block: Any, unit: VectorUnit) -> None:
+def schedule_elementwise(s: Any, block: Any, unit: VectorUnit, threads: int) -> None:
     """Vectorises, and walks in squares where an operand is read along another axis."""
     crossed = _crossed_axis(s, block)
     loops = s.get_loops(block)
     if crossed is None or extent(s, loops[-1]) < 4:
         vectorise_last(s, block, unit)
+        parallelise(s, block, s.get_loops(block)[:-1], unit, threads)
         return
     outer, inner = zip(
         *(s.split(loop, [None, _side(extent(s, loop))]) for loop in (loops[crossed], loops[-1])),
@@ -35,6 +37,7 @@ def schedule_elementwise(s: Any, block: Any, unit: VectorUnit) -> None:
     rest = [loop for k, loop in enumerate(loops[:-1]) if k != crossed]
     s.reorder(*rest, *outer, *inner)
     s.vectorize(inner[-1])
+    parallelise(s, block, [*rest, *outer], unit, threads)
 
 
 def _crossed_axis(s: Any, block: Any) -> int | None:

@@ -6,13 +6,16 @@ by a last stage, which fuses with whatever follows.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from tvm import te, tirx
 
 from tailorbird.latency_tables.tvm.tile import Tile
+
+CROPPED = "cropped"
+"""Name of the block that leaves out what tiles add at the edges."""
 
 TILE = "tailorbird.tile"
 """Annotation of a block that says (rows, columns, lanes)."""
@@ -28,7 +31,7 @@ def pack(weights: np.ndarray, columns: int) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(split, -2, 0))
 
 
-def packed_dense(x: Any, panels: Any, n: int, tile: Tile) -> Any:
+def packed_dense(x: Any, panels: Any, n: int, tile: Tile, notes: Mapping[str, str | int]) -> Any:
     """Inputs (..., m, k) times packed weights (p, k, columns), to (..., m, n)."""
     *batch, m, k = (int(extent) for extent in x.shape)
     rows = math.ceil(m / tile.rows) * tile.rows
@@ -41,11 +44,17 @@ def packed_dense(x: Any, panels: Any, n: int, tile: Tile) -> Any:
         return te.sum(padded[(*leading, step)] * weight, axis=step)
 
     n_padded = int(panels.shape[0]) * tile.columns
-    return _crop(_tiled((*batch, rows, n_padded), product, tile), (*batch, m, n))
+    return _crop(_tiled((*batch, rows, n_padded), product, tile, notes), (*batch, m, n))
 
 
 def packed_conv(
-    x: Any, panels: Any, n: int, strides: Sequence[int], padding: Sequence[int], tile: Tile
+    x: Any,
+    panels: Any,
+    n: int,
+    strides: Sequence[int],
+    padding: Sequence[int],
+    tile: Tile,
+    notes: Mapping[str, str | int],
 ) -> Any:
     """Inputs (b, h, w, c) convolved with packed weights (p, kh, kw, c, columns), channels last."""
     batch, height, width, channels = (int(extent) for extent in x.shape)
@@ -63,11 +72,19 @@ def packed_conv(
         return te.sum(padded[b, y * sh + i, z * sw + j, c] * weight, axis=[i, j, c])
 
     n_padded = int(panels.shape[0]) * tile.columns
-    return _crop(_tiled((batch, out_h, rows, n_padded), product, tile), (batch, out_h, out_w, n))
+    return _crop(
+        _tiled((batch, out_h, rows, n_padded), product, tile, notes), (batch, out_h, out_w, n)
+    )
 
 
 def depthwise_conv(
-    x: Any, weights: Any, n: int, strides: Sequence[int], padding: Sequence[int], tile: Tile
+    x: Any,
+    weights: Any,
+    n: int,
+    strides: Sequence[int],
+    padding: Sequence[int],
+    tile: Tile,
+    notes: Mapping[str, str | int],
 ) -> Any:
     """Inputs (b, h, w, n) convolved with weights (kh, kw, n padded), each channel alone."""
     batch, height, width, _ = (int(extent) for extent in x.shape)
@@ -82,13 +99,14 @@ def depthwise_conv(
     def product(b: Any, y: Any, z: Any, c: Any) -> Any:
         return te.sum(padded[b, y * sh + i, z * sw + j, c] * weights[i, j, c], axis=[i, j])
 
-    return _crop(_tiled((batch, out_h, rows, n_padded), product, tile), (batch, out_h, out_w, n))
-
-
-def _tiled(shape: Sequence[int], product: Any, tile: Tile) -> Any:
-    return te.compute(
-        shape, product, name="contraction", attrs={TILE: [tile.rows, tile.columns, tile.lanes]}
+    return _crop(
+        _tiled((batch, out_h, rows, n_padded), product, tile, notes), (batch, out_h, out_w, n)
     )
+
+
+def _tiled(shape: Sequence[int], product: Any, tile: Tile, notes: Mapping[str, str | int]) -> Any:
+    attrs = {TILE: [tile.rows, tile.columns, tile.lanes], **notes}
+    return te.compute(shape, product, name="contraction", attrs=attrs)
 
 
 def _pad(x: Any, shape: Sequence[int], inside: dict[int, tuple[int, int]]) -> Any:
@@ -114,4 +132,4 @@ def _pad(x: Any, shape: Sequence[int], inside: dict[int, tuple[int, int]]) -> An
 def _crop(y: Any, shape: Sequence[int]) -> Any:
     if tuple(shape) == tuple(int(extent) for extent in y.shape):
         return y
-    return te.compute(shape, lambda *index: y[index], name="cropped")
+    return te.compute(shape, lambda *index: y[index], name=CROPPED)

@@ -1,16 +1,18 @@
 """Apache TVM as a runtime: the reference for latency tables."""
 
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tailorbird.errors import MeasurementError, RecipeError
+from tailorbird.errors import MeasurementError, MissingStepError, RecipeError
 from tailorbird.latency_tables.device import Configuration, Device
 from tailorbird.latency_tables.runtime import Artifact, Samples, Tensors, Timing
-from tailorbird.latency_tables.sampling import PROTOCOL
-from tailorbird.latency_tables.tvm.target import SCHEDULE
+from tailorbird.latency_tables.tvm.remote import RemoteBench
+from tailorbird.latency_tables.tvm.target import SCHEDULE, TIMING
+from tailorbird.latency_tables.tvm.tuning import Tuning
 from tailorbird.latency_tables.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -23,10 +25,20 @@ class TvmRuntime:
     Args:
         folder: for libraries and arrays in transit; emptied before its first use.
         timing: how a round goes.
+        remote: where programs run, if it is not this machine.
+        tuning: decides about kernels that are not scheduled by the static rule.
     """
 
-    def __init__(self, folder: Path, timing: Timing) -> None:
-        self._bench = Workbench("tailorbird.latency_tables.tvm.timer", folder, timing)
+    def __init__(
+        self,
+        folder: Path,
+        timing: Timing,
+        remote: RemoteBench | None = None,
+        tuning: Tuning | None = None,
+    ) -> None:
+        here = Workbench("tailorbird.latency_tables.tvm.timer", folder, timing)
+        self._bench = here if remote is None else remote
+        self._tuning = tuning
 
     def configuration(self, device: Device, batch: int) -> Configuration:
         """What its measurements on a device are comparable by."""
@@ -37,26 +49,30 @@ class TvmRuntime:
             batch=batch,
             runtime="tvm",
             runtime_version=version("apache-tvm"),
-            schedule=SCHEDULE,
-            timing=PROTOCOL,
+            schedule=SCHEDULE if self._tuning is None else self._tuning.schedule,
+            timing=TIMING,
         )
 
     def compile(self, module: "nn.Module", inputs: Tensors, device: Device) -> Artifact:
         """Compiles a module for inputs of these shapes."""
         import torch
 
-        from tailorbird.latency_tables.tvm.build import build_library
+        from tailorbird.latency_tables.tvm.build import build_library, build_tuned_library
 
         path = self._bench.new_path(".so")
+        tensors = tuple(map(torch.from_numpy, inputs))
+        where = device.target, device.threads, path
         try:
-            unscheduled = build_library(
-                module, tuple(map(torch.from_numpy, inputs)), device.target, device.threads, path
-            )
-        except RecipeError:  # of a target that LLVM does not know
+            if self._tuning is None:
+                unscheduled = build_library(module, tensors, *where)
+                return Artifact(path, {"unscheduled_kernels": ",".join(unscheduled)})
+            kernels = build_tuned_library(module, tensors, *where, self._tuning.plans)
+        except (RecipeError, MissingStepError):  # a target LLVM does not know; nothing was tuned
             raise
         except Exception as error:  # whatever a compiler raises becomes the row's reason
             raise MeasurementError.of("TVM could not compile it", error) from error
-        return Artifact(path, {"unscheduled_kernels": ",".join(unscheduled)})
+        names = asdict(kernels).items()
+        return Artifact(path, {f"{kind}_kernels": ",".join(of) for kind, of in names})
 
     def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
         """What a program computes, in torch's layout."""

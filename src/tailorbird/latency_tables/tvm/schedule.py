@@ -3,6 +3,7 @@
 TVM's default CPU code is scalar, and ranks nothing that anybody would deploy.
 """
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import tvm
@@ -21,6 +22,8 @@ from tailorbird.latency_tables.tvm.blocks import (
 from tailorbird.latency_tables.tvm.contraction import schedule_contraction
 from tailorbird.latency_tables.tvm.elementwise import schedule_elementwise
 from tailorbird.latency_tables.tvm.legalize import LEGALIZED
+from tailorbird.latency_tables.tvm.parallel import sharing
+from tailorbird.latency_tables.tvm.plan import PLAN
 from tailorbird.latency_tables.tvm.reduction import schedule_reduction
 from tailorbird.latency_tables.tvm.target import VectorUnit
 
@@ -28,18 +31,38 @@ _ONE_AT_A_TIME = ("cos", "erf", "exp", "log", "log1p", "log2", "pow", "sin", "ta
 _COSTLY = ("exp", "erf", "tanh", "if_then_else", "sqrt", "rsqrt", "sigmoid", "reinterpret", "floor")
 
 
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """Names of what a program is made of, after the blocks that were fused.
+
+    Attributes:
+        unscheduled: run scalar code, or no rule worked for them.
+        tuned: hold a contraction that is scheduled as its plan says.
+        static: hold a contraction that is scheduled by the static rule.
+    """
+
+    unscheduled: list[str] = field(default_factory=list)
+    tuned: list[str] = field(default_factory=list)
+    static: list[str] = field(default_factory=list)
+
+
 def lower(
-    program: tvm.IRModule, target: tvm.target.Target, unit: VectorUnit
+    program: tvm.IRModule, target: tvm.target.Target, unit: VectorUnit, threads: int
 ) -> tuple[Any, list[str]]:
     """Fuses and schedules a Relax program.
 
     Returns:
         The program, and the names of its kernels that run scalar code, or for which no rule worked.
     """
+    program, kernels = schedule_kernels(fuse(program, target), target, unit, threads)
+    return program, kernels.unscheduled
+
+
+def fuse(program: tvm.IRModule, target: tvm.target.Target) -> tvm.IRModule:
+    """Makes kernels of the operators of a Relax program."""
     passes = relax.transform
-    rule = _StaticRule(unit)
     with target:
-        program = tvm.transform.Sequential(
+        return tvm.transform.Sequential(
             [
                 passes.FastMathTransform(),
                 passes.LegalizeOps(LEGALIZED),
@@ -48,15 +71,52 @@ def lower(
                 passes.FuseTIR(),
             ]
         )(program)
-        program = dlight.ApplyDefaultSchedule(rule)(program)
-    return program, rule.unscheduled
+
+
+def schedule_kernels(
+    program: tvm.IRModule, target: tvm.target.Target, unit: VectorUnit, threads: int
+) -> tuple[Any, Kernels]:
+    """Schedules every kernel of a program, by its plan where it has one."""
+    rule = _StaticRule(unit, threads)
+    with target:
+        return dlight.ApplyDefaultSchedule(rule)(program), rule.kernels
+
+
+def schedule_kernel(s: Any, unit: VectorUnit, threads: int) -> bool:
+    """Schedules one kernel in place.
+
+    Returns:
+        Whether its code is vectorised.
+
+    Raises:
+        ScheduleError: if no rule works.
+    """
+    # What became no polynomial is a call into libm for every value.
+    vectorised = not any(computes(s, block, *_ONE_AT_A_TIME) for block in blocks(s))
+    _inline(s)
+    threads = sharing(s, unit, threads)
+    handled: set[str] = set()
+    for block in blocks(s):
+        if is_contraction(s, block):
+            names, in_vectors = schedule_contraction(s, block, unit, threads)
+            handled |= names
+            vectorised &= in_vectors
+    for block in blocks(s):
+        if name_of(s, block) in handled:
+            continue
+        if is_reduction(s, block):
+            vectorised &= schedule_reduction(s, block, unit, threads)
+        else:
+            schedule_elementwise(s, block, unit, threads)
+    return vectorised
 
 
 class _StaticRule(ScheduleRule):  # type: ignore[misc]  # tvm is untyped
-    def __init__(self, unit: VectorUnit) -> None:
+    def __init__(self, unit: VectorUnit, threads: int) -> None:
         super().__init__()
         self.unit = unit
-        self.unscheduled: list[str] = []
+        self.threads = threads
+        self.kernels = Kernels()
 
     def apply(self, func: Any, target: Any, tunable: bool) -> Any:
         if not isinstance(func, tirx.PrimFunc):
@@ -64,32 +124,17 @@ class _StaticRule(ScheduleRule):  # type: ignore[misc]  # tvm is untyped
         schedule = Schedule(tvm.IRModule({"main": func}))
         # Fused kernels have no name yet; their blocks have.
         name = "+".join(name_of(schedule, block) for block in blocks(schedule))
+        for block in blocks(schedule):
+            if is_contraction(schedule, block):
+                planned = PLAN in schedule.get(block).annotations
+                (self.kernels.tuned if planned else self.kernels.static).append(name)
         try:
-            vectorised = self._schedule(schedule)
+            vectorised = schedule_kernel(schedule, self.unit, self.threads)
         except ScheduleError:
             schedule, vectorised = None, False
         if not vectorised:
-            self.unscheduled.append(name)
+            self.kernels.unscheduled.append(name)
         return schedule
-
-    def _schedule(self, s: Any) -> bool:
-        # What became no polynomial is a call into libm for every value.
-        vectorised = not any(computes(s, block, *_ONE_AT_A_TIME) for block in blocks(s))
-        _inline(s)
-        handled: set[str] = set()
-        for block in blocks(s):
-            if is_contraction(s, block):
-                names, in_vectors = schedule_contraction(s, block, self.unit)
-                handled |= names
-                vectorised &= in_vectors
-        for block in blocks(s):
-            if name_of(s, block) in handled:
-                continue
-            if is_reduction(s, block):
-                vectorised &= schedule_reduction(s, block, self.unit)
-            else:
-                schedule_elementwise(s, block, self.unit)
-        return vectorised
 
 
 def _inline(s: Any) -> None:

@@ -4,10 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailorbird.errors import RecipeError, nearest
+from tailorbird.latency_tables.sampling import PROTOCOL
 from tailorbird.latency_tables.target import Target
 
 SCHEDULE = "static-2"
 """Part of a measurement's configuration: raise it when a rule changes the code that it makes."""
+
+TIMING = f"{PROTOCOL}-native"
+"""The protocol, with calls that are counted by our stopwatch and not in Python."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ def llvm_target(target: Target) -> Any:
     function = tvm_ffi.get_global_func
     # Reassociation lets LLVM vectorise reductions; `ninf` stays out, as masks hold infinities.
     fast_math = ("reassoc", "contract", "nsz", "nnan")
-    given = {
+    given: dict[str, object] = {
         "kind": "llvm",
         "mtriple": target.triple,
         "num-cores": 1,
@@ -55,6 +59,8 @@ def llvm_target(target: Target) -> Any:
             f"Nothing is compiled for {target.triple!r}; known are {', '.join(_ARCHITECTURES)}. "
             "Name another triple in [device] target, such as 'aarch64-linux-gnu/cortex-a72'."
         )
+    if target.triple.startswith("riscv64"):  # what Linux there is made for
+        given |= {"mattr": ["+m", "+a", "+f", "+d", "+c"], "mabi": "lp64d"}
     plain = tvm.target.Target(given)
     known = [str(name) for name in function("target.llvm_get_cpu_archlist")(plain)]
     if target.cpu not in known:
@@ -74,7 +80,7 @@ def vector_unit(target: Target) -> VectorUnit:
 
     llvm = llvm_target(target)
     features = set(map(str, tvm_ffi.get_global_func("target.llvm_get_cpu_features")(llvm)))
-    if target.triple.startswith(("x86_64", "i686")):
+    if target.triple.startswith("x86_64"):
         if features >= {"avx512f", "avx512vl"}:
             return VectorUnit(lanes=16, registers=32)
         return VectorUnit(lanes=8 if features >= {"avx2", "fma"} else 4, registers=16)

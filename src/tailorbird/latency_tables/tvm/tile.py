@@ -34,6 +34,23 @@ def choose_tile(m: int, n: int, unit: VectorUnit) -> Tile:
     return min(_tiles(m, unit.lanes, unit), key=lambda tile: _cycles(tile, m, n))
 
 
+def best_tiles(m: int, n: int, unit: VectorUnit, count: int) -> list[Tile]:
+    """The tiles that the model likes best, best first: `choose_tile`'s, and then others.
+
+    Where no whole register divides n, narrower vectors that do are among them.
+    """
+    widths = [unit.lanes] if unit.lanes_of(n) in (1, unit.lanes) else [unit.lanes, unit.lanes_of(n)]
+    tiles = (tile for lanes in widths for tile in _tiles(m, lanes, unit))
+    return sorted(tiles, key=lambda tile: _cycles(tile, m, n))[:count]
+
+
+def best_exact_tiles(m: int, n: int, unit: VectorUnit, count: int) -> list[Tile]:
+    """Like `best_tiles`, for what cannot be padded: rows and columns divide m and n."""
+    tiles = _tiles(m, unit.lanes_of(n), unit)
+    fitting = (t for t in tiles if m % t.rows == 0 and n % t.columns == 0)
+    return sorted(fitting, key=lambda tile: _cycles(tile, m, n))[:count]
+
+
 def choose_exact_tile(m: int, n: int, unit: VectorUnit) -> Tile:
     """Like `choose_tile`, for what cannot be padded: rows and columns divide m and n."""
     lanes = unit.lanes_of(n)

@@ -1,44 +1,31 @@
 """The process that runs and times TVM's libraries: `python -m … CORES`."""
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import tvm
-from safetensors.numpy import load_file
-from tvm import relax
 
-from tailorbird.latency_tables.runtime import Tensors
-from tailorbird.latency_tables.sampling import Call
 from tailorbird.latency_tables.service import serve
+from tailorbird.latency_tables.tvm.library import Library
+
+_BIG_CORES = 1  # `ThreadGroup::kBig`, TVM's default
 
 
-class _Library:
-    """A library whose `main` takes its inputs and then its weights."""
+class _Here:
+    """This process."""
 
-    def __init__(self, path: Path, n_copies: int) -> None:
-        self._module = tvm.runtime.load_module(str(path))
-        weights = load_file(path.with_suffix(".safetensors"))
-        order = [weights[str(number)] for number in range(len(weights))]
-        self._copies = [[tvm.runtime.tensor(w) for w in order] for _ in range(n_copies)]
-        self._machines: list[Any] = []
+    cpu = tvm.cpu()
 
-    def run(self, inputs: Tensors) -> Tensors:
-        """What it computes."""
-        (call, *_) = self.place(inputs)
-        outputs: Any = call()
-        outputs = outputs if isinstance(outputs, tuple | list | tvm.ir.Array) else [outputs]
-        return tuple(output.numpy() for output in outputs)
+    def load(self, path: Path) -> Any:
+        """TVM's module of a library."""
+        return tvm.runtime.load_module(str(path))
 
-    def place(self, inputs: Tensors) -> Sequence[Call]:
-        """A machine of its own, whose closures cost less to call than `main` with arguments."""
-        machine = relax.VirtualMachine(self._module, tvm.cpu())
-        self._machines.append(machine)
-        tensors = [tvm.runtime.tensor(x) for x in inputs]
-        for number, weights in enumerate(self._copies):
-            machine.save_function("main", f"copy_{number}", *tensors, *weights)
-        return [machine[f"copy_{number}"] for number in range(len(self._copies))]
+
+def start_threads(n_threads: int) -> None:
+    """Starts TVM's threads, this one included."""
+    tvm.get_global_func("runtime.config_threadpool")(_BIG_CORES, n_threads)
 
 
 if __name__ == "__main__":
-    serve(_Library)
+    serve(partial(Library, _Here()), start_threads)

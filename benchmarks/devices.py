@@ -1,0 +1,121 @@
+"""Latencies through an RPC server on loopback against those of this machine, by one protocol.
+
+Two profilers, one through a server and one without, take turns on one machine under one
+configuration, so that neither has the quieter hour. Per workload of `digits-resnet`: the ratio of
+medians, beside how far the rounds of either lie apart. Exit code 1 if more than one workload in ten
+differs by more than its rounds do, or the median ratio is off by more than 5 %.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+RECIPE = """
+name = "digits"
+[space]
+name = "digits-resnet"
+[device]
+batch = {batch}
+{address}
+[latency]
+rounds = {rounds}
+"""
+LARGEST_BIAS, LEAST_SHARE = 0.05, 0.9
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    ports = ("--port", str(port), "--port-end", str(port + 1))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tvm.exec.rpc_server", "--host", "127.0.0.1", *ports, "--silent"],
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        time.sleep(10)
+        yield f"127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def profile(folder: Path, recipe: str) -> "subprocess.Popen[str]":
+    folder.mkdir()
+    (folder / "recipe.toml").write_text(recipe)
+    command = [sys.executable, "-m", "tailorbird", "profile", "recipe.toml", "--json"]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def rows(process: "subprocess.Popen[str]") -> dict[str, dict[str, list[float]]]:
+    listing = json.loads(process.communicate()[0])
+    assert process.returncode == 0
+    found = {row["workload"]: row for row in listing["rows"]}
+    return {
+        key: {"ms": [row["median_ms"]], "rounds": row["round_ms"]} for key, row in found.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=16)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, server() as address:
+        asked = {"there": f'endpoint = "{address}"', "here": ""}
+        running = {
+            where: profile(
+                Path(name) / where,
+                RECIPE.format(batch=arguments.batch, address=line, rounds=arguments.rounds),
+            )
+            for where, line in asked.items()
+        }
+        tables = {where: rows(process) for where, process in running.items()}
+    found = {}
+    for key, here in tables["here"].items():
+        there = tables["there"][key]
+        spread = max(np.ptp(side["rounds"]) / side["ms"][0] for side in (here, there))
+        ratio = there["ms"][0] / here["ms"][0]
+        found[key] = {"here_ms": here["ms"][0], "ratio": ratio, "spread": float(spread)}
+        print(f"{ratio:6.3f}  rounds {found[key]['spread']:6.1%}  {here['ms'][0]:9.5f} ms  {key}")
+    ratios = np.array([row["ratio"] for row in found.values()])
+    spreads = np.array([row["spread"] for row in found.values()])
+    summary = {
+        "median_ratio": float(np.median(ratios)),
+        "worst_ratio": float(np.exp(np.abs(np.log(ratios)).max())),
+        "share_within_spread": float(np.mean(np.abs(ratios - 1) <= spreads)),
+        "median_spread": float(np.median(spreads)),
+    }
+    for label, value in summary.items():
+        print(f"{label:<22} {value:.3f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(summary | {"rows": found}, indent=1) + "\n")
+    if abs(summary["median_ratio"] - 1) > LARGEST_BIAS:
+        sys.exit("MISSED: latencies through the server are biased.")
+    if summary["share_within_spread"] < LEAST_SHARE:
+        sys.exit("MISSED: latencies differ by more than their rounds.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""The commands on devices, and on programs for them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tailorbird.errors import RecipeError, TailorbirdError
+from tailorbird.job import open_run, warn_of
+
+if TYPE_CHECKING:
+    from tailorbird.latency_tables import Record
+    from tailorbird.latency_tables.server import Server
+
+Facts = dict[str, object]
+
+
+def devices(
+    recipes: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RECIPE]...", help="Whose devices to show.")
+    ] = None,
+    endpoint: Annotated[
+        list[str] | None, typer.Option(metavar="HOST:PORT", help="An RPC server of TVM.")
+    ] = None,
+    tracker: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="An RPC tracker of TVM.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Lists this machine, devices whose tables come with the package, servers and recipes' devices.
+
+    Servers are asked what they are; a recipe's table is counted.
+    """
+    from tailorbird.latency_tables.server import Server
+
+    found = [_this_machine()]
+    if not (recipes or endpoint or tracker):
+        found += _shipped()
+    for address in endpoint or ():
+        found.append(_behind(Server.parse(address)))
+    if tracker is not None:
+        found += _all_behind(Server.parse(tracker))
+    found += [_of_recipe(recipe) for recipe in recipes or ()]
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    for number, facts in enumerate(found):
+        typer.echo("" if number else "This machine:")
+        show(facts)
+
+
+def compile_(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New, or empty.")],
+    objects: Annotated[
+        bool, typer.Option("--objects", help="Objects in .tar files, to be linked elsewhere.")
+    ] = False,
+) -> None:
+    """Compiles every workload of the space for the recipe's device, and measures nothing."""
+    from tailorbird import libraries
+    from tailorbird.programs import programs_of
+
+    job = open_run(recipe)
+    device = job.measurement.device
+    if not job.measurement.measures:
+        raise RecipeError(
+            f"Nothing is known of {device.name!r} that programs could be compiled for: name a "
+            "[device] target."
+        )
+    if (job.recipe.latency.runtime, job.recipe.latency.schedule) != ("tvm", "static"):
+        raise RecipeError(
+            "Programs are compiled by TVM and its static schedule: drop [latency] runtime and "
+            "schedule."
+        )
+    manifest = libraries.write(
+        programs_of(job.space),
+        device.target,
+        device.threads,
+        folder,
+        ".tar" if objects else ".so",
+        job.progress,
+    )
+    typer.echo(f"Programs for {device.target} are listed in {manifest}.")
+
+
+def show(facts: Mapping[str, object]) -> None:
+    """Prints facts in two columns."""
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        typer.echo(f"{name:<{width}}  {value}")
+
+
+def _this_machine() -> Facts:
+    from tailorbird.latency_tables import device
+
+    local = device.find("local", threads=1)
+    facts = {"name": local.name, "cpu": local.cpu, "target": str(local.target)}
+    return {**facts, **device.provenance(local)}
+
+
+def _shipped() -> list[Facts]:
+    from tailorbird.latency_tables import shipped
+
+    found = []
+    for table in shipped.shipped_tables():
+        record = table.read()
+        found.append({"name": record.device, **_held(record), "space": table.space})
+    return found
+
+
+def _held(record: "Record") -> Facts:
+    """What a table is of, and how good it is."""
+    from tailorbird.latency_tables.listing import quality
+
+    configuration = record.configuration
+    facts = ("cpu", "target", "threads", "batch", "runtime", "schedule")
+    held = {name: getattr(configuration, name) for name in facts}
+    return {**held, "space": record.space, **quality(record.table(1))}
+
+
+def _behind(server: "Server") -> Facts:
+    """What a server says of itself, or why it says nothing."""
+    from tailorbird.latency_tables.tvm.reach import facts_of
+
+    warn_of(server)
+    facts: Facts = {"server": str(server)}
+    try:
+        said = facts_of(server)
+    except TailorbirdError as error:
+        return {**facts, "reachable": False, "reason": str(error)}
+    told = {"cpu": said.cpu, "target": str(said.target), "cores": said.cores}
+    return {**facts, "reachable": True, **told, "tvm": said.tvm_version or "not told"}
+
+
+def _all_behind(tracker: "Server") -> list[Facts]:
+    """One device of each kind that a tracker has."""
+    from dataclasses import replace
+
+    from tailorbird.latency_tables.tvm.reach import devices_behind
+
+    try:
+        behind = devices_behind(tracker)
+    except TailorbirdError as error:
+        return [{"tracker": str(tracker), "reachable": False, "reason": str(error)}]
+    return [
+        {"key": key, "addresses": addresses, **_behind(replace(tracker, key=key))}
+        for key, addresses in sorted(behind.items())
+    ]
+
+
+def _of_recipe(path: Path) -> Facts:
+    """The device of a recipe, whether it answers, and what its table holds."""
+    facts: Facts = {"recipe": str(path)}
+    try:
+        job = open_run(path)
+    except TailorbirdError as error:
+        return {**facts, "reason": str(error)}
+    measurement = job.measurement
+    facts["name"] = measurement.device.name
+    if measurement.device.server is not None:
+        facts |= _behind(measurement.device.server)
+    own_store = measurement.elsewhere is None and job.recipe.latency.store is None
+    if own_store and not (job.folder / "store.sqlite").exists():
+        return {**facts, "n_rows": 0}
+    try:
+        return {**facts, **_held(measurement.record)}
+    except TailorbirdError as error:
+        return {**facts, "reason": str(error)}

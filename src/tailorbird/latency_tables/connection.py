@@ -1,0 +1,82 @@
+"""Connections to databases, ours and Optuna's: how long they wait, and what they agree on."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from tailorbird.errors import RecipeError
+
+PATIENCE_S = 30.0
+"""How long to wait for another writer."""
+
+_SILENCE_S = 10
+"""How long to wait for a server that does not answer, or that no longer does."""
+
+_IDLE_S = 15
+"""After which a server ends the transaction of a machine that froze, so that others go on."""
+
+_OURS = int.from_bytes(b"tailor")
+"""Of all advisory locks of a PostgreSQL database, the one that tailorbird takes."""
+
+
+def options(url: sa.URL) -> dict[str, Any]:
+    """Arguments of `create_engine` besides the URL, which may say otherwise.
+
+    Raises:
+        RecipeError: if it is of another kind of database.
+    """
+    kind = url.get_backend_name()
+    if kind == "sqlite":
+        return {"connect_args": {"timeout": PATIENCE_S}}
+    if kind != "postgresql":
+        raise RecipeError(
+            f"A store cannot be opened in another database than SQLite or PostgreSQL, but got "
+            f"{kind!r}. Name a file, or postgresql+psycopg://user:password@host:port/database, in "
+            "[latency] store."
+        )
+    if "@" in (url.host or ""):
+        raise RecipeError(
+            "The store cannot be opened: its URL has two @. Write %40 for one in a password."
+        )
+    limits = f"-c lock_timeout={PATIENCE_S:g}s -c idle_in_transaction_session_timeout={_IDLE_S}s"
+    asked = {
+        "client_encoding": "utf8",  # a server made under the locale C would give bytes
+        "connect_timeout": _SILENCE_S,
+        "keepalives_idle": _SILENCE_S,
+        "keepalives_interval": _SILENCE_S,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 1000 * 3 * _SILENCE_S,
+        "application_name": "tailorbird",
+    }
+    asked = {name: value for name, value in asked.items() if name not in url.query}
+    theirs = url.query.get("options", ())
+    said = [limits, *([theirs] if isinstance(theirs, str) else theirs)]  # the last one counts
+    # What the server or a firewall cut off while programs compiled is noticed before it is used.
+    return {"connect_args": asked | {"options": " ".join(said)}, "pool_pre_ping": True}
+
+
+def wait_alone(connection: sa.Connection) -> None:
+    """Waits for others that did this, and keeps further ones out until the transaction ends.
+
+    Writers of an SQLite file stand in a queue anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_OURS)))
+
+
+def clock(connection: sa.Connection) -> datetime:
+    """Now, for all that share a database: by the clock of its server, if it has one.
+
+    Boards without a battery for theirs start in the past; leases must not depend on that.
+    """
+    if connection.dialect.name != "postgresql":
+        return datetime.now(UTC)
+    now_s = connection.scalar(sa.text("SELECT extract(epoch FROM clock_timestamp())"))
+    assert now_s is not None
+    return datetime.fromtimestamp(float(now_s), UTC)
+
+
+def stamp(moment: datetime) -> str:
+    """Of fixed width in UTC, so that the order of texts is that of time."""
+    return moment.isoformat(timespec="microseconds")

@@ -1,0 +1,49 @@
+"""What a database says when it fails, in one line, with the way out."""
+
+_AGAIN = "then run again: what was kept before is kept."
+_DRIVER = (
+    "PostgreSQL needs its driver: pip install 'tailorbird[postgresql]', and a URL that begins with "
+    "postgresql+psycopg://."
+)
+
+# By what the reason holds; the first counts.
+_WAYS_OUT = {
+    "no module named 'psycopg": _DRIVER,
+    "pq wrapper": _DRIVER,
+    "readonly": "Make it and its folder writable, or name another in [latency] store.",
+    **dict.fromkeys(
+        ("read-only", "during recovery"), "Name the server that takes writes in [latency] store."
+    ),
+    "permission denied": "Let its user make, read and write tables there (GRANT CREATE ON SCHEMA "
+    "public TO ...), or name another in [latency] store.",
+    "no schema has been selected": "Make the schema of its search_path (CREATE SCHEMA).",
+    "password": "Mend the user and the password in the URL, in PGPASSWORD or in ~/.pgpass.",
+    "pg_hba.conf": "Let its user connect from this machine, in the server's pg_hba.conf.",
+    "does not exist": "Make it on the server (createdb, createuser), or mend its name in the URL.",
+    **dict.fromkeys(
+        ("too many", "connection slots"),
+        f"Let others end, or raise the server's max_connections, {_AGAIN}",
+    ),
+    "full": f"Make room, {_AGAIN}",
+    "no space": f"Make room on the server, {_AGAIN}",
+    "i/o error": f"Make room or mend the disk, {_AGAIN}",
+    "locked": "Another program holds it: wait for that, then run again.",
+    "lock timeout": "Another program holds it: wait for that, then run again.",
+    "malformed": "It was damaged: move it away, or bring back a copy.",
+    "not a database": "It was damaged: move it away, or bring back a copy.",
+    **dict.fromkeys(
+        ("refused", "timeout expired", "resolve host", "starting up", "shutting down"),
+        f"Start the server, or mend host and port in the URL, {_AGAIN}",
+    ),
+}
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what a driver said, or of what SQLAlchemy raised by itself."""
+    return (str(getattr(error, "orig", None) or error).splitlines() or [""])[0]
+
+
+def way_out(reason: str, otherwise: str) -> str:
+    """What to do about it."""
+    ways = (way for sign, way in _WAYS_OUT.items() if sign in reason.lower())
+    return next(ways, otherwise)

@@ -1,0 +1,205 @@
+/* What runs beside compiled programs in the process that is timed: on boards no Python of ours is.
+ *
+ * Functions as TVM exports them, so that a client can call them through RPC.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <tvm/ffi/c_api.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default"))) int
+#define ARGUMENTS void *self, const TVMFFIAny *args, int32_t n_args, TVMFFIAny *result
+#define MOST_PLACEMENTS 64
+#define MOST_BYTES 16384
+
+typedef struct {
+  int64_t n;
+  TVMFFIObjectHandle *calls;
+} Placement;
+
+static Placement placements[MOST_PLACEMENTS];
+static int64_t n_placements;
+
+static int refuse(const char *why) {
+  TVMFFIErrorSetRaisedFromCStr("RuntimeError", why);
+  return -1;
+}
+
+static void number(int64_t value, TVMFFIAny *result) {
+  result->type_index = kTVMFFIInt;
+  result->v_int64 = value;
+}
+
+static size_t append(char *text, size_t size, const char *path) {
+  FILE *file = fopen(path, "r");
+  if (file) {
+    size += fread(text + size, 1, MOST_BYTES - size, file);
+    fclose(file);
+  }
+  return size;
+}
+
+/* A file of one line; device trees end theirs in a zero. */
+static size_t append_line(char *text, size_t size, const char *path) {
+  size_t end = append(text, size, path);
+  while (end > size && (text[end - 1] == '\n' || !text[end - 1])) --end;
+  text[end] = '\n';
+  return end + 1;
+}
+
+/* The line of this process's map that names a library of TVM, cut after its package's folder. */
+static int find_package(char *path, size_t most) {
+  FILE *maps = fopen("/proc/self/maps", "r");
+  int found = 0;
+  if (!maps) return 0;
+  while (!found && fgets(path, most, maps)) {
+    char *start = strchr(path, '/'), *end = strstr(path, "/lib/libtvm_runtime");
+    if (!start || !end) continue;
+    *end = 0;
+    memmove(path, start, strlen(start) + 1);
+    found = 1;
+  }
+  fclose(maps);
+  return found;
+}
+
+/* Version of TVM, if it came as a Python package: no function of its runtime tells. */
+static size_t append_version(char *text, size_t size) {
+  static const char before[] = "version = '";
+  char path[4096 + 32];
+  size_t end = size;
+  if (find_package(path, 4096)) end = append(text, size, strcat(path, "/_version.py"));
+  text[end] = 0;
+  char *start = strstr(text + size, before);
+  char *stop = start ? strchr(start + sizeof before - 1, '\'') : NULL;
+  size_t length = stop ? (size_t)(stop - start) - (sizeof before - 1) : 0;
+  if (length) memmove(text + size, start + sizeof before - 1, length);
+  text[size + length] = '\n';
+  return size + length + 1;
+}
+
+/* () -> architecture, cores, boot, model of the board, version of TVM, and what /proc/cpuinfo says;
+ * a line each. */
+EXPORT __tvm_ffi_facts(ARGUMENTS) {
+  static char text[2 * MOST_BYTES];
+  struct utsname name;
+  cpu_set_t cores;
+  if (uname(&name) || sched_getaffinity(0, sizeof cores, &cores)) return refuse(strerror(errno));
+  size_t size = snprintf(text, MOST_BYTES, "%s\n%d\n", name.machine, CPU_COUNT(&cores));
+  size = append_line(text, size, "/proc/sys/kernel/random/boot_id");
+  size = append_line(text, size, "/proc/device-tree/model");
+  size = append_version(text, size);
+  size = append(text, size, "/proc/cpuinfo");
+  TVMFFIByteArray bytes = {text, size};
+  return TVMFFIStringFromByteArray(&bytes, result);
+}
+
+static int last_first(const void *left, const void *right) {
+  return *(const int *)right - *(const int *)left;
+}
+
+static int put(int thread, int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(core, &set);
+  return sched_setaffinity(thread, sizeof set, &set);
+}
+
+/* (threads) -> 0: a core for each thread that shares work, the last ones that there are.
+ *
+ * Threads that were started last are the ones that share; others only wait. */
+EXPORT __tvm_ffi_pin(ARGUMENTS) {
+  static int cores[CPU_SETSIZE];
+  int n_cores = 0, n_others = 0, others[1024];
+  int64_t wanted = args[0].v_int64;
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set)) return refuse(strerror(errno));
+  for (int core = 0; core < CPU_SETSIZE; ++core)
+    if (CPU_ISSET(core, &set)) cores[n_cores++] = core;
+  if (wanted < 1 || wanted > n_cores) return refuse("it has fewer cores than threads are asked for");
+  DIR *tasks = opendir("/proc/self/task");
+  if (!tasks) return refuse(strerror(errno));
+  for (struct dirent *entry; (entry = readdir(tasks)) && n_others < 1024;)
+    if (entry->d_name[0] != '.' && atoi(entry->d_name) != getpid())
+      others[n_others++] = atoi(entry->d_name);
+  closedir(tasks);
+  qsort(others, n_others, sizeof *others, last_first);
+  int *first = cores + n_cores - wanted;
+  for (int i = 1; i < wanted && i <= n_others; ++i)
+    if (put(others[i - 1], first[i])) return refuse(strerror(errno));
+  if (put(0, first[0])) return refuse(strerror(errno));
+  number(0, result);
+  return 0;
+}
+
+/* () -> 0: forgets all placements. */
+EXPORT __tvm_ffi_clear(ARGUMENTS) {
+  while (n_placements) {
+    Placement *placement = &placements[--n_placements];
+    for (int64_t i = 0; i < placement->n; ++i) TVMFFIObjectDecRef(placement->calls[i]);
+    free(placement->calls);
+  }
+  number(0, result);
+  return 0;
+}
+
+/* (machine, n) -> number of a placement, of the functions copy_0, copy_1, ... of a machine. */
+EXPORT __tvm_ffi_place(ARGUMENTS) {
+  static const char name[] = "ffi.ModuleGetFunction";
+  TVMFFIByteArray bytes = {name, sizeof name - 1};
+  TVMFFIObjectHandle get = NULL;
+  int64_t n = args[1].v_int64;
+  if (n_placements == MOST_PLACEMENTS) return refuse("there are too many placements");
+  if (n < 1) return refuse("a placement needs a copy");
+  if (TVMFFIFunctionGetGlobal(&bytes, &get)) return -1;
+  Placement *placement = &placements[n_placements];
+  placement->n = 0;
+  placement->calls = calloc(n, sizeof(TVMFFIObjectHandle));
+  if (!placement->calls) return refuse("there is no memory for calls");
+  ++n_placements; /* so that whatever goes wrong below is cleared with it */
+  for (; placement->n < n; ++placement->n) {
+    char copy[32];
+    snprintf(copy, sizeof copy, "copy_%lld", (long long)placement->n);
+    TVMFFIAny given[3] = {args[0], {0}, {0}}, call = {0};
+    given[1].type_index = kTVMFFIRawStr;
+    given[1].v_c_str = copy;
+    given[2].type_index = kTVMFFIBool;
+    if (TVMFFIFunctionCall(get, given, 3, &call)) break;
+    if (call.type_index != kTVMFFIFunction) {
+      refuse("the machine lacks a copy");
+      break;
+    }
+    placement->calls[placement->n] = call.v_obj;
+  }
+  TVMFFIObjectDecRef(get);
+  if (placement->n < n) return -1;
+  number(n_placements - 1, result);
+  return 0;
+}
+
+/* (placement, first, n calls, n turns) -> nanoseconds of calls in a row, one copy after another. */
+EXPORT __tvm_ffi_turn(ARGUMENTS) {
+  int64_t which = args[0].v_int64, first = args[1].v_int64;
+  int64_t n_calls = args[2].v_int64, n_turns = args[3].v_int64;
+  if (which < 0 || which >= n_placements || first < 0 || n_turns < 1 ||
+      n_turns > placements[which].n)
+    return refuse("there is no such placement, or copy");
+  TVMFFIObjectHandle *calls = placements[which].calls;
+  struct timespec begin, end;
+  clock_gettime(CLOCK_MONOTONIC, &begin);
+  for (int64_t i = 0; i < n_calls; ++i) {
+    TVMFFIAny output = {0};
+    if (TVMFFIFunctionCall(calls[(first + i) % n_turns], NULL, 0, &output)) return -1;
+    if (output.type_index >= kTVMFFIStaticObjectBegin) TVMFFIObjectDecRef(output.v_obj);
+  }
+  clock_gettime(CLOCK_MONOTONIC, &end);
+  number((end.tv_sec - begin.tv_sec) * 1000000000LL + end.tv_nsec - begin.tv_nsec, result);
+  return 0;
+}

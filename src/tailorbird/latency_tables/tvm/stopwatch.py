@@ -1,0 +1,30 @@
+"""The library that calls and times programs where they run."""
+
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import tvm_ffi.libinfo
+
+from tailorbird.latency_tables.tvm.linker import link
+
+NAME = "stopwatch.so"
+
+
+def build(triple: str, folder: Path) -> Path:
+    """Compiles it, unless that folder has it.
+
+    Raises:
+        RuntimeError: if there is no compiler for the triple.
+    """
+    path = folder / NAME
+    if not path.exists():
+        includes = (
+            tvm_ffi.libinfo.find_include_path(),
+            tvm_ffi.libinfo.find_dlpack_include_path(),
+        )
+        options = ["-x", "c", "-O2", *(f"-I{include}" for include in includes)]
+        new = path.with_suffix(".new")
+        with as_file(files("tailorbird.latency_tables.tvm") / "stopwatch.c") as source:
+            link(str(new), [str(source)], triple, options)
+        new.replace(path)
+    return path

@@ -1,0 +1,220 @@
+"""Kernels that can be tuned: those that hold one contraction, known by their structure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import tvm
+from tvm import tirx
+from tvm.ir import save_json
+from tvm.s_tir.meta_schedule.utils import shash2hex
+from tvm.s_tir.schedule import Schedule
+
+from tailorbird.latency_tables.tvm.blocks import blocks, is_contraction, name_of, reduces
+from tailorbird.latency_tables.tvm.contraction import (
+    is_plain,
+    rows_and_columns,
+    tuning_space,
+)
+from tailorbird.latency_tables.tvm.kernels import CROPPED, TILE
+from tailorbird.latency_tables.tvm.packing import pack_sites
+from tailorbird.latency_tables.tvm.plan import PLAN, Plan
+from tailorbird.latency_tables.tvm.schedule import Kernels, fuse, schedule_kernels
+from tailorbird.latency_tables.tvm.target import VectorUnit
+from tailorbird.latency_tables.tvm.tile import Tile, best_exact_tiles, best_tiles, choose_tile
+from tailorbird.latency_tables.tvm.tuning_space import TuningSpace
+
+N_TILES = 8
+"""Tiles of a task that tuning tries, the best of the model."""
+
+_SITE = "tailorbird.site"  # annotation: number of a product in its program
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A kernel to tune.
+
+    Attributes:
+        key: hash of the structure that it has under the static rule; the same wherever the same
+            blocks are fused for the same shapes, in whatever network.
+        name: of its blocks, and the shapes of its arguments.
+        n_macs: multiply-adds that it is asked for, without what tiles add at the edges.
+        columns: of its matrices, likewise.
+        space: the plans that it can have.
+        kernels: the kernel for each tile of the space.
+    """
+
+    key: str
+    name: str
+    n_macs: int
+    columns: int
+    space: TuningSpace
+    kernels: Mapping[Tile, tirx.PrimFunc]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What tuning must know, for its folder in the database."""
+        distinct = list({id(kernel): kernel for kernel in self.kernels.values()}.values())
+        names = {id(kernel): f"kernel_{i}" for i, kernel in enumerate(distinct)}
+        module = tvm.IRModule(
+            {names[id(k)]: k.with_attr("global_symbol", names[id(k)]) for k in distinct}
+        )
+        return {
+            "name": self.name,
+            "n_macs": self.n_macs,
+            "columns": self.columns,
+            "space": self.space.fields,
+            "kernels": [names[id(kernel)] for kernel in self.kernels.values()],
+            "module": save_json(module),
+        }
+
+
+def tasks_of(imported: tvm.IRModule, target: Any, unit: VectorUnit) -> list[Task]:
+    """What can be tuned in a program; each once, however often it is in it."""
+    ranked = [
+        _kernels(fuse(pack_sites(imported, _ranked(rank, unit)), target)) for rank in range(N_TILES)
+    ]
+    found: dict[str, Task] = {}
+    for site, kernel in ranked[0]:
+        key = _hash(kernel)
+        if key in found:
+            continue
+        if site is None:
+            kernels = dict.fromkeys(_tiles_of(kernel, unit), kernel)
+        else:
+            kernels = {}
+            for others in ranked:
+                variant = next(k for s, k in others if s == site)
+                kernels.setdefault(_annotated_tile(variant), variant)
+        s = Schedule(tvm.IRModule({"main": kernel}))
+        space = tuning_space(s, contraction(s), unit, tuple(kernels))
+        n_macs, columns = _asked_for(s)
+        found[key] = Task(key, _name(kernel), n_macs, columns, space, kernels)
+    return list(found.values())
+
+
+def scheduled(
+    imported: tvm.IRModule,
+    target: Any,
+    unit: VectorUnit,
+    threads: int,
+    plans: Mapping[str, Plan],
+) -> tuple[tvm.IRModule, Kernels]:
+    """A program whose kernels are scheduled by their plans, or the static rule.
+
+    Args:
+        imported: with weights as constants, not packed.
+        target: TVM's.
+        unit: vector registers of the target.
+        threads: that share loops.
+        plans: by the key of their task.
+    """
+    first = _kernels(fuse(pack_sites(imported, _ranked(0, unit)), target))
+    keys = {site: _hash(kernel) for site, kernel in first if site is not None}
+    chosen = {site: plans[key] for site, key in keys.items() if key in plans}
+
+    def choose(site: int, m: int, n: int) -> tuple[Tile, dict[str, str | int]]:
+        if site in chosen:
+            return chosen[site].tile, {PLAN: str(chosen[site])}
+        return choose_tile(m, n, unit), {}
+
+    program = fuse(pack_sites(imported, choose), target)
+    for variable, kernel in program.functions.items():
+        key = _unpacked_key(kernel) if isinstance(kernel, tirx.PrimFunc) else None
+        if key is not None and key in plans:
+            program.update_func(variable, planned(kernel, plans[key]))
+    return schedule_kernels(program, target, unit, threads)
+
+
+def planned(kernel: tirx.PrimFunc, plan: Plan) -> tirx.PrimFunc:
+    """The kernel, with its contraction annotated."""
+    s = Schedule(tvm.IRModule({"main": kernel}))
+    annotate(s, plan)
+    return s.mod["main"]
+
+
+def annotate(s: Any, plan: Plan) -> None:
+    """Writes a plan on the contraction of a kernel that is not scheduled yet."""
+    block = contraction(s)
+    if PLAN in s.get(block).annotations:  # TVM would keep the first
+        s.unannotate(block, PLAN)
+    s.annotate(block, PLAN, str(plan))
+
+
+def contraction(s: Any) -> Any:
+    """The one contraction of a kernel."""
+    (block,) = (block for block in blocks(s) if is_contraction(s, block))
+    return block
+
+
+def _ranked(rank: int, unit: VectorUnit) -> Any:
+    def choose(site: int, m: int, n: int) -> tuple[Tile, dict[str, str | int]]:
+        tiles = best_tiles(m, n, unit, N_TILES)
+        return tiles[min(rank, len(tiles) - 1)], {_SITE: site}
+
+    return choose
+
+
+def _kernels(program: tvm.IRModule) -> list[tuple[int | None, tirx.PrimFunc]]:
+    """Kernels with one contraction, and the number of their product if its weights are packed."""
+    return [found for function in program.functions.values() for found in _numbered(function)]
+
+
+def _numbered(function: Any) -> Iterator[tuple[int | None, tirx.PrimFunc]]:
+    if not isinstance(function, tirx.PrimFunc):
+        return
+    s = Schedule(tvm.IRModule({"main": function}))
+    found = [block for block in blocks(s) if is_contraction(s, block)]
+    if len(found) != 1:
+        return
+    site = s.get(found[0]).annotations.get(_SITE)
+    if site is None:
+        yield None, function
+    else:
+        s.unannotate(found[0], _SITE)
+        yield int(site), s.mod["main"]
+
+
+def _unpacked_key(kernel: tirx.PrimFunc) -> str | None:
+    s = Schedule(tvm.IRModule({"main": kernel}))
+    found = [block for block in blocks(s) if is_contraction(s, block)]
+    if len(found) != 1 or TILE in s.get(found[0]).annotations:
+        return None
+    return _hash(kernel)
+
+
+def _hash(kernel: tirx.PrimFunc) -> str:
+    return str(shash2hex(tvm.IRModule({"main": kernel.with_attr("global_symbol", "main")})))[2:]
+
+
+def _name(kernel: tirx.PrimFunc) -> str:
+    from tvm.s_tir.meta_schedule.arg_info import ArgInfo
+
+    s = Schedule(tvm.IRModule({"main": kernel}))
+    shapes = ("x".join(str(int(v)) for v in a.shape) for a in ArgInfo.from_prim_func(kernel))
+    return f"{'+'.join(name_of(s, block) for block in blocks(s))}({', '.join(shapes)})"
+
+
+def _annotated_tile(kernel: tirx.PrimFunc) -> Tile:
+    s = Schedule(tvm.IRModule({"main": kernel}))
+    return Tile(*(int(v) for v in s.get(contraction(s)).annotations[TILE]))
+
+
+def _tiles_of(kernel: tirx.PrimFunc, unit: VectorUnit) -> list[Tile]:
+    """The candidates of a contraction whose weights are not packed before."""
+    s = Schedule(tvm.IRModule({"main": kernel}))
+    block = contraction(s)
+    m, n = rows_and_columns(s, block)
+    best = best_tiles if is_plain(s, block) else best_exact_tiles
+    return best(m, n, unit, N_TILES)
+
+
+def _asked_for(s: Any) -> tuple[int, int]:
+    """Multiply-adds and columns of a contraction, cropped to what is read after it."""
+    block = contraction(s)
+    steps = prod(int(v.dom.extent) for v in s.get(block).iter_vars if reduces(v))
+    cropped = [c for c in s.get_consumers(block) if name_of(s, c) == CROPPED]
+    outputs = s.get(cropped[0] if cropped else block)
+    extents = [int(v.dom.extent) for v in outputs.iter_vars if not reduces(v)]
+    return steps * prod(extents), extents[-1]

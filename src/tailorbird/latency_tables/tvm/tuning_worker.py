@@ -1,0 +1,82 @@
+"""The process that builds and times kernels for tuning: `python -m … CORES`.
+
+Each line of standard input is a request, {do, limit_s, …}; the answer is a line as well, {…} or
+{error}. A bad schedule may crash it or hang: whoever asks kills it and starts another.
+"""
+
+import gc
+import json
+import math
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tailorbird.latency_tables.service import pin
+from tailorbird.latency_tables.target import Target
+from tailorbird.latency_tables.tvm.kernel_bench import KernelBench
+from tailorbird.latency_tables.tvm.peak import macs_per_second
+from tailorbird.latency_tables.tvm.plan import Plan
+from tailorbird.latency_tables.tvm.target import llvm_target, vector_unit
+from tailorbird.latency_tables.tvm.timer import start_threads
+from tailorbird.latency_tables.tvm.tuning_database import TaskFolder
+
+
+@dataclass(slots=True)
+class _Worker:
+    """What one process holds between requests."""
+
+    bench: KernelBench | None = None
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Does what a request says."""
+        if request["do"] in ("peak", "open"):
+            target = Target.parse(request["target"])
+            llvm, unit = llvm_target(target), vector_unit(target)
+        if request["do"] == "peak":
+            return {"macs_per_second": macs_per_second(llvm, unit)}
+        if request["do"] == "open":
+            folder = TaskFolder(Path(request["folder"]))
+            self.bench = KernelBench(folder, llvm, unit, request["threads"])
+            return {"tried": self.bench.tried()}
+        assert self.bench is not None
+        match request["do"]:
+            case "build":
+                self.bench.build(Plan.of(request["plan"]))
+                return {"error_of_outputs": self.bench.compare()}
+            case "time":
+                return {"rounds": self.bench.time(**request["how"])}
+            case "keep":
+                self.bench.keep(request["seconds"])
+                return {}
+        raise ValueError(f"there is no request {request['do']!r}")
+
+
+def _serve() -> None:
+    """Answers until standard input ends."""
+    cores = [int(core) for core in sys.argv[1].split(",")]
+    os.sched_setaffinity(0, cores)
+    pin(cores, start_threads)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints goes to the log, not among the answers
+    gc.disable()
+    worker = _Worker()
+    for line in sys.stdin:
+        request = json.loads(line)
+        # The kernel ends this process if a schedule hangs and nobody is left to notice.
+        signal.alarm(math.ceil(request["limit_s"]) + 5)
+        try:
+            answer = worker.answer(request)
+        except Exception as error:  # noqa: BLE001  # whatever TVM raises is the answer
+            lines = str(error).strip().splitlines() or [""]
+            answer = {"error": f"{type(error).__name__}: {lines[-1]}"}
+        signal.alarm(0)
+        gc.collect()
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    _serve()

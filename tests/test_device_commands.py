@@ -1,0 +1,139 @@
+"""Devices behind servers, and compiled programs, through the command line."""
+
+import json
+import re
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from servers import RpcProcess, rpc_server
+
+from tailorbird import cli, spaces
+
+pytestmark = [
+    pytest.mark.tvm,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+
+RECIPE = """
+name = "small"
+[space]
+name = "digits-resnet"
+max_stitches = 1
+[device]
+batch = 4
+"""
+
+Tailorbird = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def tailorbird(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Tailorbird:
+    monkeypatch.chdir(tmp_path)
+
+    def run(device: str, *arguments: str) -> tuple[int, str, str]:
+        Path("recipe.toml").write_text(RECIPE + device)
+        monkeypatch.setattr(sys, "argv", ["tailorbird", *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RpcProcess]:
+    with rpc_server(tmp_path_factory.mktemp("server")) as one:
+        yield one
+
+
+@pytest.mark.slow
+def test_devices_tells_who_answers_and_what_tables_hold(
+    tailorbird: Tailorbird, server: RpcProcess
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nowhere = f"127.0.0.1:{closed.getsockname()[1]}"
+        code, out, err = tailorbird(
+            f'endpoint = "{server.address}"',
+            *("devices", "recipe.toml", "--endpoint", nowhere, "--json"),
+        )
+    assert code == 0, err
+    here, gone, board = json.loads(out)
+    assert gone["reachable"] is False
+    assert "nothing answers there" in gone["reason"]
+    assert (board["reachable"], board["n_rows"]) == (True, 0)
+    assert [board[fact] for fact in ("cpu", "target")] == [here[fact] for fact in ("cpu", "target")]
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ('endpoint = "127.0.0.1"', "must be 'host:port'"),
+        ('endpoint = "127.0.0.1:1"', "127.0.0.1:1 cannot be used: nothing answers there"),
+        ('tracker = "127.0.0.1:1"\nkey = "rpi4"', "'rpi4' behind the tracker at 127.0.0.1:1"),
+        ('target = "aarch64-linux-gnu/cortex-a72"', "do not run on this machine"),
+        ('target = "x86-64-v33"', "knows no CPU 'x86-64-v33'.*did you mean"),
+    ],
+)
+def test_a_device_that_cannot_be_had_is_one_sentence(
+    tailorbird: Tailorbird, device: str, message: str
+) -> None:
+    code, _, err = tailorbird(device, "profile", "recipe.toml")
+    assert code == 2
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("tailorbird: ")
+    assert re.search(message, last), last
+
+
+def test_programs_are_compiled_for_another_processor_as_objects(tailorbird: Tailorbird) -> None:
+    code, _, err = tailorbird(
+        'target = "riscv64-linux-gnu/generic-rv64"', "compile", "recipe.toml", "out", "--objects"
+    )
+    assert code == 0, err
+    manifest = json.loads(Path("out/manifest.json").read_text())
+    assert manifest["target"] == "riscv64-linux-gnu/generic-rv64"
+    keys = {w.key for w in spaces.get("digits-resnet", max_stitches=1, batch=4).workloads}
+    assert set(manifest["programs"]) == {*keys, "call()[1]f32"}
+    assert all(Path("out", file).stat().st_size for file in manifest["programs"].values())
+    code, _, err = tailorbird("", "compile", "recipe.toml", "out")
+    assert (code, "must be new or empty" in err) == (2, True)
+
+
+def test_a_missing_cross_compiler_is_named_with_its_package(
+    tailorbird: Tailorbird, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(Path(shutil.which("true") or "").parent / "none"))
+    code, _, err = tailorbird(
+        'target = "aarch64-linux-gnu/cortex-a72"', "compile", "recipe.toml", "out"
+    )
+    assert code == 1
+    assert "install Debian's gcc-aarch64-linux-gnu" in err
+    assert not list(Path().glob("*out*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["digits-resnet", "deit-ti-s-b"])
+def test_every_workload_builds_for_aarch64(
+    name: str, tailorbird: Tailorbird, tmp_path: Path
+) -> None:
+    """`build_library` refuses what is no ELF file for that machine; so does this, by its header."""
+    Path("other.toml").write_text(
+        f'name = "arm"\n[space]\nname = "{name}"\n'
+        '[device]\ntarget = "aarch64-linux-gnu/cortex-a72"\n'
+    )
+    code, _, err = tailorbird("", "compile", "other.toml", "out")
+    assert code == 0, err
+    files = json.loads(Path("out/manifest.json").read_text())["programs"]
+    assert len(files) == len(spaces.get(name).workloads) + 1
+    heads = {Path("out", file).read_bytes()[:20] for file in files.values()}
+    assert {(head[:4], head[18:20]) for head in heads} == {(b"\x7fELF", b"\xb7\x00")}
