@@ -63,13 +63,21 @@ class Shift:
         Raises:
             FaultyMachineError: if that fails; a full disk or a missing linker fails no program.
         """
-        while True:
+        try:
+            self._measure_reference()
+        except LostDeviceError as lost:
+            lost.wait()
             try:
-                with timing_lock(self.device.machine):
-                    self.reference.before()
-                break
-            except LostDeviceError as lost:
-                lost.wait()
+                self._measure_reference()
+            except LostDeviceError as again:
+                raise FaultyMachineError(
+                    f"Nothing can be measured: the reference workload lost the device twice "
+                    f"({again}). Mend that, then run again: what was measured before is kept."
+                ) from None
+
+    def _measure_reference(self) -> None:
+        with timing_lock(self.device.machine):
+            self.reference.before()
 
     def claim(self, keys: Sequence[str]) -> set[str]:
         """Takes or renews programs; returns those that are ours."""

@@ -33,17 +33,22 @@ class _Connection:
             self._remote.close()
             self._remote = None
         if self._remote is None:
-            remote = connect(self._server)
-            facts = remote.facts(path.parent)
-            refuse_other_versions(facts)
-            if facts.cpu != self._cpu:
-                raise RuntimeError(
-                    f"it is another machine now, {facts.cpu!r} and not {self._cpu!r}: give its "
-                    "recipe another name"
-                )
-            remote.pin(path.parent, self._threads)
-            self._remote, self._since = remote, time.monotonic()
+            self._since = float("-inf")  # what is refused here is asked anew
+            self._remote = connect(self._server)
+            self._prepare(self._remote, path.parent)
+            self._since = time.monotonic()
         return Library(self._remote, path, n_copies)
+
+    def _prepare(self, remote: Remote, folder: Path) -> None:
+        """Refuses what is not the device that was met, and pins its threads."""
+        facts = remote.facts(folder)
+        refuse_other_versions(facts)
+        if facts.cpu != self._cpu:
+            raise RuntimeError(
+                f"it is another machine now, {facts.cpu!r} and not {self._cpu!r}: give its "
+                "recipe another name"
+            )
+        remote.pin(folder, self._threads)
 
     def is_lost(self) -> bool:
         """Whether it is gone, or was never there."""

@@ -27,6 +27,14 @@ typedef struct {
 static Placement placements[MOST_PLACEMENTS];
 static int64_t n_placements;
 
+/* Cores of the process, before TVM's thread pool pins the thread that calls. */
+static cpu_set_t allowed;
+static int n_allowed;
+
+__attribute__((constructor)) static void remember(void) {
+  if (!sched_getaffinity(0, sizeof allowed, &allowed)) n_allowed = CPU_COUNT(&allowed);
+}
+
 static int refuse(const char *why) {
   TVMFFIErrorSetRaisedFromCStr("RuntimeError", why);
   return -1;
@@ -90,9 +98,8 @@ static size_t append_version(char *text, size_t size) {
 EXPORT __tvm_ffi_facts(ARGUMENTS) {
   static char text[2 * MOST_BYTES];
   struct utsname name;
-  cpu_set_t cores;
-  if (uname(&name) || sched_getaffinity(0, sizeof cores, &cores)) return refuse(strerror(errno));
-  size_t size = snprintf(text, MOST_BYTES, "%s\n%d\n", name.machine, CPU_COUNT(&cores));
+  if (uname(&name)) return refuse(strerror(errno));
+  size_t size = snprintf(text, MOST_BYTES, "%s\n%d\n", name.machine, n_allowed);
   size = append_line(text, size, "/proc/sys/kernel/random/boot_id");
   size = append_line(text, size, "/proc/device-tree/model");
   size = append_version(text, size);
@@ -119,10 +126,8 @@ EXPORT __tvm_ffi_pin(ARGUMENTS) {
   static int cores[CPU_SETSIZE];
   int n_cores = 0, n_others = 0, others[1024];
   int64_t wanted = args[0].v_int64;
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set)) return refuse(strerror(errno));
   for (int core = 0; core < CPU_SETSIZE; ++core)
-    if (CPU_ISSET(core, &set)) cores[n_cores++] = core;
+    if (CPU_ISSET(core, &allowed)) cores[n_cores++] = core;
   if (wanted < 1 || wanted > n_cores) return refuse("it has fewer cores than threads are asked for");
   DIR *tasks = opendir("/proc/self/task");
   if (!tasks) return refuse(strerror(errno));
