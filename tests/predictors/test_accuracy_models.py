@@ -118,7 +118,7 @@ def test_auto_listens_to_the_models_that_rank_best() -> None:
 def test_a_time_budget_buys_more_models_and_is_kept() -> None:
     space = spaces.get("macro-mobilenetv2")
     X = np.unique(space.sample(60, np.random.default_rng(0)), axis=0)
-    auto = AutoPredictor(space, seconds=5).fit(X, truth(space, X))
+    auto = AutoPredictor(space, seconds=10).fit(X, truth(space, X))
     assert len(auto.taus_) > len(MODELS)
     with_budget = max(auto.taus_.values())
     without = max(AutoPredictor(space).fit(X, truth(space, X)).taus_.values())
