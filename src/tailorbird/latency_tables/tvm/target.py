@@ -14,8 +14,8 @@ TIMING = f"{PROTOCOL}-native"
 """The protocol, with calls that are counted by our stopwatch and not in Python."""
 
 RPC_TIMING = f"{TIMING}-rpc"
-"""Likewise behind a server, which gives copies of small weights places that are colder: programs of
-less than some 30 µs take up to three times as long there, and must not stand in one sum."""
+"""Likewise behind a server: programs of less than some 30 µs take up to three times as long there,
+perhaps for where their weights lie, so that rows of both must not stand in one sum."""
 
 
 @dataclass(frozen=True, slots=True)
