@@ -1,7 +1,7 @@
 """Latencies through an RPC server on loopback against those of this machine, by one protocol.
 
-Two profilers, one through a server and one without, take turns on one machine with the same
-programs, so that neither has the quieter hour. Per workload of `digits-resnet`: the ratio of
+Two profilers, one through a server and one without, take turns on one machine under one
+configuration, so that neither has the quieter hour. Per workload of `digits-resnet`: the ratio of
 medians, beside how far the rounds of either lie apart. Exit code 1 if more than one workload in ten
 differs by more than its rounds do, or the median ratio is off by more than 5 %.
 """

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,6 @@ from servers import RpcProcess, rpc_server, rpc_tracker
 
 from tailorbird.latency_tables import Configuration, Record, Store
 from tailorbird.latency_tables.device import find
-from tailorbird.latency_tables.server import Server
 
 pytestmark = [pytest.mark.tvm, pytest.mark.slow]
 
@@ -93,8 +92,7 @@ def record_of(folder: Path, kind: Kind) -> Record:
     from tailorbird.latency_tables.runtime import Timing
     from tailorbird.latency_tables.tvm import TvmRuntime
 
-    here = find("local", threads=kind.threads, target=kind.target)
-    device = replace(here, server=Server("127.0.0.1", 1))
+    device = find("local", threads=kind.threads, target=kind.target)
     configuration: Configuration = TvmRuntime(folder / "none", Timing()).configuration(device, 16)
     return Store(f"sqlite:///{folder / 'shared.sqlite'}").record(configuration)
 

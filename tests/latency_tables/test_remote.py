@@ -89,8 +89,7 @@ def test_programs_run_there_and_compute_what_torch_computes(
     device, bench = bench_at(server, tmp_path, threads)
     runtime = TvmRuntime(tmp_path / "compiled", TIMING, bench)
     here = find("local", threads)
-    differences = runtime.configuration(device, 1).differences(runtime.configuration(here, 1))
-    assert list(differences) == ["timing"]  # small weights lie elsewhere there
+    assert runtime.configuration(device, 1) == runtime.configuration(here, 1)
     try:
         for module, inputs in (
             (nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), draw(2, 3, 6, 5)),

@@ -53,19 +53,19 @@ class Library:
 
     def __init__(self, host: Host, path: Path, n_copies: int) -> None:
         self._host = host
-        self._watch = host.load(path.parent / NAME)
-        self._watch["clear"]()
         self._module = host.load(path)
         weights = load_file(path.with_suffix(".safetensors"))
-        first = [tvm.runtime.tensor(weights[str(i)], host.cpu) for i in range(len(weights))]
-        self._copies = [first, *(self._copied(first) for _ in range(n_copies - 1))]
+        self._weights = self._tensors([weights[str(i)] for i in range(len(weights))])
+        self._watch = host.load(path.parent / NAME)
+        self._watch["hold"](n_copies, *self._weights)
+        self._n_copies = n_copies
         self._held: list[Any] = []
         self._rng = np.random.default_rng()
 
     def run(self, inputs: Tensors) -> Tensors:
         """What it computes."""
         machine = relax.VirtualMachine(self._module, self._host.cpu)
-        machine.set_input("main", *self._tensors(inputs), *self._copies[0])
+        machine.set_input("main", *self._tensors(inputs), *self._weights)
         machine.invoke_stateful("main")
         outputs = machine.get_outputs("main")
         outputs = outputs if isinstance(outputs, tuple | list | tvm.ir.Array) else [outputs]
@@ -77,18 +77,8 @@ class Library:
         gap = tvm.runtime.empty((gap_bytes,), "uint8", self._host.cpu)
         machine = relax.VirtualMachine(self._module, self._host.cpu)
         self._held += [gap, machine]
-        tensors = self._tensors(inputs)
-        for number, weights in enumerate(self._copies):
-            machine.save_function("main", f"copy_{number}", *tensors, *weights)
-        number = self._watch["place"](machine.module, len(self._copies))
-        return _Placement(len(self._copies), number, self._watch["turn"])
+        number = self._watch["place"](machine.module, *self._tensors(inputs))
+        return _Placement(self._n_copies, number, self._watch["turn"])
 
-    def _tensors(self, inputs: Tensors) -> list[Any]:
-        return [tvm.runtime.tensor(x, self._host.cpu) for x in inputs]
-
-    def _copied(self, weights: Sequence[Any]) -> list[Any]:
-        """Sent once, and copied there: networks are slower than memory."""
-        copies = [tvm.runtime.empty(w.shape, w.dtype, self._host.cpu) for w in weights]
-        for weight, copy in zip(weights, copies, strict=True):
-            weight.copyto(copy)
-        return copies
+    def _tensors(self, arrays: Sequence[np.ndarray]) -> list[Any]:
+        return [tvm.runtime.tensor(x, self._host.cpu) for x in arrays]

@@ -11,7 +11,7 @@ from tailorbird.errors import MeasurementError, MissingStepError, RecipeError
 from tailorbird.latency_tables.device import Configuration, Device
 from tailorbird.latency_tables.runtime import Artifact, Samples, Tensors, Timing
 from tailorbird.latency_tables.tvm.remote import RemoteBench
-from tailorbird.latency_tables.tvm.target import RPC_TIMING, SCHEDULE, TIMING
+from tailorbird.latency_tables.tvm.target import SCHEDULE, TIMING
 from tailorbird.latency_tables.tvm.tuning import Tuning
 from tailorbird.latency_tables.workbench import Workbench
 
@@ -50,7 +50,7 @@ class TvmRuntime:
             runtime="tvm",
             runtime_version=version("apache-tvm"),
             schedule=SCHEDULE if self._tuning is None else self._tuning.schedule,
-            timing=TIMING if device.server is None else RPC_TIMING,
+            timing=TIMING,
         )
 
     def compile(self, module: "nn.Module", inputs: Tensors, device: Device) -> Artifact:

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <dlpack/dlpack.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #define ARGUMENTS void *self, const TVMFFIAny *args, int32_t n_args, TVMFFIAny *result
 #define MOST_PLACEMENTS 64
 #define MOST_BYTES 16384
+#define ALIGNMENT 64 /* of TVM's tensors */
 
 typedef struct {
   int64_t n;
@@ -26,6 +28,9 @@ typedef struct {
 
 static Placement placements[MOST_PLACEMENTS];
 static int64_t n_placements;
+
+static TVMFFIAny *weights; /* copy after copy */
+static int64_t n_copies, n_weights;
 
 /* Cores of the process, before TVM's thread pool pins the thread that calls. */
 static cpu_set_t allowed;
@@ -144,49 +149,144 @@ EXPORT __tvm_ffi_pin(ARGUMENTS) {
   return 0;
 }
 
-/* () -> 0: forgets all placements. */
-EXPORT __tvm_ffi_clear(ARGUMENTS) {
+static void release(DLManagedTensor *tensor) {
+  free(tensor->dl_tensor.data);
+  free(tensor);
+}
+
+/* A tensor of this process with what another one holds, which may be a client's. TVM's machine
+ * copies those of clients as well, but each to pages of its own, where small ones are colder than
+ * they are in a network. */
+static int copy_tensor(const TVMFFIAny *given, TVMFFIAny *copy) {
+  const DLTensor *from = NULL;
+  if (given->type_index == kTVMFFIDLTensorPtr) from = given->v_ptr;
+  if (given->type_index == kTVMFFITensor) from = (DLTensor *)((TVMFFIObject *)given->v_obj + 1);
+  if (!from) return refuse("inputs and weights must be tensors");
+  DLManagedTensor *made = calloc(1, sizeof *made + 2 * from->ndim * sizeof(int64_t));
+  if (!made) return refuse("there is no memory for a tensor");
+  DLTensor *to = &made->dl_tensor;
+  *to = *from;
+  to->byte_offset = 0;
+  to->shape = (int64_t *)(made + 1);
+  to->strides = to->shape + to->ndim;
+  to->data = NULL;
+  made->deleter = release;
+  size_t size = 1;
+  for (int i = to->ndim; i-- > 0; size *= to->shape[i]) {
+    to->shape[i] = from->shape[i];
+    to->strides[i] = size;
+  }
+  size = size * ((to->dtype.bits * to->dtype.lanes + 7) / 8);
+  if (posix_memalign(&to->data, ALIGNMENT, size + !size)) {
+    release(made);
+    return refuse("there is no memory for a tensor");
+  }
+  memcpy(to->data, (char *)from->data + from->byte_offset, size);
+  TVMFFIObjectHandle tensor = NULL;
+  if (TVMFFITensorFromDLPack(made, ALIGNMENT, 1, &tensor)) {
+    release(made);
+    return -1;
+  }
+  copy->type_index = kTVMFFITensor;
+  copy->v_obj = tensor;
+  return 0;
+}
+
+/* Copies of so many tensors; none if one of them fails. */
+static int copy_tensors(const TVMFFIAny *given, int64_t n, TVMFFIAny *copies) {
+  for (int64_t i = 0; i < n; ++i)
+    if (copy_tensor(&given[i], &copies[i])) {
+      while (i) TVMFFIObjectDecRef(copies[--i].v_obj);
+      return -1;
+    }
+  return 0;
+}
+
+static void forget(void) {
   while (n_placements) {
     Placement *placement = &placements[--n_placements];
     for (int64_t i = 0; i < placement->n; ++i) TVMFFIObjectDecRef(placement->calls[i]);
     free(placement->calls);
   }
+  for (int64_t i = 0; i < n_copies * n_weights; ++i) TVMFFIObjectDecRef(weights[i].v_obj);
+  free(weights);
+  weights = NULL;
+  n_copies = n_weights = 0;
+}
+
+/* (n, weights ...) -> 0: holds so many copies of them, and forgets what it held and placed. */
+EXPORT __tvm_ffi_hold(ARGUMENTS) {
+  int64_t n = args[0].v_int64, n_each = n_args - 1;
+  if (n < 1) return refuse("a program needs a copy of its weights");
+  forget();
+  weights = calloc(n * n_each + 1, sizeof *weights);
+  if (!weights) return refuse("there is no memory for weights");
+  for (n_weights = n_each; n_copies < n; ++n_copies)
+    if (copy_tensors(args + 1, n_weights, weights + n_copies * n_weights)) return -1;
   number(0, result);
   return 0;
 }
 
-/* (machine, n) -> number of a placement, of the functions copy_0, copy_1, ... of a machine. */
-EXPORT __tvm_ffi_place(ARGUMENTS) {
-  static const char name[] = "ffi.ModuleGetFunction";
-  TVMFFIByteArray bytes = {name, sizeof name - 1};
+/* A function of a machine. */
+static int find_function(TVMFFIAny machine, const char *name, TVMFFIAny *found) {
+  static const char get_name[] = "ffi.ModuleGetFunction";
+  TVMFFIByteArray bytes = {get_name, sizeof get_name - 1};
   TVMFFIObjectHandle get = NULL;
-  int64_t n = args[1].v_int64;
-  if (n_placements == MOST_PLACEMENTS) return refuse("there are too many placements");
-  if (n < 1) return refuse("a placement needs a copy");
+  TVMFFIAny given[3] = {machine, {0}, {0}};
+  given[1].type_index = kTVMFFIRawStr;
+  given[1].v_c_str = name;
+  given[2].type_index = kTVMFFIBool;
   if (TVMFFIFunctionGetGlobal(&bytes, &get)) return -1;
-  Placement *placement = &placements[n_placements];
-  placement->n = 0;
-  placement->calls = calloc(n, sizeof(TVMFFIObjectHandle));
-  if (!placement->calls) return refuse("there is no memory for calls");
-  ++n_placements; /* so that whatever goes wrong below is cleared with it */
-  for (; placement->n < n; ++placement->n) {
-    char copy[32];
-    snprintf(copy, sizeof copy, "copy_%lld", (long long)placement->n);
-    TVMFFIAny given[3] = {args[0], {0}, {0}}, call = {0};
-    given[1].type_index = kTVMFFIRawStr;
-    given[1].v_c_str = copy;
-    given[2].type_index = kTVMFFIBool;
-    if (TVMFFIFunctionCall(get, given, 3, &call)) break;
-    if (call.type_index != kTVMFFIFunction) {
-      refuse("the machine lacks a copy");
-      break;
-    }
+  int failed = TVMFFIFunctionCall(get, given, 3, found);
+  TVMFFIObjectDecRef(get);
+  if (failed) return -1;
+  return found->type_index == kTVMFFIFunction ? 0 : refuse("the machine lacks a function");
+}
+
+/* Closures of a machine's `main`, one for each copy of the weights; `given` are its arguments from
+ * the fourth on, and has room for all. */
+static int place_copies(TVMFFIAny machine, TVMFFIAny save, TVMFFIAny *given, int64_t n_inputs,
+                        Placement *placement) {
+  char name[32];
+  given[0].type_index = given[1].type_index = kTVMFFIRawStr;
+  given[0].v_c_str = "main";
+  given[1].v_c_str = name;
+  given[2].type_index = kTVMFFIInt;
+  given[2].v_int64 = 1; /* with its outputs */
+  for (; placement->n < n_copies; ++placement->n) {
+    TVMFFIAny nothing = {0}, call = {0};
+    snprintf(name, sizeof name, "copy_%lld", (long long)placement->n);
+    memcpy(given + 3 + n_inputs, weights + placement->n * n_weights, n_weights * sizeof *given);
+    if (TVMFFIFunctionCall(save.v_obj, given, 3 + n_inputs + n_weights, &nothing)) return -1;
+    if (find_function(machine, name, &call)) return -1;
     placement->calls[placement->n] = call.v_obj;
   }
-  TVMFFIObjectDecRef(get);
-  if (placement->n < n) return -1;
-  number(n_placements - 1, result);
   return 0;
+}
+
+/* (machine, inputs ...) -> number of a placement: of inputs and workspace, beside the weights. */
+EXPORT __tvm_ffi_place(ARGUMENTS) {
+  int64_t n_inputs = n_args - 1;
+  TVMFFIAny save = {0};
+  if (n_placements == MOST_PLACEMENTS) return refuse("there are too many placements");
+  if (!n_copies) return refuse("a placement needs weights, be it none of them");
+  if (find_function(args[0], "save_function", &save)) return -1;
+  TVMFFIAny *given = calloc(3 + n_inputs + n_weights, sizeof *given);
+  Placement *placement = &placements[n_placements];
+  placement->n = 0;
+  placement->calls = calloc(n_copies, sizeof *placement->calls);
+  int failed = !given || !placement->calls;
+  if (failed) {
+    refuse("there is no memory for calls");
+  } else if (!(failed = copy_tensors(args + 1, n_inputs, given + 3))) {
+    failed = place_copies(args[0], save, given, n_inputs, placement);
+    for (int64_t i = 0; i < n_inputs; ++i) TVMFFIObjectDecRef(given[3 + i].v_obj);
+  }
+  ++n_placements; /* so that whatever went wrong is forgotten with it */
+  free(given);
+  TVMFFIObjectDecRef(save.v_obj);
+  number(n_placements - 1, result);
+  return failed ? -1 : 0;
 }
 
 /* (placement, first, n calls, n turns) -> nanoseconds of calls in a row, one copy after another. */

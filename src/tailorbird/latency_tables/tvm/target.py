@@ -13,10 +13,6 @@ SCHEDULE = "static-2"
 TIMING = f"{PROTOCOL}-native"
 """The protocol, with calls that are counted by our stopwatch and not in Python."""
 
-RPC_TIMING = f"{TIMING}-rpc"
-"""Likewise behind a server: programs of less than some 30 µs take up to three times as long there,
-perhaps for where their weights lie, so that rows of both must not stand in one sum."""
-
 
 @dataclass(frozen=True, slots=True)
 class VectorUnit:
