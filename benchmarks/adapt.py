@@ -237,9 +237,9 @@ def main() -> None:
     }
     print(f"\nworst of all: {worst}")
     if arguments.json:
-        arguments.json.write_text(
-            json.dumps({**worst, "rounds": arguments.rounds, "devices": result}, indent=1) + "\n"
-        )
+        left_out = sorted(TARGETS.keys() - {KNOWN, *arguments.only})
+        facts = {"rounds": arguments.rounds, "left_out": left_out, "devices": result}
+        arguments.json.write_text(json.dumps(worst | facts, indent=1) + "\n")
     missed = [
         f"{name}: {key} = {float(str(of_one[key])):.4f} < {bar}"
         for name, of_one in result.items()

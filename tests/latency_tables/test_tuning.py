@@ -1,7 +1,6 @@
 """Plans of kernels, and tuning that is killed, shared, torn or given schedules that hang."""
 
 import math
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -10,7 +9,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -84,6 +82,11 @@ def tasks(name: str) -> list[Task]:
 
 def make(folder: Path, task: Task) -> TaskFolder:
     return TaskFolder.make(folder, task.key, task.fields)
+
+
+def addresses(bench: KernelBench) -> set[int]:
+    tensors = (tensor for copies in bench.tensors.values() for tensor in copies)
+    return {np.from_dlpack(tensor).ctypes.data for tensor in tensors}
 
 
 def tuning(folder: Path, n_trials: int = 4, minutes: float = 5.0) -> Tuning:
@@ -193,7 +196,7 @@ def test_the_peak_is_above_what_a_kernel_reaches(tmp_path: Path) -> None:
 
 def test_identity_is_that_of_the_plans_that_are_kept(tmp_path: Path) -> None:
     plan = Plan(Tile(8, 16, 16), unroll=2)
-    tuned = Tuned(64, {"b": plan, "a": plan}, 3, 3)
+    tuned = Tuned(64, 5.0, {"b": plan, "a": plan}, 3, 3)
     assert tuned.schedule.startswith("tuned:64-static-")
     assert replace(tuned, plans={"a": plan, "b": plan}, n_tasks=5).schedule == tuned.schedule
     assert replace(tuned, plans={"a": plan}).schedule != tuned.schedule
@@ -274,44 +277,74 @@ def test_a_schedule_that_hangs_is_noted_and_never_tried_again(tmp_path: Path, be
     assert len(records) == 4
 
 
-def _tune_in_process(folder: Path, results: Any) -> None:
-    results.put(tuning(folder).run(PROGRAMS, NoProgress()).schedule)
+def tuning_process(folder: Path, n_trials: int) -> "subprocess.Popen[str]":
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path;"
+        "import test_tuning as t;"
+        "tuning = t.tuning(Path(sys.argv[2]), int(sys.argv[3]));"
+        "print(tuning.run(t.PROGRAMS, t.NoProgress()).schedule)"
+    )
+    arguments = [str(Path(__file__).parent), str(folder), str(n_trials)]
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.slow
 def test_processes_share_tasks_and_come_to_the_same(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    workers = [context.Process(target=_tune_in_process, args=(tmp_path, results)) for _ in "ab"]
-    for worker in workers:
-        worker.start()
-    schedules = [results.get(timeout=120) for _ in workers]
-    for worker in workers:
-        worker.join()
-    assert schedules[0] == schedules[1]
+    processes = [tuning_process(tmp_path, 4) for _ in "ab"]
+    schedules = {process.communicate(timeout=120)[0] for process in processes}
+    assert len(schedules) == 1
+    assert schedules.pop().startswith("tuned:4-static-")
     (records,) = tmp_path.glob("*/*/database_tuning_record.json")
     assert len(records.read_text().splitlines()) == 4  # nothing was tried twice
 
 
 @pytest.mark.slow
 def test_tuning_that_is_killed_goes_on(tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path;"
-        "import test_tuning as t; t.tuning(Path(sys.argv[2]), 50).run(t.PROGRAMS, t.NoProgress())"
-    )
-    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)]
-    process = subprocess.Popen(command, start_new_session=True)
+    process = tuning_process(tmp_path, 50)
     deadline = time.monotonic() + 60
     while not (found := list(tmp_path.glob("*/*/database_tuning_record.json"))):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     time.sleep(1)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
     n_before = len(found[0].read_text().splitlines())
     tuned = tuning(tmp_path, n_before + 1).run(PROGRAMS, NoProgress())
     assert (tuned.n_tasks, tuned.n_reached) == (1, 1)
     assert len(found[0].read_text().splitlines()) <= n_before + 1
+
+
+@pytest.mark.slow
+def test_more_minutes_go_to_what_was_not_reached(tmp_path: Path) -> None:
+    first = tuning(tmp_path, minutes=0.0).run(PROGRAMS, NoProgress())
+    assert first.n_reached == 0
+    assert tuning(tmp_path, minutes=0.0).run(PROGRAMS, NoProgress()) == first
+    second = tuning(tmp_path, minutes=1.0).run(PROGRAMS, NoProgress())
+    assert (second.n_reached, second.minutes) == (1, 1.0)
+    assert tuning(tmp_path, minutes=0.5).run(PROGRAMS, NoProgress()) == second
+
+
+def test_a_static_plan_that_failed_once_does_not_end_its_task(tmp_path: Path, bench: Bench) -> None:
+    (task,) = tasks("dense, gelu")
+    folder = make(tmp_path, task)
+    folder.fail(task.space.static, "it hung")
+    with folder.held():
+        verdict = tune(folder, bench, 3, math.inf, lambda done: None)
+    assert verdict is not None
+    assert 0 < verdict.static_s < math.inf
+
+
+def test_a_kernel_computes_the_same_wherever_it_lies(tmp_path: Path) -> None:
+    (task,) = tasks("dense, gelu")
+    bench = KernelBench(make(tmp_path, task), LLVM, UNIT, 1)
+    plan = task.space.next({task.space.static: 1.0}, np.random.default_rng(0))
+    assert plan is not None
+    bench.build(plan)
+    before = addresses(bench)
+    bench.move()
+    assert bench.compare() <= 1e-5
+    assert addresses(bench).isdisjoint(before)
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ from tailorbird.latency_tables.tvm.tuning_database import TaskFolder
 
 _COLD_BYTES = 1 << 24  # of copies of weights that take turns: more than the caches of one core
 _MOST_COPIES = 64
+_LARGEST_GAP = 1 << 18  # bytes between placements: more than a page, less than a cache
 
 Call = Callable[[], object]
 Clock = Callable[[], float]
@@ -39,8 +40,9 @@ class KernelBench:
         target: TVM's.
         unit: vector registers of the target.
         threads: that share loops.
+        plan: that was built last.
         static: calls of the static kernel, each with its copy of the weights.
-        planned: likewise, of what was built last.
+        planned: likewise, of that plan's.
     """
 
     folder: TaskFolder
@@ -51,17 +53,20 @@ class KernelBench:
     names: dict[Tile, str] = field(init=False)
     database: Any = field(init=False)
     tensors: dict[Any, Any] = field(default_factory=dict, init=False)
+    static_function: Any = field(init=False)
+    function: Any = field(init=False)
     static: Sequence[Call] = field(init=False)
     planned: Sequence[Call] = field(init=False)
     schedule: Any = field(default=None, init=False)
     plan: Plan = field(init=False)
+    gap: Any = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.task, space = self.folder.task, self.folder.space
         self.names = dict(zip(space.tile, self.task["kernels"], strict=True))
         self.database = JSONDatabase(work_dir=str(self.folder.path))
         self.build(space.static)
-        self.static = self.planned
+        self.static_function, self.static = self.function, self.planned
 
     def tried(self) -> list[tuple[dict[str, Any], float]]:
         """The plans that were timed, with their seconds."""
@@ -79,8 +84,8 @@ class KernelBench:
         annotate(s, plan)
         if not schedule_kernel(s, self.unit, self.threads):
             raise RuntimeError("its code is scalar")
-        function = tvm.compile(s.mod, self.target)["main"]
-        self.planned = [_call(function, arguments) for arguments in self._arguments(plan)]
+        self.function = tvm.compile(s.mod, self.target)["main"]
+        self.planned = self._calls(self.function, plan)
 
     def compare(self) -> float:
         """Largest difference of outputs from the static kernel's, relative to the largest."""
@@ -91,6 +96,18 @@ class KernelBench:
         self.planned[0]()
         error = np.abs(output.numpy() - expected).max() / max(np.abs(expected).max(), 1e-30)
         return float(error)
+
+    def move(self) -> None:
+        """Puts inputs, weights and outputs somewhere else, at a random distance.
+
+        Where they lie decides which of them compete for the same lines of a cache: a plan that
+        wins in one place may only have been lucky.
+        """
+        self.gap = np.empty(np.random.default_rng().integers(1, _LARGEST_GAP), dtype=np.uint8)
+        kept, self.tensors = self.tensors, {}  # so that the same places are not free again
+        self.static = self._calls(self.static_function, self.folder.space.static)
+        self.planned = self._calls(self.function, self.plan)
+        kept.clear()
 
     def time(
         self, n_rounds: int, n_samples: int, sample_s: float, give_up: float
@@ -132,6 +149,9 @@ class KernelBench:
         """Read anew each time: what a schedule annotates shows in the kernel it was made of."""
         functions = load_json(self.task["module"]).functions
         return next(f for v, f in functions.items() if v.name_hint == self.names[tile])
+
+    def _calls(self, function: Any, plan: Plan) -> list[Call]:
+        return [_call(function, arguments) for arguments in self._arguments(plan)]
 
     def _arguments(self, plan: Plan) -> list[list[Any]]:
         """Lists of arguments that differ by their copy of the weights; the output comes last.

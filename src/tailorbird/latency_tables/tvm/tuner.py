@@ -27,33 +27,12 @@ _STARTUP_S = 60.0  # importing TVM takes seconds on a cold disk
 _TRIAL = {"n_rounds": 3, "n_samples": 4, "sample_s": 0.002, "give_up": 1.2}
 _FINALISTS = 3
 _SEMIFINAL = {"n_rounds": 5, "n_samples": 5, "sample_s": 0.003, "give_up": math.inf}
-_FINAL = {"n_rounds": 15, "n_samples": 6, "sample_s": 0.003, "give_up": math.inf}
+_FINAL_PLACEMENTS = 3  # of memory: a plan that wins in one may only be lucky there
+_FINAL = {"n_rounds": 5, "n_samples": 6, "sample_s": 0.003, "give_up": math.inf}
 _PATIENCE = 24  # trials in a row, without a gain, after which a task is left
 _WORTH_WAITING = 0.01  # share of the best time that counts as a gain
 _SURE = 0.8  # share of the rounds of the final that a plan must win
 _LARGEST_ERROR = 1e-5  # of outputs, relative to the largest: as for whole programs
-
-
-@dataclass(frozen=True, slots=True)
-class Weakness:
-    """How far a task is from the arithmetic limit.
-
-    Attributes:
-        folder: of the task.
-        static_s: one run under the static rule.
-        limit_s: of its multiply-adds at the peak of one core, shared among threads.
-        n_uses: how often the programs use it.
-    """
-
-    folder: TaskFolder
-    static_s: float
-    limit_s: float
-    n_uses: int
-
-    @property
-    def to_gain_s(self) -> float:
-        """Seconds above the limit, of all its uses."""
-        return (self.static_s - self.limit_s) * self.n_uses
 
 
 @dataclass(slots=True)
@@ -118,24 +97,31 @@ class Bench:
             self.worker = None
 
 
-def weakest_first(bench: Bench, uses: Mapping[TaskFolder, int]) -> list[Weakness]:
+def weakest_first(bench: Bench, uses: Mapping[TaskFolder, int]) -> list[TaskFolder]:
     """Tasks by what there is to gain, most first; without those that cannot be timed.
+
+    That is the time above the arithmetic limit under the static rule, of all uses. What another
+    process holds is being tuned already, and comes last.
 
     Args:
         bench: times them.
         uses: how often the programs use each.
     """
-    peak = bench.peak() * bench.device.threads
-    found = []
+    limit = bench.peak() * bench.device.threads
+    to_gain_s: dict[TaskFolder, float] = {}
     for folder, n_uses in uses.items():
-        try:
-            bench.open(folder)
-            static_s = float(bench.rounds(_TRIAL).min())
-        except MeasurementError as error:  # scalar code, say; the static rule stays
-            _LOG.warning("%s is not tuned: %s", folder.task["name"], error)
-            continue
-        found.append(Weakness(folder, static_s, folder.task["n_macs"] / peak, n_uses))
-    return sorted(found, key=lambda weakness: weakness.to_gain_s, reverse=True)
+        with folder.held() as is_ours:
+            if not is_ours:
+                to_gain_s[folder] = 0.0
+                continue
+            try:
+                bench.open(folder)
+                static_s = float(bench.rounds(_TRIAL).min())
+            except MeasurementError as error:  # scalar code, say; the static rule stays
+                _LOG.warning("%s is not tuned: %s", folder.task["name"], error)
+                continue
+        to_gain_s[folder] = (static_s - folder.task["n_macs"] / limit) * n_uses
+    return sorted(to_gain_s, key=lambda folder: to_gain_s[folder], reverse=True)
 
 
 def tune(
@@ -188,7 +174,8 @@ class _Search:
         self.rng = np.random.default_rng(len(self.seconds))
         space = self.folder.space
         # Seconds of other sessions are made comparable by those of the static plan then.
-        self.static_s = self.seconds.get(space.static, math.nan)
+        static_s = self.seconds.get(space.static, math.nan)
+        self.static_s = static_s if math.isfinite(static_s) else math.nan
 
     @property
     def best_s(self) -> float:
@@ -205,7 +192,7 @@ class _Search:
             rounds = self.bench.rounds(_TRIAL)
             ratio = float(rounds[:, 1].min() / rounds[:, 0].min())
             if math.isnan(self.static_s):  # the first one
-                self.static_s = float(rounds.min())
+                self.static_s = float(rounds[:, 0].min())
             # The machine drifts: seconds are those of the static plan, times the ratio.
             self.seconds[plan] = ratio * self.static_s
             self.bench.ask("keep", seconds=self.seconds[plan])
@@ -226,22 +213,28 @@ class _Search:
         n_trials = len(self.seconds)
         if best is None:
             return Verdict(n_trials, None, self.static_s, self.static_s, ())
-        static_s, ratios = self._share(best, _FINAL)
+        static_s, ratios = self._share(best, _FINAL, _FINAL_PLACEMENTS)
         median = float(np.median(ratios))
         wins = median <= 1 - LEAST_GAIN and float(np.mean(ratios < 1)) >= _SURE
         return Verdict(
             n_trials, best if wins else None, static_s, static_s * median, tuple(ratios.tolist())
         )
 
-    def _share(self, plan: Plan, how: Mapping[str, Any]) -> tuple[float, np.ndarray]:
+    def _share(
+        self, plan: Plan, how: Mapping[str, Any], n_placements: int = 1
+    ) -> tuple[float, np.ndarray]:
         """Median seconds of the static plan, and of each round the plan's share of them."""
         try:
             self._build(plan)
-            rounds = self.bench.rounds(how)
+            rounds = np.concatenate([self._placed(how) for _ in range(n_placements)])
         except MeasurementError as error:
             self._fail(plan, str(error))
             return math.inf, np.array([math.inf])
         return float(np.median(rounds[:, 0])), rounds[:, 1] / rounds[:, 0]
+
+    def _placed(self, how: Mapping[str, Any]) -> np.ndarray:
+        self.bench.ask("move")
+        return self.bench.rounds(how)
 
     def _build(self, plan: Plan) -> None:
         if self.bench.worker is None or not self.bench.worker.is_alive:

@@ -80,10 +80,11 @@ class Tuning:
         return decided.plans
 
     def run(self, programs: Sequence[Program], progress: Progress) -> Tuned:
-        """Tunes what was not tuned yet, and decides; what was decided stays.
+        """Tunes what was not tuned yet, and decides.
 
-        Several processes share the work: each takes a task at a time. One that is killed loses
-        the trial in flight.
+        What was decided stays, unless there are more minutes now: they go to what was not done in
+        time, and it is decided anew. Several processes share the work: each takes a task at a
+        time. One that is killed loses the trial in flight.
 
         Args:
             programs: whose kernels are tuned.
@@ -93,9 +94,10 @@ class Tuning:
             MeasurementError: if what was decided is damaged, or nothing can be timed.
         """
         decided = Tuned.read(self.decided)
-        if decided is not None:
+        if decided is not None and decided.minutes >= self.minutes:
             return decided
-        deadline = time.monotonic() + 60 * self.minutes
+        spent = decided.minutes if decided else 0.0
+        deadline = time.monotonic() + 60 * (self.minutes - spent)
         self.database.mkdir(parents=True, exist_ok=True)
         uses = self.task_folders(programs)
         with (
@@ -104,7 +106,7 @@ class Tuning:
             progress.task("Tuning", len(uses) * self.n_trials) as advance,
         ):
             undone = {f: n for f, n in uses.items() if not self._is_done(f)}
-            left = [weakness.folder for weakness in weakest_first(bench, undone)]
+            left = weakest_first(bench, undone)
             for folder in uses.keys() - set(left):
                 self._skip(folder, 0, advance)
             while left:
@@ -142,11 +144,12 @@ class Tuning:
         """The first process that comes to an end decides for all."""
         with FileLock(self.database / ".lock"):
             decided = Tuned.read(self.decided)
-            if decided is None:
+            if decided is None or decided.minutes < self.minutes:
                 verdicts = {f.path.name: f.verdict for f in folders}
                 reached = {key: verdict for key, verdict in verdicts.items() if verdict}
                 plans = {key: verdict.plan for key, verdict in reached.items() if verdict.plan}
-                decided = Tuned(self.n_trials, plans, len(verdicts), len(reached))
+                sizes = len(verdicts), len(reached)
+                decided = Tuned(self.n_trials, self.minutes, plans, *sizes)
                 decided.write(self.decided)
         _LOG.info(
             "Tuning: of %d tasks %d were reached in time, and %d run faster than by the static "

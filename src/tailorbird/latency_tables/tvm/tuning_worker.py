@@ -46,6 +46,9 @@ class _Worker:
             case "build":
                 self.bench.build(Plan.of(request["plan"]))
                 return {"error_of_outputs": self.bench.compare()}
+            case "move":
+                self.bench.move()
+                return {}
             case "time":
                 return {"rounds": self.bench.time(**request["how"])}
             case "keep":

@@ -1,0 +1,18 @@
+"""What a user asks for, from a TOML file."""
+
+from tailorbird.recipe.accuracy import AccuracySection
+from tailorbird.recipe.device import DeviceSection
+from tailorbird.recipe.latency import LatencySection
+from tailorbird.recipe.loading import load
+from tailorbird.recipe.recipe import Recipe
+from tailorbird.recipe.search import Property, SearchSection
+
+__all__ = [
+    "AccuracySection",
+    "DeviceSection",
+    "LatencySection",
+    "Property",
+    "Recipe",
+    "SearchSection",
+    "load",
+]

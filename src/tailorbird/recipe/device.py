@@ -1,0 +1,43 @@
+"""The table [device]."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from tailorbird.latency_tables.server import Server
+from tailorbird.recipe.section import Count, Section
+
+
+class DeviceSection(Section):
+    """What latency is measured on."""
+
+    name: str = "local"
+    threads: Count = 1
+    target: Annotated[str, Field(min_length=1)] | None = None
+    endpoint: Annotated[str, Field(min_length=1)] | None = None
+    tracker: Annotated[str, Field(min_length=1)] | None = None
+    key: Annotated[str, Field(pattern=r"^[^\s:]+$")] | None = None
+    batch: Annotated[int, Field(ge=1, le=4096)] = 1
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if self.endpoint is not None and self.tracker is not None:
+            raise PydanticCustomError(
+                "device", "[device] has an endpoint or a tracker, not both: drop one"
+            )
+        if (self.tracker is None) != (self.key is None):
+            raise PydanticCustomError(
+                "device", "[device] tracker and key go together: the tracker is asked for that key"
+            )
+        return self
+
+    @property
+    def server(self) -> Server | None:
+        """Where the device is; None for this machine, and for tables of others.
+
+        Raises:
+            RecipeError: if it is no address.
+        """
+        address = self.endpoint or self.tracker
+        return None if address is None else Server.parse(address, self.key)

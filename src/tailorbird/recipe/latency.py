@@ -1,0 +1,91 @@
+"""The table [latency]."""
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from tailorbird.recipe.section import Section
+
+_TUNED = re.compile(r"tuned:[1-9]\d{0,4}")
+_SCHEDULES = {
+    "tvm": "static",
+    "onnxruntime": "default",
+    "openvino": "default",
+    "torch": "eager",
+    "imported": "imported",
+}
+
+
+class LatencySection(Section):
+    """How latency is measured."""
+
+    runtime: Literal["tvm", "onnxruntime", "openvino", "torch", "imported"] = "tvm"
+    schedule: Annotated[str | None, Field(validate_default=True)] = None  # that of the runtime
+    tuning: Annotated[str, Field(min_length=1)] | None = None
+    tuning_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
+    rounds: Annotated[int, Field(ge=2)] = 5
+    store: Annotated[str, Field(min_length=1)] | None = None
+    estimate_missing: bool = False
+    adapt_from: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    samples: Annotated[int, Field(ge=3)] = 10
+
+    @field_validator("schedule")
+    @classmethod
+    def _fits_the_runtime(cls, schedule: str | None, info: ValidationInfo) -> str | None:
+        runtime = info.data.get("runtime")
+        if runtime is None:  # wrong itself, and said to be
+            return schedule
+        own = _SCHEDULES[runtime]
+        if runtime == "tvm" and schedule is not None and _TUNED.fullmatch(schedule):
+            return schedule
+        if schedule not in (None, own):
+            others = ", and tuned:N for N trials of each kernel" if runtime == "tvm" else " only"
+            raise PydanticCustomError("schedule", f"{runtime} has the schedule {own!r}{others}")
+        return own
+
+    @model_validator(mode="after")
+    def _tunes(self) -> Self:
+        idle = sorted({"tuning", "tuning_minutes"} & self.model_fields_set)
+        if idle and self.n_trials is None:
+            raise PydanticCustomError(
+                "latency", f"[latency] {idle[0]} is for schedule = 'tuned:N': drop it"
+            )
+        return self
+
+    @property
+    def n_trials(self) -> int | None:
+        """Schedules that tuning tries of each kernel; None without tuning."""
+        kind, _, number = (self.schedule or "").partition(":")
+        return int(number) if kind == "tuned" else None
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> Self:
+        if self.runtime == "imported" and "rounds" in self.model_fields_set:
+            raise PydanticCustomError(
+                "latency", "with an imported table nothing is measured: drop [latency] rounds"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adapts(self) -> Self:
+        if not self.adapt_from and "samples" in self.model_fields_set:
+            raise PydanticCustomError(
+                "latency", "[latency] samples are for tables to adapt from: add adapt_from"
+            )
+        if len(set(self.adapt_from)) < len(self.adapt_from):
+            raise PydanticCustomError("latency", "[latency] adapt_from must name each table once")
+        if self.adapt_from and self.runtime == "imported":
+            raise PydanticCustomError(
+                "latency",
+                "[latency] adapt_from is for a device that is measured, not an imported table: "
+                "drop it",
+            )
+        if self.adapt_from and self.estimate_missing:
+            raise PydanticCustomError(
+                "latency",
+                "with [latency] adapt_from no workload of this device is needed: drop "
+                "estimate_missing",
+            )
+        return self

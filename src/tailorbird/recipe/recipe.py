@@ -1,0 +1,76 @@
+"""All of a recipe, and what must hold between its tables."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from tailorbird.recipe.accuracy import AccuracySection
+from tailorbird.recipe.device import DeviceSection
+from tailorbird.recipe.latency import LatencySection
+from tailorbird.recipe.report import ReportSection
+from tailorbird.recipe.search import SearchSection
+from tailorbird.recipe.section import Section
+from tailorbird.recipe.space import SpaceSection
+
+_GUIDE = "process-places"
+
+
+class Recipe(Section):
+    """All of it."""
+
+    name: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    space: SpaceSection
+    device: DeviceSection = DeviceSection()
+    latency: LatencySection = LatencySection()
+    accuracy: AccuracySection = AccuracySection()
+    search: SearchSection = SearchSection()
+    report: ReportSection = ReportSection()
+
+    @property
+    def predictor(self) -> str:
+        """Of accuracy; a guided search fits it again and again, so its default is a quick one."""
+        asked = self.accuracy
+        is_asked = "predictor" in asked.model_fields_set or asked.predictor_seconds
+        return asked.predictor if is_asked or self.search.algorithm != "guided" else _GUIDE
+
+    @model_validator(mode="after")
+    def _reaches(self) -> Self:
+        asked = self.device
+        if (asked.endpoint or asked.tracker) and self.latency.runtime != "tvm":
+            raise PydanticCustomError(
+                "recipe",
+                "devices behind a server are measured by TVM: with [device] endpoint or tracker "
+                'write [latency] runtime = "tvm"',
+            )
+        if asked.target is not None and self.latency.runtime != "tvm":
+            raise PydanticCustomError(
+                "recipe", '[device] target is for TVM: drop it, or write [latency] runtime = "tvm"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        asked, search = self.accuracy, self.search
+        if search.algorithm == "best" and asked.predictor != "additive":
+            raise PydanticCustomError(
+                "recipe",
+                'an integer program needs what adds up: with [search] algorithm = "best" write '
+                '[accuracy] predictor = "additive"',
+            )
+        if asked.predictor == "additive" and asked.zero_cost:
+            raise PydanticCustomError(
+                "recipe", "an additive predictor has no zero_cost: drop it from [accuracy]"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _evaluates(self) -> Self:
+        if self.search.algorithm == "guided" and self.accuracy.published is not None:
+            raise PydanticCustomError(
+                "recipe",
+                "a guided search chooses what to evaluate, but published accuracies are all there: "
+                'use [search] algorithm = "exact" or "nsga2"',
+            )
+        return self

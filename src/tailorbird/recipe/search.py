@@ -1,0 +1,82 @@
+"""The table [search]."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from tailorbird.recipe.section import Count, Limit, Section
+
+Property = Literal["accuracy", "latency_ms", "mega_macs", "mega_params", "weight_mib", "peak_mib"]
+"""What networks are compared by, as reports head their columns."""
+
+_PREDICTED = frozenset({"population", "generations"})
+_KEYS: dict[str, frozenset[str]] = {
+    "nsga2": _PREDICTED,
+    "random": _PREDICTED,
+    "evolution": _PREDICTED,
+    "optuna": _PREDICTED | {"sampler"},
+    "guided": frozenset({"batch"}),
+    "exact": frozenset(),
+    "best": frozenset(),
+}
+"""Which keys of [search] each algorithm has for itself."""
+
+
+class SearchSection(Section):
+    """How the front is searched."""
+
+    algorithm: Literal["nsga2", "guided", "exact", "best", "random", "evolution", "optuna"] = (
+        "nsga2"
+    )
+    objectives: Annotated[tuple[Property, ...], Field(min_length=1, strict=False)] = (
+        "accuracy",
+        "latency_ms",
+    )
+    devices: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    population: Annotated[int, Field(ge=4)] = 100
+    generations: Count = 100
+    sampler: str = "TPESampler"
+    batch: Count = 5
+    min_accuracy: Annotated[float, Field(gt=0, lt=1)] | None = None
+    max_latency_ms: Limit = None
+    max_mega_macs: Limit = None
+    max_mega_params: Limit = None
+    max_weight_mib: Limit = None
+    max_peak_mib: Limit = None
+
+    @model_validator(mode="after")
+    def _fits_the_algorithm(self) -> Self:
+        idle = self.model_fields_set & (frozenset().union(*_KEYS.values()) - _KEYS[self.algorithm])
+        if idle:
+            raise PydanticCustomError(
+                "search", f'[search] algorithm = "{self.algorithm}" has no {min(idle)}: drop it'
+            )
+        if len(set(self.objectives)) < len(self.objectives):
+            raise PydanticCustomError("search", "[search] objectives must differ")
+        if self.devices and "latency_ms" not in self.objectives:
+            raise PydanticCustomError(
+                "search", '[search] devices are compared by latency: add "latency_ms" to objectives'
+            )
+        if self.devices and self.algorithm == "best":
+            raise PydanticCustomError(
+                "search", '[search] algorithm = "best" is for one device: drop devices'
+            )
+        if self.algorithm == "guided" and "accuracy" not in self.objectives:
+            raise PydanticCustomError(
+                "search", "a guided search learns accuracy: add it to [search] objectives"
+            )
+        return self
+
+    @property
+    def limits(self) -> dict[Property, float]:
+        """The worst that is allowed of each property that has a limit."""
+        limits: dict[Property, float | None] = {
+            "accuracy": self.min_accuracy,
+            "latency_ms": self.max_latency_ms,
+            "mega_macs": self.max_mega_macs,
+            "mega_params": self.max_mega_params,
+            "weight_mib": self.max_weight_mib,
+            "peak_mib": self.max_peak_mib,
+        }
+        return {name: limit for name, limit in limits.items() if limit is not None}
