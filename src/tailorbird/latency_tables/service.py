@@ -11,7 +11,8 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,36 +45,49 @@ def serve(
             the one that calls it included; None if it gives each of them a core itself.
         is_lost: tells, after a failure, whether what the programs run on is gone.
     """
-    cores = [int(core) for core in sys.argv[1].split(",")]
-    os.sched_setaffinity(0, cores)
-    if start_threads is not None:
-        pin(cores, start_threads)
+    settle(start_threads)
+    listen(partial(_answer, load), is_lost)
+
+
+def listen(
+    answer: Callable[[dict[str, Any]], dict[str, Any]], is_lost: Callable[[], bool] = lambda: False
+) -> None:
+    """Answers requests until standard input ends, and collects garbage between them only.
+
+    Args:
+        answer: to a request, which has its `limit_s`; what it raises is sent as the error.
+        is_lost: tells, after a failure, whether what is needed is gone.
+    """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints goes to the log, not among the answers
     gc.disable()
     gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
-        # The kernel ends this process if a program hangs and nobody is left to notice.
+        # The kernel ends this process if a request hangs and nobody is left to notice.
         signal.alarm(math.ceil(request["limit_s"]) + 5)
         try:
-            answer = _answer(request, load)
+            found = answer(request)
         except Exception as error:  # noqa: BLE001  # whatever a runtime raises is the answer
             lines = str(error).strip().splitlines() or [""]
-            answer = {"error": f"{type(error).__name__}: {lines[-1]}", "is_lost": is_lost()}
+            found = {"error": f"{type(error).__name__}: {lines[-1]}", "is_lost": is_lost()}
         signal.alarm(0)
-        gc.collect()  # between requests, where nothing is timed
-        answers.write(json.dumps(answer) + "\n")
+        gc.collect()
+        answers.write(json.dumps(found) + "\n")
         answers.flush()
 
 
-def pin(cores: Sequence[int], start_threads: Callable[[int], None]) -> None:
-    """A core for each thread: the first for this one, the others for those of the runtime.
+def settle(start_threads: Callable[[int], None] | None) -> None:
+    """On the cores of the command line, one for each thread: the first for this one.
 
     TVM's own way leaves this one free to run where another waits for it, and counts from the
     machine's first core, whichever cores this process may use. Threads that a runtime starts last
     are the ones that share work; any before them only wait.
     """
+    cores = [int(core) for core in sys.argv[1].split(",")]
+    os.sched_setaffinity(0, cores)
+    if start_threads is None:
+        return
     before = _threads()
     start_threads(len(cores))
     os.sched_setaffinity(0, {cores[0]})
@@ -86,7 +100,7 @@ def _threads() -> set[int]:
     return {int(path.name) for path in Path("/proc/self/task").iterdir()}
 
 
-def _answer(request: dict[str, Any], load: Callable[[Path, int], Loaded]) -> dict[str, Any]:
+def _answer(load: Callable[[Path, int], Loaded], request: dict[str, Any]) -> dict[str, Any]:
     with np.load(request["inputs"]) as arrays:
         inputs = tuple(arrays[name] for name in arrays.files)
     program = load(Path(request["program"]), request["n_copies"])

@@ -4,10 +4,6 @@ Each line of standard input is a request. {server, triple, patience_s, limit_s} 
 {facts} of a device, {tracker, limit_s} by the {devices} behind it, by key; or by {error}.
 """
 
-import json
-import math
-import signal
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +11,7 @@ from typing import Any
 
 from tailorbird.latency_tables.facts import Facts
 from tailorbird.latency_tables.server import Server
+from tailorbird.latency_tables.service import listen
 from tailorbird.latency_tables.target import host_triple, triple_of
 from tailorbird.latency_tables.tvm import stopwatch
 from tailorbird.latency_tables.tvm.session import (
@@ -25,6 +22,14 @@ from tailorbird.latency_tables.tvm.session import (
 )
 
 _AGAIN_S = 1.0  # between tries
+
+
+def _told(request: dict[str, Any]) -> dict[str, Any]:
+    """The answer, or what is wrong, without the names of exceptions: it ends a user's sentence."""
+    try:
+        return _answer(request)
+    except Exception as error:  # noqa: BLE001  # whatever went wrong is the answer
+        return {"error": (str(error).strip().splitlines() or [type(error).__name__])[-1]}
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -63,13 +68,4 @@ def _triple(remote: Remote) -> str:
 
 
 if __name__ == "__main__":
-    for line in sys.stdin:
-        request = json.loads(line)
-        # The kernel ends this process if a server is frozen and nobody is left to notice.
-        signal.alarm(math.ceil(request["limit_s"]) + 5)
-        try:
-            answer = _answer(request)
-        except Exception as error:  # noqa: BLE001  # whatever went wrong is the answer
-            answer = {"error": (str(error).strip().splitlines() or [type(error).__name__])[-1]}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+    listen(_told)

@@ -13,6 +13,7 @@ from tvm import relax
 from tailorbird.latency_tables.runtime import Tensors
 from tailorbird.latency_tables.tvm.stopwatch import NAME
 
+BIG_CORES = 1  # `ThreadGroup::kBig`, TVM's default
 _LARGEST_GAP = 1 << 18  # bytes between placements: more than a page, less than a cache
 
 

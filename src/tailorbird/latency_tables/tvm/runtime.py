@@ -36,8 +36,7 @@ class TvmRuntime:
         remote: RemoteBench | None = None,
         tuning: Tuning | None = None,
     ) -> None:
-        here = Workbench("tailorbird.latency_tables.tvm.timer", folder, timing)
-        self._bench = here if remote is None else remote
+        self._bench = remote or Workbench("tailorbird.latency_tables.tvm.timer", folder, timing)
         self._tuning = tuning
 
     def configuration(self, device: Device, batch: int) -> Configuration:

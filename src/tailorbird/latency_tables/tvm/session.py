@@ -11,13 +11,13 @@ from tvm import rpc
 
 from tailorbird.latency_tables.facts import Facts
 from tailorbird.latency_tables.server import Server
+from tailorbird.latency_tables.tvm.library import BIG_CORES
 from tailorbird.latency_tables.tvm.stopwatch import NAME
 
 SESSION_S = 900
 """After which a server ends a session by itself, and is free for others."""
 
 _KNOCK_S = 10.0  # to open a connection
-_BIG_CORES = 1  # `ThreadGroup::kBig`, TVM's default
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Remote:
         Raises:
             Exception: if it has fewer cores.
         """
-        self.session.get_function("runtime.config_threadpool")(_BIG_CORES, threads)
+        self.session.get_function("runtime.config_threadpool")(BIG_CORES, threads)
         self.load(folder / NAME)["pin"](threads)
 
     def is_lost(self) -> bool:
@@ -84,9 +84,7 @@ def connect(server: Server) -> Remote:
         tracker = rpc.connect_tracker(*address)
         behind = keys(tracker, server.host)
     except (RuntimeError, OSError) as error:
-        kind = "server" if server.key is None else "tracker"
-        reason = str(error).strip().splitlines()[-1]
-        raise ConnectionError(f"there is no RPC {kind} of TVM ({reason})") from None
+        raise _nobody("server" if server.key is None else "tracker", error) from None
     if server.key not in behind:
         known = ", ".join(sorted(behind)) or "none"
         raise ConnectionError(f"the tracker knows no {server.key!r}; it has: {known}")
@@ -95,6 +93,11 @@ def connect(server: Server) -> Remote:
     except (RuntimeError, OSError) as error:
         reason = str(error).strip().splitlines()[-1]
         raise ConnectionError(f"the device that the tracker gave is gone ({reason})") from None
+
+
+def _nobody(kind: str, error: Exception) -> ConnectionError:
+    reason = str(error).strip().splitlines()[-1]
+    return ConnectionError(f"there is no RPC {kind} of TVM ({reason})")
 
 
 def devices_behind(tracker: Server) -> dict[str, list[str]]:
@@ -107,8 +110,7 @@ def devices_behind(tracker: Server) -> dict[str, list[str]]:
     try:
         return keys(rpc.connect_tracker(*address), tracker.host)
     except (RuntimeError, OSError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise ConnectionError(f"there is no RPC tracker of TVM ({reason})") from None
+        raise _nobody("tracker", error) from None
 
 
 def keys(tracker: Any, host: str) -> dict[str, list[str]]:

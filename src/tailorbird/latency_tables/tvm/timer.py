@@ -7,9 +7,7 @@ from typing import Any
 import tvm
 
 from tailorbird.latency_tables.service import serve
-from tailorbird.latency_tables.tvm.library import Library
-
-_BIG_CORES = 1  # `ThreadGroup::kBig`, TVM's default
+from tailorbird.latency_tables.tvm.library import BIG_CORES, Library
 
 
 class _Here:
@@ -24,7 +22,7 @@ class _Here:
 
 def start_threads(n_threads: int) -> None:
     """Starts TVM's threads, this one included."""
-    tvm.get_global_func("runtime.config_threadpool")(_BIG_CORES, n_threads)
+    tvm.get_global_func("runtime.config_threadpool")(BIG_CORES, n_threads)
 
 
 if __name__ == "__main__":

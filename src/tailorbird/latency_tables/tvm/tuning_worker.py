@@ -4,17 +4,11 @@ Each line of standard input is a request, {do, limit_s, …}; the answer is a li
 {error}. A bad schedule may crash it or hang: whoever asks kills it and starts another.
 """
 
-import gc
-import json
-import math
-import os
-import signal
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tailorbird.latency_tables.service import pin
+from tailorbird.latency_tables.service import listen, settle
 from tailorbird.latency_tables.target import Target
 from tailorbird.latency_tables.tvm.kernel_bench import KernelBench
 from tailorbird.latency_tables.tvm.peak import macs_per_second
@@ -57,29 +51,6 @@ class _Worker:
         raise ValueError(f"there is no request {request['do']!r}")
 
 
-def _serve() -> None:
-    """Answers until standard input ends."""
-    cores = [int(core) for core in sys.argv[1].split(",")]
-    os.sched_setaffinity(0, cores)
-    pin(cores, start_threads)
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints goes to the log, not among the answers
-    gc.disable()
-    worker = _Worker()
-    for line in sys.stdin:
-        request = json.loads(line)
-        # The kernel ends this process if a schedule hangs and nobody is left to notice.
-        signal.alarm(math.ceil(request["limit_s"]) + 5)
-        try:
-            answer = worker.answer(request)
-        except Exception as error:  # noqa: BLE001  # whatever TVM raises is the answer
-            lines = str(error).strip().splitlines() or [""]
-            answer = {"error": f"{type(error).__name__}: {lines[-1]}"}
-        signal.alarm(0)
-        gc.collect()
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-
 if __name__ == "__main__":
-    _serve()
+    settle(start_threads)
+    listen(_Worker().answer)
