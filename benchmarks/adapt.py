@@ -74,7 +74,7 @@ def measurement(name: str, folder: Path, rounds: int) -> Measurement:
 
 def fill(one: Measurement, programs: list[Program]) -> LatencyTable:
     """The table, once all programs are in it."""
-    one.profiler.profile(programs, one.recipe.latency.rounds, TerminalProgress())
+    one.equipment.fill(one.store, programs, TerminalProgress())
     table = one.table
     one.close()
     failed = {program.key for program in programs} & table.failures.keys()

@@ -22,7 +22,7 @@ def hold(path: Path) -> Iterator["Run"]:
     with open_run(path).held() as job:
         try:
             yield job
-            for remark in job.measurement.losses:
+            for remark in job.measurement.equipment.losses:
                 typer.echo(remark, err=True)
         except KeyboardInterrupt:
             typer.echo("tailorbird: stopped. What was done is kept; run again to go on.", err=True)

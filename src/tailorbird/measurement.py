@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from tailorbird import elsewhere
 from tailorbird.adaptation import Adaptation, Adapted
+from tailorbird.equipment import Equipment
 from tailorbird.errors import MeasurementError, RecipeError
 from tailorbird.latency_tables import (
     Configuration,
@@ -17,23 +17,15 @@ from tailorbird.latency_tables import (
     Profiler,
     Program,
     Record,
-    Runtime,
     Store,
 )
 from tailorbird.latency_tables.device import IMPORTED
-from tailorbird.latency_tables.target import host_triple
 from tailorbird.predictors import Predictor, TableSum, complete
 from tailorbird.predictors.completion import missing_workloads
 from tailorbird.programs import network_program, programs_of
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
-from tailorbird.runtimes import remote_of, runtime_of, tuning_of
 from tailorbird.spaces import SearchSpace, rows
-from tailorbird.workplace import LOG
-
-if TYPE_CHECKING:
-    from tailorbird.latency_tables.tvm.remote import RemoteBench
-    from tailorbird.latency_tables.tvm.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -115,10 +107,7 @@ class Measurement:
 
     def _timed(self, programs: list[Program], progress: Progress) -> LatencyTable:
         """The table, once all of these are in it."""
-        if self._tuning is not None:
-            self._tuning.run([Program.of(workload) for workload in self.space.workloads], progress)
-        for spent in self.profiler.profile(programs, self.recipe.latency.rounds, progress):
-            LOG.info("%s", spent)
+        self.equipment.fill(self.store, programs, progress)
         failures = self.table.failures
         failed = [p.key for p in programs if p.key in failures]
         if failed:
@@ -222,7 +211,7 @@ class Measurement:
         if self.is_imported:
             asked = self.recipe.device
             return Configuration.imported(asked.name, asked.threads, asked.batch)
-        return self.runtime.configuration(self.device, self.recipe.device.batch)
+        return self.equipment.configuration
 
     @property
     def record(self) -> Record:
@@ -258,54 +247,17 @@ class Measurement:
         """Where this recipe keeps what is measured."""
         return Store(self.url)
 
-    @cached_property
-    def runtime(self) -> Runtime:
-        """That the recipe names."""
-        name = self.recipe.latency.runtime
-        return runtime_of(name, self.folder / "compiled", self._remote, self._tuning)
-
-    @cached_property
-    def _tuning(self) -> "Tuning | None":
-        keys = [workload.key for workload in self.space.workloads]
-        return tuning_of(self.recipe.latency, self.device, keys, self.folder / "tuning")
-
-    @cached_property
-    def _remote(self) -> "RemoteBench | None":
-        return remote_of(self.device, self.folder / "compiled")
-
     @property
-    def losses(self) -> tuple[str, ...]:
-        """What a reader must know of a device that went away meanwhile and came back."""
-        lost = [] if self._remote is None else self._remote.losses
-        if not lost:
-            return ()
-        return (
-            f"The device {self.device.server} was lost and came back ({len(lost)}x): what it was "
-            f"doing was done again (first: {lost[0]}).",
-        )
+    def profiler(self) -> Profiler | None:
+        """Adds to the table; None where it is not measured here."""
+        return self.equipment.profiler(self.store) if self.measures else None
 
     @cached_property
-    def profiler(self) -> Profiler:
-        """Fills the table.
-
-        Raises:
-            RecipeError: if programs for its target do not run on this machine, or the device is
-                away, or another one.
-        """
-        target = self.device.target
-        if self.device.server is None and target.triple != host_triple():
-            raise RecipeError(
-                f"Programs for {target} do not run on this machine: name the device's server in "
-                "[device] endpoint, or compile them only, with `tailorbird compile RECIPE FOLDER`."
-            )
-        device = self.device
-        if device.server is not None:
-            from tailorbird.latency_tables.remote import met_again
-
-            device = met_again(device, self.folder / "device.json")
-        return Profiler(self.runtime, device, self.recipe.device.batch, self.store)
+    def equipment(self) -> Equipment:
+        """What fills this recipe's table."""
+        return Equipment(self.recipe, self.space, self.device, self.folder)
 
     def close(self) -> None:
-        """Ends the runtime's processes."""
-        if "runtime" in self.__dict__:
-            self.runtime.close()
+        """Ends processes that compiled programs run in."""
+        if "equipment" in self.__dict__:
+            self.equipment.close()

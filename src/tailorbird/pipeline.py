@@ -143,7 +143,7 @@ class Run:
         checker = Checker(
             self.space,
             self.accuracy,
-            self.measurement.profiler if self.measurement.measures else None,
+            self.measurement.profiler,
         )
         rng = np.random.default_rng([self.recipe.seed, 1])  # a draw of its own
         sampled = self.space.sample(self.recipe.report.random_networks, rng)
@@ -180,7 +180,7 @@ class Run:
                 recipe=self._safe_text,
                 remarks=(
                     *self.measurement.remarks,
-                    *self.measurement.losses,
+                    *self.measurement.equipment.losses,
                     *self.accuracy.remarks,
                 ),
                 regrets=regretted,

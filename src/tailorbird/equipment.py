@@ -1,0 +1,110 @@
+"""What fills a recipe's table: its runtime, its tuning, and the device behind a server."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tailorbird.errors import RecipeError
+from tailorbird.latency_tables import Configuration, Device, Profiler, Program, Runtime, Store
+from tailorbird.latency_tables.target import host_triple
+from tailorbird.progress import Progress
+from tailorbird.recipe import Recipe
+from tailorbird.runtimes import remote_of, runtime_of, tuning_of
+from tailorbird.spaces import SearchSpace
+from tailorbird.workplace import LOG
+
+if TYPE_CHECKING:
+    from tailorbird.latency_tables.tvm.remote import RemoteBench
+    from tailorbird.latency_tables.tvm.tuning import Tuning
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """Of one recipe; nothing of it is loaded before it is needed.
+
+    Attributes:
+        recipe: what was asked for.
+        space: that the recipe names.
+        device: that the recipe names.
+        folder: for compiled programs, tuning, and what the device says of itself.
+    """
+
+    recipe: Recipe
+    space: SearchSpace
+    device: Device
+    folder: Path
+
+    def fill(self, store: Store, programs: Sequence[Program], progress: Progress) -> None:
+        """Tunes, if that is asked for, and measures what the store lacks.
+
+        Raises:
+            RecipeError: likewise as `profiler`.
+            MeasurementError: if nothing can be measured, or what tuning decided is damaged.
+        """
+        if self._tuning is not None:
+            self._tuning.run([Program.of(workload) for workload in self.space.workloads], progress)
+        profiler = self.profiler(store)
+        for spent in profiler.profile(programs, self.recipe.latency.rounds, progress):
+            LOG.info("%s", spent)
+
+    def profiler(self, store: Store) -> Profiler:
+        """Fills a table in a store.
+
+        Raises:
+            RecipeError: if programs for its target do not run on this machine, or the device is
+                away, or another one.
+        """
+        return Profiler(self.runtime, self._met, self.recipe.device.batch, store)
+
+    @property
+    def configuration(self) -> Configuration:
+        """Under which it measures."""
+        return self.runtime.configuration(self.device, self.recipe.device.batch)
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What a reader must know of a device that went away meanwhile and came back."""
+        lost = [] if self._remote is None else self._remote.losses
+        if not lost:
+            return ()
+        return (
+            f"The device {self.device.server} was lost and came back ({len(lost)}x): what it was "
+            f"doing was done again (first: {lost[0]}).",
+        )
+
+    def close(self) -> None:
+        """Ends the runtime's processes."""
+        if "runtime" in self.__dict__:
+            self.runtime.close()
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        """That the recipe names."""
+        name = self.recipe.latency.runtime
+        return runtime_of(name, self.folder / "compiled", self._remote, self._tuning)
+
+    @cached_property
+    def _met(self) -> Device:
+        """The device, once it is known to be there, and to be what it was."""
+        if self.device.server is not None:
+            from tailorbird.latency_tables.remote import met_again
+
+            return met_again(self.device, self.folder / "device.json")
+        if self.device.target.triple != host_triple():
+            raise RecipeError(
+                f"Programs for {self.device.target} do not run on this machine: name the device's "
+                "server in [device] endpoint, or compile them only, with `tailorbird compile "
+                "RECIPE FOLDER`."
+            )
+        return self.device
+
+    @cached_property
+    def _tuning(self) -> "Tuning | None":
+        keys = [workload.key for workload in self.space.workloads]
+        return tuning_of(self.recipe.latency, self.device, keys, self.folder / "tuning")
+
+    @cached_property
+    def _remote(self) -> "RemoteBench | None":
+        return remote_of(self.device, self.folder / "compiled")
