@@ -89,7 +89,7 @@ def run(
     read, text = recipe.load(path)
     folder = tmp_path / "runs" / "small"
     measurement = Measurement(read, SPACE, device, folder, known=(board(),))
-    measurement.__dict__["runtime"] = runtime
+    measurement.equipment.__dict__["runtime"] = runtime
     by_learned_values(runtime)
     accuracy = TrainedAccuracy(read, tmp_path, SPACE, folder / "weights", measurement.opened_url)
     made = Run(read, text, SPACE, measurement, accuracy, folder, NoProgress())
