@@ -223,7 +223,7 @@ def test_what_fails_is_counted_and_the_rest_is_measured(
     accuracy = TrainedAccuracy(read, folder, space, folder / "weights", measurement.opened_url)
     run = Run(read, text, space, measurement, accuracy, measurement.folder, NoProgress())
     runtime.broken = frozenset({1, 3})
-    run.measurement.__dict__["runtime"] = runtime
+    run.measurement.equipment.__dict__["runtime"] = runtime
     with run.held(), pytest.raises(MeasurementError, match=r"2 of 16 programs .* it is broken"):
         run.profile()
     assert len(run.measurement.table.entries) == 14
