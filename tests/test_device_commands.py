@@ -4,14 +4,13 @@ import json
 import re
 import shutil
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from servers import RpcProcess, rpc_server
 
-from tailorbird import cli, spaces
+from tailorbird import spaces
 
 pytestmark = [
     pytest.mark.tvm,
@@ -32,20 +31,12 @@ Tailorbird = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def tailorbird(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Tailorbird:
-    monkeypatch.chdir(tmp_path)
+def on_device(tmp_path: Path, tailorbird: Tailorbird) -> Tailorbird:
+    """`tailorbird` beside a recipe with more keys of [device], which come first."""
 
     def run(device: str, *arguments: str) -> tuple[int, str, str]:
-        Path("recipe.toml").write_text(RECIPE + device)
-        monkeypatch.setattr(sys, "argv", ["tailorbird", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        return code, *capsys.readouterr()
+        (tmp_path / "recipe.toml").write_text(RECIPE + device)
+        return tailorbird(*arguments)
 
     return run
 
@@ -58,12 +49,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RpcProcess]:
 
 @pytest.mark.slow
 def test_devices_tells_who_answers_and_what_tables_hold(
-    tailorbird: Tailorbird, server: RpcProcess
+    on_device: Tailorbird, server: RpcProcess
 ) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         nowhere = f"127.0.0.1:{closed.getsockname()[1]}"
-        code, out, err = tailorbird(
+        code, out, err = on_device(
             f'endpoint = "{server.address}"',
             *("devices", "recipe.toml", "--endpoint", nowhere, "--json"),
         )
@@ -86,17 +77,17 @@ def test_devices_tells_who_answers_and_what_tables_hold(
     ],
 )
 def test_a_device_that_cannot_be_had_is_one_sentence(
-    tailorbird: Tailorbird, device: str, message: str
+    on_device: Tailorbird, device: str, message: str
 ) -> None:
-    code, _, err = tailorbird(device, "profile", "recipe.toml")
+    code, _, err = on_device(device, "profile", "recipe.toml")
     assert code == 2
     last = err.strip().splitlines()[-1]
     assert last.startswith("tailorbird: ")
     assert re.search(message, last), last
 
 
-def test_programs_are_compiled_for_another_processor_as_objects(tailorbird: Tailorbird) -> None:
-    code, _, err = tailorbird(
+def test_programs_are_compiled_for_another_processor_as_objects(on_device: Tailorbird) -> None:
+    code, _, err = on_device(
         'target = "riscv64-linux-gnu/generic-rv64"', "compile", "recipe.toml", "out", "--objects"
     )
     assert code == 0, err
@@ -105,15 +96,15 @@ def test_programs_are_compiled_for_another_processor_as_objects(tailorbird: Tail
     keys = {w.key for w in spaces.get("digits-resnet", max_stitches=1, batch=4).workloads}
     assert set(manifest["programs"]) == {*keys, "call()[1]f32"}
     assert all(Path("out", file).stat().st_size for file in manifest["programs"].values())
-    code, _, err = tailorbird("", "compile", "recipe.toml", "out")
+    code, _, err = on_device("", "compile", "recipe.toml", "out")
     assert (code, "must be new or empty" in err) == (2, True)
 
 
 def test_a_missing_cross_compiler_is_named_with_its_package(
-    tailorbird: Tailorbird, monkeypatch: pytest.MonkeyPatch
+    on_device: Tailorbird, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(Path(shutil.which("true") or "").parent / "none"))
-    code, _, err = tailorbird(
+    code, _, err = on_device(
         'target = "aarch64-linux-gnu/cortex-a72"', "compile", "recipe.toml", "out"
     )
     assert code == 1
@@ -124,14 +115,14 @@ def test_a_missing_cross_compiler_is_named_with_its_package(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits-resnet", "deit-ti-s-b"])
 def test_every_workload_builds_for_aarch64(
-    name: str, tailorbird: Tailorbird, tmp_path: Path
+    name: str, on_device: Tailorbird, tmp_path: Path
 ) -> None:
     """`build_library` refuses what is no ELF file for that machine; so does this, by its header."""
     Path("other.toml").write_text(
         f'name = "arm"\n[space]\nname = "{name}"\n'
         '[device]\ntarget = "aarch64-linux-gnu/cortex-a72"\n'
     )
-    code, _, err = tailorbird("", "compile", "other.toml", "out")
+    code, _, err = on_device("", "compile", "other.toml", "out")
     assert code == 0, err
     files = json.loads(Path("out/manifest.json").read_text())["programs"]
     assert len(files) == len(spaces.get(name).workloads) + 1

@@ -1,7 +1,6 @@
 """Commands on tables, and runs with the table of another device, through the command line."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tailorbird import cli, spaces
+from tailorbird import spaces
 from tailorbird.job import open_run
 from tailorbird.latency_tables import Samples, files, published_ofa, shipped
 from tailorbird.latency_tables.record import Record
@@ -39,24 +38,6 @@ random_networks = 2
 """
 
 Tailorbird = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def tailorbird(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Tailorbird:
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tailorbird", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def write_recipe(name: str, device: str = "local") -> None:
