@@ -3,7 +3,8 @@
 Two profilers, one through a server and one without, take turns on one machine under one
 configuration, so that neither has the quieter hour. Per workload of `digits-resnet`: the ratio of
 medians, beside how far the rounds of either lie apart. Exit code 1 if more than one workload in ten
-differs by more than its rounds do, or the median ratio is off by more than 5 %.
+differs by more than its rounds do, the median ratio is off by more than 5 %, rounds lie too far
+apart to tell, or the two tables are not of one configuration.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +33,7 @@ batch = {batch}
 [latency]
 rounds = {rounds}
 """
-LARGEST_BIAS, LEAST_SHARE = 0.05, 0.9
+LARGEST_BIAS, LEAST_SHARE, LARGEST_SPREAD = 0.05, 0.9, 0.1
 
 
 @contextmanager
@@ -67,13 +69,14 @@ def profile(folder: Path, recipe: str) -> "subprocess.Popen[str]":
     )
 
 
-def rows(process: "subprocess.Popen[str]") -> dict[str, dict[str, list[float]]]:
-    listing = json.loads(process.communicate()[0])
+def listing(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(process.communicate()[0])
     assert process.returncode == 0
-    found = {row["workload"]: row for row in listing["rows"]}
-    return {
-        key: {"ms": [row["median_ms"]], "rounds": row["round_ms"]} for key, row in found.items()
-    }
+    return found
+
+
+def rows(of: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {row["workload"]: row for row in of["rows"]}
 
 
 def main() -> None:
@@ -91,14 +94,19 @@ def main() -> None:
             )
             for where, line in asked.items()
         }
-        tables = {where: rows(process) for where, process in running.items()}
+        listings = {where: listing(process) for where, process in running.items()}
+    if listings["here"]["configuration"] != listings["there"]["configuration"]:
+        sys.exit("MISSED: rows are not of one configuration.")
+    tables = {where: rows(of) for where, of in listings.items()}
     found = {}
     for key, here in tables["here"].items():
         there = tables["there"][key]
-        spread = max(np.ptp(side["rounds"]) / side["ms"][0] for side in (here, there))
-        ratio = there["ms"][0] / here["ms"][0]
-        found[key] = {"here_ms": here["ms"][0], "ratio": ratio, "spread": float(spread)}
-        print(f"{ratio:6.3f}  rounds {found[key]['spread']:6.1%}  {here['ms'][0]:9.5f} ms  {key}")
+        spread = max(np.ptp(side["round_ms"]) / side["median_ms"] for side in (here, there))
+        ratio = there["median_ms"] / here["median_ms"]
+        found[key] = {"here_ms": here["median_ms"], "ratio": ratio, "spread": float(spread)}
+        print(
+            f"{ratio:6.3f}  rounds {found[key]['spread']:6.1%}  {here['median_ms']:9.5f} ms  {key}"
+        )
     ratios = np.array([row["ratio"] for row in found.values()])
     spreads = np.array([row["spread"] for row in found.values()])
     summary = {
@@ -113,6 +121,8 @@ def main() -> None:
         arguments.json.write_text(json.dumps(summary | {"rows": found}, indent=1) + "\n")
     if abs(summary["median_ratio"] - 1) > LARGEST_BIAS:
         sys.exit("MISSED: latencies through the server are biased.")
+    if summary["median_spread"] > LARGEST_SPREAD:
+        sys.exit("MISSED: rounds lie too far apart for any to differ.")
     if summary["share_within_spread"] < LEAST_SHARE:
         sys.exit("MISSED: latencies differ by more than their rounds.")
 

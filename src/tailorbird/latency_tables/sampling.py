@@ -40,7 +40,7 @@ PROTOCOL = "rotating-1"
 
 PLACEMENTS = 5
 
-_LARGEST_GAP = 1 << 18  # bytes between placements: more than a page, less than a cache
+LARGEST_GAP = 1 << 18  # bytes between placements: more than a page, less than a cache
 _SHARE_OF_LIMIT = 0.5  # of the time limit, after which sampling ends with what it has
 _FEWEST_SAMPLES = 3  # even then: a single one cannot show its spread
 _NS_PER_MS = 1e6
@@ -127,7 +127,7 @@ def measure(
     rng = np.random.default_rng()
     gaps, placements = [], []
     for _ in range(PLACEMENTS):
-        gaps.append(np.empty(rng.integers(_LARGEST_GAP), dtype=np.uint8))
+        gaps.append(np.empty(rng.integers(LARGEST_GAP), dtype=np.uint8))
         placements.append(place())
     turns, n_copies = _Turns(), placements[0].n_copies
     sample_ns, warmup_ns = _NS_PER_MS * timing.sample_ms, _NS_PER_MS * timing.warmup_ms

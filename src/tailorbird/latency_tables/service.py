@@ -1,8 +1,9 @@
-"""The process that runs and times compiled programs, whichever runtime made them.
+"""Processes that answer requests, above all those that run and time compiled programs.
 
-Each line of standard input is a request: {do, program, inputs, n_copies, limit_s} and either
-{outputs} to run a program or {timing} to time it. The answer is {}, {ms, hot_ms} or
-{error, is_lost}, on a line; arrays travel as .npz files.
+Each line of standard input is a request, and has its `limit_s`; the answer is a line as well, or
+{error, is_lost}. Whichever runtime made a program, a request is {do, program, inputs, n_copies} and
+either {outputs} to run it or {timing} to time it, and the answer {} or {ms, hot_ms}; arrays travel
+as .npz files.
 """
 
 import gc

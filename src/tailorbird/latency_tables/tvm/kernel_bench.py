@@ -14,6 +14,7 @@ from tvm.s_tir.meta_schedule.arg_info import ArgInfo
 from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
 from tvm.s_tir.schedule import Schedule
 
+from tailorbird.latency_tables.sampling import LARGEST_GAP
 from tailorbird.latency_tables.tvm.blocks import operands
 from tailorbird.latency_tables.tvm.kernels import TILE, pack
 from tailorbird.latency_tables.tvm.plan import PLAN, Plan
@@ -25,7 +26,6 @@ from tailorbird.latency_tables.tvm.tuning_database import TaskFolder
 
 _COLD_BYTES = 1 << 24  # of copies of weights that take turns: more than the caches of one core
 _MOST_COPIES = 64
-_LARGEST_GAP = 1 << 18  # bytes between placements: more than a page, less than a cache
 
 Call = Callable[[], object]
 Clock = Callable[[], float]
@@ -59,7 +59,7 @@ class KernelBench:
     planned: Sequence[Call] = field(init=False)
     schedule: Any = field(default=None, init=False)
     plan: Plan = field(init=False)
-    gap: Any = field(default=None, init=False)
+    held: list[Any] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         self.task, space = self.folder.task, self.folder.space
@@ -103,11 +103,11 @@ class KernelBench:
         Where they lie decides which of them compete for the same lines of a cache: a plan that
         wins in one place may only have been lucky.
         """
-        self.gap = np.empty(np.random.default_rng().integers(1, _LARGEST_GAP), dtype=np.uint8)
-        kept, self.tensors = self.tensors, {}  # so that the same places are not free again
+        gap = np.empty(np.random.default_rng().integers(1, LARGEST_GAP), dtype=np.uint8)
+        self.held += [gap, self.tensors]  # so that the same places are not free again
+        self.tensors = {}
         self.static = self._calls(self.static_function, self.folder.space.static)
         self.planned = self._calls(self.function, self.plan)
-        kept.clear()
 
     def time(
         self, n_rounds: int, n_samples: int, sample_s: float, give_up: float

@@ -11,8 +11,8 @@ from tvm import rpc
 
 from tailorbird.latency_tables.facts import Facts
 from tailorbird.latency_tables.server import Server
-from tailorbird.latency_tables.tvm.library import BIG_CORES
 from tailorbird.latency_tables.tvm.stopwatch import NAME
+from tailorbird.latency_tables.tvm.timer import BIG_CORES
 
 SESSION_S = 900
 """After which a server ends a session by itself, and is free for others."""

@@ -172,9 +172,15 @@ static int copy_tensor(const TVMFFIAny *given, TVMFFIAny *copy) {
   to->data = NULL;
   made->deleter = release;
   size_t size = 1;
+  int is_compact = 1;
   for (int i = to->ndim; i-- > 0; size *= to->shape[i]) {
     to->shape[i] = from->shape[i];
     to->strides[i] = size;
+    is_compact &= !from->strides || from->shape[i] < 2 || from->strides[i] == to->strides[i];
+  }
+  if (!is_compact) {
+    release(made);
+    return refuse("tensors must be compact");
   }
   size = size * ((to->dtype.bits * to->dtype.lanes + 7) / 8);
   if (posix_memalign(&to->data, ALIGNMENT, size + !size)) {
@@ -202,23 +208,27 @@ static int copy_tensors(const TVMFFIAny *given, int64_t n, TVMFFIAny *copies) {
   return 0;
 }
 
-static void forget(void) {
-  while (n_placements) {
-    Placement *placement = &placements[--n_placements];
-    for (int64_t i = 0; i < placement->n; ++i) TVMFFIObjectDecRef(placement->calls[i]);
-    free(placement->calls);
-  }
+static void empty(Placement *placement) {
+  while (placement->n) TVMFFIObjectDecRef(placement->calls[--placement->n]);
+  free(placement->calls);
+}
+
+/* () -> 0: neither placements nor weights are held any more. */
+EXPORT __tvm_ffi_forget(ARGUMENTS) {
+  while (n_placements) empty(&placements[--n_placements]);
   for (int64_t i = 0; i < n_copies * n_weights; ++i) TVMFFIObjectDecRef(weights[i].v_obj);
   free(weights);
   weights = NULL;
   n_copies = n_weights = 0;
+  number(0, result);
+  return 0;
 }
 
 /* (n, weights ...) -> 0: holds so many copies of them, and forgets what it held and placed. */
 EXPORT __tvm_ffi_hold(ARGUMENTS) {
+  if (n_args < 1 || args[0].v_int64 < 1) return refuse("a program needs a copy of its weights");
   int64_t n = args[0].v_int64, n_each = n_args - 1;
-  if (n < 1) return refuse("a program needs a copy of its weights");
-  forget();
+  __tvm_ffi_forget(self, NULL, 0, result);
   weights = calloc(n * n_each + 1, sizeof *weights);
   if (!weights) return refuse("there is no memory for weights");
   for (n_weights = n_each; n_copies < n; ++n_copies)
@@ -268,6 +278,7 @@ static int place_copies(TVMFFIAny machine, TVMFFIAny save, TVMFFIAny *given, int
 EXPORT __tvm_ffi_place(ARGUMENTS) {
   int64_t n_inputs = n_args - 1;
   TVMFFIAny save = {0};
+  if (n_args < 1) return refuse("a placement needs a machine");
   if (n_placements == MOST_PLACEMENTS) return refuse("there are too many placements");
   if (!n_copies) return refuse("a placement needs weights, be it none of them");
   if (find_function(args[0], "save_function", &save)) return -1;
@@ -282,11 +293,14 @@ EXPORT __tvm_ffi_place(ARGUMENTS) {
     failed = place_copies(args[0], save, given, n_inputs, placement);
     for (int64_t i = 0; i < n_inputs; ++i) TVMFFIObjectDecRef(given[3 + i].v_obj);
   }
-  ++n_placements; /* so that whatever went wrong is forgotten with it */
   free(given);
   TVMFFIObjectDecRef(save.v_obj);
-  number(n_placements - 1, result);
-  return failed ? -1 : 0;
+  if (failed) {
+    empty(placement);
+    return -1;
+  }
+  number(n_placements++, result);
+  return 0;
 }
 
 /* (placement, first, n calls, n turns) -> nanoseconds of calls in a row, one copy after another. */

@@ -7,7 +7,10 @@ from typing import Any
 import tvm
 
 from tailorbird.latency_tables.service import serve
-from tailorbird.latency_tables.tvm.library import BIG_CORES, Library
+from tailorbird.latency_tables.tvm.library import Library
+
+BIG_CORES = 1
+"""`ThreadGroup::kBig`, TVM's default."""
 
 
 class _Here:

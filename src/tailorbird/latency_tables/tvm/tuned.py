@@ -22,14 +22,12 @@ class Tuned:
 
     Attributes:
         n_trials: of each task, at most.
-        minutes: that there were.
         plans: that were kept.
         n_tasks: that there were.
         n_reached: of them, within the time there was.
     """
 
     n_trials: int
-    minutes: float
     plans: Mapping[str, Plan]
     n_tasks: int
     n_reached: int
@@ -64,7 +62,6 @@ class Tuned:
         path.parent.mkdir(parents=True, exist_ok=True)
         given = {
             "n_trials": self.n_trials,
-            "minutes": self.minutes,
             "n_tasks": self.n_tasks,
             "n_reached": self.n_reached,
             "plans": {key: plan.fields for key, plan in sorted(self.plans.items())},

@@ -100,8 +100,8 @@ class Bench:
 def weakest_first(bench: Bench, uses: Mapping[TaskFolder, int]) -> list[TaskFolder]:
     """Tasks by what there is to gain, most first; without those that cannot be timed.
 
-    That is the time above the arithmetic limit under the static rule, of all uses. What another
-    process holds is being tuned already, and comes last.
+    That is the time above the arithmetic limit under the static rule, of all uses. What others
+    hold is looked at again in the end; what they hold then, they tune, and it comes last.
 
     Args:
         bench: times them.
@@ -109,19 +109,23 @@ def weakest_first(bench: Bench, uses: Mapping[TaskFolder, int]) -> list[TaskFold
     """
     limit = bench.peak() * bench.device.threads
     to_gain_s: dict[TaskFolder, float] = {}
-    for folder, n_uses in uses.items():
-        with folder.held() as is_ours:
-            if not is_ours:
-                to_gain_s[folder] = 0.0
-                continue
-            try:
-                bench.open(folder)
-                static_s = float(bench.rounds(_TRIAL).min())
-            except MeasurementError as error:  # scalar code, say; the static rule stays
-                _LOG.warning("%s is not tuned: %s", folder.task["name"], error)
-                continue
-        to_gain_s[folder] = (static_s - folder.task["n_macs"] / limit) * n_uses
-    return sorted(to_gain_s, key=lambda folder: to_gain_s[folder], reverse=True)
+    held = list(uses)
+    for _ in range(2):
+        others = []
+        for folder in held:
+            with folder.held() as is_ours:
+                if not is_ours:
+                    others.append(folder)
+                    continue
+                try:
+                    bench.open(folder)
+                    static_s = float(bench.rounds(_TRIAL).min())
+                except MeasurementError as error:  # scalar code, say; the static rule stays
+                    _LOG.warning("%s is not tuned: %s", folder.task["name"], error)
+                    continue
+            to_gain_s[folder] = (static_s - folder.task["n_macs"] / limit) * uses[folder]
+        held = others
+    return [*sorted(to_gain_s, key=lambda folder: to_gain_s[folder], reverse=True), *held]
 
 
 def tune(
@@ -140,6 +144,9 @@ def tune(
 
     Returns:
         None if time was over before anything was tried.
+
+    Raises:
+        MeasurementError: if it cannot be timed under the static rule.
     """
     search = _Search(folder, bench)
     for number in range(len(search.seconds)):
@@ -170,12 +177,13 @@ class _Search:
     rng: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
-        self.seconds = self.bench.open(self.folder) | self.folder.failed()
+        static = self.folder.space.static
+        failed = self.folder.failed()
+        failed.pop(static, None)  # it may have been the machine; all others are compared with it
+        self.seconds = self.bench.open(self.folder) | failed
         self.rng = np.random.default_rng(len(self.seconds))
-        space = self.folder.space
         # Seconds of other sessions are made comparable by those of the static plan then.
-        static_s = self.seconds.get(space.static, math.nan)
-        self.static_s = static_s if math.isfinite(static_s) else math.nan
+        self.static_s = self.seconds.get(static, math.nan)
 
     @property
     def best_s(self) -> float:
@@ -202,33 +210,39 @@ class _Search:
         return ratio
 
     def verdict(self) -> Verdict:
-        """Compares the fastest plans with the static one, again and in turns."""
+        """Compares the fastest plans with the static one, again and in turns.
+
+        Raises:
+            MeasurementError: if the static one could not be timed.
+        """
+        if not math.isfinite(self.static_s):
+            raise MeasurementError("the static rule's kernel could not be timed")
         static = self.folder.space.static
         rivals = sorted(
             (p for p, s in self.seconds.items() if p != static and s < self.static_s),
             key=lambda plan: self.seconds[plan],
         )
-        shares = {p: self._share(p, _SEMIFINAL) for p in rivals[:_FINALISTS]}
-        best = min(shares, key=lambda plan: float(np.median(shares[plan][1])), default=None)
+        ratios = {p: self._compared(p, _SEMIFINAL, 1)[1] for p in rivals[:_FINALISTS]}
         n_trials = len(self.seconds)
-        if best is None:
-            return Verdict(n_trials, None, self.static_s, self.static_s, ())
-        static_s, ratios = self._share(best, _FINAL, _FINAL_PLACEMENTS)
-        median = float(np.median(ratios))
-        wins = median <= 1 - LEAST_GAIN and float(np.mean(ratios < 1)) >= _SURE
-        return Verdict(
-            n_trials, best if wins else None, static_s, static_s * median, tuple(ratios.tolist())
-        )
+        for plan in sorted(ratios, key=lambda plan: float(np.median(ratios[plan]))):
+            static_s, final = self._compared(plan, _FINAL, _FINAL_PLACEMENTS)
+            median = float(np.median(final))
+            if math.isinf(median):  # the next one may work
+                continue
+            wins = median <= 1 - LEAST_GAIN and float(np.mean(final < 1)) >= _SURE
+            kept = plan if wins else None
+            return Verdict(n_trials, kept, static_s, static_s * median, tuple(final.tolist()))
+        return Verdict(n_trials, None, self.static_s, self.static_s, ())
 
-    def _share(
-        self, plan: Plan, how: Mapping[str, Any], n_placements: int = 1
+    def _compared(
+        self, plan: Plan, how: Mapping[str, Any], n_placements: int
     ) -> tuple[float, np.ndarray]:
         """Median seconds of the static plan, and of each round the plan's share of them."""
         try:
             self._build(plan)
             rounds = np.concatenate([self._placed(how) for _ in range(n_placements)])
-        except MeasurementError as error:
-            self._fail(plan, str(error))
+        except MeasurementError as error:  # it worked before: it stays in the database
+            _LOG.warning("A plan of %s failed: %s", self.folder.task["name"], error)
             return math.inf, np.array([math.inf])
         return float(np.median(rounds[:, 0])), rounds[:, 1] / rounds[:, 0]
 

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from filelock import FileLock
 
-from tailorbird.errors import MissingStepError
+from tailorbird.errors import MeasurementError, MissingStepError
 from tailorbird.latency_tables.device import Device
 from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.tvm.plan import Plan
@@ -54,9 +54,10 @@ class Tuning:
 
     @property
     def decided(self) -> Path:
-        """The file of what tuning came to for these programs."""
+        """The file of what tuning came to for these programs, so many trials and minutes."""
         programs = hashlib.sha256("\n".join(sorted(self.keys)).encode()).hexdigest()[:8]
-        return self.database / f"programs-{programs}.tuned-{self.n_trials}.json"
+        asked = f"tuned-{self.n_trials}.{self.minutes:g}-minutes"
+        return self.database / f"programs-{programs}.{asked}.json"
 
     @property
     def schedule(self) -> str:
@@ -80,11 +81,10 @@ class Tuning:
         return decided.plans
 
     def run(self, programs: Sequence[Program], progress: Progress) -> Tuned:
-        """Tunes what was not tuned yet, and decides.
+        """Tunes what was not tuned yet, and decides; what was decided stays.
 
-        What was decided stays, unless there are more minutes now: they go to what was not done in
-        time, and it is decided anew. Several processes share the work: each takes a task at a
-        time. One that is killed loses the trial in flight.
+        Several processes share the work: each takes a task at a time. One that is killed loses
+        the trial in flight.
 
         Args:
             programs: whose kernels are tuned.
@@ -94,10 +94,9 @@ class Tuning:
             MeasurementError: if what was decided is damaged, or nothing can be timed.
         """
         decided = Tuned.read(self.decided)
-        if decided is not None and decided.minutes >= self.minutes:
+        if decided is not None:
             return decided
-        spent = decided.minutes if decided else 0.0
-        deadline = time.monotonic() + 60 * (self.minutes - spent)
+        deadline = time.monotonic() + 60 * self.minutes
         self.database.mkdir(parents=True, exist_ok=True)
         uses = self.task_folders(programs)
         with (
@@ -128,7 +127,10 @@ class Tuning:
                 advance(done)
 
             if not self._is_done(folder) and time.monotonic() < deadline:
-                tune(folder, bench, self.n_trials, deadline, counted)
+                try:
+                    tune(folder, bench, self.n_trials, deadline, counted)
+                except MeasurementError as error:
+                    _LOG.warning("%s is not tuned: %s", folder.task["name"], error)
             self._skip(folder, n_shown, advance)
             return True
 
@@ -144,12 +146,11 @@ class Tuning:
         """The first process that comes to an end decides for all."""
         with FileLock(self.database / ".lock"):
             decided = Tuned.read(self.decided)
-            if decided is None or decided.minutes < self.minutes:
+            if decided is None:
                 verdicts = {f.path.name: f.verdict for f in folders}
                 reached = {key: verdict for key, verdict in verdicts.items() if verdict}
                 plans = {key: verdict.plan for key, verdict in reached.items() if verdict.plan}
-                sizes = len(verdicts), len(reached)
-                decided = Tuned(self.n_trials, self.minutes, plans, *sizes)
+                decided = Tuned(self.n_trials, plans, len(verdicts), len(reached))
                 decided.write(self.decided)
         _LOG.info(
             "Tuning: of %d tasks %d were reached in time, and %d run faster than by the static "

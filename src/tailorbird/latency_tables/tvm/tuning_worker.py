@@ -1,7 +1,6 @@
 """The process that builds and times kernels for tuning: `python -m … CORES`.
 
-Each line of standard input is a request, {do, limit_s, …}; the answer is a line as well, {…} or
-{error}. A bad schedule may crash it or hang: whoever asks kills it and starts another.
+A request is {do, limit_s, …}, see `service.py`. A bad schedule may crash it or hang: whoever asks kills it and starts another.
 """
 
 from dataclasses import dataclass
