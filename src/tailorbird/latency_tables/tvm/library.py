@@ -72,10 +72,10 @@ class Library:
 
     def place(self, inputs: Tensors) -> _Placement:
         """A machine of its own, whose closures cost less to call than `main` with arguments."""
-        if not self._held:
-            self._watch["hold"](self._n_copies, *self._weights)
         gap_bytes = int(self._rng.integers(1, LARGEST_GAP))
         gap = tvm.runtime.empty((gap_bytes,), "uint8", self._host.cpu)
+        if not self._held:
+            self._watch["hold"](self._n_copies, *self._weights)
         machine = relax.VirtualMachine(self._module, self._host.cpu)
         self._held += [gap, machine]
         number = self._watch["place"](machine.module, *self._tensors(inputs))

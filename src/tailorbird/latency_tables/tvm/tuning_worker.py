@@ -1,6 +1,7 @@
 """The process that builds and times kernels for tuning: `python -m … CORES`.
 
-A request is {do, limit_s, …}, see `service.py`. A bad schedule may crash it or hang: whoever asks kills it and starts another.
+A request is {do, limit_s, …}, see `service.py`. A bad schedule may crash it or hang: whoever asks
+kills it and starts another.
 """
 
 from dataclasses import dataclass
