@@ -48,8 +48,8 @@ ROUNDS = 4  # of each placement
 SAMPLES = 6  # of a round
 SAMPLE_S = 0.003
 CPU_HOUR_S = 3600.0
-COLD_BYTES = 1 << 24
-MOST_SESSIONS = 16
+COLD_BYTES = 1 << 26
+MOST_SESSIONS = 64
 
 Shape = tuple[int, ...]
 

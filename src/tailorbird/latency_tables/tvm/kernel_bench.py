@@ -24,11 +24,23 @@ from tailorbird.latency_tables.tvm.tasks import annotate, contraction
 from tailorbird.latency_tables.tvm.tile import Tile
 from tailorbird.latency_tables.tvm.tuning_database import TaskFolder
 
-_COLD_BYTES = 1 << 24  # of copies of weights that take turns: more than the caches of one core
-_MOST_COPIES = 64
+_COLD_BYTES = 1 << 26
+"""Of copies of weights that take turns: more than the last cache holds. In a network weights come
+from memory, and a plan that is quick with weights from that cache may be slow with those."""
+
+_MOST_COPIES = 256
 
 Call = Callable[[], object]
 Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A parameter of a kernel; plans share tensors of equal ones."""
+
+    number: int
+    shape: tuple[int, ...]
+    is_weights: bool
 
 
 @dataclass(slots=True)
@@ -52,7 +64,7 @@ class KernelBench:
     task: dict[str, Any] = field(init=False)
     names: dict[Tile, str] = field(init=False)
     database: Any = field(init=False)
-    tensors: dict[Any, Any] = field(default_factory=dict, init=False)
+    tensors: dict[_Place, list[Any]] = field(default_factory=dict, init=False)
     static_function: Any = field(init=False)
     function: Any = field(init=False)
     static: Sequence[Call] = field(init=False)
@@ -86,6 +98,8 @@ class KernelBench:
             raise RuntimeError("its code is scalar")
         self.function = tvm.compile(s.mod, self.target)["main"]
         self.planned = self._calls(self.function, plan)
+        used = {*self._places(self.folder.space.static), *self._places(plan)}
+        self.tensors = {place: self.tensors[place] for place in used}
 
     def compare(self) -> float:
         """Largest difference of outputs from the static kernel's, relative to the largest."""
@@ -159,24 +173,28 @@ class KernelBench:
         Kernels share all of them but the weights: where buffers lie decides which of them compete
         for the same lines of a cache. Whatever the tile, weights are the same numbers.
         """
-        kernel = self._kernel(plan.tile)
-        which = _weights_of(kernel)
-        arguments: list[list[Any]] = []
-        for number, info in enumerate(ArgInfo.from_prim_func(kernel)):
-            shape = tuple(int(v) for v in info.shape)
-            place = number, shape if number == which else None
+        places = self._places(plan)
+        for place in places:
             if place not in self.tensors:
-                self.tensors[place] = self._filled(shape, number, is_weights=number == which)
-            arguments.append(self.tensors[place])
+                self.tensors[place] = self._filled(place)
+        arguments = [self.tensors[place] for place in places]
         n_copies = max(map(len, arguments))
         return [[copies[i % len(copies)] for copies in arguments] for i in range(n_copies)]
 
-    def _filled(self, shape: tuple[int, ...], number: int, is_weights: bool) -> list[Any]:
+    def _places(self, plan: Plan) -> list[_Place]:
+        kernel = self._kernel(plan.tile)
+        which = _weights_of(kernel)
+        return [
+            _Place(number, tuple(int(v) for v in info.shape), number == which)
+            for number, info in enumerate(ArgInfo.from_prim_func(kernel))
+        ]
+
+    def _filled(self, place: _Place) -> list[Any]:
         """One tensor of random numbers, or enough copies of weights to be cold."""
-        rng = np.random.default_rng(number)
-        if not is_weights:
-            return [tvm.runtime.tensor(rng.standard_normal(shape, dtype=np.float32))]
-        weights = _packed_weights(shape, self.task["columns"], rng)
+        rng = np.random.default_rng(place.number)
+        if not place.is_weights:
+            return [tvm.runtime.tensor(rng.standard_normal(place.shape, dtype=np.float32))]
+        weights = _packed_weights(place.shape, self.task["columns"], rng)
         n_copies = min(math.ceil(_COLD_BYTES / weights.nbytes), _MOST_COPIES)
         return [tvm.runtime.tensor(weights) for _ in range(n_copies)]
 
