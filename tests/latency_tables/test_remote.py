@@ -292,6 +292,12 @@ def test_big_cores_come_last_and_decide() -> None:
         assert str(facts.target) == "aarch64-linux-gnu/cortex-a72"
 
 
+def test_processors_that_hypervisors_give_one_name_are_told_apart() -> None:
+    line = "model name: AMD EPYC\ncpu family: 25\nmodel: {}\nflags: avx2 fma\n"
+    cpus = [Facts(f"x86_64\n2\nboot\n\n\n{line.format(model)}").cpu for model in (17, 2)]
+    assert cpus == ["AMD EPYC (family 25, model 17)", "AMD EPYC (family 25, model 2)"]
+
+
 def test_what_is_not_there_is_told() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

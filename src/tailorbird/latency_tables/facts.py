@@ -12,6 +12,7 @@ from tailorbird.latency_tables.target import Target
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _MODEL = Path("/proc/device-tree/model")
 _CPUINFO = Path("/proc/cpuinfo")
+_X86 = ("cpu family", "model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +50,18 @@ class Facts:
 
     @property
     def cpu(self) -> str:
-        """Model of the processor, as the kernel names it; where it does not, what tells it."""
+        """Model of the processor, as the kernel names it; where it does not, what tells it.
+
+        Under hypervisors names are as coarse as "AMD EPYC", of which one took twice as long as
+        another: so x86 has its family and model besides.
+        """
         said = self._cpuinfo
         arm = [said.get(f"CPU {part}", "") for part in ("implementer", "part", "variant")]
-        return (
+        name = (
             said.get("model name") or self._line(3) or " ".join([self.architecture, *arm]).strip()
         )
+        x86 = [f"{key.removeprefix('cpu ')} {said[key]}" for key in _X86 if key in said]
+        return f"{name} ({', '.join(x86)})" if x86 else name
 
     @property
     def tvm_version(self) -> str:
