@@ -1,6 +1,7 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
+WORKERS := -n 2 --dist worksteal
 READY := $(VENV)/.ready
 
 .PHONY: setup demo test test-all check bench clean
@@ -17,17 +18,17 @@ demo: setup
 	$(BIN)/tailorbird run examples/digits.toml
 
 test: setup
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest $(WORKERS)
 
 test-all: setup
-	$(BIN)/pytest -n 2 -m ""
+	$(BIN)/pytest $(WORKERS) -m ""
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest $(WORKERS) -m "not slow"
 
 bench: setup
 	@mkdir -p runs/bench

@@ -304,6 +304,7 @@ def test_earlier_evaluations_are_learned_from_and_not_repeated(tmp_path: Path, m
     "how",
     ["evaluation_timeout_seconds = 60.0", pytest.param("workers = 2", marks=pytest.mark.slow)],
 )
+@pytest.mark.long
 def test_workers_load_the_users_own_and_give_the_same(
     tmp_path: Path, module: str, how: str
 ) -> None:

@@ -103,6 +103,7 @@ def timed(adaptation: Adaptation, ms: np.ndarray) -> LatencyTable:
     return LatencyTable("new", BOARD, entries, {})
 
 
+@pytest.mark.long
 def test_a_run_times_only_samples_and_says_so_wherever_latencies_are_shown(
     run: Run, runtime: Any
 ) -> None:

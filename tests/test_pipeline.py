@@ -112,6 +112,7 @@ def workers_of(folder: Path) -> list[int]:
 
 
 @pytest.mark.tvm
+@pytest.mark.long
 def test_the_main_job_reports_and_picks_up_what_is_there(folder: Path) -> None:
     code, out, err = tailorbird(folder, "run", "small.toml", "--json")
     assert code == 0, err
@@ -156,6 +157,7 @@ def test_the_main_job_reports_and_picks_up_what_is_there(folder: Path) -> None:
 @pytest.mark.parametrize(
     "how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
 )
+@pytest.mark.long
 def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
     folder: Path, how: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +191,7 @@ def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
 
 @pytest.mark.tvm
 @pytest.mark.parametrize("runtime", ["tvm", pytest.param("onnxruntime", marks=pytest.mark.slow)])
+@pytest.mark.long
 def test_whole_networks_are_measured_beside_workloads(folder: Path, runtime: str) -> None:
     (folder / "small.toml").write_text(
         SMALL.replace("rounds = 2", f'rounds = 2\nruntime = "{runtime}"')
@@ -264,6 +267,7 @@ def test_a_search_without_a_table_names_a_workload_and_the_command(folder: Path)
 
 
 @pytest.mark.data
+@pytest.mark.long
 def test_published_accuracies_need_no_training(folder: Path) -> None:
     (folder / "deit.toml").write_text(
         'name = "deit"\n[space]\nname = "deit-ti-s-b"\n[device]\nname = "epyc-avx512"\n'
@@ -284,6 +288,7 @@ def test_published_accuracies_need_no_training(folder: Path) -> None:
     assert "no weights to export" in err
 
 
+@pytest.mark.long
 def test_two_processes_do_not_share_a_run(folder: Path) -> None:
     (folder / "runs" / "small").mkdir(parents=True)
     with FileLock(folder / "runs" / "small" / ".lock"):

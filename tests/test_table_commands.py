@@ -129,6 +129,7 @@ def test_a_store_of_its_own_is_shown_before_anything_was_run_here(tailorbird: Ta
     assert "16 rows" in out
 
 
+@pytest.mark.long
 def test_a_run_with_a_table_of_another_device_measures_nothing(tailorbird: Tailorbird) -> None:
     measure("a")
     tailorbird("table", "export", "a.toml", "board.parquet", "--device", "board")
@@ -207,6 +208,7 @@ def write_plain(path: str, without: int = 0, factor: float = 1.0) -> None:
     Path(path).write_text("\n".join(lines) + "\n")
 
 
+@pytest.mark.long
 def test_a_table_of_ones_own_is_imported_and_searched_with(tailorbird: Tailorbird) -> None:
     write_imported("a")
     for command in (("table", "show", "a.toml"), ("search", "a.toml"), ("run", "a.toml")):

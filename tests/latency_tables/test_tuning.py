@@ -348,6 +348,7 @@ def test_what_another_process_holds_comes_last_and_may_turn_out_to_be_untunable(
     assert scalar.verdict is None
 
 
+@pytest.mark.long
 def test_a_static_plan_that_failed_once_does_not_end_its_task(tmp_path: Path, bench: Bench) -> None:
     (task,) = tasks("dense, gelu")
     folder = make(tmp_path, task)

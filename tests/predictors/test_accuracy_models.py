@@ -115,6 +115,7 @@ def test_auto_listens_to_the_models_that_rank_best() -> None:
     assert auto.taus_["forest"] > auto.taus_["process-totals"]
 
 
+@pytest.mark.long
 def test_a_time_budget_buys_more_models_and_is_kept() -> None:
     space = spaces.get("macro-mobilenetv2")
     X = np.unique(space.sample(60, np.random.default_rng(0)), axis=0)

@@ -41,6 +41,7 @@ def stitched(digits_space: StitchSpace) -> IntArray:
     return np.asarray(X[np.count_nonzero(X[:, 1:], axis=1) > 1][0])
 
 
+@pytest.mark.long
 def test_both_files_load_in_a_fresh_process_and_agree(
     digits_space: StitchSpace, stitched: IntArray, tmp_path: Path
 ) -> None:

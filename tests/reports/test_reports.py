@@ -111,6 +111,7 @@ def test_macs_and_parameters_are_those_of_the_papers_formula(
         assert n_params == 9 * w + 12 * 9 * w * w + 13 * 2 * w + 10 * w + 10
 
 
+@pytest.mark.long
 def test_what_could_not_be_measured_is_missing_and_says_why(
     checker: Checker, runtime: Any, objectives: tuple[Objective, ...], rows: IntArray
 ) -> None:
@@ -144,6 +145,7 @@ def found_of(space: SearchSpace, objectives: tuple[Objective, ...]) -> Found:
     return Found(replace(some, history=(0.1, 0.2)), exact, problem.reference_point(0))
 
 
+@pytest.mark.long
 def test_all_files_are_written_whole_with_missing_values_as_such(
     checker: Checker,
     runtime: Any,

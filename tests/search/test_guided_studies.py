@@ -141,6 +141,7 @@ def test_a_search_that_is_killed_ten_times_ends_as_one_that_is_not(
 @pytest.mark.parametrize(
     "n_workers", [pytest.param(n, marks=pytest.mark.slow) for n in (1, 2)] + [4]
 )
+@pytest.mark.long
 def test_the_number_of_workers_does_not_change_the_front(
     n_workers: int, tmp_path: Path, toys: Any
 ) -> None:

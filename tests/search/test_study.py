@@ -126,6 +126,7 @@ def by_workers(log: Path, run: int) -> Executor:
 
 
 @pytest.mark.parametrize("executor", [in_process, pytest.param(by_workers, marks=pytest.mark.slow)])
+@pytest.mark.long
 def test_kills_neither_lose_nor_repeat_what_was_completed(
     url: str,
     tmp_path: Path,

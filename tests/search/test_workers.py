@@ -114,6 +114,7 @@ def run(executor: Workers | InProcess, asked: Sequence[Row]) -> tuple[list[Outco
     "n_workers",
     [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(4, marks=pytest.mark.slow)],
 )
+@pytest.mark.long
 def test_any_number_of_workers_gives_what_this_process_gives(
     toy: Any, tmp_path: Path, n_workers: int
 ) -> None:
@@ -151,6 +152,7 @@ def test_any_number_of_workers_gives_what_this_process_gives(
         pytest.param((FINE, HANGS, FINE, DIES, FINE, DIES_ONCE), 2, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.long
 def test_only_the_guilty_row_fails(
     toy: Any, tmp_path: Path, kinds: tuple[int, ...], n_workers: int
 ) -> None:

@@ -92,6 +92,7 @@ def taken(checkpoint: Path) -> int:
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.long
 def test_training_that_was_killed_goes_on_to_the_same_weights(
     small_space: StitchSpace, few_digits: Dataset, tmp_path: Path, killed: Path, case: str
 ) -> None:

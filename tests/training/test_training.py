@@ -68,6 +68,7 @@ def test_least_squares_joins_an_exit_block_to_the_input_of_an_entry_block(
         torch.testing.assert_close(stitch.bias, expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.long
 def test_training_is_reproducible_and_resumes(digits_space: StitchSpace, tmp_path: Path) -> None:
     dataset = digits.load()
     first = train(digits_space, dataset, SHORT, tmp_path / "a", NoProgress())
