@@ -378,9 +378,12 @@ def test_a_kernel_computes_the_same_wherever_it_lies(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_without_time_the_static_rule_stays(tmp_path: Path) -> None:
+def test_without_time_the_static_rule_stays_and_that_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     hasty = tuning(tmp_path, minutes=0.0)
     decided = hasty.run([*PROGRAMS, SCALAR], NoProgress())
+    assert "With more [latency] tuning_minutes it goes on" in caplog.text
     assert (decided.plans, decided.n_tasks, decided.n_reached) == ({}, 2, 0)
     runtime = TvmRuntime(tmp_path / "compiled", Timing(), tuning=hasty)
     assert runtime.configuration(DEVICE, 1).schedule == decided.schedule

@@ -112,6 +112,12 @@ class Tuning:
                 left = [f for f in left if not self._tune(f, bench, deadline, advance)]
                 if left:
                     time.sleep(_WAIT_S)
+        if time.monotonic() > deadline:
+            _LOG.warning(
+                "Tuning: %g minutes are over before all kernels were tuned. With more [latency] "
+                "tuning_minutes it goes on.",
+                self.minutes,
+            )
         return self._decide(list(uses))
 
     def _tune(self, folder: TaskFolder, bench: Bench, deadline: float, advance: Advance) -> bool:
