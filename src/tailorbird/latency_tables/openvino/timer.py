@@ -16,7 +16,7 @@ from tailorbird.latency_tables.sampling import PLACEMENTS, Call, Calls
 from tailorbird.latency_tables.service import serve
 
 # When imported, OpenVINO reports to its maker from a process that would run beside what is timed.
-sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # None forbids its import
 
 import openvino as ov  # noqa: E402  # only now
 
