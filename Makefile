@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 WORKERS := -n 2 --dist worksteal
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-all check bench clean
+.PHONY: setup demo test test-all lint check bench clean
 
 setup: $(READY)
 
@@ -18,24 +18,22 @@ demo: setup
 	$(BIN)/tailorbird run examples/digits.toml
 
 test: setup
-	$(BIN)/pytest $(WORKERS)
+	$(BIN)/pytest $(WORKERS) --durations=10
 
 test-all: setup
-	$(BIN)/pytest $(WORKERS) -m ""
+	$(BIN)/pytest $(WORKERS) --durations=10 -m ""
 
-check: setup
+lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest $(WORKERS) -m "not slow"
+
+check: lint
+	$(BIN)/pytest $(WORKERS) --durations=10 -m "not slow"
 
 bench: setup
-	@mkdir -p runs/bench
-	@for script in benchmarks/*.py; do \
-		echo "== $$script"; \
-		$(BIN)/python $$script --json runs/bench/$$(basename $$script .py).json || exit 1; \
-	done
+	$(BIN)/python benchmarks
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -192,7 +192,7 @@ def main() -> None:
                 or found[who]["rho"] > found[OURS]["rho"]
             ]
     for failure in failures:
-        print(f"FAILED {failure}")
+        print(f"MISSED {failure}")
     if arguments.json:
         arguments.json.write_text(json.dumps({**result, "failures": failures}, indent=1) + "\n")
     sys.exit(bool(failures))

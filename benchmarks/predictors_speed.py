@@ -200,7 +200,7 @@ def main() -> None:
                     f"{case.bar:,.0f}"
                 )
     for failure in failures:
-        print(f"FAILED {failure}")
+        print(f"MISSED {failure}")
     if arguments.json:
         facts = {
             "cpu": find("local", threads=1).cpu,

@@ -200,7 +200,7 @@ def main() -> None:
         result[name] = {"n_rows": len(some), "seeds": len(draws), **told(name, draws)}
         failures += flaws(name, draws)
     for failure in failures:
-        print(f"FAILED {failure}")
+        print(f"MISSED {failure}")
     if arguments.json:
         arguments.json.write_text(json.dumps({**result, "failures": failures}, indent=1) + "\n")
     sys.exit(bool(failures))

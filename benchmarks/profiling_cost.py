@@ -6,6 +6,7 @@ time includes references, and rounds that were discarded. Nothing else should ru
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -72,8 +73,11 @@ def main() -> None:
     median = {part: float(np.median([r[part] for r in rows.values()])) for part in (*PARTS, "all")}
     print("".join(f"{median[part]:9.2f}" for part in (*PARTS, "all")) + "  median")
     print(f"{total_s / len(rows):9.2f} s per workload in all, goal {GOAL_S} s in the median")
-    if failures:
-        print(f"{len(failures)} failed: {failures}")
+    missed = [f"{key} could not be measured: {reason}" for key, reason in failures.items()]
+    if median["all"] > GOAL_S:
+        missed.append(f"a workload takes {median['all']:.2f} s in the median, not {GOAL_S} s")
+    for line in missed:
+        print(f"MISSED {line}")
     if arguments.json:
         result = {
             "space": arguments.space,
@@ -86,6 +90,7 @@ def main() -> None:
             "workloads": rows,
         }
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    sys.exit(bool(missed))
 
 
 if __name__ == "__main__":

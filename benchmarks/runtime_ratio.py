@@ -198,7 +198,7 @@ def main() -> None:
         }
         arguments.json.write_text(json.dumps(summary | facts | {"rows": rows}, indent=1) + "\n")
     if not summary["worst_relative_error"] <= LARGEST_ERROR:
-        sys.exit(f"An output is off by more than {LARGEST_ERROR} of the largest.")
+        sys.exit(f"MISSED an output is off by more than {LARGEST_ERROR} of the largest.")
 
 
 if __name__ == "__main__":

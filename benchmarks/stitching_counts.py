@@ -188,7 +188,7 @@ def main() -> None:
 
     join(checks, named)
     for failure in checks.failures:
-        print(f"FAILED {failure}")
+        print(f"MISSED {failure}")
     if arguments.json:
         result = {"checks": checks.rows, "failures": checks.failures}
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")

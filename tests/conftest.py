@@ -6,16 +6,20 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side
 
 import hypothesis
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 from fake_runtime import FakeRuntime
 
 from tailorbird import spaces
+from tailorbird.data_folder import data_folder
+from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import Device, Profiler, Store
 from tailorbird.latency_tables.target import Target
 from tailorbird.spaces import Workload
@@ -23,6 +27,11 @@ from tailorbird.spaces.stitching import Part, StitchSpace, Windows
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("ci")
+
+_NO_DATA = (
+    "published data are not here: `tailorbird data get NAME...` fetches most, `tailorbird data "
+    "list` tells the names; TAILORBIRD_DATA names a folder of others"
+)
 
 SERVER = "TAILORBIRD_TEST_POSTGRES"
 """Variable with the URL of a server of PostgreSQL, on which what concerns stores is tested too."""
@@ -34,8 +43,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         called = getattr(item, "callspec", None)
         on_server = called is not None and called.params.get("urls") == "postgresql"
+        if on_server:
+            item.add_marker(pytest.mark.postgresql)
         if on_server and item.path.name in {"test_faults.py", "test_profiler.py", "test_study.py"}:
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests of data that are not here are skipped, all in one place and so in one line."""
+    for mark in item.iter_markers("data"):
+        if not mark.args:
+            raise pytest.UsageError(f"{item.nodeid}: the mark `data` must name its files.")
+        if not all(map(_is_here, mark.args)):
+            pytest.skip(_NO_DATA)
+
+
+@cache
+def _is_here(name: str) -> bool:
+    """Whether the data folder has a file, or the column after the colon in its table."""
+    file, _, column = name.partition(":")
+    try:
+        path = data_folder() / file
+    except RecipeError:
+        return False
+    return path.exists() and (not column or column in pq.read_schema(path).names)
 
 
 @dataclass(frozen=True)

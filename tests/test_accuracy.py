@@ -318,7 +318,7 @@ def test_workers_load_the_users_own_and_give_the_same(
     assert there.remarks == here.remarks
 
 
-@pytest.mark.data
+@pytest.mark.data("snnet_stitches.csv.gz")
 def test_published_accuracies_are_those_of_the_recipes_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

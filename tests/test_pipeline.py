@@ -266,7 +266,7 @@ def test_a_search_without_a_table_names_a_workload_and_the_command(folder: Path)
     assert "Traceback" not in err
 
 
-@pytest.mark.data
+@pytest.mark.data("snnet_stitches.csv.gz")
 @pytest.mark.long
 def test_published_accuracies_need_no_training(folder: Path) -> None:
     (folder / "deit.toml").write_text(

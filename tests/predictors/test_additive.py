@@ -221,7 +221,7 @@ def test_what_steps_add_is_finite() -> None:
         PathValues((np.array([0.0, np.nan]),), np.zeros(2))
 
 
-@pytest.mark.data
+@pytest.mark.data("ofa_mbv3_dynast_acc.parquet")
 def test_published_accuracies_are_ranked() -> None:
     space = SPACES["ofa-mobilenetv3"]
     rows = published_rows(space, data_folder())

@@ -13,8 +13,6 @@ from tailorbird.spaces.chains import Chain, OFAMobileNetV3
 from tailorbird.spaces.chains.workloads import strided
 from tailorbird.spaces.footprint import count_macs, n_macs
 
-pytestmark = pytest.mark.data
-
 LUT_KINDS = {
     "first_conv": "first_conv",
     "mb_block": "MBConv",
@@ -76,6 +74,7 @@ def lut() -> dict[str, float]:
     return dict(zip(table["key"], table["mean"], strict=True))
 
 
+@pytest.mark.data("nasbench_macro.parquet")
 def test_macro_mobilenets_have_the_published_size() -> None:
     table = pd.read_parquet(data_folder() / "nasbench_macro.parquet")
     space = chain("macro-mobilenetv2")
@@ -84,6 +83,7 @@ def test_macro_mobilenets_have_the_published_size() -> None:
     assert len(np.unique(X, axis=0)) == space.size
 
 
+@pytest.mark.data("ofa_mbv3_dynast_acc.parquet")
 def test_ofa_mobilenets_have_the_published_size() -> None:
     table = pd.read_parquet(data_folder() / "ofa_mbv3_dynast_acc.parquet")
     space = chain("ofa-mobilenetv3")
@@ -91,6 +91,7 @@ def test_ofa_mobilenets_have_the_published_size() -> None:
     check_footprint(space, X, table["params"], table["macs"])
 
 
+@pytest.mark.data("ofa_mbv3_lut_i7_8700k.csv.gz", "ofa_mbv3_dynast_acc.parquet:lat_ms_i7_8700k_lut")
 def test_latencies_of_ofa_are_sums_over_its_workloads() -> None:
     table = pd.read_parquet(data_folder() / "ofa_mbv3_dynast_acc.parquet")
     space, latency = chain("ofa-mobilenetv3"), lut()
@@ -99,6 +100,7 @@ def test_latencies_of_ofa_are_sums_over_its_workloads() -> None:
     assert np.abs(ours - table["lat_ms_i7_8700k_lut"]).max() < 1e-3
 
 
+@pytest.mark.data("ofa_mbv3_lut_i7_8700k.csv.gz")
 @pytest.mark.parametrize("width_mult", [1.0, 1.2])
 def test_workloads_of_ofa_are_those_of_the_table_at_every_resolution(width_mult: float) -> None:
     latency, found = lut(), 0
@@ -111,6 +113,7 @@ def test_workloads_of_ofa_are_those_of_the_table_at_every_resolution(width_mult:
     assert found == 41 * 95
 
 
+@pytest.mark.data("fbnet_help.parquet")
 def test_latencies_of_fbnets_are_linear_in_their_workloads() -> None:
     # HW-NAS-Bench's Pixel 3 latencies are sums of a table by layer, which nobody here has.
     table = pd.read_parquet(data_folder() / "fbnet_help.parquet")

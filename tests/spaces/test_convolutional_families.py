@@ -1,7 +1,6 @@
 """Families of convolutional networks, held to the networks that their weights come from."""
 
 import io
-import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,17 +18,13 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from tailorbird.data_folder import data_folder
 from tailorbird.errors import RecipeError
 from tailorbird.spaces import Workload
 from tailorbird.spaces.stitching import Part, Pretrained, StitchSpace, Windows, efficientnet_lite
 from tailorbird.spaces.stitching.cifar_resnet import CifarResNet
 from tailorbird.spaces.stitching.efficientnet_lite import EfficientNetLite, weight_files
 from tailorbird.spaces.stitching.resnet import ResNet
-
-DATA = Path(
-    os.environ.get("TAILORBIRD_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")
-)
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"there is no {DATA}")
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 RULE = Windows(2, 1)
@@ -205,10 +200,9 @@ def flops(workload: Workload) -> int:
     return int(counter.get_total_flops()) // 2 + n_values
 
 
-@pytest.mark.data
-@needs_data
+@pytest.mark.data("snnet_stitches.csv.gz")
 def test_stitches_of_resnets_have_the_published_flops() -> None:
-    table = pd.read_csv(DATA / "snnet_stitches.csv.gz")
+    table = pd.read_csv(data_folder() / "snnet_stitches.csv.gz")
     published = table.loc[table["source"] == "snnet_r18_r50", "flops"]
     space = SPACES["resnet-18-50"]
     each = np.array([flops(workload) for workload in space.workloads])
@@ -225,7 +219,7 @@ def normalised(pictures: Sequence[Image.Image]) -> Tensor:
 
 def cifar_resnet(anchor: int) -> nn.Sequential:
     depth = CifarResNet(1).anchors[anchor].removeprefix("r")
-    (path,) = (DATA / "resnet_cifar10_akamaster").glob(f"resnet{depth}-*.th")
+    (path,) = (data_folder() / "resnet_cifar10_akamaster").glob(f"resnet{depth}-*.th")
     weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     plain = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
     return network(CifarResNet(1), anchor, plain)
@@ -241,11 +235,10 @@ def pictures_of_foolbox(dataset: str) -> tuple[Sequence[Image.Image], Tensor]:
     return [Image.open(p) for p in paths], torch.tensor([int(p.stem.split("_")[2]) for p in paths])
 
 
-@pytest.mark.data
-@needs_data
+@pytest.mark.data("cifar10_jpeg_test10k.npz", "resnet_cifar10_akamaster")
 @pytest.mark.parametrize("anchor", range(4))
 def test_cifar_resnets_know_the_test_set(anchor: int) -> None:
-    stored = np.load(DATA / "cifar10_jpeg_test10k.npz")
+    stored = np.load(data_folder() / "cifar10_jpeg_test10k.npz")
     ends, file = stored["offset"], stored["jpeg"].tobytes()
     chosen = range(0, len(stored["label"]), 20)  # they are sorted by label
     pictures = [Image.open(io.BytesIO(file[ends[i] : ends[i + 1]])) for i in chosen]
@@ -255,9 +248,8 @@ def test_cifar_resnets_know_the_test_set(anchor: int) -> None:
     assert (labels == stored["label"][chosen]).mean() >= 0.77
 
 
-@pytest.mark.data
+@pytest.mark.data("resnet_cifar10_akamaster")
 @pytest.mark.slow
-@needs_data
 @pytest.mark.parametrize("anchor", range(4))
 def test_cifar_resnets_know_pictures_without_loss(anchor: int) -> None:
     pictures, labels = pictures_of_foolbox("cifar10")

@@ -174,7 +174,7 @@ def test_what_is_no_state_dict_is_refused(tmp_path: Path, thing: object) -> None
         anchors.read(tmp_path / "w.pth")
 
 
-@pytest.mark.data
+@pytest.mark.data("resnet_cifar10_akamaster")
 def test_weights_of_another_anchor_are_refused_before_training(tmp_path: Path) -> None:
     folder = data_folder() / "resnet_cifar10_akamaster"
     files = {f"r{n}": next(folder.glob(f"resnet{n}*")) for n in (20, 32, 44, 56)}

@@ -6,7 +6,7 @@ from tailorbird.data_folder import data_folder
 from tailorbird.training import cifar
 
 
-@pytest.mark.data
+@pytest.mark.data("cifar10_jpeg_train10k.npz", "cifar10_jpeg_test10k.npz")
 def test_cifar_has_three_disjoint_splits_with_all_classes_in_each() -> None:
     data = cifar.load(data_folder())
     splits = (data.train, data.validation, data.test)

@@ -8,7 +8,7 @@ from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.spaces.stitching.digits_resnet import DigitsResNet
 from tailorbird.training import published
 
-pytestmark = pytest.mark.data
+pytestmark = pytest.mark.data("snnet_stitches.csv.gz")
 
 
 def space(name: str, **settings: object) -> StitchSpace:
