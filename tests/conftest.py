@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -95,14 +94,14 @@ class TinyFamily:
 
 @pytest.fixture
 def locks_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Locks of the machine lie in its temporary folder.
+    """Locks lie in the test's own folder.
 
-    Tests that time real programs share them, so that they do not disturb one another.
+    Tests that time real programs share those of their user, so that they do not disturb one
+    another.
     """
     folder = tmp_path / "machine"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr(tempfile, "tempdir", None)
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
 
 
 @pytest.fixture

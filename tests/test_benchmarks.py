@@ -28,5 +28,4 @@ def test_goals_are_listed_after_every_benchmark_has_run(tmp_path: Path) -> None:
     ]
     made = {path.name for path in (tmp_path / "runs/bench").iterdir()}
     assert made == {"late.json", "good.json", "late.log", "broken.log", "good.log"}
-    done = subprocess.run([*command[:2], str(scripts[-1])], cwd=tmp_path)
-    assert done.returncode == 0
+    assert subprocess.run([*command[:2], str(scripts[-1])], cwd=tmp_path).returncode == 0

@@ -32,6 +32,10 @@ class BusyError(TailorbirdError, RuntimeError):
     """Another process holds what this one needs."""
 
 
+class LockError(TailorbirdError, RuntimeError):
+    """A file by which processes wait for one another is not what it must be."""
+
+
 class InfeasibleError(TailorbirdError, ValueError):
     """No architecture of the space meets the limits."""
 

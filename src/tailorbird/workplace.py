@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from tailorbird.errors import BusyError, RecipeError
+from tailorbird.latency_tables.lock import file_lock
 
 LOG = logging.getLogger("tailorbird")
 
@@ -20,21 +21,28 @@ def held(folder: Path) -> Iterator[None]:
         BusyError: if another process works in the folder.
         RecipeError: if it cannot be written.
     """
-    lock = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-        log = logging.FileHandler(folder / "run.log", encoding="utf-8")
-    except Timeout:
-        raise BusyError(
-            f"Another process is working in {str(folder)!r}. "
-            "Wait for it, or give this recipe another name."
-        ) from None
     except OSError as error:
-        lock.release()
-        raise RecipeError(
-            f"The folder {str(folder)!r} cannot be used: {error.strerror}. Run where you may write."
-        ) from None
+        raise _unusable(folder, error) from None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(folder / ".lock", timeout_s=0))
+        except Timeout:
+            raise BusyError(
+                f"Another process is working in {str(folder)!r}. "
+                "Wait for it, or give this recipe another name."
+            ) from None
+        stack.enter_context(_logged(folder))
+        yield
+
+
+@contextmanager
+def _logged(folder: Path) -> Iterator[None]:
+    try:
+        log = logging.FileHandler(folder / "run.log", encoding="utf-8")
+    except OSError as error:
+        raise _unusable(folder, error) from None
     log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     LOG.addHandler(log)
     if logging.lastResort is not None:  # shows warnings on the terminal, above a bar
@@ -47,4 +55,9 @@ def held(folder: Path) -> Iterator[None]:
         if logging.lastResort is not None:
             LOG.removeHandler(logging.lastResort)
         log.close()
-        lock.release()
+
+
+def _unusable(folder: Path, error: OSError) -> RecipeError:
+    return RecipeError(
+        f"The folder {str(folder)!r} cannot be used: {error.strerror}. Run where you may write."
+    )

@@ -1,5 +1,5 @@
 import fcntl
-import tempfile
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -183,7 +183,9 @@ def test_the_timing_lock_is_held_while_anything_is_timed(
     held: list[bool] = []
 
     def ms(*_: int) -> float:
-        with (Path(tempfile.gettempdir()) / "tailorbird-local.lock").open() as lock:
+        with next(
+            Path(os.environ["XDG_RUNTIME_DIR"]).glob("tailorbird/timing-local@*")
+        ).open() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -4,7 +4,6 @@ import fcntl
 import os
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -210,7 +209,9 @@ class Losing(FakeRuntime):
 
 @contextmanager
 def open_lock() -> Iterator[int]:
-    number = os.open(Path(tempfile.gettempdir()) / "tailorbird-local.lock", os.O_RDWR)
+    number = os.open(
+        next(Path(os.environ["XDG_RUNTIME_DIR"]).glob("tailorbird/timing-local@*")), os.O_RDWR
+    )
     try:
         yield number
     finally:

@@ -1,76 +1,170 @@
-"""Files that processes of one machine hold one at a time; the kernel frees them when one dies."""
+"""Files that processes hold one at a time; the kernel frees them when one dies."""
 
 import fcntl
-import logging
 import os
-import tempfile
+import platform
+import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-_LOG = logging.getLogger("tailorbird")
+from filelock import FileLock, Timeout
+
+from tailorbird.errors import LockError
+
+_VARIABLE = "XDG_RUNTIME_DIR"
+_LONGEST = 200  # characters of a file's name
 
 
 @contextmanager
 def timing_lock(machine: str) -> Iterator[None]:
-    """Held while a machine is timed, by one process of all users of this machine.
+    """Held while a machine is timed, by one process of this user.
 
-    filelock refuses files of other users in a folder that all may write to, so it is not used.
+    What other users time meanwhile is not seen here; the reference beside each round shows it.
+
+    Raises:
+        LockError: if the file or its folder is not what it must be.
     """
-    path = Path(tempfile.gettempdir()) / f"tailorbird-{machine}.lock"
-    try:
-        number = _open_shared(path)
-    except PermissionError:
-        own = path.with_suffix(f".{os.getuid()}.lock")
-        _LOG.warning(
-            "%s belongs to another user and cannot be read, so their timing and ours may overlap; "
-            "ours is kept apart by %s.",
-            path,
-            own,
-        )
-        number = _open_shared(own)
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX)
+    # Homes, and so caches, may be shared by many hosts; a server may call itself anything.
+    name = f"timing-{machine}@{platform.node()}".replace("/", "-")[:_LONGEST]
+    with _locks() as folder, folder.file(name) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(number)
 
 
 @contextmanager
-def seat(folder: Path | None = None) -> Iterator[str]:
-    """A name that no other living process of this machine has, taken from the dead first.
+def seat() -> Iterator[str]:
+    """A name that no other living process of this user has, taken from the dead first.
 
     Who takes the seat of a killed profiler has its name, and with it what it had claimed: nobody
     waits for leases of the dead.
+
+    Raises:
+        LockError: if a file or its folder is not what it must be.
     """
-    folder = folder or Path(tempfile.gettempdir()) / f"tailorbird-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    for number in count():
-        descriptor = os.open(folder / f"seat-{number}", os.O_RDWR | os.O_CREAT, 0o600)
+    with _locks() as folder:
+        for number in count():
+            with folder.file(f"seat-{number}") as descriptor:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                yield _name_in(descriptor)
+                return
+
+
+@contextmanager
+def file_lock(path: Path, timeout_s: float) -> Iterator[None]:
+    """A lock beside files that several processes work on, of any user who may write there.
+
+    Args:
+        path: of the lock.
+        timeout_s: how long to wait for another; for ever if negative.
+
+    Raises:
+        filelock.Timeout: if another holds it for longer.
+        LockError: if there is no lock to be had at that path.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=timeout_s)
+    except Timeout:
+        raise
+    except OSError as error:
+        raise LockError(
+            f"A lock must be a plain file, but {str(path)!r} is not to be used ({error.strerror}). "
+            "Remove what is there, or work in a folder of your own."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _name_in(descriptor: int) -> str:
+    try:
+        return str(uuid.UUID(os.pread(descriptor, 100, 0).decode()))
+    except ValueError:  # new, or torn by a kill
+        name = str(uuid.uuid4())
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, name.encode(), 0)
+        return name
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """The open folder of this user's locks.
+
+    Attributes:
+        path: for messages.
+        descriptor: through which files are opened, so that nothing can be slipped in between.
+    """
+
+    path: Path
+    descriptor: int
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[int]:
+        """The descriptor of a plain file, made if it is not there."""
+        law, path = "A lock must be a plain file of this user", self.path / name
+        how = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK  # pipes wait for readers
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            continue
+            descriptor = os.open(name, how, 0o600, dir_fd=self.descriptor)
+        except OSError as error:
+            raise _refusal(law, path, error.strerror) from None
         try:
-            name = os.pread(descriptor, 100, 0).decode()
-            if len(name) != len(str(uuid.UUID(int=0))):  # new, or torn by a kill
-                name = str(uuid.uuid4())
-                os.pwrite(descriptor, name.encode(), 0)
-            yield name
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+                raise _refusal(law, path, "it is a pipe, or has another name as well")
+            if found.st_uid != os.getuid():
+                raise _refusal(law, path, "it is another user's")
+            yield descriptor
         finally:
             os.close(descriptor)
-        return
 
 
-def _open_shared(path: Path) -> int:
-    """A descriptor that can be locked; a file of another user need only be readable."""
+@contextmanager
+def _locks() -> Iterator[_Folder]:
+    law, path = "The folder for locks must be a plain folder of this user", _place()
     try:
-        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-    except PermissionError:
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    with suppress(PermissionError):
-        os.fchmod(number, 0o666)  # whatever this user's umask says
-    return number
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise _refusal(law, path, error.strerror) from None
+    try:
+        if os.fstat(descriptor).st_uid != os.getuid():
+            raise _refusal(law, path, "it is another user's")
+        os.fchmod(descriptor, 0o700)
+        yield _Folder(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _place() -> Path:
+    """In XDG_RUNTIME_DIR if only this user can write there; else, as behind sudo, in the cache."""
+    runtime = Path(os.environ.get(_VARIABLE, ""))
+    if runtime.is_absolute() and _is_private(runtime):
+        return runtime / "tailorbird"
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not cache.is_absolute():
+        cache = Path("~/.cache").expanduser()
+    return cache / "tailorbird" / "locks"
+
+
+def _is_private(folder: Path) -> bool:
+    try:
+        found = folder.stat()
+    except OSError:
+        return False
+    is_open = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not is_open
+
+
+def _refusal(law: str, path: Path, reason: str | None) -> LockError:
+    return LockError(
+        f"{law}, but {str(path)!r} is not to be used ({reason}). Remove what is there, or name a "
+        f"folder of your own in {_VARIABLE}."
+    )

@@ -11,10 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from filelock import FileLock
-
 from tailorbird.errors import MeasurementError, MissingStepError
 from tailorbird.latency_tables.device import Device
+from tailorbird.latency_tables.lock import file_lock
 from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.tvm.plan import Plan
 from tailorbird.latency_tables.tvm.target import SCHEDULE
@@ -150,7 +149,7 @@ class Tuning:
 
     def _decide(self, folders: Sequence[TaskFolder]) -> Tuned:
         """The first process that comes to an end decides for all."""
-        with FileLock(self.database / ".lock"):
+        with file_lock(self.database / ".lock", timeout_s=-1):
             decided = Tuned.read(self.decided)
             if decided is None:
                 verdicts = {f.path.name: f.verdict for f in folders}

@@ -9,13 +9,14 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
+from tailorbird.latency_tables.lock import file_lock
 from tailorbird.latency_tables.tvm.plan import Plan
 from tailorbird.latency_tables.tvm.tuning_space import TuningSpace
 
@@ -94,17 +95,15 @@ class TaskFolder:
     @contextmanager
     def held(self) -> Iterator[bool]:
         """Whether this process has the task to itself; it does not wait for another."""
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
-        try:
-            self._mend()
-            yield True
-        finally:
-            lock.release()
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(file_lock(self.path / ".lock", timeout_s=0))
+            except Timeout:
+                is_ours = False
+            else:
+                is_ours = True
+                self._mend()
+            yield is_ours
 
     def failed(self) -> dict[Plan, float]:
         """Infinite seconds for each plan that failed."""
