@@ -20,8 +20,10 @@ from tailorbird.latency_tables.imported import Stated, record_of
 from tailorbird.latency_tables.table import Latency
 from tailorbird.measurement import Measurement
 from tailorbird.pipeline import Run
+from tailorbird.predictors.cost import WorkloadSum
 from tailorbird.predictors.metrics import mape
 from tailorbird.progress import NoProgress
+from tailorbird.search import Objective, Problem, enumerated_front, exact_front
 from tailorbird.spaces import CALL
 from tailorbird.spaces.footprint import costs
 from tailorbird.trained_accuracy import TrainedAccuracy
@@ -193,10 +195,31 @@ def test_what_does_not_fit_is_refused() -> None:
         Adaptation(SPACE, (board(), board(without=2)), 6)
     with pytest.raises(RecipeError, match=rf"at most {SPACE.size} in .*, but got 1000"):
         Adaptation(SPACE, (board(),), 1000)
+
+
+def test_what_would_take_no_time_is_extrapolated_and_marked() -> None:
     adaptation = Adaptation(SPACE, (board(),), 3)
     macs = SPACE.count_workloads(adaptation.samples) @ costs(SPACE.workloads)[:, 0]
-    with pytest.raises(MeasurementError, match=r"Latencies must be positive.*Raise \[latency\]"):
-        adaptation.adapted(timed(adaptation, (macs / macs.min()) ** 3))
+    latency = adaptation.adapted(timed(adaptation, (macs / macs.min()) ** 3)).latency
+    X = np.vstack(list(SPACE.enumerate()))
+    predicted = latency.predict(X)
+    assert predicted.extrapolated is not None
+    assert 0 < predicted.extrapolated.sum() < len(X)
+    assert (predicted.mean > 0).all()
+    assert (predicted.std > predicted.mean)[predicted.extrapolated].all()
+    np.testing.assert_allclose(latency.mean(X), predicted.mean, rtol=1e-9)
+    problem = Problem(
+        SPACE,
+        (
+            Objective("latency", "ms", "min", latency),
+            Objective("mega_params", "", "max", WorkloadSum.mega_params(SPACE)),
+        ),
+    )
+    by_paths, one_by_one = exact_front(problem), enumerated_front(problem)
+    np.testing.assert_allclose(by_paths.F, one_by_one.F, rtol=1e-9)
+    shown = by_paths.to_pandas(SPACE)
+    assert shown["latency_ms_extrapolated"].any()
+    assert "mega_params_extrapolated" not in shown
 
 
 @pytest.mark.tvm

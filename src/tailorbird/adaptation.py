@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from tailorbird.errors import MeasurementError, MissingStepError, RecipeError
+from tailorbird.errors import MissingStepError, RecipeError
 from tailorbird.latency_tables import Configuration, LatencyTable, Program, Record
 from tailorbird.predictors import AdaptedSum, FloatArray, Prediction
 from tailorbird.predictors.metrics import mape
@@ -15,7 +15,6 @@ from tailorbird.spaces import CALL, IntArray, SearchSpace
 
 _ONE_KNOWN = " With one known device, no other one could tell whether their uncertainty is right."
 _MOST_SAMPLES = 50  # more are not meant for this kind of predictor
-_DRAWN = 1_000  # networks that must all take longer than nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +135,6 @@ class Adaptation:
 
         Raises:
             MissingStepError: if any is not.
-            MeasurementError: if what was measured says that some network takes no time.
         """
         keys = [program.key for program in self.programs]
         missing = [key for key in keys if key not in table.entries]
@@ -147,7 +145,6 @@ class Adaptation:
             )
         y_ms = np.array([latency.median_ms for latency in table.select(keys)])
         latency = self._sum.fit(self.samples, y_ms)
-        self._refuse_nothing(latency)
         return Adapted(
             latency,
             tuple(self.space.describe(row) for row in self.samples),
@@ -155,17 +152,6 @@ class Adaptation:
             latency.left_out(),
             tuple(map(_told, self.known)),
         )
-
-    def _refuse_nothing(self, latency: AdaptedSum) -> None:
-        drawn = self.space.sample(_DRAWN, np.random.default_rng(0))
-        X = np.vstack([self.space.landmarks, drawn])
-        ms = latency.mean(X)
-        if (ms <= 0).any():
-            shortest = self.space.describe(X[np.argmin(ms)])
-            raise MeasurementError(
-                f"Latencies must be positive, but {shortest} would take {ms.min():.4g} ms by the "
-                f"{self.n_samples} networks that were timed. Raise [latency] samples."
-            )
 
     def _refuse_gaps(self, record: Record) -> None:
         keys = [workload.key for workload in self.space.workloads]

@@ -106,7 +106,8 @@ def search(recipe: RecipePath, as_json: AsJson = False) -> None:
         found = job.search()
         frame = found.front.to_pandas(job.space)
         measures = [objective.column for objective in found.front.objectives]
-        columns = ["architecture", "kind", *measures, "probability_on_front"]
+        marks = [column for column in frame if str(column).endswith("_extrapolated")]
+        columns = ["architecture", "kind", *measures, *marks, "probability_on_front"]
         adapted = job.measurement.remarks if job.measurement.adapts else ()
         for line in (str(found), *job.accuracy.remarks, *adapted):
             typer.echo(line, err=True)

@@ -78,6 +78,10 @@ class FaultyMachineError(MeasurementError):
     """Not even the reference workload can be measured, so no program is to blame."""
 
 
+class PriceError(TailorbirdError, ValueError):
+    """A latency, or another prediction, that cannot be: not finite, or not positive."""
+
+
 class StoreError(TailorbirdError, RuntimeError):
     """The database behind a store failed: the disk is full, the file locked, read-only or torn."""
 

@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
 keys = st.sampled_from(["conv", 'an "odd", key', "# of Ünïcode", "two\r\nlines", ""])
-times = st.floats(min_value=1e-300, max_value=1e300)
+times = st.floats(min_value=1e-300, max_value=1e9)
 sessions = {
     "s0": Session("2026-01-01T00:00:00+00:00", {"kernel": "6"}),
     "s1": Session("2026-01-02T00:00:00+00:00", {}),
@@ -48,20 +48,22 @@ def rounds(draw: st.DrawFn, uid: str) -> Round:
     statuses: list[Status] = ["measured", "imported", "discarded", "failed"]
     status = draw(st.sampled_from(statuses))
     if status == "imported":
-        stated = draw(st.dictionaries(st.just("std_ms"), st.floats(0, 1e9).map(repr)))
+        ms = draw(times)
+        spreads = st.floats(0, 9).map(lambda relative: repr(relative * ms))
+        stated = draw(st.dictionaries(st.just("std_ms"), spreads))
         return Round(**common, status=status, number=0, reference_ms=None, reason=None,
-                     samples=Samples(np.array([draw(times)]), np.array([])),
+                     samples=Samples(np.array([ms]), np.array([])),
                      provenance={"file": draw(texts), **stated})  # fmt: skip
     if status == "failed":
         return Round(**common, status="failed", number=None, samples=None, reference_ms=None,
                      reason=draw(texts), provenance={})  # fmt: skip
-    ms = draw(st.lists(times, min_size=1, max_size=5))
+    taken_ms = draw(st.lists(times, min_size=1, max_size=5))
     hot_ms = draw(st.lists(times, max_size=5))
     return Round(
         **common,
         status=status,
         number=draw(st.integers(0, 9)),
-        samples=Samples(np.array(ms), np.array(hot_ms)),
+        samples=Samples(np.array(taken_ms), np.array(hot_ms)),
         reference_ms=draw(times),
         reason=None,
         provenance=draw(st.dictionaries(texts, texts, max_size=2)),

@@ -2,7 +2,9 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from tailorbird.errors import MeasurementError, MissingWorkloadError, RecipeError, StoreError
-from tailorbird.latency_tables import Configuration, Samples, Store, connection
+from tailorbird.latency_tables import Configuration, Record, Samples, Store, claims, connection
+from tailorbird.latency_tables import store as store_module
+from tailorbird.latency_tables.listing import listing, text
+from tailorbird.latency_tables.record import Round, Session
 from tailorbird.latency_tables.schema import METADATA
 from tailorbird.latency_tables.url import masked
 from tailorbird.spaces.footprint import Footprint
@@ -24,9 +29,9 @@ def samples(*ms: float, hot: tuple[float, ...] = ()) -> Samples:
     return Samples(np.array(ms), np.array(hot))
 
 
-def add(store: Store, key: str, *ms: float, session: int | None = None) -> None:
-    number = store.begin({}) if session is None else session
-    store.add(key, CONFIGURATION, number, 0, samples(*ms), 1.0, {})
+def add(store: Store, key: str, *ms: float, session: int | None = None, number: int = 0) -> None:
+    session = store.begin({}) if session is None else session
+    store.add(key, CONFIGURATION, session, number, samples(*ms), 1.0, {})
 
 
 def test_what_was_added_is_read_back_after_reopening(url: str) -> None:
@@ -408,3 +413,117 @@ def test_a_damaged_cell_is_told(tmp_path: Path, cell: str) -> None:
         connection.execute("update sample set ms = ?", (cell,))
     with pytest.raises(StoreError, match=r"was damaged.*Move it away"):
         store.table(CONFIGURATION, "local", 1)
+
+
+class Clock:
+    """Of the host, set by hand; PostgreSQL's own is not asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead = timedelta(0)
+        for module in (store_module, claims):
+            monkeypatch.setattr(module, "clock", lambda _: datetime.now(UTC) + self.ahead)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+@pytest.mark.parametrize("days", [365, -20_000])
+def test_wherever_the_clock_stood_the_order_of_the_store_counts(
+    store: Store, clock: Clock, days: int
+) -> None:
+    session = store.begin({})
+    add(store, "good", 1.0, session=session)
+    add(store, "bad", 1.0, session=session)
+    clock.ahead = timedelta(days=days)
+    store.fail("good", CONFIGURATION, session, "board was unplugged")
+    add(store, "bad", 1.0, session=session)
+    clock.ahead = timedelta(0)
+    for number in range(3):
+        add(store, "good", 2.0, session=session, number=number)
+    store.fail("bad", CONFIGURATION, session, "it hung")
+    table = store.table(CONFIGURATION, "local", 1)
+    assert table.entries["good"].round_ms == (2.0, 2.0, 2.0)
+    assert table.failures == {"bad": "it hung"}
+    assert {key: len(of) for key, of in store.rounds(CONFIGURATION).items()} == {"good": 3}
+
+
+def test_stamps_that_are_yet_to_come_are_marked(store: Store, clock: Clock) -> None:
+    session = store.begin({})
+    clock.ahead = timedelta(days=365)
+    year = (datetime.now(UTC) + clock.ahead).year
+    add(store, "early", 1.0, session=session)
+    store.fail("hung", CONFIGURATION, session, "it hung")
+    store.fail("mended", CONFIGURATION, session, "it hung")
+    clock.ahead = timedelta(minutes=5)  # as clocks of two machines differ
+    add(store, "now", 1.0, session=session)
+    add(store, "mended", 1.0, session=session)
+    record = store.record(CONFIGURATION, "local")
+    found: Any = listing(record, 1)
+    doubts = {row["workload"]: row["doubts"] for row in found["rows"]}
+    assert any(f"stamped {year}-" in doubt for doubt in doubts["early"])
+    assert any(f"stamped {year}-" in doubt for doubt in doubts["mended"])
+    assert not any("stamped" in doubt for doubt in doubts["now"])
+    assert f"it hung; stamped {year}-" in found["failures"]["hung"]
+    shown = text(record, 1)
+    assert shown.count(f"stamped {year}-") == 3
+
+
+def test_a_lease_from_when_the_clock_was_ahead_holds_nobody_up(store: Store, clock: Clock) -> None:
+    clock.ahead = timedelta(days=365)
+    assert store.claim(["conv", "dense"], CONFIGURATION, "dead", 60) == {"conv", "dense"}
+    clock.ahead = timedelta(0)
+    assert store.claim(["conv"], CONFIGURATION, "heir", 60) == {"conv"}
+    assert store.claim(["conv"], CONFIGURATION, "other", 60) == set()
+
+
+def failed(key: str, uid: str, taken: str = "9999-01-01T00:00:00.000000+00:00") -> Round:
+    return Round(uid, taken, key, "theirs", "failed", None, None, None, "it hung", {})
+
+
+def measured(key: str, uid: str, ms: float) -> Round:
+    taken = "2026-01-01T00:00:00.000000+00:00"
+    return Round(uid, taken, key, "theirs", "measured", 0, samples(ms), 1.0, None, {})
+
+
+def theirs(*rounds: Round) -> Record:
+    sessions = {"theirs": Session("2026-01-01T00:00:00+00:00", {})}
+    return Record("another", "tiny", CONFIGURATION, sessions, rounds, {})
+
+
+def test_an_import_never_voids_what_was_measured_here(store: Store) -> None:
+    add(store, "conv", 1.0)
+    add(store, "dense", 1.0)
+    store.fail("pool", CONFIGURATION, store.begin({}), "it hung")
+    for at in ("9999-01-01T00:00:00.000000+00:00", "1999-01-01T00:00:00.000000+00:00"):
+        record = theirs(
+            failed("conv", f"a{at}", at), measured("conv", f"b{at}", 2.0),
+            failed("dense", f"c{at}", at), measured("pool", f"d{at}", 3.0),
+            failed("new", f"e{at}", at),
+        )  # fmt: skip
+        assert store.take_in(record) == 5
+        assert store.take_in(record) == 0
+    table = store.table(CONFIGURATION, "local", 1)
+    assert sorted(table.entries["conv"].round_ms) == [1.0, 2.0]  # the second import's voids b
+    assert table.entries["dense"].round_ms == (1.0,)
+    assert table.entries["pool"].round_ms == (3.0, 3.0)  # their rounds come after our failure
+    assert table.failures == {"new": "it hung"}
+    store.fail("conv", CONFIGURATION, store.begin({}), "it hangs here, too")
+    assert "conv" not in store.table(CONFIGURATION, "local", 1).entries
+    add(store, "conv", 4.0)
+    assert store.table(CONFIGURATION, "local", 1).entries["conv"].round_ms == (4.0,)
+    again = store.record(CONFIGURATION, "another", "tiny")
+    other = store.take_in(again)
+    assert other == 0
+
+
+def test_what_is_exported_is_imported_in_its_order(
+    store: Store, urls: Callable[[str], str]
+) -> None:
+    add(store, "conv", 1.0)
+    store.take_in(theirs(failed("conv", "a"), measured("conv", "b", 2.0)))
+    there = Store(urls("there"))
+    record = store.record(CONFIGURATION, "another", "tiny")
+    assert there.take_in(record) == 3
+    assert there.table(CONFIGURATION, "d", 1).entries == record.table(1).entries

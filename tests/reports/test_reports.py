@@ -65,7 +65,7 @@ def checker(space: StitchSpace, profiler: Profiler) -> Checker:
 
 @pytest.fixture
 def objectives(space: StitchSpace, profiler: Profiler) -> tuple[Objective, ...]:
-    profiler.profile([Program.of(w) for w in (*space.workloads, CALL)], 2, NoProgress())
+    profiler.profile([Program.of(w) for w in (CALL, *space.workloads)], 2, NoProgress())
     table = profiler.store.table(profiler.configuration, "local", 2)
     X = space.sample(12, np.random.default_rng(0))
     accuracy = AccuracyPredictor(space, n_images=600).fit(X, np.linspace(0.8, 0.9, 12))
@@ -190,6 +190,7 @@ def frame(rows: list[tuple[float, float]], kinds: str) -> pd.DataFrame:
             "latency_ms_measured": [ms for ms, _ in rows],
             "accuracy_test": [accuracy for _, accuracy in rows],
             "kind": [named[kind] for kind in kinds],
+            "latency_ms_extrapolated": False,
         }
     )
 
@@ -212,6 +213,12 @@ def test_a_report_says_what_a_reader_must_not_miss() -> None:
     assert any("raise [device] batch" in note for note in notes(good, good, 3.0))
     beaten = checked([(1.0, 0.9), (2.0, 0.8)], "as", quiet)
     assert any("No stitched network" in note for note in notes(beaten, good, 100.0))
+    beyond = checked([(1.0, 0.9), (2.0, 0.95)], "as", quiet)
+    beyond.networks["latency_ms_extrapolated"] = [True, False]
+    assert [
+        "of 1 networks are extrapolated, with stds to match (first: network 0)" in note
+        for note in notes(beyond, good, 100.0)
+    ] == [True]
     untimed = checked([(np.nan, 0.9), (np.nan, 0.8)], "as", [[np.nan] * 2] * 2)
     assert not any("No stitched network" in note for note in notes(untimed, good, 100.0))
     noisy = checked([(1.0, 0.9), (2.0, 0.95)], "as", [[1.0, 1.02], [2.0, 3.1]])

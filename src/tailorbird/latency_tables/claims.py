@@ -8,13 +8,16 @@ import sqlalchemy as sa
 from tailorbird.latency_tables.connection import clock, stamp
 from tailorbird.latency_tables.schema import CLAIM
 
-# One statement decides, so that two profilers never both get a key.
+_LONGEST_LEASES = 10  # of ours; nobody's is that much longer
+
+# One statement decides, so that two profilers never both get a key. A lease that ends later than
+# any could is of a time when the clock was ahead.
 _TAKE = sa.text(
     "INSERT INTO claim (key, configuration, owner, lease_until) "
     "VALUES (:key, :configuration, :owner, :lease_until) "
     "ON CONFLICT (key, configuration) DO UPDATE "
     "SET owner = excluded.owner, lease_until = excluded.lease_until "
-    "WHERE claim.owner = excluded.owner OR claim.lease_until <= :now"
+    "WHERE claim.owner = excluded.owner OR claim.lease_until <= :now OR claim.lease_until > :latest"
 )
 
 _RENEW = sa.text(
@@ -52,7 +55,8 @@ def _lease(
     lease_until = stamp(now + timedelta(seconds=lease_s))
     same = {"configuration": configuration, "owner": owner, "lease_until": lease_until}
     # In one order everywhere: servers that lock rows one by one would deadlock otherwise.
-    rows = [{"key": key, "now": stamp(now), **same} for key in sorted(set(keys))]
+    ends = {"now": stamp(now), "latest": stamp(now + timedelta(seconds=_LONGEST_LEASES * lease_s))}
+    rows = [{"key": key, **ends, **same} for key in sorted(set(keys))]
     if rows:
         connection.execute(statement, rows)
     held = sa.select(CLAIM.c.key).where(

@@ -8,6 +8,12 @@ from pathlib import Path
 from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import published_ofa, sheet
 from tailorbird.latency_tables.imported import Stated
+from tailorbird.latency_tables.price import (
+    LARGEST_RELATIVE_STD,
+    LONGEST_MS,
+    is_latency,
+    is_spread,
+)
 from tailorbird.latency_tables.sheet import Row, Sheet
 
 _EXPORTED = b"# {"
@@ -87,23 +93,37 @@ def _plain(row: Row) -> tuple[str, float, float | None]:
     key = row["key"].strip()
     if not key:
         raise ValueError("the key of the workload is missing")
-    std_ms = _number(row, "std_ms", or_zero=True) if row.get("std_ms", "").strip() else None
-    return key, _number(row, "ms"), std_ms
+    std_ms = _number(row, "std_ms") if row.get("std_ms", "").strip() else None
+    return key, *_priced(_number(row, "ms"), std_ms, "ms", "std_ms")
 
 
 def _of_ofa(row: Row) -> tuple[str, float, float | None]:
-    variance = _number(row, "var", or_zero=True)
-    return published_ofa.workload(row).key, _number(row, "mean"), math.sqrt(variance)
+    variance = _number(row, "var")
+    std_ms = math.sqrt(variance) if variance >= 0 else variance
+    return published_ofa.workload(row).key, *_priced(_number(row, "mean"), std_ms, "mean", "var")
 
 
-def _number(row: Row, name: str, or_zero: bool = False) -> float:
-    """A cell that is finite and positive, or zero where that has a meaning."""
+def _priced(
+    ms: float, std_ms: float | None, name: str, name_of_std: str
+) -> tuple[float, float | None]:
+    """A latency and its spread, refused under the names of their columns."""
+    if not 0 < ms < math.inf:
+        raise ValueError(f"{name} must be finite and positive, but is {ms:g}")
+    if not is_latency(ms):
+        raise ValueError(f"{name} must be at most {LONGEST_MS:g} ms, but is {ms:g}")
+    if std_ms is None or is_spread(std_ms, ms):
+        return ms, std_ms
+    if not 0 <= std_ms < math.inf:
+        raise ValueError(f"{name_of_std} must be finite and not negative, but is {std_ms:g}")
+    raise ValueError(
+        f"{name_of_std} must be a spread of at most {LARGEST_RELATIVE_STD:g} times the latency, "
+        f"but it is {std_ms:g} ms of {ms:g} ms"
+    )
+
+
+def _number(row: Row, name: str) -> float:
     text = row[name].strip()
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
         raise ValueError(f"{name} must be a number, but is {text!r}") from None
-    if not math.isfinite(value) or value < 0 or (value == 0 and not or_zero):
-        law = "finite and not negative" if or_zero else "finite and positive"
-        raise ValueError(f"{name} must be {law}, but is {text}")
-    return value

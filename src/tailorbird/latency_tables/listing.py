@@ -1,6 +1,8 @@
 """A latency table as people and scripts read it, with what is to be distrusted and why."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 from tailorbird.latency_tables.record import Record
 from tailorbird.latency_tables.table import Latency, LatencyTable
@@ -15,15 +17,17 @@ def listing(record: Record, rounds: int) -> dict[str, object]:
         record: also of a table that is being measured.
         rounds: that a row should have.
     """
-    table = record.table(1)
+    table, ahead = record.table(1), record.stamped_ahead(datetime.now(UTC))
     return {
         "device": record.device,
         "space": record.space,
         "configuration": asdict(record.configuration),
         "provenance": record.provenance,
         "quality": quality(table),
-        "rows": [_row(table, key, rounds) for key in table.entries],
-        "failures": dict(table.failures),
+        "rows": [_row(table, key, _doubts(table, key, rounds, ahead)) for key in table.entries],
+        "failures": {
+            key: "; ".join([reason, *_clock(key, ahead)]) for key, reason in table.failures.items()
+        },
     }
 
 
@@ -39,11 +43,11 @@ def quality(table: LatencyTable) -> dict[str, object]:
 
 def text(record: Record, rounds: int) -> str:
     """The same for a terminal: `?` marks what is to be distrusted."""
-    table = record.table(1)
+    table, ahead = record.table(1), record.stamped_ahead(datetime.now(UTC))
     lines = ["    median ms      hot ms  spread  rounds  weights MiB  peak MiB  workload"]
     for key, latency in table.entries.items():
         cost = table.footprints.get(key)
-        doubts = _doubts(table, key, rounds)
+        doubts = _doubts(table, key, rounds, ahead)
         lines.append(
             f"{'?' if doubts else ' '} {latency.median_ms:11.6f} {_cell(latency.hot_ms, 11, 6)}"
             f" {_share(latency.spread)} {len(latency.round_ms):7d}"
@@ -52,7 +56,8 @@ def text(record: Record, rounds: int) -> str:
         )
         if doubts:
             lines.append(f"{'':14}because {'; '.join(doubts)}")
-    lines += [f"{'failed':>13}  {key}: {reason}" for key, reason in table.failures.items()]
+    for key, reason in table.failures.items():
+        lines.append(f"{'failed':>13}  {key}: {'; '.join([reason, *_clock(key, ahead)])}")
     if table.share_trusted is None:
         return "\n".join([*lines, f"No rows; {len(table.failures)} failed."])
     lines.append(
@@ -62,7 +67,7 @@ def text(record: Record, rounds: int) -> str:
     return "\n".join(lines)
 
 
-def _row(table: LatencyTable, key: str, rounds: int) -> dict[str, object]:
+def _row(table: LatencyTable, key: str, doubts: tuple[str, ...]) -> dict[str, object]:
     latency: Latency = table.entries[key]
     footprint = table.footprints.get(key)
     return {
@@ -72,7 +77,7 @@ def _row(table: LatencyTable, key: str, rounds: int) -> dict[str, object]:
         "spread": latency.spread,
         "rounds": len(latency.round_ms),
         "is_trusted": latency.is_trusted,
-        "doubts": list(_doubts(table, key, rounds)),
+        "doubts": list(doubts),
         "footprint": asdict(footprint) if footprint else None,
         "weight_mib": footprint.weight_bytes / _MIB if footprint else None,
         "peak_activation_mib": footprint.peak_activation_bytes / _MIB if footprint else None,
@@ -80,7 +85,9 @@ def _row(table: LatencyTable, key: str, rounds: int) -> dict[str, object]:
     }
 
 
-def _doubts(table: LatencyTable, key: str, rounds: int) -> tuple[str, ...]:
+def _doubts(
+    table: LatencyTable, key: str, rounds: int, ahead: Mapping[str, str]
+) -> tuple[str, ...]:
     """Why not to trust a row, and what else to know before using it."""
     latency = table.entries[key]
     doubts = list(latency.doubts)
@@ -88,7 +95,12 @@ def _doubts(table: LatencyTable, key: str, rounds: int) -> tuple[str, ...]:
         doubts.append(f"{len(latency.round_ms)} of {rounds} rounds")
     if kernels := table.provenance.get(key, {}).get("unscheduled_kernels"):
         doubts.append(f"unscheduled kernels: {kernels}")
-    return tuple(doubts)
+    return (*doubts, *_clock(key, ahead))
+
+
+def _clock(key: str, ahead: Mapping[str, str]) -> list[str]:
+    """What to know of stamps that are yet to come."""
+    return [f"stamped {ahead[key]}, when a clock was ahead"] if key in ahead else []
 
 
 def _share(value: float | None) -> str:

@@ -2,15 +2,26 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal
 
 import numpy as np
 
+from tailorbird.errors import PriceError
+from tailorbird.latency_tables.connection import stamp
 from tailorbird.latency_tables.device import Configuration
+from tailorbird.latency_tables.price import (
+    LARGEST_RELATIVE_STD,
+    LONGEST_MS,
+    is_latency,
+    is_spread,
+)
 from tailorbird.latency_tables.reference import floor
 from tailorbird.latency_tables.runtime import Samples
 from tailorbird.latency_tables.table import Latency, LatencyTable
 from tailorbird.spaces.footprint import Footprint
+
+_CLOCKS_DIFFER = timedelta(hours=1)  # of machines that share a store
 
 Status = Literal["measured", "imported", "discarded", "failed"]
 
@@ -48,7 +59,8 @@ class Round:
             spread, `std_ms`, if that was stated too.
 
     Raises:
-        ValueError: if a value is not finite and positive, or does not go with the status.
+        PriceError: if a latency or its spread cannot be, see `price`.
+        ValueError: if anything does not go with the status.
     """
 
     uid: str
@@ -86,11 +98,17 @@ class Round:
             ("hot_ms", self.samples.hot_ms),
             ("reference_ms", np.array([] if is_imported else [self.reference_ms])),
         ):
-            if not (np.isfinite(values).all() and (values > 0).all()):
-                raise ValueError(f"`{name}` must be finite and positive, but got {values}.")
+            if not all(map(is_latency, values.tolist())):
+                raise PriceError(
+                    f"`{name}` must be finite and positive, at most {LONGEST_MS:g}, but got "
+                    f"{values} for {self.key!r}."
+                )
         std_ms = self.stated_std_ms
-        if std_ms is not None and not (np.isfinite(std_ms) and std_ms >= 0):
-            raise ValueError(f"`std_ms` must be finite and not negative, but got {std_ms}.")
+        if std_ms is not None and not is_spread(std_ms, float(self.samples.ms[0])):
+            raise PriceError(
+                f"`std_ms` must be finite, not negative, and at most {LARGEST_RELATIVE_STD:g} "
+                f"times the latency, but got {std_ms} for {self.key!r}."
+            )
 
     @property
     def stated_std_ms(self) -> float | None:
@@ -101,7 +119,7 @@ class Round:
 
 
 def accepted(rounds: Iterable[Round]) -> dict[str, list[Round]]:
-    """The rounds that count, by key, oldest first.
+    """The rounds that count, by key, in their order.
 
     A failure voids what the same program took before it: whatever broke it may have been at work
     already. So it is incomplete until it was measured anew, however many rounds it had.
@@ -124,7 +142,7 @@ class Record:
         space: name, with settings, of the space that it was measured for.
         configuration: of all of it.
         sessions: by uid.
-        rounds: oldest first.
+        rounds: in the order of the store, which clocks have no part in.
         footprints: by key, where they were counted.
     """
 
@@ -148,6 +166,19 @@ class Record:
             footprints=self.footprints,
             provenance={key: of[-1].provenance for key, of in taken.items()},
         )
+
+    def stamped_ahead(self, now: datetime) -> dict[str, str]:
+        """Stamps of tries that are yet to come, the latest by key: a clock was ahead.
+
+        Args:
+            now: in UTC.
+        """
+        latest = stamp(now + _CLOCKS_DIFFER)
+        return {
+            one.key: one.taken
+            for one in sorted(self.rounds, key=lambda one: one.taken)
+            if one.taken > latest and one.status != "discarded"
+        }
 
     @property
     def provenance(self) -> dict[str, str]:

@@ -12,6 +12,7 @@ from tailorbird.latency_tables.connection import clock, stamp
 from tailorbird.latency_tables.database import Database
 from tailorbird.latency_tables.device import Configuration
 from tailorbird.latency_tables.imported import refuse_changes
+from tailorbird.latency_tables.price import refuse_dear_call
 from tailorbird.latency_tables.record import Record, Round, accepted
 from tailorbird.latency_tables.runtime import Samples
 from tailorbird.latency_tables.schema import SAMPLE, SESSION
@@ -97,7 +98,7 @@ class Store:
         query = sa.select(SAMPLE.c.reference_ms).where(
             SAMPLE.c.configuration == configuration.key, SAMPLE.c.reference_ms.is_not(None)
         )
-        query = query.order_by(SAMPLE.c.taken, SAMPLE.c.id)
+        query = query.order_by(SAMPLE.c.id)
         with self._database.reading() as connection:
             return [float(ms) for ms in connection.execute(query).scalars()]
 
@@ -149,15 +150,24 @@ class Store:
             ) from error
 
     def take_in(self, record: Record) -> int:
-        """Adds what is not there yet, in order of time; returns how many rounds and failures.
+        """Adds what is not there yet; returns how many rounds and failures.
+
+        What was measured here counts as before, whatever failed elsewhere.
 
         Raises:
             RecipeError: if it states another value than one that was imported before.
+            PriceError: if the empty program would cost more than others that contain it.
         """
+        configuration = record.configuration
         with self._database.writing_alone() as connection:
-            if record.configuration.is_imported:
-                refuse_changes(rows.read(connection, record.configuration, "", ""), record)
-            return rows.merge(connection, record)
+            held = rows.read(connection, configuration, record.device, record.space)
+            if configuration.is_imported:
+                refuse_changes(held, record)
+            n_new = rows.merge(connection, record, accepted(held.rounds).keys())
+            together = rows.read(connection, configuration, record.device, record.space).table(1)
+            ms = {key: latency.median_ms for key, latency in together.entries.items()}
+            refuse_dear_call(ms, record.device)
+            return n_new
 
     def _insert(self, one: Round, configuration: Configuration, session: int) -> None:
         with self._database.writing() as connection:

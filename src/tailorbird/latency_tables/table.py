@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.errors import MissingWorkloadError
+from tailorbird.errors import MissingWorkloadError, PriceError
 from tailorbird.latency_tables.device import Configuration
+from tailorbird.latency_tables.price import LONGEST_MS, is_latency
 from tailorbird.spaces.footprint import Footprint
 
 FloatArray = NDArray[np.float64]
@@ -52,8 +53,11 @@ class Latency:
     n_neighbours: int | None = None
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.median_ms) and self.median_ms > 0):
-            raise ValueError(f"`median_ms` must be finite and positive, but got {self.median_ms}.")
+        if not is_latency(self.median_ms):
+            raise PriceError(
+                f"`median_ms` must be finite and positive, at most {LONGEST_MS:g}, but got "
+                f"{self.median_ms}."
+            )
 
     @classmethod
     def of_rounds(

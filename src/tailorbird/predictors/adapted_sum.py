@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from tailorbird.latency_tables import LatencyTable
-from tailorbird.predictors.few_shot import FewShotLatency
+from tailorbird.predictors.few_shot import FewShotLatency, positive
 from tailorbird.predictors.prediction import FloatArray, Prediction
 from tailorbird.predictors.table_pool import TablePool
 from tailorbird.spaces import IntArray, SearchSpace
@@ -25,8 +25,9 @@ class AdaptedSum:
 
     Attributes:
         candidates: networks that may be suggested, (n, d).
-        workload_ms_: what each workload adds to a network on the new device, (n_workloads,).
-        constant_ms_: what is added to every network.
+        workload_ms_: what each workload adds to a network on the new device, (n_workloads,), unless
+            it is extrapolated.
+        constant_ms_: likewise, what is added to every network.
 
     Raises:
         MissingWorkloadError: if a table lacks a workload.
@@ -70,11 +71,14 @@ class AdaptedSum:
 
     def mean(self, X: IntArray) -> FloatArray:
         """The milliseconds alone, (n,)."""
-        return self._sum(X) + self.constant_ms_
+        return self._response(self._sum(X))
 
     def along(self, graph: LayeredGraph) -> PathValues:
         """The milliseconds that each step adds, and those of every network."""
-        return along_workloads(graph, self.workload_ms_, lambda sums: sums + self.constant_ms_)
+        return along_workloads(graph, self.workload_ms_, self._response)
+
+    def _response(self, sums: FloatArray) -> FloatArray:
+        return positive(sums + self.constant_ms_, self._few_shot.least_ms_)
 
     def left_out(self) -> Prediction:
         """Milliseconds for each network that was timed, as the others predict it, (s,)."""

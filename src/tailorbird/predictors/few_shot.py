@@ -13,6 +13,7 @@ from tailorbird.predictors.targets import as_rows, check
 from tailorbird.spaces import IntArray
 
 _FEWEST = 3
+_LEAST = 0.25  # of the fastest that was timed, below which a latency is extrapolated
 _OWN, _NOISE = 0.2, 0.1  # as a new device is thought of before anything was timed
 _COPY, _DISTINCT = 0.9999, 3  # correlation of one device listed twice
 _HELD_OUT = 200  # architectures per device that calibrate the stds
@@ -23,9 +24,12 @@ class FewShotLatency:
 
     Before anything is timed, a new device is thought to be like one that is known, see
     `DeviceMixture`. Stds are calibrated by leaving each known device out: with as many samples,
-    nine in ten of its latencies lie in their 90 % interval, measuring noise included. Latency is
-    linear in what devices have in common, so the mean of a network that is much faster than all
-    that were timed can fall below 0; its std then says how little is known.
+    nine in ten of its latencies lie in their 90 % interval, measuring noise included.
+
+    Latency is linear in what devices have in common, so that of a network which is much faster than
+    all that were timed would fall below 0. So below a quarter of the fastest that was timed it is
+    speed, networks per millisecond, that is linear: the mean stays positive, and ranks as before.
+    Such networks are marked as extrapolated, and what the mean was moved by is in their std.
 
     Args:
         encodings: of n architectures, (n, d).
@@ -94,7 +98,7 @@ class FewShotLatency:
         if (y_ms <= 0).any():
             raise ValueError(f"Latencies must be positive, but the least is {y_ms.min()} ms.")
         self.samples_ = X, y_ms
-        self.unit_ms_ = float(np.median(y_ms))
+        self.unit_ms_, self.least_ms_ = float(np.median(y_ms)), _LEAST * float(y_ms.min())
         self.mixture_ = self._mixture(X, y_ms, np.arange(self.pool_ms.shape[1]))
         self.widening_ = self._widening(len(y_ms))
         return self
@@ -104,14 +108,14 @@ class FewShotLatency:
         X = as_rows(X)
         pool = self._pool
         mean, variance = self.mixture_.predict(pool.functions(X), pool.genes(X), pool.sizes(X))
-        return Prediction(self.unit_ms_ * mean, self.unit_ms_ * np.sqrt(variance)).widened(
-            self.widening_
-        )
+        linear = Prediction(self.unit_ms_ * mean, self.unit_ms_ * np.sqrt(variance))
+        return _extrapolated(linear.widened(self.widening_), self.least_ms_)
 
     def mean(self, X: IntArray) -> FloatArray:
         """The means alone, (n,)."""
         X = as_rows(X)
-        return self.unit_ms_ * self.mixture_.mean(self._pool.functions(X), self._pool.genes(X))
+        mean = self.mixture_.mean(self._pool.functions(X), self._pool.genes(X))
+        return positive(self.unit_ms_ * mean, self.least_ms_)
 
     def left_out(self) -> Prediction:
         """Milliseconds for each sample, as the others predict it, (s,)."""
@@ -119,14 +123,15 @@ class FewShotLatency:
         pool = self._pool
         functions, genes, sizes = pool.functions(X), pool.genes(X), pool.sizes(X)
         every = np.arange(functions.shape[1])
-        mean_ms, std_ms = np.empty((2, len(y_ms)))
+        mean_ms, std_ms, least_ms = np.empty((3, len(y_ms)))
         for i in range(len(y_ms)):
             others, one = np.arange(len(y_ms)) != i, slice(i, i + 1)
             mixture = self._mixture(X[others], y_ms[others], every)
             mean, variance = mixture.predict(functions[one], genes[one], sizes[one])
             unit_ms = np.median(y_ms[others])
             mean_ms[i], std_ms[i] = unit_ms * mean[0], unit_ms * np.sqrt(variance[0])
-        return Prediction(mean_ms, std_ms).widened(self.widening_)
+            least_ms[i] = _LEAST * y_ms[others].min()
+        return _extrapolated(Prediction(mean_ms, std_ms).widened(self.widening_), least_ms)
 
     def _mixture(self, X: IntArray, y_ms: FloatArray, devices: IntArray) -> DeviceMixture:
         """What samples say, given some devices of the pool."""
@@ -176,3 +181,16 @@ class FewShotLatency:
         held_out = Prediction(np.concatenate(means), np.sqrt(np.concatenate(variances)))
         factor = conformal.scale(held_out, np.concatenate(truths))
         return factor if len(np.unique(copies, axis=0)) >= _DISTINCT else max(1.0, factor)
+
+
+def positive(linear: FloatArray, least: FloatArray | float) -> FloatArray:
+    """Values as they are down to `least`, and below it such that their inverse is linear.
+
+    It grows with `linear`, meets it in value and slope, and never is 0 or less.
+    """
+    return np.where(linear < least, least**2 / (2 * least - np.minimum(linear, least)), linear)
+
+
+def _extrapolated(linear: Prediction, least: FloatArray | float) -> Prediction:
+    mean = positive(linear.mean, least)
+    return Prediction(mean, np.hypot(linear.std, mean - linear.mean), linear.mean < least)

@@ -1,12 +1,13 @@
 """What every predictor returns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from tailorbird.errors import PriceError
 from tailorbird.spaces import IntArray
 
 FloatArray = NDArray[np.float64]
@@ -19,20 +20,23 @@ class Prediction:
     Attributes:
         mean: shape (n,).
         std: shape (n,), one standard deviation.
+        extrapolated: which lie so far beyond what was learned from that the mean is little more
+            than a guess, (n,); None where a predictor does not tell.
     """
 
     mean: FloatArray
     std: FloatArray
+    extrapolated: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.mean.shape != self.std.shape:
             raise ValueError(f"Shapes must agree, but got {self.mean.shape=}, {self.std.shape=}.")
         if not (np.isfinite(self.mean).all() and np.isfinite(self.std).all()):
-            raise ValueError("A prediction must be finite, but some of its values are not.")
+            raise PriceError("A prediction must be finite, but some of its values are not.")
 
     def widened(self, factor: float) -> "Prediction":
         """The same means with stds times a factor."""
-        return Prediction(self.mean, factor * self.std)
+        return replace(self, std=factor * self.std)
 
     def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Both ends, each (n,), of the central normal interval that holds this share."""

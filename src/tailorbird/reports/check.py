@@ -27,11 +27,13 @@ COLUMNS = (
     "accuracy_test_std",
     "latency_ms_predicted",
     "latency_ms_std",
+    "latency_ms_extrapolated",
     "latency_ms_measured",
     "n_macs",
     "n_params",
 )
-"""Of a front: accuracies are fractions, latencies those of a batch, MACs those of one image."""
+"""Of a front: accuracies are fractions, latencies those of a batch, MACs those of one image. A
+latency is extrapolated where it lies far below all that were timed."""
 
 ROUNDS = 2
 
@@ -119,6 +121,9 @@ class Checker:
                 "accuracy_test_std": accuracy_std(test, self.accuracies.n_test),
                 "latency_ms_predicted": latencies_ms.mean,
                 "latency_ms_std": latencies_ms.std,
+                "latency_ms_extrapolated": latencies_ms.extrapolated
+                if latencies_ms.extrapolated is not None
+                else np.zeros(len(X), dtype=bool),
                 "latency_ms_measured": [m.median_ms if m else np.nan for m in measured],
                 "n_macs": [n_macs for n_macs, _ in costs],
                 "n_params": [n_params for _, n_params in costs],

@@ -100,6 +100,13 @@ def notes(front: Checked, random: Checked, call_ratio: float | None) -> Iterator
     """
     for name, reason in (front.failures | random.failures).items():
         yield f"{name} could not be measured: {reason}"
+    extrapolated = pd.concat([front.networks, random.networks]).query("latency_ms_extrapolated")
+    names = extrapolated["architecture"].drop_duplicates().tolist()
+    if names:
+        yield (
+            f"The predicted latencies of {len(names)} networks are extrapolated, with stds to match"
+            f" (first: {names[0]}): they are far below all that were timed."
+        )
     best = front.networks[non_dominated(front.networks)]
     if len(best) and "stitched" not in set(best["kind"]):
         yield "No stitched network is on the checked front: here anchors are as good."

@@ -96,7 +96,8 @@ class ParetoFront:
     def to_pandas(self, space: SearchSpace) -> pd.DataFrame:
         """A row per architecture: text, kind, objectives with their std, encoding.
 
-        And the probability of being on the front, if that is known.
+        And which values are extrapolated, where predictors tell, and the probability of being on
+        the front, if that is known.
         """
         columns: dict[str, object] = {
             "architecture": [space.describe(row) for row in self.X],
@@ -105,6 +106,9 @@ class ParetoFront:
         for i, objective in enumerate(self.objectives):
             columns[objective.column] = self.values[:, i]
             columns[f"{objective.column}_std"] = self.std[:, i]
+            extrapolated = objective.predictor.predict(self.X).extrapolated
+            if extrapolated is not None:
+                columns[f"{objective.column}_extrapolated"] = extrapolated
         if self.probability is not None:
             columns["probability_on_front"] = self.probability
         for i, variable in enumerate(space.variables):

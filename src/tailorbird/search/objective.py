@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tailorbird.predictors import Predictor
+import numpy as np
+
+from tailorbird.predictors import FloatArray, Predictor
+
+_ALWAYS_POSITIVE = {"ms"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,16 @@ class Objective:
     def column(self) -> str:
         """Name with unit, as in tables."""
         return f"{self.name}_{self.unit}" if self.unit else self.name
+
+    @property
+    def law(self) -> str:
+        """What holds for its values, whatever predicts them."""
+        return "finite and positive" if self.unit in _ALWAYS_POSITIVE else "finite"
+
+    def allows(self, values: FloatArray) -> bool:
+        """Whether the law holds for all of some values."""
+        is_positive = self.unit not in _ALWAYS_POSITIVE or bool(np.all(values > 0))
+        return is_positive and bool(np.isfinite(values).all())
 
     @property
     def sign(self) -> int:

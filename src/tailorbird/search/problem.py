@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
+from tailorbird.errors import PriceError
 from tailorbird.predictors import FloatArray
 from tailorbird.search.objective import Constraint, Objective
 from tailorbird.spaces import IntArray, SearchSpace
@@ -26,13 +27,16 @@ class Problem:
 
     def minimised(self, X: IntArray) -> FloatArray:
         """Minimised values of canonical rows (n, d), (n, m), without how sure they are."""
-        return np.column_stack([o.sign * o.predictor.mean(X) for o in self.objectives])
+        return np.column_stack([o.sign * self._mean(o, X) for o in self.objectives])
 
     def predict(self, X: IntArray) -> tuple[FloatArray, FloatArray]:
         """Minimised values and standard deviations of canonical rows (n, d), both (n, m)."""
-        predictions = [objective.predictor.predict(X) for objective in self.objectives]
-        F = [o.sign * p.mean for o, p in zip(self.objectives, predictions, strict=True)]
-        return np.column_stack(F), np.column_stack([p.std for p in predictions])
+        F, std = np.empty((2, len(X), len(self.objectives)))
+        for i, objective in enumerate(self.objectives):
+            predicted = objective.predictor.predict(X)
+            F[:, i] = objective.sign * self._priced(objective, predicted.mean, X)
+            std[:, i] = predicted.std
+        return F, std
 
     def violation(self, X: IntArray, F: FloatArray) -> FloatArray:
         """By what share of itself each limit is exceeded, (n, k); met where <= 0.
@@ -47,7 +51,7 @@ class Problem:
             if limited in self.objectives:
                 value = F[:, self.objectives.index(limited)]
             else:
-                value = limited.sign * limited.predictor.mean(X)
+                value = limited.sign * self._mean(limited, X)
             G[:, i] = (value - limited.sign * constraint.limit) / constraint.unit
         return G
 
@@ -79,6 +83,27 @@ class Problem:
         sampled = self.space.sample(1000, np.random.default_rng(seed))
         F = self.minimised(np.vstack([self.space.landmarks, sampled]))
         return beyond(F)
+
+    def _mean(self, objective: Objective, X: IntArray) -> FloatArray:
+        return self._priced(objective, objective.predictor.mean(X), X)
+
+    def _priced(self, objective: Objective, values: FloatArray, X: IntArray) -> FloatArray:
+        """Values (n,) of canonical rows (n, d), unless some of them cannot be.
+
+        Raises:
+            PriceError: naming the first such network and what it is made of.
+        """
+        if objective.allows(values):
+            return values
+        row = next(row for row, value in enumerate(values) if not objective.allows(value))
+        counts = self.space.count_workloads(X[row : row + 1])
+        keys = [self.space.workloads[i].key for i in counts.indices]
+        raise PriceError(
+            f"{objective.column} must be {objective.law}, but the predictor gives {values[row]:g} "
+            f"for {self.space.describe(X[row])}, which is made of {len(keys)} workloads "
+            f"({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''}). Look for what is wrong in "
+            "its table, which `tailorbird table show` lists, or name another predictor."
+        )
 
 
 def beyond(F: FloatArray) -> FloatArray:
