@@ -2,6 +2,7 @@
 
 import json
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +11,12 @@ import typer
 from tailorbird import __version__, device_commands, table_commands
 from tailorbird.errors import EvaluationError, MeasurementError, StoreError, TailorbirdError
 from tailorbird.job import hold
+from tailorbird.unforeseen import in_a_line, keep, users_frame
 
 if TYPE_CHECKING:
     from tailorbird.pipeline import Run
+
+_DEBUG = "--debug"  # wherever it stands
 
 app = typer.Typer(
     help="Hardware-aware architecture search on latency measured, and checked, on the device.",
@@ -35,17 +39,39 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard out
 
 
 def main() -> None:
-    """Runs a command; exit code 2 is the user's input, 1 anything else."""
+    """Runs a command; exit code 2 is the user's input, their own code included, 1 anything else."""
+    arguments = sys.argv[1:]
     try:
-        app()
-    except TailorbirdError as error:
-        typer.echo(f"tailorbird: {error}", err=True)
-        sys.exit(1 if isinstance(error, EvaluationError | MeasurementError | StoreError) else 2)
+        app(args=[argument for argument in arguments if argument != _DEBUG])
+    except BaseException as error:
+        if isinstance(error, SystemExit) and users_frame(error) is None:
+            raise  # a command's own
+        if _DEBUG in arguments:
+            traceback.print_exception(error)
+        code, sentence = _told(error)
+        typer.echo(f"tailorbird: {sentence}", err=True)
+        sys.exit(code)
+
+
+def _told(error: BaseException) -> tuple[int, str]:
+    """Exit code and sentence of an error that ended a command."""
+    if isinstance(error, TailorbirdError):
+        is_input = not isinstance(error, EvaluationError | MeasurementError | StoreError)
+        return 1 + is_input, str(error)
+    frame = users_frame(error)
+    if frame is not None:
+        where = f"{frame.filename}, line {frame.lineno}, in {frame.name}"
+        return 2, f"Your own code failed ({where}: {in_a_line(error)}). {_DEBUG} shows more."
+    return 1, (
+        f"Nobody foresaw this error ({in_a_line(error)}). Its traceback is in {keep(error)}, and "
+        f"{_DEBUG} shows it here: please report it."
+    )
 
 
 @app.callback(invoke_without_command=True)
 def version(
     show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option(_DEBUG, help="Show tracebacks of errors.")] = False,
 ) -> None:
     """Hardware-aware architecture search on latency measured, and checked, on the device."""
     if show:

@@ -48,7 +48,7 @@ class MeasurementError(TailorbirdError, RuntimeError):
     """A device or its runtime failed; nothing is wrong with the user's input."""
 
     @classmethod
-    def of(cls, what: str, error: Exception) -> "MeasurementError":
+    def of(cls, what: str, error: BaseException) -> "MeasurementError":
         """From what a compiler or runtime raised, whose last line says the most.
 
         A linker's error ends with the command, which says nothing.

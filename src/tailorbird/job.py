@@ -140,7 +140,9 @@ def _own_space(module: str, home: Path, settings: dict[str, object]) -> "SearchS
     make = resolve(module, home, "[space] module")
     try:
         space: SearchSpace = make(**settings)
-    except Exception as error:  # it is the user's code that runs
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the user's code runs, sys.exit() included
         raise RecipeError(
             f"[space] module = {module!r} refused {settings} ({type(error).__name__}: {error})."
         ) from error

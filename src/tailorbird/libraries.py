@@ -78,9 +78,9 @@ def _compiled(
             path = folder / f"{number:04d}{suffix}"
             try:
                 build_library(program.module(), inputs, target, threads, path)
-            except RecipeError:
+            except (KeyboardInterrupt, RecipeError):
                 raise
-            except Exception as error:  # whatever a compiler raises
+            except BaseException as error:  # whatever a compiler or a user's module raises
                 raise MeasurementError.of(f"{program.key} cannot be compiled", error) from error
             files[program.key] = path.name
             advance(program.key)

@@ -159,9 +159,9 @@ def _called(call: Callable[[], Any], key: str, path: str | None) -> Any:
     """
     try:
         return call()
-    except TailorbirdError:
+    except (KeyboardInterrupt, TailorbirdError):
         raise
-    except Exception as error:  # whatever it meets
+    except BaseException as error:  # whatever it meets, sys.exit() included
         raise RecipeError(
             f"[accuracy] {key} = {path!r} failed ({type(error).__name__}: {error})."
         ) from error

@@ -26,7 +26,9 @@ def resolve(path: str, folder: Path, key: str) -> Callable[..., Any]:
         sys.path.insert(0, where)
     try:
         found = getattr(importlib.import_module(module), name)
-    except Exception as error:  # noqa: BLE001  # it is the user's code that runs
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # the user's code runs, sys.exit() included
         raise RecipeError(
             f"{key} = {path!r} names nothing that can be imported ({type(error).__name__}: "
             f"{error}). Modules are looked for in {where!r} and where Python looks."

@@ -53,7 +53,9 @@ def prepare(
     try:
         module = program.module()
         counted = footprint(module, program.inputs)
-    except Exception as error:  # a user's module may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a user's module may raise anything
         raise MeasurementError.of("torch could not build or export it", error) from error
     store.keep_footprint(program.key, counted)
     inputs = program.examples(0)

@@ -77,7 +77,9 @@ class ExportedRuntime(ABC):
         path = self._bench.new_path(self.suffix)
         try:
             told = self.export(module, tuple(map(torch.from_numpy, inputs)), path)
-        except Exception as error:  # whatever an exporter raises becomes the row's reason
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever an exporter raises becomes the row's reason
             raise MeasurementError.of(
                 f"torch could not export it to {path.suffix}", error
             ) from error

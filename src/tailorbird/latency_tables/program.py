@@ -108,8 +108,13 @@ def check(
 
     for seed in range(_CHECKS):
         inputs = program.examples(seed)
-        with torch.no_grad():  # on copies: a module may work in place
-            outputs = module(*(torch.from_numpy(x.copy()) for x in inputs))
+        try:
+            with torch.no_grad():  # on copies: a module may work in place
+                outputs = module(*(torch.from_numpy(x.copy()) for x in inputs))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise MeasurementError.of("it does not run in torch", error) from error
         expected = outputs if isinstance(outputs, tuple | list) else (outputs,)
         got = runtime.run(artifact, inputs, device)
         if len(got) != len(expected):

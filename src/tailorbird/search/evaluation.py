@@ -102,7 +102,9 @@ def outcomes(evaluator: Evaluator, rows: Sequence[Row]) -> Iterator[Outcome]:
             raise ValueError(  # noqa: TRY301  # likewise a failure of the evaluator
                 f"an evaluator must give values of shape ({len(rows)},), but gave {values.shape}"
             )
-    except Exception as error:  # noqa: BLE001  # whatever an evaluator raises is the reason
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # whatever an evaluator raises is the reason
         if len(rows) == 1:
             yield Outcome.failed(rows[0], in_a_line(error))
             return
@@ -112,7 +114,7 @@ def outcomes(evaluator: Evaluator, rows: Sequence[Row]) -> Iterator[Outcome]:
     yield from map(Outcome.of, rows, values.tolist())
 
 
-def in_a_line(error: Exception) -> str:
+def in_a_line(error: BaseException) -> str:
     """What was raised, in a line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__

@@ -134,7 +134,7 @@ def _serve(factory: EvaluatorFactory, connection: Connection) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         evaluator = factory()
-    except Exception as error:  # noqa: BLE001  # whatever it is, the other side tells it
+    except BaseException as error:  # noqa: BLE001  # whatever it is, the other side tells it
         connection.send(in_a_line(error))
         sys.exit(1)
     connection.send(None)

@@ -68,7 +68,9 @@ class TvmRuntime:
             kernels = build_tuned_library(module, tensors, *where, self._tuning.plans)
         except (RecipeError, MissingStepError):  # a target LLVM does not know; nothing was tuned
             raise
-        except Exception as error:  # whatever a compiler raises becomes the row's reason
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a compiler raises becomes the row's reason
             raise MeasurementError.of("TVM could not compile it", error) from error
         names = asdict(kernels).items()
         return Artifact(path, {f"{kind}_kernels": ",".join(of) for kind, of in names})

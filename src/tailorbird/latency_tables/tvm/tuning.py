@@ -180,7 +180,9 @@ class Tuning:
             inputs = tuple(map(torch.from_numpy, program.examples(0)))
             try:
                 tasks = tasks_of(import_module(program.module(), inputs), llvm, unit)
-            except Exception as error:  # noqa: BLE001  # becomes the row's reason when it is measured
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  # becomes the row's reason, measured
                 _LOG.warning("%s is not tuned: %s", program.key, error)
                 continue
             for task in tasks:
