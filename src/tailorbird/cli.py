@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tailorbird import __version__, device_commands, table_commands
-from tailorbird.errors import EvaluationError, MeasurementError, StoreError, TailorbirdError
+from tailorbird import __version__, data_commands, device_commands, table_commands
+from tailorbird.errors import (
+    EvaluationError,
+    FetchError,
+    MeasurementError,
+    StoreError,
+    TailorbirdError,
+)
 from tailorbird.job import hold
 
 if TYPE_CHECKING:
@@ -21,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(table_commands.app, name="table")
+app.add_typer(data_commands.app, name="data")
 app.command()(device_commands.devices)
 app.command("compile")(device_commands.compile_)
 
@@ -31,6 +38,8 @@ Networks = Annotated[
         metavar="FILE", help="Whole networks to measure as well: Parquet, rows of the space."
     ),
 ]
+_NOT_THE_INPUT = (EvaluationError, FetchError, MeasurementError, StoreError)
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
@@ -40,7 +49,7 @@ def main() -> None:
         app()
     except TailorbirdError as error:
         typer.echo(f"tailorbird: {error}", err=True)
-        sys.exit(1 if isinstance(error, EvaluationError | MeasurementError | StoreError) else 2)
+        sys.exit(1 if isinstance(error, _NOT_THE_INPUT) else 2)
 
 
 @app.callback(invoke_without_command=True)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 import pooch
 import requests
-import urllib3
 
-from tailorbird.errors import FetchError
+from tailorbird.errors import FetchError, RecipeError
 from tailorbird.published.sources import Original
 
 GITHUB = "https://raw.githubusercontent.com"
@@ -62,6 +62,24 @@ class _Download:
             get(url, _Bounded(file, self.n_bytes), pooch_)
         if (came := new.stat().st_size) < self.n_bytes:
             raise _WrongSizeError(f"only {came} of its {self.n_bytes} bytes came")
+
+
+def host_of(mirror: str) -> str:
+    """A mirror as a host: it holds OWNER/NAME/COMMIT/PATH as GitHub's does.
+
+    Raises:
+        RecipeError: if it is no address of HTTP.
+    """
+    try:
+        parts = urlsplit(mirror)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:  # as of a bracket that is not closed
+        is_address = False
+    if not is_address:
+        raise RecipeError(
+            f"A mirror must be an address such as https://example.org/files, but is {mirror!r}."
+        )
+    return mirror.rstrip("/")
 
 
 def fetch(original: Original, folder: Path, host: str) -> Path:
@@ -123,12 +141,12 @@ def _reason(error: Exception) -> str:
 _TOLD: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((socket.gaierror,), "the name of the host is unknown here, perhaps for want of a network"),
     (
-        (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError),
+        (requests.Timeout, TimeoutError),
         f"nothing came for {SECONDS} seconds",
     ),
     ((ConnectionRefusedError,), "the host refused the connection"),
     (
-        (ConnectionError, urllib3.exceptions.ProtocolError),
+        (ConnectionError, requests.exceptions.ChunkedEncodingError),
         "the connection broke before all of it had come",
     ),
 )

@@ -19,7 +19,7 @@ def convert(files: Mapping[str, Path], folder: Path) -> pd.DataFrame:
     networks = json.loads(path.read_text())
     operations = np.array([list(map(int, name)) for name in networks], dtype=np.int8)
     runs = np.array([network["test_acc"] for network in networks.values()], dtype=np.float32)
-    table = {"arch": list(networks)}
+    table: dict[str, object] = {"arch": list(networks)}
     table |= {f"l{layer}": column for layer, column in enumerate(operations.T)}
     table |= {f"acc{run}": column for run, column in enumerate(runs.T)}
     for name, dtype in _PLAIN.items():

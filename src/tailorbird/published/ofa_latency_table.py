@@ -1,4 +1,4 @@
-"""The table `ofa-i7-8700k`: latencies of Once-for-all's blocks that NSGANetV2's authors measured."""
+"""The table `ofa-i7-8700k`: Once-for-all's blocks as NSGANetV2's authors timed them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,6 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from tailorbird.latency_tables.published_ofa import COLUMNS
+
+NAME = "ofa-i7-8700k"
+"""By which it is fetched, and imported into a recipe's store."""
 
 FILE = "ofa_mbv3_lut_i7_8700k.csv.gz"
 """Name of the table among the data."""

