@@ -240,9 +240,7 @@ def test_a_folder_of_others_is_told(data: Path, mirror: Mirror, tailorbird: Tail
 
 
 @pytest.mark.network
-def test_a_table_is_fetched_from_its_public_repository(
-    data: Path, tailorbird: Tailorbird
-) -> None:
+def test_a_table_is_fetched_from_its_public_repository(data: Path, tailorbird: Tailorbird) -> None:
     host = fetching.GITHUB.removeprefix("https://")
     try:
         socket.create_connection((host, 443), timeout=3).close()
