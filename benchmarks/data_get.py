@@ -141,19 +141,21 @@ class Comparison:
         numbered = [frame.assign(_same=frame.groupby(key).cumcount()) for frame in (there, made)]
         left, right = (frame.set_index([*key, "_same"]) for frame in numbered)
         rows = left.index.intersection(right.index)
+        n_missing = len(left) - len(rows)
+        left, right = left.loc[rows], right.loc[rows]
         cells = different = 0
         for name in shared:
             cells += len(rows)
             if name in key:  # which the join has compared
                 continue
-            a, b = left.loc[rows, name], right.loc[rows, name]
+            a, b = left[name], right[name]
             if a.dtype != b.dtype:
                 different += len(rows)
                 continue
             bits = [column.to_numpy() for column in (a, b)]
             same = (bits[0] == bits[1]) | (a.isna().to_numpy() & b.isna().to_numpy())
             different += int((~same).sum())
-        return cls(cells, different, len(left) - len(rows), made.shape[1] - len(shared))
+        return cls(cells, different, n_missing, made.shape[1] - len(shared))
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """A host of original files on loopback, faults included, and a small table to fetch from it."""
 
+import gzip
 import hashlib
 import socket
 import struct
@@ -96,6 +97,16 @@ def send(request: BaseHTTPRequestHandler, content: bytes) -> None:
     request.send_header("Content-Length", str(len(content)))
     request.end_headers()
     request.wfile.write(content)
+
+
+def packed(request: BaseHTTPRequestHandler, content: bytes) -> None:
+    """Compressed on the way, as GitHub's host sends text."""
+    on_the_way = gzip.compress(content)
+    request.send_response(200)
+    request.send_header("Content-Encoding", "gzip")
+    request.send_header("Content-Length", str(len(on_the_way)))
+    request.end_headers()
+    request.wfile.write(on_the_way)
 
 
 def sized(size: int) -> Fault:

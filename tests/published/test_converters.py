@@ -70,7 +70,9 @@ def test_evaluations_of_dynas_keep_their_place_in_each_search(tmp_path: Path) ->
 
 def test_blocks_of_ofa_have_their_facts(tmp_path: Path) -> None:
     (tmp_path / "lut.yaml").write_text(TIMED)
-    block, first = ofa_latency_table.convert({"lut.yaml": tmp_path / "lut.yaml"}, tmp_path).iloc
+    table = ofa_latency_table.convert({"lut.yaml": tmp_path / "lut.yaml"}, tmp_path)
+    assert len(table) == 2
+    block, first = table.iloc[0], table.iloc[1]
     assert block["key"] == TIMED.partition(":\n")[0]
     assert (block["mean"], block["var"]) == (0.4878215789794922, 3.5368975659366697e-07)
     assert (block["kind"], block["input"], block["output"]) == ("MBConv", "100x100x16", "50x50x24")
@@ -85,7 +87,7 @@ def test_networks_of_macro_keep_their_order(tmp_path: Path) -> None:
         ' "mean_acc": 89.19666544596355, "std": 0.21312667374448538, "params": 890666,'
         ' "flops": 47327744}}'
     )
-    (row,) = macro_table.convert({"all.json": tmp_path / "all.json"}, tmp_path).iloc
+    row = macro_table.convert({"all.json": tmp_path / "all.json"}, tmp_path).iloc[0]
     assert row["arch"] == "02012100"
     assert [row[f"l{layer}"] for layer in range(8)] == [0, 2, 0, 1, 2, 1, 0, 0]
     assert row["acc1"] == np.float32(88.94999694824219)

@@ -127,6 +127,15 @@ def test_an_original_that_was_changed_is_fetched_anew(
     assert (place / TWO).read_bytes() == CONTENTS[TWO]
 
 
+def test_what_is_compressed_on_the_way_is_unpacked(
+    data: Path, mirror: Mirror, tailorbird: Tailorbird
+) -> None:
+    mirror.faults = dict.fromkeys(CONTENTS, mirrors.packed)
+    code, _, err = tailorbird("data", "get", "toy", "--mirror", mirror.url)
+    assert code == 0, err
+    assert lying_in(data) == {*CONTENTS, "toy.csv.gz"}
+
+
 def test_a_dead_host_is_told(data: Path, tailorbird: Tailorbird) -> None:
     with socket.socket() as taken:  # bound, but nobody listens
         taken.bind(("127.0.0.1", 0))

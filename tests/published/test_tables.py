@@ -120,9 +120,7 @@ def test_a_torn_table_is_to_be_fetched_anew(content: bytes, tmp_path: Path) -> N
         published.snnet(stitched, tmp_path)
 
 
-def test_cells_without_accuracies_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cells_without_accuracies_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     space = spaces.get("nasbench201")
     cell = {variable.name: [0] for variable in space.variables}
     pd.DataFrame(cell | {"lat_ms_a": [1.0]}).to_parquet(tmp_path / TABLES["nasbench201"].file)
@@ -165,7 +163,7 @@ def test_made_tables_equal_those_that_were_there(tmp_path: Path) -> None:
         (tmp_path / name).symlink_to(there / name)
     changed = tmp_path / TABLES["nasbench-macro"].file
     frame = pd.read_parquet(changed)
-    frame.loc[7, "acc1"] += 0.01
+    frame["acc1"] = frame["acc1"].where(frame.index != 7, 0.0)
     changed.unlink()
     frame.to_parquet(changed)
     done = subprocess.run(
