@@ -3,7 +3,7 @@
 Every size is the number of distinct rows that come out of an enumeration; block pairs and stitching
 layers are those that the enumerated routes cross. They are compared with the counts of the papers,
 which are written out here, as are those of other windows and depths. Where SN-Net or SN-Netv2
-published a table, its rows are joined, which takes the folder `TAILORBIRD_DATA`.
+published a table, its rows are joined, which takes `tailorbird data get snnet`.
 
 Exits with 1 if a count differs, if a difference exceeds its bar, or if a row of a space with a bar
 finds no partner.
@@ -21,7 +21,7 @@ import numpy as np
 
 from tailorbird import spaces
 from tailorbird.data_folder import data_folder
-from tailorbird.errors import RecipeError
+from tailorbird.errors import PublishedTableError
 from tailorbird.spaces.stitching import Part, Stitch, StitchSpace, TwoWay, Windows
 from tailorbird.spaces.workload import Workload
 from tailorbird.training.published import snnet
@@ -136,15 +136,14 @@ class Checks:
 
 
 def join(checks: Checks, named: dict[str, StitchSpace]) -> None:
-    try:
-        folder = data_folder()
-    except RecipeError as error:
-        print(f"\nNot joined with published tables. {error}")
-        checks.failures.append("the published tables were not there")
-        return
     print(f"\n{'published table':<36}{'joined':>10}{'largest difference':>22}{'bar':>8}")
     for name in PUBLISHED:
-        found, size = snnet(named[name], folder), named[name].size
+        try:
+            found, size = snnet(named[name], data_folder()), named[name].size
+        except PublishedTableError as error:
+            print(f"Not joined. {error}")
+            checks.failures.append("the published table was not there")
+            return
         difference = float(np.max(np.abs(found.n_macs / found.n_macs_published - 1)))
         bar, joined = BARS.get(name), f"{len(found.X)} of {size}"
         print(f"{name:<36}{joined:>10}{difference:22.3%}{'-' if bar is None else f'{bar:.0%}':>8}")

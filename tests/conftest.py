@@ -18,7 +18,6 @@ from fake_runtime import FakeRuntime
 
 from tailorbird import spaces
 from tailorbird.data_folder import data_folder
-from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import Device, Profiler, Store
 from tailorbird.latency_tables.target import Target
 from tailorbird.spaces import Workload
@@ -61,10 +60,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _is_here(name: str) -> bool:
     """Whether the data folder has a file, or the column after the colon in its table."""
     file, _, column = name.partition(":")
-    try:
-        path = data_folder() / file
-    except RecipeError:
-        return False
+    path = data_folder() / file
     return path.exists() and (not column or column in pq.read_schema(path).names)
 
 

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tailorbird import __version__, device_commands, table_commands
-from tailorbird.errors import EvaluationError, MeasurementError, StoreError, TailorbirdError
+from tailorbird import __version__, data_commands, device_commands, table_commands
+from tailorbird.errors import (
+    EvaluationError,
+    FetchError,
+    MeasurementError,
+    StoreError,
+    TailorbirdError,
+)
 from tailorbird.job import hold
 from tailorbird.unforeseen import in_a_line, keep, users_frame
 
@@ -25,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(table_commands.app, name="table")
+app.add_typer(data_commands.app, name="data")
 app.command()(device_commands.devices)
 app.command("compile")(device_commands.compile_)
 
@@ -35,6 +42,8 @@ Networks = Annotated[
         metavar="FILE", help="Whole networks to measure as well: Parquet, rows of the space."
     ),
 ]
+_NOT_THE_INPUT = (EvaluationError, FetchError, MeasurementError, StoreError)
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
@@ -56,7 +65,7 @@ def main() -> None:
 def _told(error: BaseException) -> tuple[int, str]:
     """Exit code and sentence of an error that ended a command."""
     if isinstance(error, TailorbirdError):
-        is_input = not isinstance(error, EvaluationError | MeasurementError | StoreError)
+        is_input = not isinstance(error, _NOT_THE_INPUT)
         return 1 + is_input, str(error)
     frame = users_frame(error)
     if frame is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class TailorbirdError(Exception):
@@ -84,6 +85,47 @@ class PriceError(TailorbirdError, ValueError):
 
 class StoreError(TailorbirdError, RuntimeError):
     """The database behind a store failed: the disk is full, the file locked, read-only or torn."""
+
+
+class FetchError(TailorbirdError, RuntimeError):
+    """Published data could not be fetched or kept; what was fetched before stays."""
+
+
+class PublishedTableError(RecipeError):
+    """A published table that is not among the data, or cannot be read there.
+
+    Attributes:
+        path: of the file.
+        name: by which it is fetched.
+    """
+
+    def __init__(self, path: Path, name: str, reason: str, way_out: str) -> None:
+        super().__init__(path, name, reason, way_out)
+        self.path = path
+        self.name = name
+        self._message = (
+            f"The published table {str(path)!r} cannot be read ({reason.rstrip('.')}). {way_out}"
+        )
+
+    @classmethod
+    def missing(cls, path: Path, name: str) -> "PublishedTableError":
+        """Of a file that is not there."""
+        return cls(
+            path,
+            name,
+            "there is no such file" if path.parent.is_dir() else "there is no such folder",
+            f"Fetch it with `tailorbird data get {name}`, or name the folder that holds it in the "
+            "environment variable TAILORBIRD_DATA.",
+        )
+
+    @classmethod
+    def torn(cls, path: Path, name: str, reason: str) -> "PublishedTableError":
+        """Of a file that is not as it was written."""
+        way_out = f"Delete it, and fetch it anew with `tailorbird data get {name}`."
+        return cls(path, name, reason, way_out)
+
+    def __str__(self) -> str:
+        return self._message
 
 
 class MissingWorkloadError(TailorbirdError, KeyError):

@@ -95,7 +95,10 @@ class Materials:
             try:
                 return cifar.load(folder)
             except OSError as error:
-                raise RecipeError(f"CIFAR-10 is not in {str(folder)!r} ({error}).") from None
+                raise RecipeError(
+                    f"CIFAR-10 as JPEG is not in {str(folder)!r} ({error}), and cannot be fetched. "
+                    "Name the folder that holds it in the environment variable TAILORBIRD_DATA."
+                ) from None
         return digits.load()
 
     @property

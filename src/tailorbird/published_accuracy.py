@@ -67,6 +67,11 @@ class PublishedAccuracy:
             found = published.snnet(self.space, data_folder())
             return found.X, found.accuracy, found.n_images
         rows = published_rows(self.space, data_folder())
+        if not rows.accuracies:
+            raise RecipeError(
+                f"There are no accuracies in {rows.source!r}. Add them with "
+                "`tailorbird data get nasbench201 --accuracies FILE.csv`."
+            )
         if column not in rows.accuracies:
             raise RecipeError(
                 f"There is no column of accuracies {column!r} in {rows.source!r}; "

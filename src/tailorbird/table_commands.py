@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tailorbird.errors import MissingStepError, RecipeError
+from tailorbird.errors import MissingStepError, PublishedTableError, RecipeError
 from tailorbird.job import open_run
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ app = typer.Typer(help="Latency tables.", no_args_is_help=True)
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file.")]
 FilePath = Annotated[Path, typer.Argument(metavar="FILE", help=".parquet, .csv or .json.")]
+Importable = Annotated[
+    Path, typer.Argument(metavar="FILE", help=".parquet, .csv or .json, or ofa-i7-8700k.")
+]
 EitherPath = Annotated[Path, typer.Argument(metavar="RECIPE_OR_FILE")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
@@ -49,16 +52,18 @@ def export(
 
 
 @app.command("import")
-def import_(recipe: RecipePath, file: FilePath) -> None:
+def import_(recipe: RecipePath, file: Importable) -> None:
     """Adds a file to a recipe's store; what is there is not added again.
 
     A recipe that asks for the runtime "imported" takes what others measured: a .csv or .csv.gz with
-    the columns key, ms and perhaps std_ms, or the published table of OFA. Others take exports.
+    the columns key, ms and perhaps std_ms, or the published table of OFA, which `ofa-i7-8700k`
+    names once `tailorbird data get` has fetched it. Others take exports.
     """
     from tailorbird import elsewhere
     from tailorbird.latency_tables import files, foreign
     from tailorbird.latency_tables.device import tell
 
+    file = _fetched(file)
     read = foreign.read(file) if foreign.is_foreign(file) else files.read(file)
     job = open_run(recipe)
     if job.measurement.elsewhere is not None:
@@ -111,6 +116,19 @@ def _record(source: Path) -> "tuple[Record, int]":
             raise elsewhere.nothing_imported(job.measurement.device.name)
         raise _no_table()
     return job.measurement.record, job.recipe.latency.rounds
+
+
+def _fetched(file: Path) -> Path:
+    """The file that was given, or that the name of a published table stands for."""
+    from tailorbird.data_folder import data_folder
+    from tailorbird.published import ofa_latency_table
+
+    if str(file) != ofa_latency_table.NAME or file.exists():
+        return file
+    fetched = data_folder() / ofa_latency_table.FILE
+    if not fetched.exists():
+        raise PublishedTableError.missing(fetched, ofa_latency_table.NAME)
+    return fetched
 
 
 def _of_others(table: "ForeignTable", job: "Run", file: Path) -> "Record":

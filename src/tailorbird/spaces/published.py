@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tailorbird.errors import RecipeError, nearest
+from tailorbird.errors import PublishedTableError, RecipeError, nearest
 from tailorbird.spaces.space import IntArray, SearchSpace, Variable
 
 
@@ -19,21 +19,26 @@ class _File:
 
     Attributes:
         name: of the file.
+        data: by which it is fetched.
         holds: what stands in the column of a variable: the index of a choice, or its text.
         settings: that a space must have, as in its name.
     """
 
     name: str
+    data: str
     holds: Literal["index", "text"]
     settings: tuple[str, ...] = ()
 
 
 _FILES = {
-    "fbnet": _File("fbnet_help.parquet", "index"),
-    "macro-mobilenetv2": _File("nasbench_macro.parquet", "index"),
-    "nasbench201": _File("nb201_help_mini.parquet", "index"),
+    "fbnet": _File("fbnet_help.parquet", "fbnet", "index"),
+    "macro-mobilenetv2": _File("nasbench_macro.parquet", "nasbench-macro", "index"),
+    "nasbench201": _File("nb201_help_mini.parquet", "nasbench201", "index"),
     "ofa-mobilenetv3": _File(
-        "ofa_mbv3_dynast_acc.parquet", "text", ("width_mult=1.0", "resolution=224")
+        "ofa_mbv3_dynast_acc.parquet",
+        "ofa-accuracies",
+        "text",
+        ("width_mult=1.0", "resolution=224"),
     ),
 }
 _BOOKKEEPING = ("index", "step")  # numbers, but not measured
@@ -114,7 +119,7 @@ def published_rows(space: SearchSpace, folder: Path) -> PublishedRows:
             f"{file.name!r} was published for {family} with {' and '.join(file.settings)}, but "
             f"this space is {space.name}. Use a space with those settings."
         )
-    table = _read(folder / file.name)
+    table = _read(folder / file.name, file.data)
     columns = [_choices(table, variable, file) for variable in space.variables]
     names = [variable.name for variable in space.variables]
     measured = table.drop(columns=[*names, *_BOOKKEEPING], errors="ignore").select_dtypes("number")
@@ -127,17 +132,16 @@ def published_rows(space: SearchSpace, folder: Path) -> PublishedRows:
     return PublishedRows(space.name, file.name, X, means, n_rows)
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(path: Path, name: str) -> pd.DataFrame:
     try:
         table = pd.read_parquet(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise PublishedTableError.missing(path, name) from None
     except (OSError, pa.ArrowException) as error:
-        told = str(error) if path.exists() else "there is no such file"  # pandas says its name only
-        raise RecipeError(
-            f"The published table {str(path)!r} cannot be read "
-            f"({told.splitlines()[0].rstrip('.')}). Put it there, or name another folder."
-        ) from None
+        reason = (str(error).splitlines() or [""])[0]
+        raise PublishedTableError.torn(path, name, reason) from None
     if table.empty:
-        raise RecipeError(f"There is no network in {str(path)!r}. Put the published table there.")
+        raise PublishedTableError.torn(path, name, "There is no network in it")
     return table
 
 

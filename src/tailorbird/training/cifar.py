@@ -1,4 +1,4 @@
-"""CIFAR-10 as JPEG: 20,000 of its images, from the folder `TAILORBIRD_DATA`."""
+"""CIFAR-10 as JPEG: 20,000 of its images, from the data folder."""
 
 import io
 from itertools import pairwise

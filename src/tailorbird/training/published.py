@@ -1,6 +1,7 @@
 """Accuracies that the authors of stitchable networks published, as measured on ImageNet."""
 
 import json
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tailorbird.errors import RecipeError, nearest
+from tailorbird.errors import PublishedTableError, RecipeError, nearest
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.stitching import Stitch, StitchSpace, Windows
 
 _FILE = "snnet_stitches.csv.gz"
+_NAME = "snnet"  # by which it is fetched
 _SOURCES = {
     "deit-ti-s-b": "snnet_deit_ti_s_b",
     "deit3-s-l": "snnetv2_deit3_s_l",
@@ -71,8 +73,11 @@ def snnet(space: StitchSpace, folder: Path) -> Published:
     path = folder / _FILE
     try:
         table = pd.read_csv(path)
-    except OSError as error:
-        raise RecipeError(f"{str(path)!r} cannot be read: {error.strerror}.") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise PublishedTableError.missing(path, _NAME) from None
+    except (OSError, EOFError, ValueError, zlib.error) as error:  # torn, or none of ours
+        reason = (str(error).splitlines() or [""])[0]
+        raise PublishedTableError.torn(path, _NAME, reason) from None
     table = table[(table["source"] == _SOURCES[family]) & (table["task"] == "imagenet_top1")]
     decode = _by_number if family in _NUMBERED else _by_path
     slots = {text: i for i, text in enumerate(space.variables[-1].choices)}

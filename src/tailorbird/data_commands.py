@@ -1,0 +1,111 @@
+"""The commands on tables that others published."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tailorbird.errors import RecipeError, nearest
+
+if TYPE_CHECKING:
+    from tailorbird.published.tables import PublishedTable
+
+app = typer.Typer(help="Tables that others published.", no_args_is_help=True)
+
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="As `data list` shows them.")]
+Mirror = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", envvar="TAILORBIRD_MIRROR", help="Takes the place of GitHub's host."
+    ),
+]
+AccuracyFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.csv", help="Of nasbench201: arch or index, c10_test_12ep and the like."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """Shows what can be fetched, its licence and size, and whether it is here."""
+    from tailorbird.data_folder import data_folder
+    from tailorbird.published.tables import TABLES
+
+    folder = data_folder()
+    listed: list[dict[str, object]] = [
+        {
+            "name": table.name,
+            "holds": table.holds,
+            "licences": list(table.licences),
+            "n_bytes": table.n_bytes,
+            "file": str(folder / table.file),
+            "is_here": table.is_in(folder),
+        }
+        for table in TABLES.values()
+    ]
+    if as_json:
+        typer.echo(json.dumps(listed, indent=1))
+        return
+    typer.echo(f"{'name':<16}{'licence':<12}{'size':>9}  {'here':<6}holds")
+    for table in TABLES.values():
+        licences, here = ", ".join(table.licences), "yes" if table.is_in(folder) else "no"
+        size = f"{table.n_bytes / 1e6:.2f} MB"
+        typer.echo(f"{table.name:<16}{licences:<12}{size:>9}  {here:<6}{table.holds}")
+    typer.echo(f"Tables are looked for in {folder}.")
+
+
+@app.command()
+def get(names: Names, mirror: Mirror = None, accuracies: AccuracyFile = None) -> None:
+    """Fetches original files from their repositories, and makes tables of them.
+
+    What is there already is neither fetched nor made again.
+    """
+    from tailorbird.data_folder import data_folder
+    from tailorbird.progress import TerminalProgress
+    from tailorbird.published.fetching import GITHUB, host_of
+
+    tables = _known(names)
+    host = GITHUB if mirror is None else host_of(mirror)
+    folder, progress = data_folder(), TerminalProgress()
+    if accuracies is not None:
+        tables = [_with_accuracies(tables, accuracies, folder)]
+    for table in tables:
+        path = folder / table.file
+        if accuracies is None and table.is_in(folder):
+            typer.echo(f"{table.name}: {path} is there already; delete it to make it anew.")
+            continue
+        n_rows = table.make(folder, host, progress)
+        typer.echo(f"{table.name}: {n_rows} rows are in {path}.")
+        if table.remark:
+            typer.echo(table.remark, err=True)
+
+
+def _known(names: Iterable[str]) -> "list[PublishedTable]":
+    """Each once, and what another is made with before that one."""
+    from tailorbird.published.tables import TABLES
+
+    for name in names:
+        if name not in TABLES:
+            raise RecipeError(f"There is no published table {name!r}; {nearest(name, TABLES)}")
+    return [table for table in TABLES.values() if table.name in set(names)]
+
+
+def _with_accuracies(tables: "list[PublishedTable]", file: Path, folder: Path) -> "PublishedTable":
+    """The table of NAS-Bench-201, to be made with a user's accuracies."""
+    from tailorbird.published import nasbench201_accuracies
+
+    if [table.name for table in tables] != [nasbench201_accuracies.NAME]:
+        raise RecipeError(
+            f"Accuracies can be added to {nasbench201_accuracies.NAME!r} alone: name no other "
+            "table beside `--accuracies`."
+        )
+    (table,) = tables
+    read = nasbench201_accuracies.read(file)
+    if table.is_in(folder):
+        nasbench201_accuracies.refuse_others(folder / table.file, table.name)
+    return read.added(table)

@@ -1,0 +1,1 @@
+"""Tables that others published: what there is, how it is fetched, and how it is converted."""

@@ -1,0 +1,124 @@
+"""Accuracies of NAS-Bench-201 from a user's CSV: the published ones lie in a pickle."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from tailorbird.errors import PublishedTableError, RecipeError
+from tailorbird.latency_tables import sheet
+from tailorbird.latency_tables.sheet import Row, Sheet
+from tailorbird.published.tables import PublishedTable
+
+NAME = "nasbench201"
+"""Of the only table that accuracies can be added to."""
+
+_KEYS = ("arch", "index")
+_ACCURACY = re.compile(r"(c10|c100|in16)_\w+")
+_FIRST_LATENCY = "lat_ms_"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Accuracies:
+    """Checked rows of such a CSV.
+
+    Attributes:
+        sheet: that they stand in.
+        key: the column that tells cells apart: `arch`, by its text, or `index`.
+        columns: of accuracies, in per cent.
+        lines: number of the line of each cell, by its key.
+    """
+
+    sheet: Sheet
+    key: str
+    columns: tuple[str, ...]
+    lines: Mapping[str, int]
+
+    def added(self, table: PublishedTable) -> PublishedTable:
+        """A published table that is made with these accuracies."""
+
+        def convert(files: Mapping[str, Path], folder: Path) -> pd.DataFrame:
+            return self._joined(table.convert(files, folder))
+
+        return replace(table, convert=convert, remark="")
+
+    def _joined(self, cells: pd.DataFrame) -> pd.DataFrame:
+        """The table with columns of accuracies; cells that the CSV lacks have NaN.
+
+        Raises:
+            RecipeError: if there is no such cell as the CSV names.
+        """
+        names = cells["arch_str"] if self.key == "arch" else cells["index"].astype(str)
+        place = {name: row for row, name in enumerate(names)}
+        values = np.full((len(cells), len(self.columns)), np.nan, dtype=np.float32)
+        for name, line in self.lines.items():
+            if name not in place:
+                raise self.sheet.refusal(line, f"there is no cell with the {self.key} {name!r}")
+            row = self.sheet.rows[line]
+            values[place[name]] = [float(row[column]) for column in self.columns]
+        first = next(i for i, name in enumerate(cells) if str(name).startswith(_FIRST_LATENCY))
+        for i, column in enumerate(self.columns):
+            cells.insert(first + i, column, values[:, i])
+        return cells
+
+
+def read(path: Path) -> Accuracies:
+    """A CSV with the column `arch` or `index`, and columns such as `c10_test_12ep`.
+
+    Raises:
+        RecipeError: naming the first line that is wrong.
+    """
+    found = sheet.read(path)
+    keys = [name for name in found.columns if name in _KEYS]
+    columns = tuple(name for name in found.columns if _ACCURACY.fullmatch(name))
+    others = [name for name in found.columns if name not in (*keys, *columns)]
+    if len(keys) != 1 or not columns or others or len(set(columns)) < len(columns):
+        raise found.refusal(
+            1,
+            "the columns must be arch or index, and accuracies such as c10_test_12ep, "
+            f"c100_val_12ep or in16_test_12ep, each once, but are {', '.join(found.columns)}",
+        )
+    lines: dict[str, int] = {}
+    for line, row in found.rows.items():
+        for column in columns:
+            _check(found, line, row, column)
+        name = row[keys[0]].strip()
+        if (first := lines.setdefault(name, line)) != line:
+            raise found.refusal(line, f"{keys[0]} {name!r} stands in line {first}, too")
+    if not lines:
+        raise RecipeError(f"The file {str(path)!r} has a header, but no accuracies.")
+    return Accuracies(found, keys[0], columns, lines)
+
+
+def refuse_others(file: Path, name: str) -> None:
+    """Refuses a converted table that has accuracies already: they would be lost.
+
+    Raises:
+        RecipeError: if so, or if it cannot be read.
+    """
+    try:
+        names = parquet.read_schema(file).names
+    except (OSError, pa.ArrowException) as error:
+        raise PublishedTableError.torn(file, name, str(error).splitlines()[0]) from None
+    if held := [name for name in names if _ACCURACY.fullmatch(name)]:
+        raise RecipeError(
+            f"{str(file)!r} holds accuracies already ({', '.join(held)}). Delete it to make it "
+            "anew with those of your file."
+        )
+
+
+def _check(found: Sheet, line: int, row: Row, column: str) -> None:
+    try:
+        value = float(row[column])
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 100:
+        raise found.refusal(
+            line, f"{column} must be a number from 0 to 100 per cent, but is {row[column]!r}"
+        )

