@@ -204,7 +204,7 @@ def main() -> None:
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1) + "\n")
     missed = [
-        f"{name}: {r['different']} of {r['cells']} cells differ, {r['rows_missing']} rows are missing"
+        f"{name}: {r['different']} of {r['cells']} cells differ, {r['rows_missing']} rows are gone"
         for name, r in results.items()
         if r["different"] or r["rows_missing"] or not r["cells"]
     ]
