@@ -1,6 +1,7 @@
 """A user's own code that raises, or ends the program, and errors that nobody foresaw."""
 
 import itertools
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import pytest
 from fake_runtime import FakeRuntime
 from torch import Tensor, nn
 
-from tailorbird import unforeseen
+import tailorbird as tailorbird_package
+from tailorbird import python_path
 from tailorbird.errors import MeasurementError
 from tailorbird.latency_tables import Device, Program, Store, shipped
 from tailorbird.latency_tables.compiled import Spent, prepare
@@ -38,6 +40,13 @@ from tailorbird.training import Dataset, Split
 
 class Stop(BaseException):
     """Of a framework of the user's."""
+
+
+class Odd(Exception):
+    """Whose message ends the program."""
+
+    def __str__(self):
+        sys.exit(0)
 
 
 def end(where):
@@ -103,7 +112,7 @@ train_epochs = 1
 stitch_epochs = 1
 evaluations = 12
 """
-HOWS = ["sys.exit(0)", "sys.exit()", "raise Stop('enough')", "raise KeyError(where)"]
+HOWS = ["sys.exit(0)", "sys.exit()", "raise Stop('enough')", "raise KeyError(where)", "raise Odd"]
 NUMBERS = itertools.count()
 
 
@@ -121,7 +130,7 @@ def test_code_that_ends_the_program_is_refused_like_one_that_raises(
     write(where, how)
     code, out, err = tailorbird("train", "own.toml")
     assert code == 2
-    assert re.search(r"\((SystemExit|Stop|KeyError)\b", err)
+    assert re.search(r"\((SystemExit|Stop|KeyError|Odd)\b", err)
     assert err.count("\n") == 1
     assert not out
 
@@ -139,7 +148,13 @@ def write_table() -> None:
     )
 
 
-@pytest.mark.parametrize("how", ["sys.exit(0)", "raise Stop", "raise KeyError(where)"])
+METHODS = [
+    *("sys.exit(0)", "raise Stop", "raise KeyError(where)", "raise EOFError(where)"),
+    *("raise BrokenPipeError(32, where)", "raise Odd", "raise GeneratorExit"),
+]
+
+
+@pytest.mark.parametrize("how", METHODS)
 def test_a_method_that_ends_the_program_is_named_with_its_line(
     tailorbird: Tailorbird, how: str
 ) -> None:
@@ -149,13 +164,41 @@ def test_a_method_that_ends_the_program_is_named_with_its_line(
     code, out, err = tailorbird("run", "own.toml")
     assert code == 2
     told = err.splitlines()[-1]
-    assert re.search(r"Your own code failed \(.*own_\d+\.py, line 18, in end: ", told)
+    assert re.search(r"Your own code failed \(.*own_\d+\.py, line 25, in end: ", told)
     assert "--debug shows more" in told
     assert "Traceback" not in err
     assert not out
     code, _, err = tailorbird("--debug", "run", "own.toml")
     assert code == 2
     assert "Traceback" in err
+
+
+def test_a_module_of_the_users_is_theirs_wherever_it_lies(
+    tailorbird: Tailorbird, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("sample", "sys.exit(0)")
+    write_table()
+    assert tailorbird("table", "import", "own.toml", "own.csv")[0] == 0
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    (module,) = Path().glob("own_*.py")
+    module.rename(installed / f"x{module.name}")
+    recipe = Path("own.toml").read_text().replace(module.stem, f"x{module.stem}")
+    Path("own.toml").write_text(recipe)
+    monkeypatch.syspath_prepend(str(installed))
+    monkeypatch.setattr(python_path, "_HOMES", set[str]())
+    code, _, err = tailorbird("run", "own.toml")
+    assert code == 2
+    assert f"Your own code failed ({installed / f'x{module.name}'}, line 25" in err
+
+
+def test_a_package_that_is_reached_by_a_link_is_ours(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(Path(tailorbird_package.__file__).parents[1])
+    command = [sys.executable, "-m", "tailorbird", "--version"]
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": str(tmp_path / "link")}, capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize("how", ["sys.exit(0)", "raise Stop"])
@@ -214,7 +257,6 @@ def test_what_nobody_foresaw_is_one_sentence_and_a_log(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(shipped, "shipped_tables", lambda: dict[str, object]()["a\nkey"])
-    monkeypatch.setattr(unforeseen, "_NOT_THE_USERS", (*unforeseen._NOT_THE_USERS, __file__))
     code, out, err = tailorbird("devices")
     assert code == 1
     assert not out

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from tailorbird.errors import MissingStepError, RecipeError
+from tailorbird.errors import MeasurementError, MissingStepError, PriceError, RecipeError
 from tailorbird.latency_tables import Configuration, LatencyTable, Program, Record
 from tailorbird.predictors import AdaptedSum, FloatArray, Prediction
 from tailorbird.predictors.metrics import mape
@@ -135,6 +135,7 @@ class Adaptation:
 
         Raises:
             MissingStepError: if any is not.
+            MeasurementError: if nothing follows from what was measured.
         """
         keys = [program.key for program in self.programs]
         missing = [key for key in keys if key not in table.entries]
@@ -144,7 +145,13 @@ class Adaptation:
                 f"timed yet (first: {missing[0]}). Time them with `tailorbird adapt RECIPE`."
             )
         y_ms = np.array([latency.median_ms for latency in table.select(keys)])
-        latency = self._sum.fit(self.samples, y_ms)
+        try:
+            latency = self._sum.fit(self.samples, y_ms)
+        except ValueError as error:
+            raise MeasurementError(
+                f"The networks that were timed tell nothing of others ({error}). Raise [latency] "
+                "samples."
+            ) from None
         return Adapted(
             latency,
             tuple(self.space.describe(row) for row in self.samples),
@@ -169,7 +176,12 @@ class Adaptation:
     @cached_property
     def _sum(self) -> AdaptedSum:
         tables = [record.table(1) for record in self.known]
-        return AdaptedSum(self.space, tables)
+        try:
+            return AdaptedSum(self.space, tables)
+        except PriceError:
+            raise
+        except ValueError as error:
+            raise RecipeError(f"[latency] adapt_from: {error}") from None
 
 
 def _told(record: Record) -> str:

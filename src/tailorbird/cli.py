@@ -4,7 +4,8 @@ import json
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from traceback import FrameSummary
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,9 +16,11 @@ from tailorbird.errors import (
     MeasurementError,
     StoreError,
     TailorbirdError,
+    in_a_line,
 )
 from tailorbird.job import hold
-from tailorbird.unforeseen import in_a_line, keep, users_frame
+from tailorbird.python_path import is_users
+from tailorbird.unforeseen import EndedError, guarded, innermost, keep
 
 if TYPE_CHECKING:
     from tailorbird.pipeline import Run
@@ -50,24 +53,40 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard out
 def main() -> None:
     """Runs a command; exit code 2 is the user's input, their own code included, 1 anything else."""
     arguments = sys.argv[1:]
+    command = typer.main.get_command(app)
+    _guard(command)
     try:
-        app(args=[argument for argument in arguments if argument != _DEBUG])
-    except BaseException as error:
-        if isinstance(error, SystemExit) and users_frame(error) is None:
-            raise  # a command's own
+        command(args=[argument for argument in arguments if argument != _DEBUG])
+    except EndedError as ended:
+        error = ended.error
+        frame = innermost(error, is_users)
+        if isinstance(error, BrokenPipeError) and frame is None:  # as of `| head`
+            sys.stdout = None
+            sys.exit(1)
         if _DEBUG in arguments:
             traceback.print_exception(error)
-        code, sentence = _told(error)
+        code, sentence = _told(error, frame)
         typer.echo(f"tailorbird: {sentence}", err=True)
         sys.exit(code)
 
 
-def _told(error: BaseException) -> tuple[int, str]:
-    """Exit code and sentence of an error that ended a command."""
+def _guard(command: Any) -> None:
+    """Wraps the body of a command and of those below it."""
+    for below in getattr(command, "commands", {}).values():
+        _guard(below)
+    if command.callback is not None:
+        command.callback = guarded(command.callback)
+
+
+def _told(error: BaseException, frame: FrameSummary | None) -> tuple[int, str]:
+    """Exit code and sentence of an error that ended a command.
+
+    Args:
+        error: as it was raised.
+        frame: in the user's own code that it came through, if there is any.
+    """
     if isinstance(error, TailorbirdError):
-        is_input = not isinstance(error, _NOT_THE_INPUT)
-        return 1 + is_input, str(error)
-    frame = users_frame(error)
+        return (1 if isinstance(error, _NOT_THE_INPUT) else 2), str(error)
     if frame is not None:
         where = f"{frame.filename}, line {frame.lineno}, in {frame.name}"
         return 2, f"Your own code failed ({where}: {in_a_line(error)}). {_DEBUG} shows more."

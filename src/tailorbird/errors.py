@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+_LONGEST = 500  # characters of a message that others wrote
+
 
 class TailorbirdError(Exception):
     """Root of the errors whose message alone tells a user what to do."""
@@ -54,7 +56,7 @@ class MeasurementError(TailorbirdError, RuntimeError):
 
         A linker's error ends with the command, which says nothing.
         """
-        lines = [line.strip() for line in str(error).splitlines()]
+        lines = [line.strip() for line in _said(error).splitlines()]
         telling = [line for line in lines if line and not line.startswith("Command line:")]
         return cls(f"{what} ({type(error).__name__}: {telling[-1] if telling else ''})")
 
@@ -179,6 +181,21 @@ class ScoreError(TailorbirdError, ValueError):
             f"{self.network}. Leave out this score or this network, and look for images that are "
             "equal or not finite."
         )
+
+
+def in_a_line(error: BaseException) -> str:
+    """Type and last line of any error, such as a user's code raises."""
+    lines = [line.strip() for line in _said(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1][:_LONGEST]}" if lines else type(error).__name__
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as again:  # noqa: BLE001  # it is the user's code that says it
+        return f"its message cannot be had, for {type(again).__name__}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -133,7 +133,7 @@ def warn_of(server: "Server") -> None:
 
 def _own_space(module: str, home: Path, settings: dict[str, object]) -> "SearchSpace":
     """The space that a user's own function makes from batch and settings."""
-    from tailorbird.errors import RecipeError
+    from tailorbird.errors import RecipeError, in_a_line
     from tailorbird.python_path import resolve
     from tailorbird.spaces import SearchSpace
 
@@ -144,7 +144,7 @@ def _own_space(module: str, home: Path, settings: dict[str, object]) -> "SearchS
         raise
     except BaseException as error:  # the user's code runs, sys.exit() included
         raise RecipeError(
-            f"[space] module = {module!r} refused {settings} ({type(error).__name__}: {error})."
+            f"[space] module = {module!r} refused {settings} ({in_a_line(error)})."
         ) from error
     members = [name for name in vars(SearchSpace) if not name.startswith("_")]
     missing = [name for name in members if not hasattr(space, name)]

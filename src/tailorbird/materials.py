@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from tailorbird.data_folder import data_folder
-from tailorbird.errors import RecipeError, TailorbirdError
+from tailorbird.errors import RecipeError, TailorbirdError, in_a_line
 from tailorbird.python_path import resolve
 from tailorbird.recipe import Recipe
 from tailorbird.spaces.stitching import StitchSpace
@@ -165,6 +165,4 @@ def _called(call: Callable[[], Any], key: str, path: str | None) -> Any:
     except (KeyboardInterrupt, TailorbirdError):
         raise
     except BaseException as error:  # whatever it meets, sys.exit() included
-        raise RecipeError(
-            f"[accuracy] {key} = {path!r} failed ({type(error).__name__}: {error})."
-        ) from error
+        raise RecipeError(f"[accuracy] {key} = {path!r} failed ({in_a_line(error)}).") from error

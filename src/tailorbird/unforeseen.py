@@ -1,37 +1,52 @@
-"""Errors that nobody foresaw: whose code they come from, and a log with their traceback."""
+"""Errors that ended a command, whatever they are: whose they may be, and a log for ours."""
 
+import functools
 import os
-import site
 import sys
-import sysconfig
 import tempfile
 import traceback
-from pathlib import Path
+from collections.abc import Callable
 from traceback import FrameSummary
+from typing import Any
+
+import typer
 
 from tailorbird import __version__
 
-_INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib", "scripts")
-_NOT_THE_USERS = (
-    f"{Path(__file__).resolve().parent}{os.sep}",
-    *(f"{path}{os.sep}" for name, path in sysconfig.get_paths().items() if name in _INSTALLED),
-    *(f"{path}{os.sep}" for path in (*site.getsitepackages(), site.getusersitepackages())),
-    "<",  # such as <string>, of dataclasses
-)
+
+class EndedError(Exception):
+    """What somebody raised inside a command.
+
+    The command line would take some errors for its own, such as `sys.exit` of a user's module.
+
+    Attributes:
+        error: as it was raised.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
 
 
-def users_frame(error: BaseException) -> FrameSummary | None:
-    """The innermost place in the user's own code that an error came through, if there is any."""
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not frame.filename.startswith(_NOT_THE_USERS):
-            return frame
-    return None
+def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The body of a command, whose errors come as `EndedError`; Ctrl-C does not."""
+
+    @functools.wraps(command)
+    def body(*arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except (KeyboardInterrupt, typer.Exit):
+            raise
+        except BaseException as error:
+            raise EndedError(error) from error
+
+    return body
 
 
-def in_a_line(error: BaseException) -> str:
-    """Type and message of an error."""
-    said = " ".join(str(error).split())
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+def innermost(error: BaseException, is_theirs: Callable[[str], bool]) -> FrameSummary | None:
+    """The last place that an error came through in files of somebody; None if there is none."""
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    return next((frame for frame in frames if is_theirs(frame.filename)), None)
 
 
 def keep(error: BaseException) -> str:

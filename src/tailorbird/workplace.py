@@ -39,8 +39,11 @@ def held(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _logged(folder: Path) -> Iterator[None]:
+    path = folder / "run.log"
     try:
-        log = logging.FileHandler(folder / "run.log", encoding="utf-8")
+        if path.exists() and not path.is_file():  # a pipe would wait for a reader
+            raise RecipeError(f"{str(path)!r} must be a plain file, but is none. Remove it.")
+        log = logging.FileHandler(path, encoding="utf-8")
     except OSError as error:
         raise _unusable(folder, error) from None
     log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))

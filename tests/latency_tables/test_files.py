@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
 keys = st.sampled_from(["conv", 'an "odd", key', "# of Ünïcode", "two\r\nlines", ""])
-times = st.floats(min_value=1e-300, max_value=1e9)
+times = st.floats(min_value=1e-9, max_value=1e9)
 sessions = {
     "s0": Session("2026-01-01T00:00:00+00:00", {"kernel": "6"}),
     "s1": Session("2026-01-02T00:00:00+00:00", {}),

@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from filelock import Timeout
 
 from tailorbird.errors import LockError
-from tailorbird.latency_tables.lock import seat, timing_lock
+from tailorbird.latency_tables.lock import file_lock, seat, timing_lock
 
 pytestmark = pytest.mark.usefixtures("locks_of_its_own")
 
@@ -29,6 +30,13 @@ except LockError as error:
     print(error)
 """
 VICTIM, ATTACKER = 54321, 54322
+PLANTS: dict[str, Callable[[Path, Path], None]] = {
+    "link": lambda path, victim: path.symlink_to(victim),
+    "link to nothing": lambda path, victim: path.symlink_to(victim.with_name("nothing")),
+    "second name": lambda path, victim: path.hardlink_to(victim),
+    "folder": lambda path, victim: path.mkdir(),
+    "pipe": lambda path, victim: os.mkfifo(path),
+}
 
 
 def hold(what: str, user: int = os.getuid()) -> subprocess.Popen[str]:
@@ -100,9 +108,31 @@ def test_locks_are_for_this_user_alone(folder: Path) -> None:
 
 
 def test_a_name_that_is_a_path_stays_in_the_folder(folder: Path) -> None:
-    with timing_lock("../../" + 300 * "long"):
-        (made,) = folder.iterdir()
-    assert made.name.startswith("timing-..-..-long")
+    for name in ("../../" + 300 * "long", "a\0b", 200 * "ü"):
+        with timing_lock(name):
+            pass
+    assert len(list(folder.iterdir())) == 3
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+def test_locks_beside_shared_files_are_plain_files_as_well(plant: str, tmp_path: Path) -> None:
+    victim, lock = tmp_path / "precious", tmp_path / ".lock"
+    victim.write_text("precious")
+    PLANTS[plant](lock, victim)
+    with pytest.raises(LockError, match=r"must be a plain file.*not to be used"):
+        file_lock(lock, timeout_s=0).__enter__()
+    assert victim.read_text() == "precious"
+    lock.rmdir() if plant == "folder" else lock.unlink()
+    with file_lock(lock, timeout_s=0), pytest.raises(Timeout):
+        file_lock(lock, timeout_s=0).__enter__()
+
+
+def test_without_a_home_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("XDG_RUNTIME_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", "relative")
+    with pytest.raises(LockError, match=r"no home is known.*XDG_RUNTIME_DIR"):
+        seat().__enter__()
 
 
 @pytest.mark.parametrize("asked", ["", "relative", "{tmp}/nowhere", "{tmp}/open"])
@@ -120,15 +150,6 @@ def test_without_a_private_runtime_folder_locks_lie_in_the_cache(
     with seat():
         assert (tmp_path / "cache/tailorbird/locks/seat-0").is_file()
     assert not list((tmp_path / "open").iterdir())
-
-
-PLANTS: dict[str, Callable[[Path, Path], None]] = {
-    "link": lambda path, victim: path.symlink_to(victim),
-    "link to nothing": lambda path, victim: path.symlink_to(victim.with_name("nothing")),
-    "second name": lambda path, victim: path.hardlink_to(victim),
-    "folder": lambda path, victim: path.mkdir(),
-    "pipe": lambda path, victim: os.mkfifo(path),
-}
 
 
 @pytest.mark.parametrize("held", [seat, partial(timing_lock, "local")])

@@ -183,9 +183,7 @@ def test_the_timing_lock_is_held_while_anything_is_timed(
     held: list[bool] = []
 
     def ms(*_: int) -> float:
-        with next(
-            Path(os.environ["XDG_RUNTIME_DIR"]).glob("tailorbird/timing-local@*")
-        ).open() as lock:
+        with next(Path(os.environ["XDG_RUNTIME_DIR"]).glob("tailorbird/timing-*")).open() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -210,7 +210,7 @@ class Losing(FakeRuntime):
 @contextmanager
 def open_lock() -> Iterator[int]:
     number = os.open(
-        next(Path(os.environ["XDG_RUNTIME_DIR"]).glob("tailorbird/timing-local@*")), os.O_RDWR
+        next(Path(os.environ["XDG_RUNTIME_DIR"]).glob("tailorbird/timing-*")), os.O_RDWR
     )
     try:
         yield number

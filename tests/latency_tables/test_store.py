@@ -482,9 +482,9 @@ def failed(key: str, uid: str, taken: str = "9999-01-01T00:00:00.000000+00:00") 
     return Round(uid, taken, key, "theirs", "failed", None, None, None, "it hung", {})
 
 
-def measured(key: str, uid: str, ms: float) -> Round:
+def measured(key: str, uid: str, ms: float, reference_ms: float = 1.0) -> Round:
     taken = "2026-01-01T00:00:00.000000+00:00"
-    return Round(uid, taken, key, "theirs", "measured", 0, samples(ms), 1.0, None, {})
+    return Round(uid, taken, key, "theirs", "measured", 0, samples(ms), reference_ms, None, {})
 
 
 def theirs(*rounds: Round) -> Record:
@@ -495,35 +495,65 @@ def theirs(*rounds: Round) -> Record:
 def test_an_import_never_voids_what_was_measured_here(store: Store) -> None:
     add(store, "conv", 1.0)
     add(store, "dense", 1.0)
-    store.fail("pool", CONFIGURATION, store.begin({}), "it hung")
+    store.fail("pool", CONFIGURATION, store.begin({}), "it hung here")
+    before = store.table(CONFIGURATION, "local", 1)
     for at in ("9999-01-01T00:00:00.000000+00:00", "1999-01-01T00:00:00.000000+00:00"):
-        record = theirs(
+        tries = [
             failed("conv", f"a{at}", at), measured("conv", f"b{at}", 2.0),
             failed("dense", f"c{at}", at), measured("pool", f"d{at}", 3.0),
-            failed("new", f"e{at}", at),
-        )  # fmt: skip
-        assert store.take_in(record) == 5
-        assert store.take_in(record) == 0
+            *(measured("conv", f"{i}{at}", 1e-6, reference_ms=1e-9) for i in range(9)),
+            failed("new", f"e{at}", at), measured("other", f"f{at}", 4.0),
+        ]  # fmt: skip
+        assert store.take_in(theirs(*tries)) == len(tries)
+        assert store.take_in(theirs(*tries)) == 0
     table = store.table(CONFIGURATION, "local", 1)
-    assert sorted(table.entries["conv"].round_ms) == [1.0, 2.0]  # the second import's voids b
-    assert table.entries["dense"].round_ms == (1.0,)
-    assert table.entries["pool"].round_ms == (3.0, 3.0)  # their rounds come after our failure
-    assert table.failures == {"new": "it hung"}
+    for key in ("conv", "dense"):
+        assert table.entries[key] == before.entries[key]
+        assert table.entries[key].drift == 1.0
+    assert table.failures == {"pool": "it hung here", "new": "it hung"}
+    assert table.entries["other"].round_ms == (4.0, 4.0)
+    assert store.references(CONFIGURATION) == [1.0, 1.0]
     store.fail("conv", CONFIGURATION, store.begin({}), "it hangs here, too")
     assert "conv" not in store.table(CONFIGURATION, "local", 1).entries
-    add(store, "conv", 4.0)
-    assert store.table(CONFIGURATION, "local", 1).entries["conv"].round_ms == (4.0,)
-    again = store.record(CONFIGURATION, "another", "tiny")
-    other = store.take_in(again)
-    assert other == 0
+    add(store, "other", 5.0)  # from now on, what is measured here decides
+    assert store.table(CONFIGURATION, "local", 1).entries["other"].round_ms == (5.0,)
+
+
+def test_an_export_means_the_same_in_one_piece_and_in_two(
+    urls: Callable[[str], str],
+) -> None:
+    tries = [measured("conv", f"a{i}", 1.0) for i in range(3)]
+    tries += [failed("conv", "b"), *(measured("conv", f"c{i}", 3.0) for i in range(2))]
+    whole, halves = Store(urls("whole")), Store(urls("halves"))
+    whole.take_in(theirs(*tries))
+    halves.take_in(theirs(*tries[:3]))
+    halves.take_in(theirs(*tries))
+    for store in (whole, halves):
+        assert store.table(CONFIGURATION, "d", 1).entries["conv"].round_ms == (3.0, 3.0)
+        assert store.take_in(store.record(CONFIGURATION, "another", "tiny")) == 0
 
 
 def test_what_is_exported_is_imported_in_its_order(
     store: Store, urls: Callable[[str], str]
 ) -> None:
-    add(store, "conv", 1.0)
-    store.take_in(theirs(failed("conv", "a"), measured("conv", "b", 2.0)))
+    session = store.begin({"kernel": "6"})
+    add(store, "conv", 1.0, session=session)
+    store.fail("conv", CONFIGURATION, session, "it hung")
+    add(store, "conv", 2.0, session=session)
     there = Store(urls("there"))
     record = store.record(CONFIGURATION, "another", "tiny")
     assert there.take_in(record) == 3
     assert there.table(CONFIGURATION, "d", 1).entries == record.table(1).entries
+    again = there.record(CONFIGURATION, "another", "tiny")
+    assert again.sessions == record.sessions  # the mark of an import does not travel
+    assert again.imported == set(again.sessions)
+    assert not record.imported
+
+
+def test_rounds_from_a_file_are_gone_on_from_where_they_are_enough(store: Store) -> None:
+    store.take_in(theirs(*(measured("conv", f"a{i}", 1.0) for i in range(2))))
+    record = store.record(CONFIGURATION)
+    assert {key: len(of) for key, of in record.taken(2).items()} == {"conv": 2}
+    assert record.taken(3) == {}
+    add(store, "conv", 2.0)
+    assert {key: len(of) for key, of in store.record(CONFIGURATION).taken(3).items()} == {"conv": 1}

@@ -20,7 +20,8 @@ DEIT, DIGITS = spaces.get("deit-ti-s-b"), spaces.get("digits-resnet", max_stitch
 def table(space: SearchSpace, ms: FloatArray, name: str = "a device") -> LatencyTable:
     keys = [*(workload.key for workload in space.workloads), CALL.key]
     entries = {
-        key: Latency.stated(float(t), None) for key, t in zip(keys, [*ms, 0.001], strict=True)
+        key: Latency.stated(max(float(t), 0.001), None)
+        for key, t in zip(keys, [*ms, 0.001], strict=True)
     }
     return LatencyTable(name, Configuration.imported(name, 1, 1), entries, {})
 

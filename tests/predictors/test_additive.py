@@ -205,7 +205,8 @@ def test_a_table_adds_up_along_paths() -> None:
     space = SPACES["digits-resnet"]
     rng = np.random.default_rng(0)
     keys = [workload.key for workload in space.workloads]
-    stated = {key: Latency.stated(float(rng.uniform(0.5, 2)), 0.1) for key in (*keys, CALL.key)}
+    stated = {key: Latency.stated(float(rng.uniform(0.5, 2)), 0.1) for key in keys}
+    stated[CALL.key] = Latency.stated(0.1, 0.01)
     configuration = Configuration.imported("a device", threads=1, batch=1)
     table_sum = TableSum(space, LatencyTable("a device", configuration, stated, {}))
     assert isinstance(table_sum, Additive)

@@ -11,6 +11,7 @@ from tailorbird.latency_tables.imported import Stated
 from tailorbird.latency_tables.price import (
     LARGEST_RELATIVE_STD,
     LONGEST_MS,
+    SHORTEST_MS,
     is_latency,
     is_spread,
 )
@@ -110,7 +111,7 @@ def _priced(
     if not 0 < ms < math.inf:
         raise ValueError(f"{name} must be finite and positive, but is {ms:g}")
     if not is_latency(ms):
-        raise ValueError(f"{name} must be at most {LONGEST_MS:g} ms, but is {ms:g}")
+        raise ValueError(f"{name} must be {SHORTEST_MS:g} to {LONGEST_MS:g} ms, but is {ms:g}")
     if std_ms is None or is_spread(std_ms, ms):
         return ms, std_ms
     if not 0 <= std_ms < math.inf:

@@ -1,6 +1,7 @@
 """Files that processes hold one at a time; the kernel frees them when one dies."""
 
 import fcntl
+import hashlib
 import os
 import platform
 import stat
@@ -16,7 +17,6 @@ from filelock import FileLock, Timeout
 from tailorbird.errors import LockError
 
 _VARIABLE = "XDG_RUNTIME_DIR"
-_LONGEST = 200  # characters of a file's name
 
 
 @contextmanager
@@ -29,8 +29,8 @@ def timing_lock(machine: str) -> Iterator[None]:
         LockError: if the file or its folder is not what it must be.
     """
     # Homes, and so caches, may be shared by many hosts; a server may call itself anything.
-    name = f"timing-{machine}@{platform.node()}".replace("/", "-")[:_LONGEST]
-    with _locks() as folder, folder.file(name) as descriptor:
+    which = hashlib.sha256(f"{machine}@{platform.node()}".encode()).hexdigest()[:16]
+    with _locks() as folder, folder.file(f"timing-{which}") as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
 
@@ -74,11 +74,11 @@ def file_lock(path: Path, timeout_s: float) -> Iterator[None]:
     except Timeout:
         raise
     except OSError as error:
-        raise LockError(
-            f"A lock must be a plain file, but {str(path)!r} is not to be used ({error.strerror}). "
-            "Remove what is there, or work in a folder of your own."
-        ) from None
+        raise _no_lock(path, error.strerror) from None
     try:
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            raise _no_lock(path, "it is a pipe, a device, or has another name as well")
         yield
     finally:
         lock.release()
@@ -130,6 +130,8 @@ class _Folder:
 def _locks() -> Iterator[_Folder]:
     law, path = "The folder for locks must be a plain folder of this user", _place()
     try:
+        if not path.is_absolute():
+            raise _refusal(law, path, "no home is known")
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
@@ -150,7 +152,7 @@ def _place() -> Path:
         return runtime / "tailorbird"
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not cache.is_absolute():
-        cache = Path("~/.cache").expanduser()
+        cache = Path(os.path.expanduser("~"), ".cache")  # noqa: PTH111  # never raises
     return cache / "tailorbird" / "locks"
 
 
@@ -161,6 +163,13 @@ def _is_private(folder: Path) -> bool:
         return False
     is_open = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not is_open
+
+
+def _no_lock(path: Path, reason: str | None) -> LockError:
+    return LockError(
+        f"A lock must be a plain file, but {str(path)!r} is not to be used ({reason}). Remove what "
+        "is there, or work in a folder of your own."
+    )
 
 
 def _refusal(law: str, path: Path, reason: str | None) -> LockError:

@@ -56,7 +56,7 @@ class Profiler:
             FaultyMachineError: if nothing at all can be measured.
         """
         known = {program.key: program for program in programs}
-        taken = self._taken()
+        taken = self._taken(rounds)
         failures = self.store.table(self.configuration, self.device.name, rounds).failures
         left = [key for key in known if len(taken.get(key, ())) < rounds]
         left.sort(key=failures.__contains__)  # what may end a device must not end all the rest
@@ -78,7 +78,7 @@ class Profiler:
                 shift.open()
                 while left:
                     ours = self._claim(left, shift)
-                    taken = self._taken()  # anew: another may have finished what is ours now
+                    taken = self._taken(rounds)  # anew: another may have finished what is ours now
                     missing = [known[key] for key in ours if len(taken.get(key, ())) < rounds]
                     again = shift.measure(missing, taken, rounds)
                     shift.release(ours)
@@ -92,9 +92,9 @@ class Profiler:
                 shift.reference.delete()
         return tuple(shift.spent.values())
 
-    def _taken(self) -> dict[str, list[int | None]]:
-        rounds = self.store.rounds(self.configuration)
-        return {key: [one.number for one in taken] for key, taken in rounds.items()}
+    def _taken(self, rounds: int) -> dict[str, list[int | None]]:
+        taken = self.store.record(self.configuration).taken(rounds)
+        return {key: [one.number for one in of] for key, of in taken.items()}
 
     @staticmethod
     def _claim(left: Sequence[str], shift: Shift) -> list[str]:

@@ -13,6 +13,7 @@ from tailorbird.latency_tables.device import Configuration
 from tailorbird.latency_tables.price import (
     LARGEST_RELATIVE_STD,
     LONGEST_MS,
+    SHORTEST_MS,
     is_latency,
     is_spread,
 )
@@ -100,8 +101,8 @@ class Round:
         ):
             if not all(map(is_latency, values.tolist())):
                 raise PriceError(
-                    f"`{name}` must be finite and positive, at most {LONGEST_MS:g}, but got "
-                    f"{values} for {self.key!r}."
+                    f"`{name}` must be finite and positive, {SHORTEST_MS:g} to "
+                    f"{LONGEST_MS:g}, but got {values} for {self.key!r}."
                 )
         std_ms = self.stated_std_ms
         if std_ms is not None and not is_spread(std_ms, float(self.samples.ms[0])):
@@ -123,12 +124,15 @@ def accepted(rounds: Iterable[Round]) -> dict[str, list[Round]]:
 
     A failure voids what the same program took before it: whatever broke it may have been at work
     already. So it is incomplete until it was measured anew, however many rounds it had.
+
+    Args:
+        rounds: that decide, see `Record.deciding`.
     """
     found: dict[str, list[Round]] = {}
     for one in rounds:
         if one.status == "failed":
             found.pop(one.key, None)
-        elif one.status != "discarded":
+        else:
             found.setdefault(one.key, []).append(one)
     return found
 
@@ -144,6 +148,7 @@ class Record:
         sessions: by uid.
         rounds: in the order of the store, which clocks have no part in.
         footprints: by key, where they were counted.
+        imported: uids of the sessions that a store took from a file.
     """
 
     device: str
@@ -152,16 +157,49 @@ class Record:
     sessions: Mapping[str, Session]
     rounds: tuple[Round, ...]
     footprints: Mapping[str, Footprint]
+    imported: frozenset[str] = frozenset()
+
+    @property
+    def deciding(self) -> list[Round]:
+        """Tries that tell what a program takes, or why it does not run, in their order.
+
+        What was tried here decides alone: no file voids it, or outweighs it. None that was
+        discarded is among them.
+        """
+        tries = [one for one in self.rounds if one.status != "discarded"]
+        here = {one.key for one in tries if one.session not in self.imported}
+        return [one for one in tries if one.session not in self.imported or one.key not in here]
+
+    def taken(self, rounds: int) -> dict[str, list[Round]]:
+        """Accepted rounds that a profiler goes on from, which wants so many.
+
+        Those from a file count where they are enough by themselves: once there is one from here,
+        they no longer would.
+        """
+        return {
+            key: of
+            for key, of in accepted(self.deciding).items()
+            if len(of) >= rounds or of[0].session not in self.imported
+        }
+
+    def floor_ms(self, *, is_imported: bool) -> float:
+        """What the reference takes on the quiet machine, here or where files are from."""
+        of = (one for one in self.rounds if (one.session in self.imported) == is_imported)
+        return floor([one.reference_ms for one in of if one.reference_ms])
 
     def table(self, rounds: int) -> LatencyTable:
         """What has this many rounds since it last failed, and what failed at its last try."""
-        taken = accepted(self.rounds)
-        floor_ms = floor([one.reference_ms for one in self.rounds if one.reference_ms])
-        tried = {one.key: one for one in self.rounds if one.status != "discarded"}
+        deciding = self.deciding
+        taken, tried = accepted(deciding), {one.key: one for one in deciding}
+        floors_ms = [self.floor_ms(is_imported=is_imported) for is_imported in (False, True)]
         return LatencyTable(
             self.device,
             self.configuration,
-            entries={key: _latency(of, floor_ms) for key, of in taken.items() if len(of) >= rounds},
+            entries={
+                key: _latency(of, floors_ms[of[0].session in self.imported])
+                for key, of in taken.items()
+                if len(of) >= rounds
+            },
             failures={k: str(one.reason) for k, one in tried.items() if one.status == "failed"},
             footprints=self.footprints,
             provenance={key: of[-1].provenance for key, of in taken.items()},

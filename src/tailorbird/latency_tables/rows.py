@@ -1,13 +1,12 @@
 """Records as rows of a store's tables."""
 
-from collections.abc import Set
 from dataclasses import asdict
-from itertools import count
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
+from tailorbird.latency_tables.connection import clock, stamp
 from tailorbird.latency_tables.device import Configuration
 from tailorbird.latency_tables.record import Record, Round, Session
 from tailorbird.latency_tables.runtime import Samples
@@ -16,6 +15,9 @@ from tailorbird.latency_tables.table import FloatArray
 from tailorbird.spaces.footprint import Footprint
 
 _COSTS = [column.name for column in FOOTPRINT.columns if not column.primary_key]
+
+_IMPORTED = "imported into this store"
+"""Mark in the provenance of sessions that came from a file, with when; records do not show it."""
 
 # In one statement, since profilers of two devices may keep that of one program at once.
 _KEEP = sa.text(
@@ -42,30 +44,30 @@ def read(
         device,
         space,
         configuration,
-        {row.uid: Session(row.started, row.provenance) for row in used.values()},
+        {row.uid: _session(row) for row in used.values()},
         tuple(_round(row, used[row.session].uid) for row in samples),
         {row.key: Footprint(*row[1:]) for row in counted},
+        frozenset(row.uid for row in used.values() if _IMPORTED in row.provenance),
     )
 
 
-def insert(
-    connection: sa.Connection,
-    one: Round,
-    configuration: Configuration,
-    session: int,
-    number: int | None = None,
-) -> None:
-    """Adds one try.
+def references(connection: sa.Connection, configuration: Configuration) -> list[float]:
+    """Milliseconds of the reference beside each round that was taken here, in their order."""
+    query = (
+        sa.select(SAMPLE.c.reference_ms, SESSION.c.provenance)
+        .join(SESSION)
+        .where(SAMPLE.c.configuration == configuration.key, SAMPLE.c.reference_ms.is_not(None))
+        .order_by(SAMPLE.c.id)
+    )
+    return [float(ms) for ms, said in connection.execute(query) if _IMPORTED not in said]
 
-    Args:
-        connection: writes.
-        one: the try.
-        configuration: that it was made under.
-        session: number of its session in this database.
-        number: its place in the order of the store; the next one if None.
-    """
+
+def insert(
+    connection: sa.Connection, one: Round, configuration: Configuration, session: int
+) -> None:
+    """Adds one try; `session` is the number of its session in this database."""
     samples = one.samples
-    row: dict[str, Any] = {
+    row = {
         "uid": one.uid,
         "taken": one.taken,
         "key": one.key,
@@ -79,8 +81,6 @@ def insert(
         "reference_ms": one.reference_ms,
         "provenance": dict(one.provenance),
     }
-    if number is not None:
-        row["id"] = number
     connection.execute(sa.insert(SAMPLE), row)
 
 
@@ -89,35 +89,32 @@ def keep_footprint(connection: sa.Connection, key: str, footprint: Footprint) ->
     connection.execute(_KEEP, {"key": key, **asdict(footprint)})
 
 
-def merge(connection: sa.Connection, record: Record, counting: Set[str]) -> int:
+def merge(connection: sa.Connection, record: Record) -> int:
     """Adds the tries, sessions and footprints that are not there; returns how many tries.
 
-    A failure voids what comes before it. So tries of a program that failed elsewhere, and whose
-    rounds here count, are put before all that the store holds. Nobody else may merge meanwhile.
-
-    Args:
-        connection: writes.
-        record: to be added.
-        counting: keys of programs with rounds that count.
+    Nobody else may merge in the meantime.
     """
     there = set(connection.scalars(sa.select(SAMPLE.c.uid)))
     counted = set(connection.scalars(sa.select(FOOTPRINT.c.key)))
     sessions = {row.uid: row.id for row in connection.execute(sa.select(SESSION))}
     for uid, session in record.sessions.items():
         if uid not in sessions:
-            statement = sa.insert(SESSION).values(uid=uid, **asdict(session))
+            marked = {**session.provenance, _IMPORTED: stamp(clock(connection))}
+            statement = sa.insert(SESSION).values(
+                uid=uid, started=session.started, provenance=marked
+            )
             sessions[uid] = connection.execute(statement.returning(SESSION.c.id)).scalar_one()
     new = [one for one in record.rounds if one.uid not in there]
-    ahead = counting & {one.key for one in new if one.status == "failed"}
-    n_ahead = sum(one.key in ahead for one in new)
-    lowest = connection.scalar(sa.select(sa.func.min(SAMPLE.c.id))) or 1
-    places = count(min(lowest, 1) - n_ahead)
     for one in new:
-        place = next(places) if one.key in ahead else None
-        insert(connection, one, record.configuration, sessions[one.session], place)
+        insert(connection, one, record.configuration, sessions[one.session])
     for key in sorted(record.footprints.keys() - counted):
         keep_footprint(connection, key, record.footprints[key])
     return len(new)
+
+
+def _session(row: Any) -> Session:
+    provenance = {name: said for name, said in row.provenance.items() if name != _IMPORTED}
+    return Session(row.started, provenance)
 
 
 def _round(row: Any, session: str) -> Round:

@@ -15,7 +15,7 @@ from tailorbird.latency_tables.imported import refuse_changes
 from tailorbird.latency_tables.price import refuse_dear_call
 from tailorbird.latency_tables.record import Record, Round, accepted
 from tailorbird.latency_tables.runtime import Samples
-from tailorbird.latency_tables.schema import SAMPLE, SESSION
+from tailorbird.latency_tables.schema import SESSION
 from tailorbird.latency_tables.table import LatencyTable
 from tailorbird.spaces.footprint import Footprint
 
@@ -90,17 +90,13 @@ class Store:
         self._insert(one, configuration, session)
 
     def rounds(self, configuration: Configuration) -> dict[str, list[Round]]:
-        """Accepted rounds since the last failure, by key, oldest first."""
-        return accepted(self.record(configuration).rounds)
+        """Accepted rounds since the last failure, by key, in their order."""
+        return accepted(self.record(configuration).deciding)
 
     def references(self, configuration: Configuration) -> list[float]:
-        """Milliseconds of the reference beside each round, discarded ones too, oldest first."""
-        query = sa.select(SAMPLE.c.reference_ms).where(
-            SAMPLE.c.configuration == configuration.key, SAMPLE.c.reference_ms.is_not(None)
-        )
-        query = query.order_by(SAMPLE.c.id)
+        """Milliseconds of the reference beside each round here, discarded ones too, in order."""
         with self._database.reading() as connection:
-            return [float(ms) for ms in connection.execute(query).scalars()]
+            return rows.references(connection, configuration)
 
     def claim(
         self, keys: Sequence[str], configuration: Configuration, owner: str, lease_s: float
@@ -152,7 +148,7 @@ class Store:
     def take_in(self, record: Record) -> int:
         """Adds what is not there yet; returns how many rounds and failures.
 
-        What was measured here counts as before, whatever failed elsewhere.
+        What was tried here counts as before, see `Record.deciding`.
 
         Raises:
             RecipeError: if it states another value than one that was imported before.
@@ -160,13 +156,12 @@ class Store:
         """
         configuration = record.configuration
         with self._database.writing_alone() as connection:
-            held = rows.read(connection, configuration, record.device, record.space)
             if configuration.is_imported:
-                refuse_changes(held, record)
-            n_new = rows.merge(connection, record, accepted(held.rounds).keys())
+                refuse_changes(rows.read(connection, configuration, "", ""), record)
+            n_new = rows.merge(connection, record)
             together = rows.read(connection, configuration, record.device, record.space).table(1)
             ms = {key: latency.median_ms for key, latency in together.entries.items()}
-            refuse_dear_call(ms, record.device)
+            refuse_dear_call(ms, record.device, configuration.is_imported)
             return n_new
 
     def _insert(self, one: Round, configuration: Configuration, session: int) -> None:

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from tailorbird.errors import MissingWorkloadError, PriceError
 from tailorbird.latency_tables.device import Configuration
-from tailorbird.latency_tables.price import LONGEST_MS, is_latency
+from tailorbird.latency_tables.price import (
+    LARGEST_RELATIVE_STD,
+    LONGEST_MS,
+    SHORTEST_MS,
+    is_latency,
+    is_spread,
+)
 from tailorbird.spaces.footprint import Footprint
 
 FloatArray = NDArray[np.float64]
@@ -55,8 +61,13 @@ class Latency:
     def __post_init__(self) -> None:
         if not is_latency(self.median_ms):
             raise PriceError(
-                f"`median_ms` must be finite and positive, at most {LONGEST_MS:g}, but got "
-                f"{self.median_ms}."
+                f"`median_ms` must be finite and positive, {SHORTEST_MS:g} to "
+                f"{LONGEST_MS:g}, but got {self.median_ms}."
+            )
+        if self.stated_std_ms is not None and not is_spread(self.stated_std_ms, self.median_ms):
+            raise PriceError(
+                f"`stated_std_ms` must be at most {LARGEST_RELATIVE_STD:g} times the latency, but "
+                f"got {self.stated_std_ms} of {self.median_ms}."
             )
 
     @classmethod

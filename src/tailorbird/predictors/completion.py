@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from tailorbird.errors import PriceError
 from tailorbird.latency_tables import Latency, LatencyTable
+from tailorbird.latency_tables.price import LARGEST_RELATIVE_STD, is_latency, is_spread
 from tailorbird.latency_tables.table import Covariance
 from tailorbird.predictors.unmeasured import WorkloadLatency, refuse_lonely
 from tailorbird.spaces import SearchSpace, Workload
@@ -35,6 +37,7 @@ def complete(
 
     Raises:
         TooFewNeighboursError: if fewer than five workloads of an op were measured.
+        PriceError: if what was measured tells next to nothing of a workload.
     """
     missing = missing_workloads(space, table)
     if not missing:
@@ -50,6 +53,14 @@ def complete(
     ms = np.array([table.entries[key].median_ms for key in known])
     found, covariance_ms2 = WorkloadLatency().fit(list(known.values()), ms).joint(missing)
     keys = tuple(workload.key for workload in missing)
+    for key, mean, std in zip(keys, found.mean, found.std, strict=True):
+        if not (is_latency(mean) and is_spread(std, mean)):
+            raise PriceError(
+                f"What is estimated must be a latency with a spread of at most "
+                f"{LARGEST_RELATIVE_STD:g} times itself, but the others of its op tell {mean:g} ± "
+                f"{std:g} ms of {key}. Measure it, or look for what is wrong in the table of "
+                f"{table.device!r}."
+            )
     predicted = {
         workload.key: Latency.predicted(float(mean), float(std), n_measured[workload.op])
         for workload, mean, std in zip(missing, found.mean, found.std, strict=True)

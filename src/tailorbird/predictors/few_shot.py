@@ -188,7 +188,7 @@ def positive(linear: FloatArray, least: FloatArray | float) -> FloatArray:
 
     It grows with `linear`, meets it in value and slope, and never is 0 or less.
     """
-    return np.where(linear < least, least**2 / (2 * least - np.minimum(linear, least)), linear)
+    return np.where(linear < least, least / (2 - np.minimum(linear / least, 1)), linear)
 
 
 def _extrapolated(linear: Prediction, least: FloatArray | float) -> Prediction:

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from tailorbird.errors import PriceError
 from tailorbird.latency_tables import LatencyTable
+from tailorbird.latency_tables.price import refuse_dear_call
 from tailorbird.predictors.prediction import FloatArray, Prediction
 from tailorbird.spaces import CALL, IntArray, SearchSpace
 from tailorbird.spaces.layered import LayeredGraph
-from tailorbird.spaces.path_sum import PathValues, adder, along_workloads, cheapest
+from tailorbird.spaces.path_sum import PathValues, adder, along_workloads
 
 
 class TableSum:
@@ -33,7 +33,7 @@ class TableSum:
 
     Raises:
         MissingWorkloadError: if the table lacks any workload of the space.
-        PriceError: if by the table any network would take no time, or less.
+        PriceError: if its empty program costs more than workloads, which all contain it.
     """
 
     def __init__(self, space: SearchSpace, table: LatencyTable) -> None:
@@ -42,6 +42,8 @@ class TableSum:
         without_call = table.configuration.is_imported and CALL.key not in table.entries
         needed = keys if without_call else [*keys, CALL.key]
         latencies = table.select(needed)
+        ms = {key: table.entries[key].median_ms for key in needed}
+        refuse_dear_call(ms, table.device, table.configuration.is_imported)
         call = None if without_call else latencies.pop()
         self.call_ms = call.median_ms if call else 0.0
         self._call_std_ms = call.std_ms if call else 0.0
@@ -58,23 +60,6 @@ class TableSum:
             self._covariance_ms2 = table.covariance.ms2[np.ix_(rows, rows)]
             self._std_ms[self._joint] = 0.0  # it is in the covariance
         self._sum = adder(space, self.added_ms)
-        if (self.added_ms < 0).any():
-            self._refuse_nothing(table.device)
-
-    def _refuse_nothing(self, device: str) -> None:
-        X = cheapest(self.space, self.added_ms)
-        ms = float(self.mean(X)[0])
-        if ms <= 0:
-            less = [
-                w.key for w, ms in zip(self.space.workloads, self.added_ms, strict=True) if ms < 0
-            ]
-            raise PriceError(
-                f"Every network takes some time, but by the table of {device!r} "
-                f"{self.space.describe(X[0])} would take {ms:g} ms: {len(less)} of "
-                f"{len(self.added_ms)} workloads take less there than the {self.call_ms:g} ms of "
-                f"the empty program, {CALL.key}, which all of them contain (first: {less[0]}). "
-                "Correct the table, or name another."
-            )
 
     def parts_ms(self, X: IntArray) -> FloatArray:
         """What each workload adds to canonical rows (n, d), without calls, (n, n_workloads)."""

@@ -94,7 +94,7 @@ class Evaluated:
         F = np.full((len(X), len(self.problem.objectives)), np.nan)
         for i, objective in enumerate(self.problem.objectives):
             if i not in self.unknown:
-                F[:, i] = objective.sign * objective.predictor.mean(X)
+                F[:, i] = objective.sign * self.problem.mean(objective, X)
         return F
 
     @property
@@ -174,7 +174,7 @@ class Evaluated:
         for i, objective in enumerate(self.problem.objectives):
             each = self.unknown.get(i)
             if each is None:
-                std[:, i] = objective.predictor.predict(self.X[kept]).std
+                std[:, i] = self.problem.prediction(objective, self.X[kept]).std
             else:
                 std[:, i] = each.noise_std(objective.sign * self.F[kept, i])
         return ParetoFront(

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tailorbird.errors import in_a_line
 from tailorbird.predictors import FloatArray
 from tailorbird.spaces import IntArray
 
@@ -112,9 +113,3 @@ def outcomes(evaluator: Evaluator, rows: Sequence[Row]) -> Iterator[Outcome]:
             yield from outcomes(evaluator, [row])
         return
     yield from map(Outcome.of, rows, values.tolist())
-
-
-def in_a_line(error: BaseException) -> str:
-    """What was raised, in a line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__

@@ -54,7 +54,7 @@ class Draws:
                 i = problem.objectives.index(limited)
                 worst[i] = min(worst[i], limit)
             else:
-                predicted = limited.predictor.predict(X)
+                predicted = problem.prediction(limited, X)
                 columns.append(limited.sign * predicted.mean)
                 spreads.append(predicted.std)
                 worst.append(limit)

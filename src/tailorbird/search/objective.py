@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tailorbird.predictors import FloatArray, Predictor
 
@@ -36,10 +37,10 @@ class Objective:
         """What holds for its values, whatever predicts them."""
         return "finite and positive" if self.unit in _ALWAYS_POSITIVE else "finite"
 
-    def allows(self, values: FloatArray) -> bool:
-        """Whether the law holds for all of some values."""
-        is_positive = self.unit not in _ALWAYS_POSITIVE or bool(np.all(values > 0))
-        return is_positive and bool(np.isfinite(values).all())
+    def allows(self, values: FloatArray) -> NDArray[np.bool_]:
+        """For which of some values, (n,), the law holds."""
+        least = 0.0 if self.unit in _ALWAYS_POSITIVE else -np.inf
+        return (values > least) & (values < np.inf)
 
     @property
     def sign(self) -> int:

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import norm
 
 from tailorbird.errors import PriceError
-from tailorbird.predictors import FloatArray
+from tailorbird.predictors import FloatArray, Prediction
 from tailorbird.search.objective import Constraint, Objective
 from tailorbird.spaces import IntArray, SearchSpace
 
@@ -27,15 +28,14 @@ class Problem:
 
     def minimised(self, X: IntArray) -> FloatArray:
         """Minimised values of canonical rows (n, d), (n, m), without how sure they are."""
-        return np.column_stack([o.sign * self._mean(o, X) for o in self.objectives])
+        return np.column_stack([o.sign * self.mean(o, X) for o in self.objectives])
 
     def predict(self, X: IntArray) -> tuple[FloatArray, FloatArray]:
         """Minimised values and standard deviations of canonical rows (n, d), both (n, m)."""
         F, std = np.empty((2, len(X), len(self.objectives)))
         for i, objective in enumerate(self.objectives):
-            predicted = objective.predictor.predict(X)
-            F[:, i] = objective.sign * self._priced(objective, predicted.mean, X)
-            std[:, i] = predicted.std
+            predicted = self.prediction(objective, X)
+            F[:, i], std[:, i] = objective.sign * predicted.mean, predicted.std
         return F, std
 
     def violation(self, X: IntArray, F: FloatArray) -> FloatArray:
@@ -51,7 +51,7 @@ class Problem:
             if limited in self.objectives:
                 value = F[:, self.objectives.index(limited)]
             else:
-                value = limited.sign * self._mean(limited, X)
+                value = limited.sign * self.mean(limited, X)
             G[:, i] = (value - limited.sign * constraint.limit) / constraint.unit
         return G
 
@@ -84,23 +84,44 @@ class Problem:
         F = self.minimised(np.vstack([self.space.landmarks, sampled]))
         return beyond(F)
 
-    def _mean(self, objective: Objective, X: IntArray) -> FloatArray:
-        return self._priced(objective, objective.predictor.mean(X), X)
-
-    def _priced(self, objective: Objective, values: FloatArray, X: IntArray) -> FloatArray:
-        """Values (n,) of canonical rows (n, d), unless some of them cannot be.
+    def mean(self, objective: Objective, X: IntArray) -> FloatArray:
+        """Predicted values of canonical rows (n, d) in their natural sense, (n,).
 
         Raises:
-            PriceError: naming the first such network and what it is made of.
+            PriceError: if any cannot be, naming the network and what it is made of.
         """
-        if objective.allows(values):
-            return values
-        row = next(row for row, value in enumerate(values) if not objective.allows(value))
+        values = objective.predictor.mean(X)
+        self._refuse(objective, values, ~objective.allows(values), X)
+        return values
+
+    def prediction(self, objective: Objective, X: IntArray) -> Prediction:
+        """The same with how sure they are.
+
+        Raises:
+            PriceError: likewise, and if a standard deviation cannot be.
+        """
+        predicted = objective.predictor.predict(X)
+        self._refuse(objective, predicted.mean, ~objective.allows(predicted.mean), X)
+        self._refuse(objective, predicted.std, ~(predicted.std >= 0), X, " standard deviation")
+        return predicted
+
+    def _refuse(
+        self,
+        objective: Objective,
+        values: FloatArray,
+        wrong: NDArray[np.bool_],
+        X: IntArray,
+        of: str = "",
+    ) -> None:
+        if not wrong.any():
+            return
+        row = int(np.argmax(wrong))
         counts = self.space.count_workloads(X[row : row + 1])
         keys = [self.space.workloads[i].key for i in counts.indices]
+        law = "finite and not negative" if of else objective.law
         raise PriceError(
-            f"{objective.column} must be {objective.law}, but the predictor gives {values[row]:g} "
-            f"for {self.space.describe(X[row])}, which is made of {len(keys)} workloads "
+            f"{objective.column}{of} must be {law}, but the predictor gives {values[row]:g} for "
+            f"{self.space.describe(X[row])}, which is made of {len(keys)} workloads "
             f"({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''}). Look for what is wrong in "
             "its table, which `tailorbird table show` lists, or name another predictor."
         )

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Protocol
 
-from tailorbird.errors import EvaluationError
-from tailorbird.search.evaluation import Evaluator, Outcome, Row, in_a_line, outcomes
+from tailorbird.errors import EvaluationError, in_a_line
+from tailorbird.search.evaluation import Evaluator, Outcome, Row, outcomes
 
 PATIENCE_S = 1.0
 """Between looks at whether a worker lives: what it started may hold its pipe."""

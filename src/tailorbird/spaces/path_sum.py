@@ -10,7 +10,6 @@ from tailorbird.spaces.layered import LayeredGraph, check_width, refuse
 from tailorbird.spaces.space import IntArray, SearchSpace
 
 _CHUNK = 8_192  # rows; what is in flight then stays in the cache
-_FEW = 20_000  # rows that are looked at one by one
 
 
 FloatArray = NDArray[np.float64]
@@ -126,39 +125,3 @@ def adder(space: SearchSpace, values: FloatArray) -> Callable[[IntArray], FloatA
     if isinstance(graph, LayeredGraph):
         return PathSum(graph, values)
     return lambda X: np.asarray(space.count_workloads(X) @ values, dtype=np.float64)
-
-
-def cheapest(space: SearchSpace, values: FloatArray) -> IntArray:
-    """The canonical row (1, d) with the least sum; of many in a large space that is not layered.
-
-    Args:
-        space: of the row.
-        values: of each of its workloads, (n_workloads,).
-    """
-    graph = getattr(space, "graph", None)
-    if isinstance(graph, LayeredGraph):
-        return _cheapest_path(graph, along_workloads(graph, values))
-    if space.size <= _FEW:
-        X = np.vstack(list(space.enumerate()))
-    else:
-        X = np.vstack([space.landmarks, space.sample(_FEW, np.random.default_rng(0))])
-    return X[[np.argmin(adder(space, values)(X))]]
-
-
-def _cheapest_path(graph: LayeredGraph, along: PathValues) -> IntArray:
-    """By dynamic programming from the last layer to the first."""
-    least = along.final
-    best: list[IntArray] = []  # edge to take from each state of a layer
-    for layer, of_edges in zip(reversed(graph.layers), reversed(along.edges), strict=True):
-        total = of_edges + least[layer.target]
-        order = np.lexsort((total, layer.source))
-        states, first = np.unique(layer.source[order], return_index=True)
-        edge, least = np.zeros(len(least), dtype=np.int64), np.full(len(least), np.inf)
-        edge[states] = order[first]
-        least[states] = total[edge[states]]
-        best.append(edge)
-    row, state = np.empty((1, len(graph.layers)), dtype=np.int64), 0
-    for k, (layer, edge) in enumerate(zip(graph.layers, reversed(best), strict=True)):
-        row[0, k] = layer.choice[edge[state]]
-        state = layer.target[edge[state]]
-    return row
