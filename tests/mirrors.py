@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def toy(contents: Mapping[str, bytes] = CONTENTS) -> PublishedTable:
         for name, text in contents.items()
     )
 
-    def convert(files: Mapping[str, Path], folder: Path) -> pd.DataFrame:
+    def convert(files: Mapping[str, Path]) -> pd.DataFrame:
         texts = [path.read_bytes() for path in files.values()]
         noise = [hashlib.sha512(text + bytes([i])).hexdigest() for text in texts for i in range(99)]
         return pd.DataFrame({"path": [*files], "size": [*map(len, texts)], "noise": "".join(noise)})
@@ -158,6 +158,43 @@ def stalled(request: BaseHTTPRequestHandler, content: bytes) -> None:
     torn(request, content)
     request.wfile.flush()
     time.sleep(1)
+
+
+def trickling(request: BaseHTTPRequestHandler, content: bytes) -> None:
+    """A few bytes at a time, never long after the last ones."""
+    request.send_response(200)
+    request.end_headers()
+    with suppress(OSError):  # whoever asked has gone
+        for i in range(0, len(content), 50):
+            request.wfile.write(content[i : i + 50])
+            time.sleep(0.01)
+
+
+def after(event: threading.Event) -> Fault:
+    """What is asked for, once something has happened."""
+
+    def fault(request: BaseHTTPRequestHandler, content: bytes) -> None:
+        event.wait(20)
+        send(request, content)
+
+    return fault
+
+
+def raw(answer: bytes) -> Fault:
+    """These bytes in place of an answer, status and headers included."""
+    return lambda request, content: request.connection.sendall(answer)
+
+
+def moved_to(place: str) -> Fault:
+    """The address where a file is now."""
+
+    def fault(request: BaseHTTPRequestHandler, content: bytes) -> None:
+        request.send_response(302)
+        request.send_header("Location", place)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    return fault
 
 
 if __name__ == "__main__":  # `tailorbird data get` in a process of its own, with the small table

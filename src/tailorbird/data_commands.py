@@ -1,7 +1,9 @@
 """The commands on tables that others published."""
 
 import json
-from collections.abc import Iterable
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,19 +76,47 @@ def get(names: Names, mirror: Mirror = None, accuracies: AccuracyFile = None) ->
     folder, progress = data_folder(), TerminalProgress()
     if accuracies is not None:
         tables = [_with_accuracies(tables, accuracies, folder)]
-    for table in tables:
-        path = folder / table.file
-        if accuracies is None and table.is_in(folder):
-            typer.echo(f"{table.name}: {path} is there already; delete it to make it anew.")
-            continue
-        n_rows = table.make(folder, host, progress)
-        typer.echo(f"{table.name}: {n_rows} rows are in {path}.")
-        if table.remark:
-            typer.echo(table.remark, err=True)
+    nothing_to_do = accuracies is None and all(table.is_in(folder) for table in tables)
+    with nullcontext() if nothing_to_do else _alone_in(folder):
+        for table in tables:
+            path = folder / table.file
+            if accuracies is None and table.is_in(folder):
+                typer.echo(f"{table.name}: {path} is there already; delete it to make it anew.")
+                continue
+            n_rows = table.make(folder, host, progress)
+            typer.echo(f"{table.name}: {n_rows} rows are in {path}.")
+            if table.remark:
+                typer.echo(table.remark, err=True)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Held while no other process makes tables in a folder; kills end it as Ctrl-C does."""
+    from filelock import Timeout
+
+    from tailorbird.latency_tables.lock import file_lock
+    from tailorbird.published.whole_file import not_written
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # else somebody wants something of it
+            signal.signal(number, signal.default_int_handler)
+    path = folder / ".lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise not_written(path, error) from None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(path, timeout_s=0))
+        except Timeout:
+            typer.echo(f"Another `tailorbird data get` works in {folder}: waiting.", err=True)
+            stack.enter_context(file_lock(path, timeout_s=-1))
+        yield
 
 
 def _known(names: Iterable[str]) -> "list[PublishedTable]":
-    """Each once, and what another is made with before that one."""
+    """Each once."""
     from tailorbird.published.tables import TABLES
 
     for name in names:
@@ -105,7 +135,4 @@ def _with_accuracies(tables: "list[PublishedTable]", file: Path, folder: Path) -
             "table beside `--accuracies`."
         )
     (table,) = tables
-    read = nasbench201_accuracies.read(file)
-    if table.is_in(folder):
-        nasbench201_accuracies.refuse_others(folder / table.file, table.name)
-    return read.added(table)
+    return nasbench201_accuracies.read(file).added(table, folder)

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from tailorbird.errors import RecipeError
+
 _VARIABLE = "TAILORBIRD_DATA"
 _SOURCE = Path(__file__).resolve().parents[1]
 _BESIDE_THE_CHECKOUT = _SOURCE.parent.parent / "shared" / "data"
@@ -12,10 +14,19 @@ def data_folder() -> Path:
     """The folder that `TAILORBIRD_DATA` names, shared/data beside the checkout, or a cache.
 
     It need not be there: whoever misses a file in it says how to get that one.
+
+    Raises:
+        RecipeError: if it is in the home of a user who is not known.
     """
     named = os.environ.get(_VARIABLE)
     if named:
-        return Path(named).expanduser()
+        try:
+            return Path(named).expanduser()
+        except RuntimeError:
+            raise RecipeError(
+                f"The environment variable {_VARIABLE} must name a folder, but {named!r} is in the "
+                "home of a user who is not known here. Name one without a tilde."
+            ) from None
     if _BESIDE_THE_CHECKOUT.is_dir():
         return _BESIDE_THE_CHECKOUT
     import pooch

@@ -121,6 +121,21 @@ class PublishedTableError(RecipeError):
         )
 
     @classmethod
+    def of(cls, path: Path, name: str, error: Exception) -> "PublishedTableError":
+        """From what was raised when it was read."""
+        if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            return cls.missing(path, name)
+        if isinstance(error, OSError) and error.errno is not None and error.strerror:
+            way_out = f"Move it away, and fetch it anew with `tailorbird data get {name}`."
+            if isinstance(error, PermissionError):
+                way_out = (
+                    "Let this user read it, or name the folder of another copy in the environment "
+                    "variable TAILORBIRD_DATA."
+                )
+            return cls(path, name, error.strerror, way_out)
+        return cls.torn(path, name, (str(error).splitlines() or [type(error).__name__])[0])
+
+    @classmethod
     def torn(cls, path: Path, name: str, reason: str) -> "PublishedTableError":
         """Of a file that is not as it was written."""
         way_out = f"Delete it, and fetch it anew with `tailorbird data get {name}`."

@@ -62,9 +62,16 @@ def import_(recipe: RecipePath, file: Importable) -> None:
     from tailorbird import elsewhere
     from tailorbird.latency_tables import files, foreign
     from tailorbird.latency_tables.device import tell
+    from tailorbird.published import ofa_latency_table
 
-    file = _fetched(file)
-    read = foreign.read(file) if foreign.is_foreign(file) else files.read(file)
+    fetched = _fetched(file)
+    file = fetched or file
+    try:
+        read = foreign.read(file) if foreign.is_foreign(file) else files.read(file)
+    except RecipeError as error:
+        if fetched is None:
+            raise
+        raise PublishedTableError.torn(fetched, ofa_latency_table.NAME, str(error)) from None
     job = open_run(recipe)
     if job.measurement.elsewhere is not None:
         raise elsewhere.refusal(job.measurement.elsewhere.device)
@@ -118,16 +125,24 @@ def _record(source: Path) -> "tuple[Record, int]":
     return job.measurement.record, job.recipe.latency.rounds
 
 
-def _fetched(file: Path) -> Path:
-    """The file that was given, or that the name of a published table stands for."""
+def _fetched(file: Path) -> Path | None:
+    """The file that the name of a published table stands for, if it is such a name."""
     from tailorbird.data_folder import data_folder
-    from tailorbird.published import ofa_latency_table
+    from tailorbird.published import ofa_latency_table, sources
 
-    if str(file) != ofa_latency_table.NAME or file.exists():
-        return file
+    name = str(file)
+    if name not in sources.names() or file.exists():
+        return None
+    if name != ofa_latency_table.NAME:
+        raise RecipeError(
+            f"Of published tables only {ofa_latency_table.NAME!r} can be imported, but not "
+            f"{name!r}: its rows are not latencies of blocks."
+        )
     fetched = data_folder() / ofa_latency_table.FILE
-    if not fetched.exists():
-        raise PublishedTableError.missing(fetched, ofa_latency_table.NAME)
+    try:
+        fetched.open("rb").close()
+    except OSError as error:
+        raise PublishedTableError.of(fetched, name, error) from None
     return fetched
 
 

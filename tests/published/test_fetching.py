@@ -2,10 +2,14 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import mirrors
@@ -37,7 +41,8 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def lying_in(folder: Path) -> set[str]:
-    return {path.name for path in folder.rglob("*") if path.is_file()}
+    """Names of all files but the lock."""
+    return {path.name for path in folder.rglob("*") if path.is_file()} - {".lock"}
 
 
 def told(err: str) -> str:
@@ -50,24 +55,25 @@ def told(err: str) -> str:
 
 
 def test_a_table_is_made_of_what_was_fetched(
-    data: Path, mirror: Mirror, tailorbird: Tailorbird
+    data: Path, mirror: Mirror, tailorbird: Tailorbird, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, out, _ = tailorbird("data", "get", "toy", "toy", "--mirror", f"{mirror.url}/")
+    code, out, _ = tailorbird("data", "get", "toy", "toy", "--mirror", f"{mirror.url}/my/files/")
+    assert code == 0
     assert code == 0
     assert out == f"toy: 3 rows are in {data / 'toy.csv.gz'}.\n"
-    assert mirror.paths == [f"/o/r/{'c' * 40}/d/{name}" for name in CONTENTS]
+    assert mirror.paths == [f"/my/files/o/r/{'c' * 40}/d/{name}" for name in CONTENTS]
     assert lying_in(data) == {*CONTENTS, "toy.csv.gz"}
     assert pd.read_csv(data / "toy.csv.gz")["size"].tolist() == [15_000, 15_000, 25_000]
     for name, content in CONTENTS.items():
         original = data / "originals/o/r/d" / name
         assert original.read_bytes() == content
-        assert original.stat().st_mode & 0o777 == 0o644
 
     first = (data / "toy.csv.gz").read_bytes()
     code, out, err = tailorbird("data", "get", "toy", "--mirror", mirror.url)
     assert (code, err) == (0, "")
     assert "is there already; delete it to make it anew" in out
     (data / "toy.csv.gz").unlink()
+    monkeypatch.setattr(time, "time", lambda: 2e9)
     code, out, _ = tailorbird("data", "get", "toy", "--mirror", mirror.url)
     assert code == 0
     assert (data / "toy.csv.gz").read_bytes() == first
@@ -83,8 +89,37 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "endless": (mirrors.sized(30_000), "more came than the 15000 bytes that it has"),
     "404": (mirrors.status(404), "the host answered 404 Not Found"),
     "503": (mirrors.status(503), "the host answered 503 Service Unavailable"),
-    "silent": (mirrors.silent, "nothing came for "),
-    "stalled": (mirrors.stalled, "nothing came for "),
+    "reason": (
+        mirrors.raw(b"HTTP/1.1 418 " + b"\x1b[31mteapot " * 99 + b"\r\n\r\n"),
+        f"the host answered 418 {('[31mteapot ' * 9)[:80]}. ",
+    ),
+    "silent": (mirrors.silent, "nothing came for 0.2 seconds"),
+    "stalled": (mirrors.stalled, "nothing came for 0.2 seconds"),
+    "trickle": (mirrors.trickling, "it came more slowly than 30 kB a second"),
+    "no length": (
+        mirrors.raw(b"HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\n"),
+        "the address, or what the host answered, makes no sense (invalid literal for int()",
+    ),
+    "no status": (
+        mirrors.raw(b"SSH-2.0-OpenSSH_9.2\r\n"),
+        "the address, or what the host answered, makes no sense (SSH-2.0-OpenSSH_9.2)",
+    ),
+    "no packing": (
+        mirrors.raw(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nplain"),
+        "what the host sent is not compressed as it says",
+    ),
+    "circle": (
+        mirrors.moved_to("two.txt"),
+        "the host sends from one address to the next without end",
+    ),
+    "nowhere": (
+        mirrors.moved_to("http://["),
+        "the address, or what the host answered, makes no sense (Invalid IPv6 URL)",
+    ),
+    "elsewhere": (
+        mirrors.moved_to("ftp://example.org"),
+        "the address, or what the host answered, makes no sense (No connection adapters",
+    ),
 }
 
 
@@ -97,6 +132,7 @@ def test_faults_of_a_host_are_told_and_what_came_before_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fetching, "SECONDS", 0.2)
+    monkeypatch.setattr(fetching, "SLOWEST", 30_000)
     mirror.faults[TWO], message = FAULTS[name]
     code, out, err = tailorbird("data", "get", "toy", "--mirror", mirror.url)
     assert (code, out) == (1, "")
@@ -110,7 +146,9 @@ def test_faults_of_a_host_are_told_and_what_came_before_stays(
     mirror.faults.clear()
     code, _, _ = tailorbird("data", "get", "toy", "--mirror", mirror.url)
     assert code == 0
-    assert mirror.names == [ONE, TWO, TWO, THREE]
+    assert mirror.names[0] == ONE
+    assert mirror.names[-2:] == [TWO, THREE]
+    assert set(mirror.names[1:-2]) == {TWO}
     assert lying_in(data) == {*CONTENTS, "toy.csv.gz"}
 
 
@@ -136,10 +174,17 @@ def test_what_is_compressed_on_the_way_is_unpacked(
     assert lying_in(data) == {*CONTENTS, "toy.csv.gz"}
 
 
-def test_a_dead_host_is_told(data: Path, tailorbird: Tailorbird) -> None:
-    with socket.socket() as taken:  # bound, but nobody listens
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """A port of loopback that is taken, but at which nobody listens."""
+    with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        yield taken.getsockname()[1]
+
+
+def test_a_dead_host_is_told(data: Path, tailorbird: Tailorbird) -> None:
+    with closed_port() as port:
+        url = f"http://127.0.0.1:{port}"
         code, _, err = tailorbird("data", "get", "toy", "--mirror", url)
     assert code == 1
     assert "the host refused the connection" in told(err)
@@ -167,13 +212,67 @@ def test_the_mirror_of_the_command_goes_before_that_of_the_environment(
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://example.org", "file:///etc", "example.org", "https://", "http://[", "https:a"]
+    "url",
+    [
+        *("ftp://example.org", "file:///etc", "example.org", "https://", "http://[", "https:a"),
+        *("http://a..b", f"http://{'a' * 70}.org", "http://a:b", "http://a:99999", "http://a:0"),
+        *("http://a?b", "http://a#b", "http://a b"),
+    ],
 )
 def test_mirrors_that_are_none_are_refused(url: str, data: Path, tailorbird: Tailorbird) -> None:
     code, _, err = tailorbird("data", "get", "toy", "--mirror", url)
     assert code == 2
     assert f"A mirror must be an address such as https://example.org/files, but is {url!r}" in err
     assert not data.exists()
+
+
+@pytest.mark.parametrize("url", ["ftp://me:secret@a", "me:secret@a", "http://me:sec/ret@a"])
+def test_passwords_of_mirrors_that_are_none_are_not_told(
+    url: str, data: Path, tailorbird: Tailorbird
+) -> None:
+    _, _, err = tailorbird("data", "get", "toy", "--mirror", url)
+    assert f"but is {url.replace('me:secret@', '').replace('me:sec/ret@', '')!r}" in err
+
+
+def test_passwords_of_mirrors_and_proxies_are_not_told(
+    data: Path, mirror: Mirror, tailorbird: Tailorbird, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.faults[ONE] = mirrors.status(404)
+    url = mirror.url.replace("://", "://me:secret@")
+    _, _, err = tailorbird("data", "get", "toy", "--mirror", url)
+    assert f"{mirror.url}/o/r/" in told(err)
+    monkeypatch.setenv("NO_PROXY", "")
+    with closed_port() as port:
+        monkeypatch.setenv("http_proxy", f"http://me:secret@127.0.0.1:{port}")
+        _, _, more = tailorbird("data", "get", "toy", "--mirror", url)
+    proxy = f"the proxy http://127.0.0.1:{port} cannot be reached, or does not let it through"
+    assert proxy in told(more)
+    assert "secret" not in err + more
+
+
+def test_what_moved_and_what_a_proxy_gives_is_fetched(
+    data: Path, mirror: Mirror, tailorbird: Tailorbird, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.contents["there.txt"] = CONTENTS[ONE]
+    mirror.faults[ONE] = mirrors.moved_to("there.txt")
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("http_proxy", mirror.url)
+    code, _, err = tailorbird("data", "get", "toy", "--mirror", "http://host.invalid")
+    assert code == 0, err
+    assert mirror.names == [ONE, "there.txt", TWO, THREE]
+    assert all(path.startswith("http://host.invalid/o/r/") for path in mirror.paths)
+
+
+def test_certificates_that_nobody_trusts_are_told(
+    data: Path, mirror: Mirror, tailorbird: Tailorbird, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = mirror.url.replace("http:", "https:")
+    _, _, err = tailorbird("data", "get", "toy", "--mirror", url)
+    assert "no connection came about ([SSL: WRONG_VERSION_NUMBER]" in told(err)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such")
+    _, _, err = tailorbird("data", "get", "toy", "--mirror", url)
+    assert "invalid path: /no/such)" in told(err)
+    assert "written" not in err
 
 
 def test_unknown_names_are_refused_before_anything_is_fetched(
@@ -195,7 +294,106 @@ def test_a_folder_that_cannot_be_is_told(
     assert code == 1
     assert "cannot be written: Not a directory" in told(err)
     assert "TAILORBIRD_DATA" in err
+    assert "make room" not in err
     assert mirror.paths == []
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "endless"])
+def test_originals_that_are_no_files_are_refused(
+    kind: str, data: Path, mirror: Mirror, tailorbird: Tailorbird
+) -> None:
+    place = data / "originals/o/r/d" / TWO
+    place.parent.mkdir(parents=True)
+    make: dict[str, Callable[[Path], None]] = {
+        "pipe": os.mkfifo,
+        "folder": Path.mkdir,
+        "endless": lambda at: at.symlink_to("/dev/zero"),
+    }
+    make[kind](place)
+    code, _, err = tailorbird("data", "get", "toy", "--mirror", mirror.url)
+    assert code == 1
+    assert "An original must be a file that can be read, but" in told(err)
+    assert f"{str(place)!r} is no plain file. Move it away" in err
+    assert mirror.names == [ONE]
+
+
+def test_the_umask_counts_and_links_to_files_do_too(
+    data: Path, mirror: Mirror, tailorbird: Tailorbird
+) -> None:
+    place = data / "originals/o/r/d" / TWO
+    place.parent.mkdir(parents=True)
+    (data / "kept").write_bytes(CONTENTS[TWO])
+    place.symlink_to(data / "kept")
+    before = os.umask(0o027)
+    try:
+        code, _, _ = tailorbird("data", "get", "toy", "--mirror", mirror.url)
+    finally:
+        os.umask(before)
+    assert code == 0
+    assert mirror.names == [ONE, THREE]
+    for path in (data / "toy.csv.gz", place.with_name(ONE)):
+        assert path.stat().st_mode & 0o777 == 0o640
+
+
+def getting(url: str) -> subprocess.Popen[str]:
+    """`data get toy` in a process of its own."""
+    command = [sys.executable, mirrors.__file__, "data", "get", "toy", "--mirror", url]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_what_a_killed_process_left_is_removed(
+    number: signal.Signals, data: Path, mirror: Mirror, tailorbird: Tailorbird
+) -> None:
+    mirror.faults[TWO] = mirrors.trickling
+    process = getting(mirror.url)
+    while TWO not in mirror.names or not any(".part" in name for name in lying_in(data)):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    process.communicate()
+    stray = {f".{TWO}.part"} if number == signal.SIGKILL else set()
+    assert lying_in(data) == {ONE} | stray
+    mirror.faults.clear()
+    code, _, err = tailorbird("data", "get", "toy", "--mirror", mirror.url)
+    assert code == 0, err
+    assert lying_in(data) == {*CONTENTS, "toy.csv.gz"}
+
+
+def test_a_second_process_waits_and_fetches_nothing(data: Path, mirror: Mirror) -> None:
+    second_waits = threading.Event()
+    mirror.faults[TWO] = mirrors.after(second_waits)
+    first = getting(mirror.url)
+    while TWO not in mirror.names:
+        assert first.poll() is None
+        time.sleep(0.01)
+    second = getting(mirror.url)
+    assert second.stderr is not None
+    assert f"Another `tailorbird data get` works in {data}: waiting." in second.stderr.readline()
+    second_waits.set()
+    assert f"toy: 3 rows are in {data}" in first.communicate()[0]
+    assert "is there already" in second.communicate()[0]
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert mirror.names == [*CONTENTS]
+
+
+def test_a_table_is_there_in_whole_or_not_at_all(
+    data: Path, mirror: Mirror, tailorbird: Tailorbird, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def stop(part: Path, path: Path) -> None:
+        if path.suffix != ".gz":
+            replace(part, path)
+            return
+        pd.read_csv(part, compression="gzip")  # whole
+        assert not path.exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", stop)
+    code, _, _ = tailorbird("data", "get", "toy", "--mirror", mirror.url)
+    assert code != 0
+    assert lying_in(data) == {*CONTENTS}
 
 
 def mounted(options: str, folder: Path, url: str) -> subprocess.CompletedProcess[str]:
@@ -229,7 +427,7 @@ def test_a_full_disk_is_told(
     line = told(done.stderr)
     assert f"{lost}' cannot be written: No space left on device. What was fetched stays" in line
     assert "make room, or name another folder in the environment variable TAILORBIRD_DATA" in line
-    assert {Path(path).name for path in done.stdout.splitlines()} == kept
+    assert {Path(path).name for path in done.stdout.splitlines()} == kept | {".lock"}
 
 
 def test_a_folder_that_takes_nothing_is_told(data: Path, mirror: Mirror) -> None:

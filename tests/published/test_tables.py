@@ -1,18 +1,22 @@
 """What can be fetched, and what is said of a table that was not."""
 
+import errno
 import gzip
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from tailorbird import data_folder, spaces
 from tailorbird.errors import PublishedTableError, RecipeError
+from tailorbird.published import table_file
 from tailorbird.published.tables import TABLES
 from tailorbird.published_accuracy import PublishedAccuracy
 from tailorbird.recipe import AccuracySection
@@ -28,7 +32,8 @@ def test_every_table_is_listed(
     tmp_path: Path, tailorbird: Tailorbird, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAILORBIRD_DATA", str(tmp_path))
-    (tmp_path / "fbnet_help.parquet").touch()
+    (tmp_path / "fbnet_help.parquet").write_bytes(b"PAR1")
+    (tmp_path / "nasbench_macro.parquet").touch()  # by a disk that was full
     code, out, err = tailorbird("data", "list")
     assert (code, err) == (0, "")
     _, *lines, last = out.splitlines()
@@ -72,6 +77,9 @@ def test_the_folder_of_the_data_is_the_named_one_or_a_cache(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("TAILORBIRD_DATA", "~/tables")
     assert data_folder.data_folder() == Path.home() / "tables"
+    monkeypatch.setenv("TAILORBIRD_DATA", "~nouser/tables")
+    with pytest.raises(RecipeError, match="'~nouser/tables' is in the home of a user who is not"):
+        data_folder.data_folder()
     monkeypatch.setenv("TAILORBIRD_DATA", "")
     assert data_folder.data_folder() == tmp_path / "cache" / "tailorbird"
     monkeypatch.delenv("TAILORBIRD_DATA")
@@ -120,6 +128,73 @@ def test_a_torn_table_is_to_be_fetched_anew(content: bytes, tmp_path: Path) -> N
         published.snnet(stitched, tmp_path)
 
 
+HEADER = "source,task,cfg_id,path,front,back,n_blocks,flops,params,score,stitches"
+STITCHED = "snnet_deit_ti_s_b,imagenet_top1,0,T,-1,-1,12/0/0,1258411200.0,5717416.0,70.564,"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b\n1,2\n",
+        f"{HEADER}\n{STITCHED.replace('70.564', 'seventy')}\n",
+        f"{HEADER}\n{STITCHED.replace(',T,', ',X,')}\n",
+        f'{HEADER}\n{STITCHED}"[[1, 2]"\n',
+        f'{HEADER}\n{STITCHED}"[1, 2]"\n',
+        f'{HEADER}\n{STITCHED}"[[1, 2], [3, 4]]"\n',
+    ],
+)
+def test_stitched_networks_that_are_none_are_torn(text: str, tmp_path: Path) -> None:
+    stitched = spaces.get("deit-ti-s-b")
+    assert isinstance(stitched, StitchSpace)
+    path = tmp_path / TABLES["snnet"].file
+    path.write_bytes(gzip.compress(f"{HEADER}\n{STITCHED}\n".encode()))
+    assert published.snnet(stitched, tmp_path).accuracy.tolist() == pytest.approx([0.70564])
+    path.write_bytes(gzip.compress(text.encode()))
+    with pytest.raises(PublishedTableError, match=r"Delete it, and fetch .* data get snnet"):
+        published.snnet(stitched, tmp_path)
+
+
+def test_a_flipped_byte_is_told(tmp_path: Path) -> None:
+    space = spaces.get("fbnet")
+    path = tmp_path / TABLES["fbnet"].file
+    rng = np.random.default_rng(0)
+    latencies = rng.normal(size=999).astype(np.float32)
+    cells = {variable.name: np.zeros(999, np.int8) for variable in space.variables}
+    table_file.write(pd.DataFrame({"lat_ms_a": latencies, **cells}), path)
+    assert len(published_rows(space, tmp_path).X) == 1
+    content = bytearray(path.read_bytes())
+    content[2_000] ^= 1  # of a latency, which compresses badly
+    path.write_bytes(content)
+    with pytest.raises(PublishedTableError, match=r"Delete it, and fetch .* data get fbnet"):
+        published_rows(space, tmp_path)
+
+
+def test_a_folder_in_place_of_a_table_is_told(tmp_path: Path) -> None:
+    space, stitched = spaces.get("fbnet"), spaces.get("deit-ti-s-b")
+    assert isinstance(stitched, StitchSpace)
+    for name in ("fbnet", "snnet"):
+        (tmp_path / TABLES[name].file).mkdir()
+    with pytest.raises(PublishedTableError, match=r"\(Is a directory\)\. Move it away, and fetch"):
+        published_rows(space, tmp_path)
+    with pytest.raises(PublishedTableError, match=r"\(Is a directory\)\. Move it away, and fetch"):
+        published.snnet(stitched, tmp_path)
+
+
+def test_what_this_user_may_not_read_is_not_torn() -> None:
+    error = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    told = str(PublishedTableError.of(Path("a.parquet"), "fbnet", error))
+    assert "'a.parquet' cannot be read (Permission denied). Let this user read it, or" in told
+
+
+def test_lists_need_no_http(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom tailorbird import data_commands\ndata_commands.list_()\n"
+        "assert not {'pooch', 'requests'} & {*sys.modules}"
+    )
+    environment = {"TAILORBIRD_DATA": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+
+
 def test_cells_without_accuracies_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     space = spaces.get("nasbench201")
     cell = {variable.name: [0] for variable in space.variables}
@@ -138,6 +213,15 @@ def test_an_import_names_the_table_that_was_not_fetched(
     code, _, err = tailorbird("table", "import", recipe, "ofa-i7-8700k")
     assert code == 2
     assert "tailorbird data get ofa-i7-8700k" in err
+
+    (tmp_path / TABLES["ofa-i7-8700k"].file).write_bytes(gzip.compress(b"key,ms\na,1\n")[:-9])
+    code, _, err = tailorbird("table", "import", recipe, "ofa-i7-8700k")
+    assert code == 2
+    assert "Delete it, and fetch it anew with `tailorbird data get ofa-i7-8700k`" in err
+
+    code, _, err = tailorbird("table", "import", recipe, "snnet")
+    assert code == 2
+    assert "Of published tables only 'ofa-i7-8700k' can be imported, but not 'snnet'" in err
 
 
 @pytest.mark.data("ofa_mbv3_lut_i7_8700k.csv.gz")
@@ -180,6 +264,39 @@ def test_made_tables_equal_those_that_were_there(tmp_path: Path) -> None:
         **dict.fromkeys(TABLES, 0),
         "nasbench-macro": 1,
     }
-    for name, result in results.items():
-        assert result["rows_missing"] == 0, name
-        assert result["cells"] > 4_000, name
+    n_cells = {name: result["cells"] for name, result in results.items()}
+    assert n_cells["snnet"] == 4_466
+    assert n_cells["nasbench-macro"] == 104_976
+    assert n_cells["ofa-i7-8700k"] == 44_550
+    assert n_cells["ofa-accuracies"] >= 94_500
+    assert n_cells["fbnet"] >= 205_000
+    assert n_cells["nasbench201"] >= 515_625
+    assert [line for line in done.stdout.splitlines() if line.startswith("MISSED")] == [
+        "MISSED nasbench-macro: 1 of 104976 cells differ"
+    ]
+
+
+FRAME = pd.DataFrame({"a": [1, 2, 3], "b": [4.0, 5.0, 6.0], "lat_ms_x": [7.0, 8.0, 9.0]})
+MISSES = {
+    "cell": (FRAME.assign(b=[4.0, 5.5, 6.0]), "1 of 9 cells differ"),
+    "type": (FRAME.assign(b=["4", "5", "6"]), "3 of 9 cells differ"),
+    "row less": (FRAME[1:], "1 rows are only there"),
+    "row more": (pd.concat([FRAME, FRAME[:1]]), "1 rows are only here"),
+    "order": (FRAME[::-1], "2 rows stand in another order"),
+    "column less": (FRAME.drop(columns="b"), "1 columns are only there (b)"),
+    "latency less": (FRAME.drop(columns="lat_ms_x"), "1 columns are only there (lat_ms_x)"),
+}
+
+
+@pytest.mark.parametrize("name", MISSES)
+def test_the_benchmark_misses_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import data_get
+
+    made, message = MISSES[name]
+    assert data_get.misses("t", data_get.compared("t", FRAME, FRAME, ["a"], set())) == []
+    assert data_get.misses("t", data_get.compared("t", made, FRAME, ["a"], set())) == [
+        f"t: {message}"
+    ]
+    less = data_get.compared("t", FRAME.drop(columns="lat_ms_x"), FRAME, ["a"], {"x"})
+    assert data_get.misses("t", less) == []

@@ -1,19 +1,22 @@
 """Fetches files from public repositories, each whole and with its known SHA-256, or not at all."""
 
-import errno
-import os
-import socket
-from collections.abc import Iterator
-from dataclasses import dataclass
+import hashlib
+import re
+import stat
+import time
+from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import pooch
-import requests
+from urllib3.exceptions import HTTPError
 
 from tailorbird.errors import FetchError, RecipeError
+from tailorbird.published import faults
 from tailorbird.published.sources import Original
+from tailorbird.published.whole_file import not_written, whole_file
 
 GITHUB = "https://raw.githubusercontent.com"
 """Host of raw files; a mirror takes its place."""
@@ -21,63 +24,74 @@ GITHUB = "https://raw.githubusercontent.com"
 SECONDS = 30
 """How long a host may send nothing."""
 
-_CHUNK = 65_536
+SLOWEST = 10_000
+"""Bytes a second that must come on the whole."""
+
+_CHUNK = 128  # bytes; how slowly they come is seen only once so many are there
 _TRY_AGAIN = (
     "Try again, since what was fetched stays, or name another host with `--mirror URL`, or in the "
     "environment variable TAILORBIRD_MIRROR."
 )
 
 
-class _WrongSizeError(Exception):
-    """More or fewer bytes came than the file has; the message says so."""
+class _UnfitError(Exception):
+    """What came is not the file, or came too slowly; the message says so."""
 
 
 @dataclass(slots=True)
-class _Bounded:
-    """A file that takes so many bytes and no more, whatever a host sends."""
+class _Arrival:
+    """Takes for pooch what comes of an original, as long as it fits, whatever a host sends."""
 
+    original: Original
+    path: Path
     file: BinaryIO
-    n_bytes: int
+    began: float = field(default_factory=time.monotonic)
+    n_bytes: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
 
     def write(self, chunk: bytes) -> None:
-        if self.file.tell() + len(chunk) > self.n_bytes:
-            raise _WrongSizeError(f"more came than the {self.n_bytes} bytes that it has")
-        self.file.write(chunk)
+        self.n_bytes += len(chunk)
+        if self.n_bytes > self.original.n_bytes:
+            raise _UnfitError(f"more came than the {self.original.n_bytes} bytes that it has")
+        if time.monotonic() - self.began > SECONDS + self.original.n_bytes / SLOWEST:
+            raise _UnfitError(f"it came more slowly than {SLOWEST / 1000:g} kB a second")
+        self.digest.update(chunk)
+        try:
+            self.file.write(chunk)
+        except OSError as error:  # told here, since errors of the host are OSErrors, too
+            raise not_written(self.path, error) from None
 
     def flush(self) -> None:
-        self.file.flush()
+        """Closing does that."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Download:
-    """Downloads for pooch what must have so many bytes."""
-
-    n_bytes: int
-
-    def __call__(self, url: str, output_file: Any, pooch_: Any, check_only: bool = False) -> None:
-        new = Path(output_file)
-        new.chmod(0o644)  # pooch makes it for this user alone
-        with new.open("wb") as file:
-            get = pooch.HTTPDownloader(chunk_size=_CHUNK, timeout=SECONDS)
-            get(url, _Bounded(file, self.n_bytes), pooch_)
-        if (came := new.stat().st_size) < self.n_bytes:
-            raise _WrongSizeError(f"only {came} of its {self.n_bytes} bytes came")
+    def check(self) -> None:
+        """Refuses what is not the whole file."""
+        if self.n_bytes < self.original.n_bytes:
+            raise _UnfitError(f"only {self.n_bytes} of its {self.original.n_bytes} bytes came")
+        if self.digest.hexdigest() != self.original.sha256:
+            raise _UnfitError(
+                f"what came does not have the SHA-256 {self.original.sha256}, and was not kept"
+            )
 
 
 def host_of(mirror: str) -> str:
     """A mirror as a host: it holds OWNER/NAME/COMMIT/PATH as GitHub's does.
 
     Raises:
-        RecipeError: if it is no address of HTTP.
+        RecipeError: if it is no address of HTTP, or more than that of a folder.
     """
     try:
         parts = urlsplit(mirror)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:  # as of a bracket that is not closed
-        is_address = False
-    if not is_address:
+        name = parts.hostname or ""
+        name.encode("idna")
+        is_folder = not (parts.query or parts.fragment or re.search(r"\s", mirror))
+        is_address = parts.scheme in ("http", "https") and name != "" and parts.port != 0
+    except ValueError:  # as of a bracket that is not closed, or a port that is none
+        is_address = is_folder = False
+    if not is_address or not is_folder:
+        shown = re.sub(r"^(\w+://)?.*@", r"\1", mirror, flags=re.DOTALL)
         raise RecipeError(
-            f"A mirror must be an address such as https://example.org/files, but is {mirror!r}."
+            f"A mirror must be an address such as https://example.org/files, but is {shown!r}."
         )
     return mirror.rstrip("/")
 
@@ -87,72 +101,55 @@ def fetch(original: Original, folder: Path, host: str) -> Path:
 
     Args:
         original: what to fetch.
-        folder: of the data.
+        folder: of the data, in which no other process may fetch meanwhile.
         host: such as `GITHUB`.
 
     Raises:
         FetchError: if it cannot be had or kept; then nothing of it is left.
     """
-    url, path = original.url(host), original.place(folder)
-    pooch.get_logger().setLevel("ERROR")  # what it does is told by our own progress
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pooch.retrieve(
-            url,
-            f"sha256:{original.sha256}",
-            path.name,
-            path.parent,
-            downloader=_Download(original.n_bytes),
-        )
-    except (requests.RequestException, _WrongSizeError) as error:
-        raise FetchError(f"{url} cannot be fetched: {_reason(error)}. {_TRY_AGAIN}") from None
-    except OSError as error:
-        raise not_written(path, error) from None
-    except ValueError:  # by which pooch tells of a hash
-        raise FetchError(
-            f"{url} cannot be fetched: what came does not have the SHA-256 {original.sha256}, and "
-            f"was not kept. {_TRY_AGAIN}"
-        ) from None
+    path = original.place(folder)
+    if not _lies_there(original, path):
+        with whole_file(path) as file:
+            _download(original.url(host), _Arrival(original, path, file))
     return path
 
 
-def not_written(path: Path, error: OSError) -> FetchError:
-    """The error of a file that the data folder did not take."""
-    reason = error.strerror or os.strerror(errno.EACCES)  # which pooch leaves out
+def _lies_there(original: Original, path: Path) -> bool:
+    """Whether the file at a path is the original.
+
+    Raises:
+        FetchError: if something else than a file is there, or it cannot be read.
+    """
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise _not_usable(path, "is no plain file")
+        if found.st_size != original.n_bytes:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == original.sha256
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _not_usable(path, f"cannot be read ({error.strerror})") from None
+
+
+def _not_usable(path: Path, reason: str) -> FetchError:
     return FetchError(
-        f"{str(path)!r} cannot be written: {reason}. What was fetched stays: make room, or name "
-        "another folder in the environment variable TAILORBIRD_DATA, and try again."
+        f"An original must be a file that can be read, but {str(path)!r} {reason}. Move it away, "
+        "or name another folder in the environment variable TAILORBIRD_DATA."
     )
 
 
-def _reason(error: Exception) -> str:
-    """What a user can make of a failed download."""
-    if isinstance(error, _WrongSizeError):
-        return str(error)
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"the host answered {error.response.status_code} {error.response.reason}".rstrip()
-    causes = tuple(_causes(error))
-    for kinds, told in _TOLD:
-        if any(isinstance(cause, kinds) for cause in causes):
-            return told
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0].rstrip('.')}"
-
-
-_TOLD: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
-    ((socket.gaierror,), "the name of the host is unknown here, perhaps for want of a network"),
-    (
-        (requests.Timeout, TimeoutError),
-        f"nothing came for {SECONDS} seconds",
-    ),
-    ((ConnectionRefusedError,), "the host refused the connection"),
-    (
-        (ConnectionError, requests.exceptions.ChunkedEncodingError),
-        "the connection broke before all of it had come",
-    ),
-)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+def _download(url: str, arrival: _Arrival) -> None:
+    try:
+        pooch.HTTPDownloader(chunk_size=_CHUNK, timeout=SECONDS)(url, arrival, None)
+        arrival.check()
+    except _UnfitError as error:
+        reason = str(error)
+    except (OSError, ValueError, HTTPError, HTTPException) as error:
+        reason = faults.reason(error, url, SECONDS)
+    else:
+        return
+    shown = faults.without_password(url)
+    raise FetchError(f"{shown} cannot be fetched: {reason}. {_TRY_AGAIN}")

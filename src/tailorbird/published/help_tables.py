@@ -14,24 +14,22 @@ _OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool
 _EDGES = ("0_1", "0_2", "1_2", "0_3", "1_3", "2_3")  # in the order of a cell's text
 
 
-def fbnet(files: Files, folder: Path) -> pd.DataFrame:
+def fbnet(files: Files) -> pd.DataFrame:
     """One row per network: the operation of each layer, then milliseconds by device.
 
     Args:
         files: originals by their path.
-        folder: of the data; nothing else is read there.
     """
     layers = np.array(_tensors(files["data/fbnet/arch.pt"]), dtype=np.int8)
     table = {f"l{layer:02}": column for layer, column in enumerate(layers.T)}
     return pd.DataFrame(table | _latencies(files))
 
 
-def nasbench201(files: Files, folder: Path) -> pd.DataFrame:
+def nasbench201(files: Files) -> pd.DataFrame:
     """One row per cell: the operation on each edge, then milliseconds by device.
 
     Args:
         files: originals by their path.
-        folder: of the data; nothing else is read there.
     """
     indices: dict[str, int] = _tensors(files["data/nasbench201/str_arch2idx.pt"])
     texts = sorted(indices, key=indices.__getitem__)

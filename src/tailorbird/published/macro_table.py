@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 
-def convert(files: Mapping[str, Path], folder: Path) -> pd.DataFrame:
+def convert(files: Mapping[str, Path]) -> pd.DataFrame:
     """One row per network, in the order of the original.
 
     Args:
         files: the original by its path.
-        folder: of the data; nothing else is read there.
     """
     (path,) = files.values()
     networks = json.loads(path.read_text())

@@ -1,25 +1,26 @@
 """Accuracies of NAS-Bench-201 from a user's CSV: the published ones lie in a pickle."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-from pyarrow import parquet
 
-from tailorbird.errors import PublishedTableError, RecipeError
+from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import sheet
 from tailorbird.latency_tables.sheet import Row, Sheet
 from tailorbird.published.tables import PublishedTable
+from tailorbird.spaces.published import read_table
 
 NAME = "nasbench201"
 """Of the only table that accuracies can be added to."""
 
-_KEYS = ("arch", "index")
+_KEYS = ("arch", "arch_str", "index")
+_N_CELLS = 15_625
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _ACCURACY = re.compile(r"(c10|c100|in16)_\w+")
 _FIRST_LATENCY = "lat_ms_"
 
@@ -30,7 +31,7 @@ class Accuracies:
 
     Attributes:
         sheet: that they stand in.
-        key: the column that tells cells apart: `arch`, by its text, or `index`.
+        key: the column that tells cells apart: `arch` or `arch_str`, by its text, or `index`.
         columns: of accuracies, in per cent.
         lines: number of the line of each cell, by its key.
     """
@@ -40,11 +41,19 @@ class Accuracies:
     columns: tuple[str, ...]
     lines: Mapping[str, int]
 
-    def added(self, table: PublishedTable) -> PublishedTable:
-        """A published table that is made with these accuracies."""
+    def added(self, table: PublishedTable, folder: Path) -> PublishedTable:
+        """A published table that is made with these accuracies.
 
-        def convert(files: Mapping[str, Path], folder: Path) -> pd.DataFrame:
-            return self._joined(table.convert(files, folder))
+        Args:
+            table: without them.
+            folder: of the data; if the table is there, nothing is fetched.
+        """
+        if table.is_in(folder):
+            read = partial(_without_accuracies, folder / table.file)
+            table = replace(table, originals=(), convert=lambda files: read())
+
+        def convert(files: Mapping[str, Path]) -> pd.DataFrame:
+            return self._joined(table.convert(files))
 
         return replace(table, convert=convert, remark="")
 
@@ -54,7 +63,7 @@ class Accuracies:
         Raises:
             RecipeError: if there is no such cell as the CSV names.
         """
-        names = cells["arch_str"] if self.key == "arch" else cells["index"].astype(str)
+        names = cells["index" if self.key == "index" else "arch_str"].astype(str)
         place = {name: row for row, name in enumerate(names)}
         values = np.full((len(cells), len(self.columns)), np.nan, dtype=np.float32)
         for name, line in self.lines.items():
@@ -69,12 +78,14 @@ class Accuracies:
 
 
 def read(path: Path) -> Accuracies:
-    """A CSV with the column `arch` or `index`, and columns such as `c10_test_12ep`.
+    """A CSV with the column `arch`, `arch_str` or `index`, and such as `c10_test_12ep`.
 
     Raises:
         RecipeError: naming the first line that is wrong.
     """
     found = sheet.read(path)
+    if not found.columns:
+        raise RecipeError(f"The file {str(path)!r} is empty.")
     keys = [name for name in found.columns if name in _KEYS]
     columns = tuple(name for name in found.columns if _ACCURACY.fullmatch(name))
     others = [name for name in found.columns if name not in (*keys, *columns)]
@@ -84,41 +95,43 @@ def read(path: Path) -> Accuracies:
             "the columns must be arch or index, and accuracies such as c10_test_12ep, "
             f"c100_val_12ep or in16_test_12ep, each once, but are {', '.join(found.columns)}",
         )
+    indices = {str(index) for index in range(_N_CELLS)}
     lines: dict[str, int] = {}
     for line, row in found.rows.items():
         for column in columns:
             _check(found, line, row, column)
         name = row[keys[0]].strip()
+        if keys[0] == "index" and name not in indices:
+            raise found.refusal(
+                line, f"index must be a whole number from 0 to {_N_CELLS - 1}, but is {name!r}"
+            )
         if (first := lines.setdefault(name, line)) != line:
             raise found.refusal(line, f"{keys[0]} {name!r} stands in line {first}, too")
     if not lines:
         raise RecipeError(f"The file {str(path)!r} has a header, but no accuracies.")
+    for column in columns:
+        if all(float(row[column]) <= 1 for row in found.rows.values()):
+            raise found.refusal(
+                1, f"{column} must be in per cent, but no value in it is above 1, as of fractions"
+            )
     return Accuracies(found, keys[0], columns, lines)
 
 
-def refuse_others(file: Path, name: str) -> None:
-    """Refuses a converted table that has accuracies already: they would be lost.
-
-    Raises:
-        RecipeError: if so, or if it cannot be read.
-    """
-    try:
-        names = parquet.read_schema(file).names
-    except (OSError, pa.ArrowException) as error:
-        raise PublishedTableError.torn(file, name, str(error).splitlines()[0]) from None
-    if held := [name for name in names if _ACCURACY.fullmatch(name)]:
+def _without_accuracies(file: Path) -> pd.DataFrame:
+    """A table that is there; one with accuracies is refused, as those would be lost."""
+    cells = read_table(file, NAME)
+    if held := [name for name in map(str, cells) if _ACCURACY.fullmatch(name)]:
         raise RecipeError(
             f"{str(file)!r} holds accuracies already ({', '.join(held)}). Delete it to make it "
             "anew with those of your file."
         )
+    return cells
 
 
 def _check(found: Sheet, line: int, row: Row, column: str) -> None:
-    try:
-        value = float(row[column])
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 100:
+    text = row[column].strip()
+    if not _NUMBER.fullmatch(text) or float(text) > 100:
         raise found.refusal(
-            line, f"{column} must be a number from 0 to 100 per cent, but is {row[column]!r}"
+            line,
+            f"{column} must be a plain number from 0 to 100 per cent, but is {row[column]!r}",
         )

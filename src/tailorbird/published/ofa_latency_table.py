@@ -16,12 +16,11 @@ FILE = "ofa_mbv3_lut_i7_8700k.csv.gz"
 _FACTS = ("expand", "kernel", "stride", "idskip", "se")
 
 
-def convert(files: Mapping[str, Path], folder: Path) -> pd.DataFrame:
+def convert(files: Mapping[str, Path]) -> pd.DataFrame:
     """One row per block, in the order of the original.
 
     Args:
         files: the original by its path: YAML in which each key has a mean and a variance.
-        folder: of the data; nothing else is read there.
     """
     (path,) = files.values()
     rows = []

@@ -42,12 +42,11 @@ class _Route:
         return "/".join(map(str, counts))
 
 
-def convert(files: Files, folder: Path) -> pd.DataFrame:
+def convert(files: Files) -> pd.DataFrame:
     """One row per network that was evaluated.
 
     Args:
         files: originals by their path.
-        folder: of the data; nothing else is read there.
     """
     by_windows, two_way = _by_windows(), _two_way()
     rows = [

@@ -45,6 +45,11 @@ def originals(name: str) -> tuple[Original, ...]:
     return tuple(one for one in _listed()[name] if not one.path.endswith(_PICKLE))
 
 
+def names() -> tuple[str, ...]:
+    """Of all published tables."""
+    return tuple(_listed())
+
+
 @cache
 def _listed() -> dict[str, list[Original]]:
     text = files("tailorbird.published").joinpath("sources.json").read_text(encoding="utf-8")

@@ -2,17 +2,15 @@
 
 import gzip
 import io
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
-from tailorbird.published.fetching import not_written
+from tailorbird.published.whole_file import whole_file
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Writes under a new name and then renames, so that no file is ever half-written.
+    """Writes a table, of which nothing is there before all of it is.
 
     Args:
         table: without a meaningful index.
@@ -22,19 +20,13 @@ def write(table: pd.DataFrame, path: Path) -> None:
         FetchError: if it cannot be written.
     """
     content = _parquet(table) if path.suffix == ".parquet" else _packed(table)
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        new.write_bytes(content)
-        new.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
-        raise not_written(path, error) from None
+    with whole_file(path) as file:
+        file.write(content)
 
 
 def _parquet(table: pd.DataFrame) -> bytes:
     buffer = io.BytesIO()
-    table.to_parquet(buffer, compression="zstd", index=False)
+    table.to_parquet(buffer, compression="zstd", index=False, write_page_checksum=True)
     return buffer.getvalue()
 
 

@@ -15,11 +15,10 @@ from tailorbird.published import (
     snnet_table,
     table_file,
 )
-from tailorbird.published.fetching import fetch
 from tailorbird.published.sources import Original, originals
 
-Convert = Callable[[Mapping[str, Path], Path], pd.DataFrame]
-"""Makes a table of its original files, by their paths, and of the data folder."""
+Convert = Callable[[Mapping[str, Path]], pd.DataFrame]
+"""Makes a table of its original files, by their paths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,8 @@ class PublishedTable:
     def is_in(self, folder: Path) -> bool:
         """Whether it was made there."""
         try:
-            return (folder / self.file).is_file()
+            path = folder / self.file
+            return path.is_file() and path.stat().st_size > 0
         except OSError:  # a folder that this user may not look into
             return False
 
@@ -63,7 +63,7 @@ class PublishedTable:
         """Fetches the originals that are not there yet, and writes the table.
 
         Args:
-            folder: of the data.
+            folder: of the data, in which no other process may make tables meanwhile.
             host: of the repositories.
             progress: told of each original.
 
@@ -74,12 +74,14 @@ class PublishedTable:
             FetchError: if an original cannot be had, or the folder takes no more; what was fetched
                 stays, and no table is written.
         """
+        from tailorbird.published.fetching import fetch  # loads HTTP, which lists do not need
+
         found = {}
         with progress.task(self.name, len(self.originals)) as advance:
             for original in self.originals:
                 found[original.path] = fetch(original, folder, host)
                 advance(original.path)
-        table = self.convert(found, folder)
+        table = self.convert(found)
         table_file.write(table, folder / self.file)
         return len(table)
 
@@ -137,4 +139,4 @@ TABLES = {
         ),
     )
 }
-"""By name; one that another is made with stands before it."""
+"""By name."""

@@ -119,7 +119,7 @@ def published_rows(space: SearchSpace, folder: Path) -> PublishedRows:
             f"{file.name!r} was published for {family} with {' and '.join(file.settings)}, but "
             f"this space is {space.name}. Use a space with those settings."
         )
-    table = _read(folder / file.name, file.data)
+    table = read_table(folder / file.name, file.data)
     columns = [_choices(table, variable, file) for variable in space.variables]
     names = [variable.name for variable in space.variables]
     measured = table.drop(columns=[*names, *_BOOKKEEPING], errors="ignore").select_dtypes("number")
@@ -132,14 +132,21 @@ def published_rows(space: SearchSpace, folder: Path) -> PublishedRows:
     return PublishedRows(space.name, file.name, X, means, n_rows)
 
 
-def _read(path: Path, name: str) -> pd.DataFrame:
+def read_table(path: Path, name: str) -> pd.DataFrame:
+    """A published table as it was converted.
+
+    Args:
+        path: of a file in Parquet.
+        name: by which it is fetched.
+
+    Raises:
+        PublishedTableError: if it is not there, torn or empty.
+    """
     try:
-        table = pd.read_parquet(path)
-    except (FileNotFoundError, NotADirectoryError):
-        raise PublishedTableError.missing(path, name) from None
+        with path.open("rb") as file:  # pyarrow would read all files of a folder
+            table = pd.read_parquet(file, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise PublishedTableError.torn(path, name, reason) from None
+        raise PublishedTableError.of(path, name, error) from None
     if table.empty:
         raise PublishedTableError.torn(path, name, "There is no network in it")
     return table

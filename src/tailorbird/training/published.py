@@ -30,6 +30,13 @@ _NUMBERED = {
 
 Found by re-enumerating; MACs agree for every row, though some rows share theirs with others.
 """
+_COLUMNS = {
+    **dict.fromkeys(("source", "task", "path", "stitches"), str),
+    **dict.fromkeys(("cfg_id", "front", "back"), np.int64),
+    **dict.fromkeys(("flops", "score"), np.float64),
+}
+"""Types of those that are read."""
+
 _AGREE = 0.01  # relative; one block more or less is 2 to 8 % of these networks
 
 
@@ -72,17 +79,15 @@ def snnet(space: StitchSpace, folder: Path) -> Published:
         )
     path = folder / _FILE
     try:
-        table = pd.read_csv(path)
-    except (FileNotFoundError, NotADirectoryError):
-        raise PublishedTableError.missing(path, _NAME) from None
-    except (OSError, EOFError, ValueError, zlib.error) as error:  # torn, or none of ours
-        reason = (str(error).splitlines() or [""])[0]
-        raise PublishedTableError.torn(path, _NAME, reason) from None
-    table = table[(table["source"] == _SOURCES[family]) & (table["task"] == "imagenet_top1")]
-    decode = _by_number if family in _NUMBERED else _by_path
+        table = pd.read_csv(path, usecols=[*_COLUMNS], dtype=_COLUMNS)
+        table = table[(table["source"] == _SOURCES[family]) & (table["task"] == "imagenet_top1")]
+        decode = _by_number if family in _NUMBERED else _by_path
+        routes = decode(space, table)
+    except (OSError, EOFError, ValueError, TypeError, IndexError, zlib.error) as error:
+        raise PublishedTableError.of(path, _NAME, error) from None
     slots = {text: i for i, text in enumerate(space.variables[-1].choices)}
     rows, kept = [], []
-    for position, (anchor, texts) in enumerate(decode(space, table)):
+    for position, (anchor, texts) in enumerate(routes):
         if len(texts) <= space.max_stitches and all(text in slots for text in texts):
             choices = [slots[text] for text in texts]
             rows.append([anchor, *choices, *[0] * (space.max_stitches - len(choices))])
@@ -104,7 +109,7 @@ def _by_path(space: StitchSpace, table: pd.DataFrame) -> list[tuple[int, list[st
     found = []
     columns = (table[name] for name in ("path", "front", "back", "stitches"))
     for text, front, back, stitches in zip(*columns, strict=True):
-        path = [letters.index(letter) for letter in text.replace("-", "")]
+        path = [letters.index(letter) for letter in str(text).replace("-", "")]
         if isinstance(stitches, str):
             crossings = [(leave, enter) for leave, enter in json.loads(stitches)]
         else:
