@@ -97,9 +97,6 @@ def _alone_in(folder: Path) -> Iterator[None]:
     from tailorbird.latency_tables.lock import file_lock
     from tailorbird.published.whole_file import not_written
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:  # else somebody wants something of it
-            signal.signal(number, signal.default_int_handler)
     path = folder / ".lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -107,6 +104,10 @@ def _alone_in(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise not_written(path, error) from None
     with ExitStack() as stack:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:  # else somebody wants something of it
+                signal.signal(number, signal.default_int_handler)
+                stack.callback(signal.signal, number, signal.SIG_DFL)
         try:
             stack.enter_context(file_lock(path, timeout_s=0))
         except Timeout:

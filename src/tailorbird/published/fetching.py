@@ -4,6 +4,7 @@ import hashlib
 import re
 import stat
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import pooch
+import requests
 from urllib3.exceptions import HTTPError
 
 from tailorbird.errors import FetchError, RecipeError
@@ -143,7 +145,15 @@ def _not_usable(path: Path, reason: str) -> FetchError:
 
 def _download(url: str, arrival: _Arrival) -> None:
     try:
-        pooch.HTTPDownloader(chunk_size=_CHUNK, timeout=SECONDS)(url, arrival, None)
+        with ExitStack() as responses:
+
+            def closed_at_the_end(response: requests.Response, **_: Any) -> None:
+                responses.callback(response.close)
+
+            get = pooch.HTTPDownloader(
+                chunk_size=_CHUNK, timeout=SECONDS, hooks={"response": closed_at_the_end}
+            )
+            get(url, arrival, None)
         arrival.check()
     except _UnfitError as error:
         reason = str(error)
