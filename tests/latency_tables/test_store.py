@@ -519,18 +519,17 @@ def test_an_import_never_voids_what_was_measured_here(store: Store) -> None:
     assert store.table(CONFIGURATION, "local", 1).entries["other"].round_ms == (5.0,)
 
 
-def test_an_export_means_the_same_in_one_piece_and_in_two(
-    urls: Callable[[str], str],
-) -> None:
+def test_failures_of_a_file_void_its_own_rounds_and_no_others(store: Store) -> None:
     tries = [measured("conv", f"a{i}", 1.0) for i in range(3)]
     tries += [failed("conv", "b"), *(measured("conv", f"c{i}", 3.0) for i in range(2))]
-    whole, halves = Store(urls("whole")), Store(urls("halves"))
-    whole.take_in(theirs(*tries))
-    halves.take_in(theirs(*tries[:3]))
-    halves.take_in(theirs(*tries))
-    for store in (whole, halves):
-        assert store.table(CONFIGURATION, "d", 1).entries["conv"].round_ms == (3.0, 3.0)
-        assert store.take_in(store.record(CONFIGURATION, "another", "tiny")) == 0
+    store.take_in(theirs(*tries))
+    assert store.table(CONFIGURATION, "d", 1).entries["conv"].round_ms == (3.0, 3.0)
+    assert store.take_in(theirs(*tries, failed("conv", "d"))) == 1
+    assert store.take_in(theirs(failed("conv", "e"), measured("conv", "f", 4.0))) == 2
+    table = store.table(CONFIGURATION, "d", 1)
+    assert sorted(table.entries["conv"].round_ms) == [3.0, 3.0]  # d comes after f, and both first
+    assert not table.failures
+    assert store.take_in(store.record(CONFIGURATION, "another", "tiny")) == 0
 
 
 def test_what_is_exported_is_imported_in_its_order(

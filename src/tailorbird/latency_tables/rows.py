@@ -1,6 +1,8 @@
 """Records as rows of a store's tables."""
 
+from collections.abc import Set
 from dataclasses import asdict
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -63,11 +65,23 @@ def references(connection: sa.Connection, configuration: Configuration) -> list[
 
 
 def insert(
-    connection: sa.Connection, one: Round, configuration: Configuration, session: int
+    connection: sa.Connection,
+    one: Round,
+    configuration: Configuration,
+    session: int,
+    number: int | None = None,
 ) -> None:
-    """Adds one try; `session` is the number of its session in this database."""
+    """Adds one try.
+
+    Args:
+        connection: writes.
+        one: the try.
+        configuration: that it was made under.
+        session: number of its session in this database.
+        number: its place in the order of the store; the next one if None.
+    """
     samples = one.samples
-    row = {
+    row: dict[str, Any] = {
         "uid": one.uid,
         "taken": one.taken,
         "key": one.key,
@@ -81,6 +95,8 @@ def insert(
         "reference_ms": one.reference_ms,
         "provenance": dict(one.provenance),
     }
+    if number is not None:
+        row["id"] = number
     connection.execute(sa.insert(SAMPLE), row)
 
 
@@ -89,10 +105,16 @@ def keep_footprint(connection: sa.Connection, key: str, footprint: Footprint) ->
     connection.execute(_KEEP, {"key": key, **asdict(footprint)})
 
 
-def merge(connection: sa.Connection, record: Record) -> int:
+def merge(connection: sa.Connection, record: Record, counting: Set[str]) -> int:
     """Adds the tries, sessions and footprints that are not there; returns how many tries.
 
-    Nobody else may merge in the meantime.
+    A failure voids what comes before it. So tries of a program that failed elsewhere, and whose
+    rounds here count, are put before all that the store holds. Nobody else may merge meanwhile.
+
+    Args:
+        connection: writes.
+        record: to be added.
+        counting: keys of programs with rounds that count.
     """
     there = set(connection.scalars(sa.select(SAMPLE.c.uid)))
     counted = set(connection.scalars(sa.select(FOOTPRINT.c.key)))
@@ -105,8 +127,12 @@ def merge(connection: sa.Connection, record: Record) -> int:
             )
             sessions[uid] = connection.execute(statement.returning(SESSION.c.id)).scalar_one()
     new = [one for one in record.rounds if one.uid not in there]
+    first = counting & {one.key for one in new if one.status == "failed"}
+    lowest = connection.scalar(sa.select(sa.func.min(SAMPLE.c.id))) or 1
+    places = count(min(lowest, 1) - sum(one.key in first for one in new))
     for one in new:
-        insert(connection, one, record.configuration, sessions[one.session])
+        place = next(places) if one.key in first else None
+        insert(connection, one, record.configuration, sessions[one.session], place)
     for key in sorted(record.footprints.keys() - counted):
         keep_footprint(connection, key, record.footprints[key])
     return len(new)

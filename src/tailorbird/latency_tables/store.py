@@ -148,7 +148,8 @@ class Store:
     def take_in(self, record: Record) -> int:
         """Adds what is not there yet; returns how many rounds and failures.
 
-        What was tried here counts as before, see `Record.deciding`.
+        What was tried here decides alone, see `Record.deciding`; nor does a file void what came
+        from another before.
 
         Raises:
             RecipeError: if it states another value than one that was imported before.
@@ -156,9 +157,10 @@ class Store:
         """
         configuration = record.configuration
         with self._database.writing_alone() as connection:
+            held = rows.read(connection, configuration, record.device, record.space)
             if configuration.is_imported:
-                refuse_changes(rows.read(connection, configuration, "", ""), record)
-            n_new = rows.merge(connection, record)
+                refuse_changes(held, record)
+            n_new = rows.merge(connection, record, accepted(held.deciding).keys())
             together = rows.read(connection, configuration, record.device, record.space).table(1)
             ms = {key: latency.median_ms for key, latency in together.entries.items()}
             refuse_dear_call(ms, record.device, configuration.is_imported)
