@@ -128,7 +128,8 @@ def merge(connection: sa.Connection, record: Record, counting: Set[str]) -> int:
             sessions[uid] = connection.execute(statement.returning(SESSION.c.id)).scalar_one()
     new = [one for one in record.rounds if one.uid not in there]
     first = counting & {one.key for one in new if one.status == "failed"}
-    lowest = connection.scalar(sa.select(sa.func.min(SAMPLE.c.id))) or 1
+    lowest = connection.scalar(sa.select(sa.func.coalesce(sa.func.min(SAMPLE.c.id), 1)))
+    assert lowest is not None
     places = count(min(lowest, 1) - sum(one.key in first for one in new))
     for one in new:
         place = next(places) if one.key in first else None
