@@ -101,7 +101,7 @@ def locks_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def tailorbird(
+def command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
     """The command line in this process and an empty folder: its code, output and errors."""
@@ -117,6 +117,20 @@ def tailorbird(
         except SystemExit as ended:
             code = int(ended.code or 0)
         return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def tailorbird(
+    command_line: Callable[..., tuple[int, str, str]],
+) -> Callable[..., tuple[int, str, str]]:
+    """The same; an error that nobody foresaw is a failure, whatever the test asks for."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code, out, err = command_line(*arguments)
+        assert "Nobody foresaw" not in err
+        return code, out, err
 
     return run
 

@@ -253,11 +253,11 @@ def test_a_module_that_ends_the_program_is_a_row_with_its_reason(
 
 @pytest.mark.parametrize("where", ["first", "last"])
 def test_what_nobody_foresaw_is_one_sentence_and_a_log(
-    tailorbird: Tailorbird, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str
+    command_line: Tailorbird, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(shipped, "shipped_tables", lambda: dict[str, object]()["a\nkey"])
-    code, out, err = tailorbird("devices")
+    code, out, err = command_line("devices")
     assert code == 1
     assert not out
     assert err.count("\n") == 1
@@ -267,11 +267,11 @@ def test_what_nobody_foresaw_is_one_sentence_and_a_log(
     assert log.stat().st_mode & 0o777 == 0o600
     assert "Traceback (most recent call last)" in log.read_text()
     arguments = ["--debug", "devices"] if where == "first" else ["devices", "--debug"]
-    code, _, err = tailorbird(*arguments)
+    code, _, err = command_line(*arguments)
     assert code == 1
     assert "Traceback (most recent call last)" in err
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
-    code, _, err = tailorbird("devices")
+    code, _, err = command_line("devices")
     assert code == 1
     assert "nowhere, as none can be written (No such file or directory)" in err
 
