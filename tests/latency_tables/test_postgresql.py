@@ -42,6 +42,8 @@ from tailorbird.search.study import Study
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.footprint import Footprint
 
+pytestmark = pytest.mark.postgresql
+
 CONFIGURATION = Configuration("a processor", "x86-64-v3", 1, 16, "tvm", "0.27", "static-1", "1")
 ONE = Samples(np.array([1.0]), np.array([]))
 
