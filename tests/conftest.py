@@ -37,8 +37,14 @@ SERVER = "TAILORBIRD_TEST_POSTGRES"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of what uses a store, as opposed to stores, take their time on a server, too."""
+    """Tests of what uses a store, as opposed to stores, take their time on a server, too.
+
+    Those that time real programs for long disturb each other, so that all take longer: with
+    `--dist loadgroup` one process runs them all.
+    """
     for item in items:
+        if {"tvm", "long"} <= {mark.name for mark in item.iter_markers()}:
+            item.add_marker(pytest.mark.xdist_group("timing"))
         called = getattr(item, "callspec", None)
         on_server = called is not None and called.params.get("urls") == "postgresql"
         if on_server:

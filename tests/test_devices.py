@@ -15,7 +15,6 @@ from servers import RpcProcess, rpc_server, rpc_tracker
 
 from tailorbird.latency_tables import Configuration, Record, Store
 from tailorbird.latency_tables.device import find
-from tailorbird.latency_tables.record import accepted
 
 pytestmark = [pytest.mark.tvm, pytest.mark.slow]
 
@@ -131,7 +130,7 @@ def test_tables_fill_in_parallel_through_kills_and_freezes(n_devices: int, tmp_p
         assert len(rows) == 16
         record = record_of(tmp_path, kind)
         # What was retracted, as the machine was slow then, does not count.
-        counted = accepted(record.rounds)
+        counted = record.accepted
         taken = [(key, one.number) for key, rounds in counted.items() for one in rounds]
         assert sorted(taken) == sorted(
             {(row["workload"], n) for row in rows for n in range(ROUNDS)}

@@ -19,7 +19,6 @@ from tailorbird import recipe, spaces
 from tailorbird.errors import MeasurementError
 from tailorbird.job import open_run
 from tailorbird.latency_tables import Device
-from tailorbird.latency_tables.record import accepted
 from tailorbird.measurement import Measurement
 from tailorbird.pipeline import Run
 from tailorbird.progress import NoProgress
@@ -182,7 +181,7 @@ def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
     code, _, err = tailorbird(folder, "profile", "small.toml")
     assert code == 0, err
     monkeypatch.chdir(folder)
-    counted = accepted(open_run(small).measurement.record.rounds)
+    counted = open_run(small).measurement.record.accepted
     assert len(counted) == 16
     for taken in counted.values():
         numbers = [one.number for one in taken]

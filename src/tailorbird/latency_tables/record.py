@@ -1,6 +1,6 @@
 """All that was ever measured under one configuration, raw: what stores hold and files carry."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -119,24 +119,6 @@ class Round:
         return float(self.provenance["std_ms"])
 
 
-def accepted(rounds: Iterable[Round]) -> dict[str, list[Round]]:
-    """The rounds that count, by key, in their order.
-
-    A failure voids what the same program took before it: whatever broke it may have been at work
-    already. So it is incomplete until it was measured anew, however many rounds it had.
-
-    Args:
-        rounds: that decide, see `Record.deciding`.
-    """
-    found: dict[str, list[Round]] = {}
-    for one in rounds:
-        if one.status == "failed":
-            found.pop(one.key, None)
-        else:
-            found.setdefault(one.key, []).append(one)
-    return found
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
     """Every try under one configuration.
@@ -170,6 +152,21 @@ class Record:
         here = {one.key for one in tries if one.session not in self.imported}
         return [one for one in tries if one.session not in self.imported or one.key not in here]
 
+    @property
+    def accepted(self) -> dict[str, list[Round]]:
+        """The rounds that count, by key, in their order.
+
+        A failure voids what the same program took before it: whatever broke it may have been at
+        work already. So it is incomplete until it was measured anew, however many rounds it had.
+        """
+        found: dict[str, list[Round]] = {}
+        for one in self.deciding:
+            if one.status == "failed":
+                found.pop(one.key, None)
+            else:
+                found.setdefault(one.key, []).append(one)
+        return found
+
     def taken(self, rounds: int) -> dict[str, list[Round]]:
         """Accepted rounds that a profiler goes on from, which wants so many.
 
@@ -178,7 +175,7 @@ class Record:
         """
         return {
             key: of
-            for key, of in accepted(self.deciding).items()
+            for key, of in self.accepted.items()
             if len(of) >= rounds or of[0].session not in self.imported
         }
 
@@ -189,8 +186,7 @@ class Record:
 
     def table(self, rounds: int) -> LatencyTable:
         """What has this many rounds since it last failed, and what failed at its last try."""
-        deciding = self.deciding
-        taken, tried = accepted(deciding), {one.key: one for one in deciding}
+        taken, tried = self.accepted, {one.key: one for one in self.deciding}
         floors_ms = [self.floor_ms(is_imported=is_imported) for is_imported in (False, True)]
         return LatencyTable(
             self.device,

@@ -13,7 +13,7 @@ from tailorbird.latency_tables.database import Database
 from tailorbird.latency_tables.device import Configuration
 from tailorbird.latency_tables.imported import refuse_changes
 from tailorbird.latency_tables.price import refuse_dear_call
-from tailorbird.latency_tables.record import Record, Round, accepted
+from tailorbird.latency_tables.record import Record, Round
 from tailorbird.latency_tables.runtime import Samples
 from tailorbird.latency_tables.schema import SESSION
 from tailorbird.latency_tables.table import LatencyTable
@@ -91,7 +91,7 @@ class Store:
 
     def rounds(self, configuration: Configuration) -> dict[str, list[Round]]:
         """Accepted rounds since the last failure, by key, in their order."""
-        return accepted(self.record(configuration).deciding)
+        return self.record(configuration).accepted
 
     def references(self, configuration: Configuration) -> list[float]:
         """Milliseconds of the reference beside each round here, discarded ones too, in order."""
@@ -160,7 +160,7 @@ class Store:
             held = rows.read(connection, configuration, record.device, record.space)
             if configuration.is_imported:
                 refuse_changes(held, record)
-            n_new = rows.merge(connection, record, accepted(held.deciding).keys())
+            n_new = rows.merge(connection, record, held.accepted.keys())
             together = rows.read(connection, configuration, record.device, record.space).table(1)
             ms = {key: latency.median_ms for key, latency in together.entries.items()}
             refuse_dear_call(ms, record.device, configuration.is_imported)
