@@ -116,8 +116,8 @@ def test_tables_fill_in_parallel_through_kills_and_freezes(n_devices: int, tmp_p
         wait_for_rows(running[killed], tmp_path, killed, 8)
         servers[killed].kill()
         wait_for_rows(running[frozen], tmp_path, frozen, 12)
+        servers[frozen].signal(signal.SIGSTOP)  # first: it is done soon while the other is away
         servers[killed].start()
-        servers[frozen].signal(signal.SIGSTOP)
         time.sleep(15)
         servers[frozen].kill()
         servers[frozen].start()
