@@ -34,6 +34,7 @@ class Worker:
         connection: to it.
         rows: handed out and not answered.
         n_rows: that were handed out together.
+        is_ready: whether it has its evaluator.
         deadline: of the answer, on the clock `time.monotonic`.
     """
 
@@ -51,7 +52,7 @@ class Worker:
             ) from None
         finally:
             theirs.close()
-        self._is_ready = False
+        self.is_ready = False
         self.rows: list[Row] = []
         self.n_rows = 0
         self.deadline = math.inf
@@ -59,7 +60,7 @@ class Worker:
     @property
     def is_idle(self) -> bool:
         """Whether it can be given work."""
-        return self._is_ready and not self.rows
+        return self.is_ready and not self.rows
 
     @property
     def is_alive(self) -> bool:
@@ -70,6 +71,11 @@ class Worker:
     def is_late(self) -> bool:
         """Whether it took too long."""
         return time.monotonic() >= self.deadline
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether a signal ended it; another may do."""
+        return (self._process.exitcode or 0) < 0
 
     @property
     def ending(self) -> str:
@@ -101,14 +107,14 @@ class Worker:
                         self.deadline = math.inf
                     yield message
                 elif message is None:
-                    self._is_ready = True
+                    self.is_ready = True
                 else:
-                    raise self._cannot_start(message)
+                    raise self.cannot_start(message)
         except (EOFError, OSError):  # it died, perhaps in mid-sentence
             self.connection.close()
             self._process.join(PATIENCE_S)
-        if not (self._is_ready or self.is_alive):
-            raise self._cannot_start(f"it {self.ending}")
+        if not (self.is_ready or self.is_alive or self.was_killed):
+            raise self.cannot_start(f"it {self.ending}")
 
     def kill(self) -> None:
         """Ends it and everything that it started."""
@@ -119,7 +125,8 @@ class Worker:
         self._process.join()
         self.connection.close()
 
-    def _cannot_start(self, reason: str) -> EvaluationError:
+    def cannot_start(self, reason: str) -> EvaluationError:
+        """The error of a worker that is of no use."""
         return EvaluationError(
             f"A worker that evaluates networks could not start ({reason}). Without workers and "
             "time-out more may be seen. A script of your own that starts workers must do its work "

@@ -61,6 +61,7 @@ class Workers:
         queue = deque(chunks(rows, min(CHUNK, share)))
         begun: set[Row] = set()
         deaths: Counter[Row] = Counter()
+        n_killed = 0  # before they had done anything
         told: list[Outcome] = []
         try:
             while True:
@@ -81,6 +82,9 @@ class Workers:
                     if worker.is_late or not worker.is_alive:
                         self._workers.remove(worker)
                         worker.kill()
+                        n_killed += not worker.is_ready
+                        if n_killed == _MOST_DEATHS:
+                            raise worker.cannot_start(f"it {worker.ending}, as others were")
                         for row in worker.rows:
                             reason = self._blame(worker, row, deaths)
                             if reason is None:
