@@ -60,6 +60,19 @@ class Broken(Factory):
         raise OSError("no weights")
 
 
+class Killed(Factory):
+    def __call__(self):
+        os.kill(os.getpid(), 9)
+
+
+class KilledOnce(Factory):
+    def __call__(self):
+        if not (self.folder / "killed-once").exists():
+            (self.folder / "killed-once").touch()
+            os.kill(os.getpid(), 9)
+        return super().__call__()
+
+
 class Mute(Factory):
     def __call__(self):
         os._exit(5)
@@ -176,6 +189,7 @@ def test_only_the_guilty_row_fails(
     ("factory", "reason"),
     [
         ("Broken", "OSError: no weights"),
+        ("Killed", "it was killed by SIGKILL, as others were"),
         pytest.param("Mute", "it ended with status 5", marks=pytest.mark.slow),
     ],
 )
@@ -187,6 +201,12 @@ def test_one_that_cannot_start_ends_the_search(
         pytest.raises(EvaluationError, match=rf"could not start \({reason}\)"),
     ):
         run(workers, rows(FINE))
+
+
+def test_one_that_is_killed_before_it_is_ready_is_replaced(toy: Any, tmp_path: Path) -> None:
+    with Workers(toy.KilledOnce(tmp_path), 1) as workers:
+        outcomes, _ = run(workers, rows(FINE, FINE))
+    assert [outcome.reason for outcome in outcomes] == [None, None]
 
 
 def test_what_does_not_reach_another_process_is_refused(toy: Any, tmp_path: Path) -> None:
