@@ -117,7 +117,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _known(names: Iterable[str]) -> "list[PublishedTable]":
-    """Each once."""
+    """The named tables, each once."""
     from tailorbird.published.tables import TABLES
 
     for name in names:

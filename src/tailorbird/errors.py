@@ -111,7 +111,7 @@ class PublishedTableError(RecipeError):
 
     @classmethod
     def missing(cls, path: Path, name: str) -> "PublishedTableError":
-        """Of a file that is not there."""
+        """The error of a file that is not there."""
         return cls(
             path,
             name,
@@ -122,7 +122,7 @@ class PublishedTableError(RecipeError):
 
     @classmethod
     def of(cls, path: Path, name: str, error: Exception) -> "PublishedTableError":
-        """From what was raised when it was read."""
+        """The error that stands for what reading the file raised."""
         if isinstance(error, (FileNotFoundError, NotADirectoryError)):
             return cls.missing(path, name)
         if isinstance(error, OSError) and error.errno is not None and error.strerror:
@@ -137,7 +137,7 @@ class PublishedTableError(RecipeError):
 
     @classmethod
     def torn(cls, path: Path, name: str, reason: str) -> "PublishedTableError":
-        """Of a file that is not as it was written."""
+        """The error of a file that is not as it was written."""
         way_out = f"Delete it, and fetch it anew with `tailorbird data get {name}`."
         return cls(path, name, reason, way_out)
 
@@ -209,7 +209,7 @@ def _said(error: BaseException) -> str:
         return str(error)
     except KeyboardInterrupt:
         raise
-    except BaseException as again:  # noqa: BLE001  # it is the user's code that says it
+    except BaseException as again:  # noqa: BLE001  # a user's __str__ runs here
         return f"its message cannot be had, for {type(again).__name__}"
 
 

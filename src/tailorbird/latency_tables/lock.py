@@ -146,13 +146,16 @@ def _locks() -> Iterator[_Folder]:
 
 
 def _place() -> Path:
-    """In XDG_RUNTIME_DIR if only this user can write there; else, as behind sudo, in the cache."""
+    """Path of the folder for locks: in XDG_RUNTIME_DIR if that is this user's, else in the cache.
+
+    Behind sudo it is another's.
+    """
     runtime = Path(os.environ.get(_VARIABLE, ""))
     if runtime.is_absolute() and _is_private(runtime):
         return runtime / "tailorbird"
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not cache.is_absolute():
-        cache = Path(os.path.expanduser("~"), ".cache")  # noqa: PTH111  # never raises
+        cache = Path(os.path.expanduser("~"), ".cache")  # noqa: PTH111  # Path.expanduser raises without a home
     return cache / "tailorbird" / "locks"
 
 

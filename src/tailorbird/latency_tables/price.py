@@ -9,7 +9,7 @@ SHORTEST_MS, LONGEST_MS = 1e-9, 1e9
 """A picosecond, in which no processor does anything, and eleven days."""
 
 LARGEST_RELATIVE_STD = 10.0
-"""Of a stated spread, over its latency. Published ones reach 0.25."""
+"""The largest stated spread, over its latency, that still tells anything."""
 
 _NOISE = 0.1  # by which a program that does next to nothing may seem faster than the empty one
 

@@ -16,7 +16,7 @@ from tailorbird.published.tables import PublishedTable
 from tailorbird.spaces.published import read_table
 
 NAME = "nasbench201"
-"""Of the only table that accuracies can be added to."""
+"""Name of the only table that accuracies can be added to."""
 
 _KEYS = ("arch", "arch_str", "index")
 _N_CELLS = 15_625

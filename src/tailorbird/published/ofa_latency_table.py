@@ -8,7 +8,7 @@ import pandas as pd
 from tailorbird.latency_tables.published_ofa import COLUMNS
 
 NAME = "ofa-i7-8700k"
-"""By which it is fetched, and imported into a recipe's store."""
+"""Name under which the table is fetched, and imported into a recipe's store."""
 
 FILE = "ofa_mbv3_lut_i7_8700k.csv.gz"
 """Name of the table among the data."""

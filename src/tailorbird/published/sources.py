@@ -46,7 +46,7 @@ def originals(name: str) -> tuple[Original, ...]:
 
 
 def names() -> tuple[str, ...]:
-    """Of all published tables."""
+    """Names of all published tables."""
     return tuple(_listed())
 
 

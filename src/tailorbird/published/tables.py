@@ -139,4 +139,4 @@ TABLES = {
         ),
     )
 }
-"""By name."""
+"""Published tables by name, in the order in which they are listed."""

@@ -32,8 +32,10 @@ COLUMNS = (
     "n_macs",
     "n_params",
 )
-"""Of a front: accuracies are fractions, latencies those of a batch, MACs those of one image. A
-latency is extrapolated where it lies far below all that were timed."""
+"""Columns of a front: accuracies are fractions, latencies of a batch, MACs of one image.
+
+A latency is extrapolated where it lies far below all that were timed.
+"""
 
 ROUNDS = 2
 

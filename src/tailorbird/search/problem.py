@@ -102,7 +102,8 @@ class Problem:
         """
         predicted = objective.predictor.predict(X)
         self._refuse(objective, predicted.mean, ~objective.allows(predicted.mean), X)
-        self._refuse(objective, predicted.std, ~(predicted.std >= 0), X, " standard deviation")
+        is_std = (predicted.std >= 0) & (predicted.std < np.inf)
+        self._refuse(objective, predicted.std, ~is_std, X, " standard deviation")
         return predicted
 
     def _refuse(

@@ -182,7 +182,7 @@ class Tuning:
                 tasks = tasks_of(import_module(program.module(), inputs), llvm, unit)
             except KeyboardInterrupt:
                 raise
-            except BaseException as error:  # noqa: BLE001  # becomes the row's reason, measured
+            except BaseException as error:  # noqa: BLE001  # the row's reason once measured
                 _LOG.warning("%s is not tuned: %s", program.key, error)
                 continue
             for task in tasks:
