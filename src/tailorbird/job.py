@@ -34,6 +34,7 @@ def open_run(path: Path) -> "Run":
 
     Raises:
         RecipeError: if anything in the recipe is wrong.
+        EncodingError: if earlier evaluations that it names do not fit its space.
     """
     from tailorbird import recipe as recipes
     from tailorbird import spaces
@@ -104,7 +105,9 @@ def open_run(path: Path) -> "Run":
     accuracy: AccuracySource
     if recipe.accuracy.published is None:
         weights = folder / "weights"
-        accuracy = TrainedAccuracy(recipe, home, space, weights, measurement.opened_url)
+        trained = TrainedAccuracy(recipe, home, space, weights, measurement.opened_url)
+        _ = trained.earlier  # whatever command goes on from here, before it measures or trains
+        accuracy = trained
     else:
         accuracy = PublishedAccuracy(space, recipe.accuracy, recipe.seed)
     return Run(recipe, text, space, measurement, accuracy, folder, TerminalProgress())
