@@ -13,6 +13,7 @@ from tailorbird import __version__, data_commands, device_commands, table_comman
 from tailorbird.errors import (
     EvaluationError,
     FetchError,
+    FullDiskError,
     MeasurementError,
     StoreError,
     TailorbirdError,
@@ -45,7 +46,7 @@ Networks = Annotated[
         metavar="FILE", help="Whole networks to measure as well: Parquet, rows of the space."
     ),
 ]
-_NOT_THE_INPUT = (EvaluationError, FetchError, MeasurementError, StoreError)
+_NOT_THE_INPUT = (EvaluationError, FetchError, FullDiskError, MeasurementError, StoreError)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 

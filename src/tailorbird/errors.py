@@ -89,6 +89,32 @@ class StoreError(TailorbirdError, RuntimeError):
     """The database behind a store failed: the disk is full, the file locked, read-only or torn."""
 
 
+class WriteError(TailorbirdError, RuntimeError):
+    """A file that cannot be written where it should be; what stood there is as it was.
+
+    Attributes:
+        path: of the file.
+        reason: what the system said.
+    """
+
+    way_out = "Name a place where you may write."
+
+    def __init__(self, path: Path, reason: OSError) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        said = self.reason.strerror or str(self.reason)
+        return f"The file {str(self.path)!r} cannot be written: {said}. {self.way_out}"
+
+
+class FullDiskError(WriteError):
+    """A file that the disk did not take, since it is full, over its quota or broken."""
+
+    way_out = "Make room, then run again: what was kept before is kept."
+
+
 class FetchError(TailorbirdError, RuntimeError):
     """Published data could not be fetched or kept; what was fetched before stays."""
 

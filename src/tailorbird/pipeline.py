@@ -23,10 +23,13 @@ from tailorbird.recipe import Recipe
 from tailorbird.reports import Checker, Report, summarise, write
 from tailorbird.reports.choice import fastest_enough, find
 from tailorbird.reports.export import Exported, save
+from tailorbird.reports.write import FILES
 from tailorbird.search.found import Found
 from tailorbird.search.regret import choices, regrets
 from tailorbird.searches import check
 from tailorbird.spaces import CALL, SearchSpace
+from tailorbird.storage.atomic import written
+from tailorbird.storage.marks import MARK, torn
 from tailorbird.trained_accuracy import TrainedAccuracy
 from tailorbird.training import Trained
 from tailorbird.workplace import LOG, held
@@ -64,6 +67,13 @@ class Run:
             BusyError: if another process works in the folder.
         """
         with held(self.folder):
+            if reason := torn([self.folder / name for name in FILES]):
+                LOG.warning(
+                    "The report in %s is torn (%s), as its writing was interrupted: "
+                    "`tailorbird report RECIPE`, or `run`, writes it again.",
+                    self.folder,
+                    reason,
+                )
             try:
                 yield self
             finally:
@@ -121,10 +131,8 @@ class Run:
                 accuracy = self.accuracy.predictor(fronts.latency, self.progress)
             with self._step("search"):
                 found = fronts.predicted(accuracy)
-        frame = found.front.to_pandas(self.space)
-        new = self.folder / "search.parquet.new"
-        frame.to_parquet(new, index=False)
-        new.replace(self.folder / "search.parquet")
+        with written(self.folder / "search.parquet") as (part,):
+            found.front.to_pandas(self.space).to_parquet(part, index=False)
         return found, (accuracy, fronts.latency)
 
     def _fronts(self) -> Fronts:
@@ -185,8 +193,8 @@ class Run:
                 ),
                 regrets=regretted,
             )
-            write(report, self.folder)
-        return summary
+            mark = write(report, self.folder)
+        return {**summary, MARK: mark}
 
     def _regrets(
         self, found: Found, predictors: tuple[Predictor, Predictor]
@@ -208,7 +216,8 @@ class Run:
             to: path of the files, without their endings.
 
         Raises:
-            RecipeError: if there is no such network, or its files cannot be written.
+            RecipeError: if there is no such network.
+            WriteError: if its files cannot be written.
             MissingStepError: if weights, or a front that is needed, are not there yet.
             InfeasibleError: if no network of the front is fast enough.
         """
@@ -224,10 +233,7 @@ class Run:
         row = find(self.space, architecture)
         if not to.name:
             raise RecipeError(f"The files need a name, but got {str(to)!r}. Add one to the path.")
-        try:
-            return save(self.accuracy.network(row), self.space, row, to)
-        except OSError as error:
-            raise RecipeError(f"{str(to)!r} cannot be written: {error.strerror}.") from None
+        return save(self.accuracy.network(row), self.space, row, to)
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:

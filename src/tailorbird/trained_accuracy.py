@@ -26,6 +26,7 @@ from tailorbird.search.study import Study
 from tailorbird.search.workers import Workers
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.storage import atomic
 from tailorbird.training import Dataset, Trained, load, train
 from tailorbird.training.stitch import check
 from tailorbird.workplace import LOG
@@ -243,9 +244,7 @@ class TrainedAccuracy:
         """Of trials: the folder of the run, since one process at a time works in it."""
         file = self.weights.parent / "owner"
         if not file.exists():
-            new = file.with_name("owner.new")
-            new.write_text(f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}", encoding="utf-8")
-            new.replace(file)
+            atomic.write(file, f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}")
         return file.read_text(encoding="utf-8")
 
     def _executor(self, split: str) -> Executor:

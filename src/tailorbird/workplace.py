@@ -1,8 +1,9 @@
 """The folder of a run: one process at a time works in it, and a log tells what it did."""
 
 import logging
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import Timeout
@@ -37,13 +38,32 @@ def held(folder: Path) -> Iterator[None]:
         yield
 
 
+class _LogFile(logging.FileHandler):
+    """A log that a full disk does not take: said once, and the run goes on without."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        """Leaves the logger, where the standard library prints a traceback for each line."""
+        LOG.removeHandler(self)
+        LOG.warning("The log %r cannot be written any more (%s).", self.baseFilename, _reason())
+
+    def close(self) -> None:
+        """Closes the file, which tries once more to write what it holds."""
+        with suppress(OSError):
+            super().close()
+
+
+def _reason() -> str:
+    error = sys.exception()
+    return str(getattr(error, "strerror", None) or error)
+
+
 @contextmanager
 def _logged(folder: Path) -> Iterator[None]:
     path = folder / "run.log"
     try:
         if path.exists() and not path.is_file():  # a pipe would wait for a reader
             raise RecipeError(f"{str(path)!r} must be a plain file, but is none. Remove it.")
-        log = logging.FileHandler(path, encoding="utf-8")
+        log = _LogFile(path, encoding="utf-8")
     except OSError as error:
         raise _unusable(folder, error) from None
     log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import RecipeError, WriteError
 from tailorbird.latency_tables import Configuration, Record, Samples, Store, files
 from tailorbird.latency_tables.flat import to_rows
 from tailorbird.latency_tables.record import Round, Session, Status
@@ -197,10 +197,8 @@ def test_an_unknown_suffix_is_refused_with_those_that_are_known(folder: Path, na
 
 
 def test_a_place_that_cannot_be_written_is_refused_and_left_as_it_was(folder: Path) -> None:
-    with pytest.raises(RecipeError, match="cannot be written: No such file"):
-        files.write(some(), folder / "no" / "t.csv")
     (folder / "t.csv").mkdir()
-    with pytest.raises(RecipeError, match="cannot be written: Is a directory"):
+    with pytest.raises(WriteError, match="cannot be written: Is a directory"):
         files.write(some(), folder / "t.csv")
     assert [path.name for path in folder.iterdir()] == ["t.csv"]
 

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import json
-from contextlib import suppress
 from pathlib import Path
 
 from tailorbird import __version__
@@ -11,6 +10,7 @@ from tailorbird.errors import RecipeError
 from tailorbird.latency_tables.flat import from_rows, to_rows
 from tailorbird.latency_tables.formats import FORMATS, Format, Head, Rows
 from tailorbird.latency_tables.record import Record
+from tailorbird.storage import atomic
 
 FORMAT = 1
 """Raise it when the content changes; files of other formats are refused."""
@@ -24,24 +24,17 @@ def is_file(path: Path) -> bool:
 
 
 def write(record: Record, path: Path) -> None:
-    """Writes under a new name and then renames, so that no file is ever half-written.
+    """Writes a file, whole or not at all.
 
     Raises:
-        RecipeError: if the suffix is unknown or the file cannot be written.
+        RecipeError: if the suffix is unknown.
+        WriteError: if the file cannot be written.
     """
     to_bytes, _ = _format_of(path)
     head, rows = to_rows(record)
     head = {"name": _NAME, "format": FORMAT, "tailorbird": __version__, **head}
     head["sha256"] = _digest(head, rows)
-    new = path.with_name(f"{path.name}.new")
-    try:
-        new.write_bytes(to_bytes(head, rows))
-        new.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
-        reason = error.strerror or str(error)
-        raise RecipeError(f"The file {str(path)!r} cannot be written: {reason}.") from None
+    atomic.write(path, to_bytes(head, rows))
 
 
 def read(path: Path) -> Record:

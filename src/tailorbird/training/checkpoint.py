@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn, optim
 
 from tailorbird.spaces.stitching import Part
+from tailorbird.storage.tensors import write
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,11 @@ class Checkpoint:
     parts: Sequence[Part]
 
     def save(self, network: nn.Module, optimizer: optim.Optimizer, step: int) -> None:
-        """Writes all of it, whole or not at all."""
+        """Writes all of it, whole or not at all.
+
+        Raises:
+            WriteError: if it cannot be written.
+        """
         state = optimizer.state_dict()
         tensors = {f"network.{name}": t for name, t in self._weights(network).items()}
         for number, values in state["state"].items():
@@ -37,9 +41,7 @@ class Checkpoint:
             "step": str(step),
             "groups": json.dumps(state["param_groups"]),
         }
-        new = self.path.with_suffix(".new")
-        save_file({n: t.contiguous() for n, t in tensors.items()}, new, metadata=metadata)
-        new.replace(self.path)
+        write(self.path, tensors, metadata)
 
     def load(self, network: nn.Module, optimizer: optim.Optimizer) -> int:
         """Puts all of it in place, and returns the number of steps; 0 if there is nothing."""
@@ -73,5 +75,5 @@ class Checkpoint:
         return {n: t for n, t in network.state_dict().items() if n.startswith(prefixes)}
 
     def remove(self) -> None:
-        """When what it led to is kept elsewhere."""
+        """Deletes the file; call once the finished weights are saved."""
         self.path.unlink(missing_ok=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from tailorbird.spaces.stitching import Part
+from tailorbird.storage.tensors import write
 from tailorbird.training.checkpoint import Checkpoint
 from tailorbird.training.network import StitchedNetwork
 
@@ -50,11 +50,12 @@ class Stage:
         return True
 
     def save(self, network: StitchedNetwork) -> None:
-        """Writes the weights, whole or not at all; the checkpoint has done its duty."""
-        new = self.path.with_suffix(".new")
-        weights = {name: tensor.contiguous() for name, tensor in self._weights(network).items()}
-        save_file(weights, new, metadata={"identity": self.identity})
-        new.replace(self.path)
+        """Writes the weights, whole or not at all; the checkpoint has done its duty.
+
+        Raises:
+            WriteError: if they cannot be written.
+        """
+        write(self.path, self._weights(network), {"identity": self.identity})
         self.checkpoint.remove()
 
     def _weights(self, network: StitchedNetwork) -> dict[str, Tensor]:
