@@ -1,5 +1,6 @@
 """The command line."""
 
+import errno
 import json
 import sys
 import traceback
@@ -21,11 +22,13 @@ from tailorbird.errors import (
 )
 from tailorbird.job import hold
 from tailorbird.python_path import is_users
+from tailorbird.storage.atomic import FULL, refusal
 from tailorbird.unforeseen import EndedError, guarded, innermost, keep
 
 if TYPE_CHECKING:
     from tailorbird.pipeline import Run
 
+_OF_THE_DISK = (*FULL, errno.EROFS)
 _DEBUG = "--debug"  # wherever it stands
 
 app = typer.Typer(
@@ -88,6 +91,8 @@ def _told(error: BaseException, frame: FrameSummary | None) -> tuple[int, str]:
     """
     if isinstance(error, TailorbirdError):
         return (1 if isinstance(error, _NOT_THE_INPUT) else 2), str(error)
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK and frame is None:
+        return 1, str(refusal(Path(error.filename or "in use"), error))
     if frame is not None:
         where = f"{frame.filename}, line {frame.lineno}, in {frame.name}"
         return 2, f"Your own code failed ({where}: {in_a_line(error)}). {_DEBUG} shows more."

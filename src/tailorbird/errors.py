@@ -1,5 +1,7 @@
 """What can go wrong, each error with its facts as attributes."""
 
+import errno
+import os
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -54,11 +56,13 @@ class MeasurementError(TailorbirdError, RuntimeError):
     def of(cls, what: str, error: BaseException) -> "MeasurementError":
         """From what a compiler or runtime raised, whose last line says the most.
 
-        A linker's error ends with the command, which says nothing.
+        A linker's error ends with the command, which says nothing; of a full disk it speaks before.
         """
         lines = [line.strip() for line in _said(error).splitlines()]
         telling = [line for line in lines if line and not line.startswith("Command line:")]
-        return cls(f"{what} ({type(error).__name__}: {telling[-1] if telling else ''})")
+        full = [line for line in telling if os.strerror(errno.ENOSPC) in line]
+        last = (full or telling or [""])[-1]
+        return cls(f"{what} ({type(error).__name__}: {last})")
 
 
 class UnansweredError(MeasurementError):

@@ -63,7 +63,8 @@ def written(*paths: Path) -> Iterator[list[Path]]:
             part.chmod(mode)  # some libraries write files that only this user can read
             part.replace(target)
     except OSError as error:
-        raise refusal(current, error) from None
+        names = dict(zip(map(str, parts), paths, strict=False))
+        raise refusal(names.get(str(error.filename), current), error) from None
     finally:
         for part in parts:
             with suppress(OSError):

@@ -1,6 +1,7 @@
 """Tensors as safetensors: the same bytes for the same content."""
 
 import json
+import os
 import re
 import struct
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from tailorbird.storage.atomic import written
 if TYPE_CHECKING:
     from torch import Tensor
 
-_SYSTEM_CODE = re.compile(r"code: (\d+)")
+_SYSTEM_CODE = re.compile(r"(?:code: |os error )(\d+)")
 
 
 def write(path: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str]) -> None:
@@ -39,7 +40,9 @@ def fill(path: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str
         save_file(contiguous, path, metadata=dict(metadata))
     except SafetensorError as error:
         code = _SYSTEM_CODE.search(str(error))
-        raise (OSError(int(code[1]), str(error)) if code else OSError(str(error))) from None
+        if code is None:
+            raise OSError(str(error)) from None
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from None
     _sort_header(path)
 
 
