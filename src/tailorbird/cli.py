@@ -3,6 +3,7 @@
 import errno
 import json
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from traceback import FrameSummary
@@ -20,6 +21,7 @@ from tailorbird.errors import (
     TailorbirdError,
     in_a_line,
 )
+from tailorbird.interruption import interruptible
 from tailorbird.job import hold
 from tailorbird.python_path import is_users
 from tailorbird.storage.atomic import FULL, refusal
@@ -60,9 +62,12 @@ def main() -> None:
     command = typer.main.get_command(app)
     _guard(command)
     try:
-        command(args=[argument for argument in arguments if argument != _DEBUG])
+        with interruptible() as signals:
+            command(args=[argument for argument in arguments if argument != _DEBUG])
     except EndedError as ended:
         error = ended.error
+        if signals:  # some libraries make another error of it
+            error = KeyboardInterrupt()
         frame = innermost(error, is_users)
         if isinstance(error, BrokenPipeError) and frame is None:  # as of `| head`
             sys.stdout = None
@@ -89,10 +94,13 @@ def _told(error: BaseException, frame: FrameSummary | None) -> tuple[int, str]:
         error: as it was raised.
         frame: in the user's own code that it came through, if there is any.
     """
+    if isinstance(error, KeyboardInterrupt):
+        return 1, "stopped. What was done is kept; run again to go on."
     if isinstance(error, TailorbirdError):
         return (1 if isinstance(error, _NOT_THE_INPUT) else 2), str(error)
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK and frame is None:
-        return 1, str(refusal(Path(error.filename or "in use"), error))
+        disk = Path(error.filename or tempfile.gettempdir())
+        return 1, str(refusal(disk, error))
     if frame is not None:
         where = f"{frame.filename}, line {frame.lineno}, in {frame.name}"
         return 2, f"Your own code failed ({where}: {in_a_line(error)}). {_DEBUG} shows more."

@@ -1,7 +1,6 @@
 """The commands on tables that others published."""
 
 import json
-import signal
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
@@ -91,7 +90,7 @@ def get(names: Names, mirror: Mirror = None, accuracies: AccuracyFile = None) ->
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Held while no other process makes tables in a folder; kills end it as Ctrl-C does."""
+    """Held while no other process makes tables in a folder."""
     from filelock import Timeout
 
     from tailorbird.latency_tables.lock import file_lock
@@ -104,10 +103,6 @@ def _alone_in(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise not_written(path, error) from None
     with ExitStack() as stack:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) == signal.SIG_DFL:  # else somebody wants something of it
-                signal.signal(number, signal.default_int_handler)
-                stack.callback(signal.signal, number, signal.SIG_DFL)
         try:
             stack.enter_context(file_lock(path, timeout_s=0))
         except Timeout:

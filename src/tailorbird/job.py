@@ -18,15 +18,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def hold(path: Path) -> Iterator["Run"]:
-    """The run of a recipe while nobody else works in its folder; Ctrl-C ends it quietly."""
+    """The run of a recipe while nobody else works in its folder."""
     with open_run(path).held() as job:
-        try:
-            yield job
-            for remark in job.measurement.equipment.losses:
-                typer.echo(remark, err=True)
-        except KeyboardInterrupt:
-            typer.echo("tailorbird: stopped. What was done is kept; run again to go on.", err=True)
-            raise typer.Exit(1) from None
+        yield job
+        for remark in job.measurement.equipment.losses:
+            typer.echo(remark, err=True)
 
 
 def open_run(path: Path) -> "Run":

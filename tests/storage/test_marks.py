@@ -37,6 +37,13 @@ def test_a_set_torn_by_a_kill_between_renames_is_told(n_renamed: int, tmp_path: 
             assert torn(paths) == f"a.json and {paths[n_renamed].name} are of two runs"
 
 
+def test_what_follows_a_mark_does_not_matter(tmp_path: Path) -> None:
+    mark = mark_of(["a"])
+    (tmp_path / "a").write_bytes(f"{MARK}\0{mark}".encode() + b"\xff\xff")
+    (tmp_path / "b").write_bytes(f"{MARK}\0{mark}".encode() + b"a0")  # a checksum, as in PNG
+    assert torn([tmp_path / "a", tmp_path / "b"]) is None
+
+
 def test_files_that_are_older_than_marks_are_no_torn_set(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_text("no mark")

@@ -9,7 +9,7 @@ from pathlib import Path
 MARK = "tailorbird_run"
 """Name of the mark: a field, an attribute or a key, whatever the format of a file has."""
 
-_FOUND = re.compile(MARK.encode() + rb"[^0-9a-z]{1,16}?(?:content=\")?([0-9a-f]{16})(?![0-9a-f])")
+_FOUND = re.compile(MARK.encode() + rb"[^0-9a-z]{1,16}?(?:content=\")?([0-9a-f]{16})")
 
 
 def mark_of(contents: Iterable[str | bytes]) -> str:
