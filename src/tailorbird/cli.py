@@ -11,6 +11,7 @@ import typer
 
 from tailorbird import __version__, data_commands, device_commands, table_commands
 from tailorbird.errors import (
+    DamagedStoreError,
     EvaluationError,
     FetchError,
     MeasurementError,
@@ -85,6 +86,8 @@ def _told(error: BaseException, frame: FrameSummary | None) -> tuple[int, str]:
         error: as it was raised.
         frame: in the user's own code that it came through, if there is any.
     """
+    if isinstance(error, DamagedStoreError):
+        return 2, str(error)
     if isinstance(error, TailorbirdError):
         return (1 if isinstance(error, _NOT_THE_INPUT) else 2), str(error)
     if frame is not None:

@@ -80,7 +80,7 @@ class ConfigurationPart(_Part):
     target: _Name
     threads: _Count
     batch: _Count
-    runtime: _Name
+    runtime: _Key
     runtime_version: _Name
     schedule: _Name
     timing: _Name

@@ -82,11 +82,6 @@ def _row(one: Round, footprint: Footprint | None) -> dict[str, Any]:
 
 def _round(row: Row, number: int) -> Round:
     try:
-        if (row.ms is None) != (row.hot_ms is None):
-            raise ValueError("ms and hot_ms must both be there, or both be missing")
-        samples = None
-        if row.ms is not None:
-            samples = Samples(np.array(row.ms, np.float64), np.array(row.hot_ms, np.float64))
         return Round(
             uid=row.uid,
             taken=row.taken,
@@ -94,10 +89,18 @@ def _round(row: Row, number: int) -> Round:
             session=row.session,
             status=row.status,
             number=row.round,
-            samples=samples,
+            samples=_samples(row),
             reference_ms=row.reference_ms,
             reason=row.reason,
             provenance=row.provenance,
         )
     except (ValueError, MeasurementError) as error:
         raise ValueError(f"row {number}: {str(error).rstrip('.')}") from None
+
+
+def _samples(row: Row) -> Samples | None:
+    if row.ms is None and row.hot_ms is None:
+        return None
+    if row.ms is None or row.hot_ms is None:
+        raise ValueError("ms and hot_ms must both be there, or both be missing")
+    return Samples(np.array(row.ms, np.float64), np.array(row.hot_ms, np.float64))

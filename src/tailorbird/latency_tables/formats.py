@@ -13,7 +13,7 @@ Head = dict[str, Any]
 Rows = list[dict[str, Any]]
 
 _KEY = "tailorbird"  # of the head in the metadata of a Parquet file
-_MOST_DIGITS = 100  # of an integer; Python refuses 4,300 in words that help nobody
+_MOST_DIGITS = 4_000  # of an integer; Python refuses 4,300 in words that help nobody
 
 
 def _to_json(head: Head, rows: Rows) -> bytes:
@@ -168,7 +168,9 @@ def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _integer(digits: str) -> int:
     if len(digits) > _MOST_DIGITS:
-        raise ValueError(f"an integer may have {_MOST_DIGITS} digits, but one has {len(digits):,}")
+        raise ValueError(
+            f"an integer may have {_MOST_DIGITS:,} digits, but one has {len(digits):,}"
+        )
     return int(digits)
 
 
