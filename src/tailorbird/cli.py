@@ -15,6 +15,7 @@ from tailorbird.errors import (
     EvaluationError,
     FetchError,
     MeasurementError,
+    ReadOnlyStoreError,
     StoreError,
     TailorbirdError,
     in_a_line,
@@ -86,7 +87,7 @@ def _told(error: BaseException, frame: FrameSummary | None) -> tuple[int, str]:
         error: as it was raised.
         frame: in the user's own code that it came through, if there is any.
     """
-    if isinstance(error, DamagedStoreError):
+    if isinstance(error, (DamagedStoreError, ReadOnlyStoreError)):
         return 2, str(error)
     if isinstance(error, TailorbirdError):
         return (1 if isinstance(error, _NOT_THE_INPUT) else 2), str(error)

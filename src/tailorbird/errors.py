@@ -93,6 +93,10 @@ class DamagedStoreError(StoreError):
     """A store that holds what nobody wrote into it: no command can go on with it."""
 
 
+class ReadOnlyStoreError(StoreError):
+    """A store that this user may read, but not write."""
+
+
 class FetchError(TailorbirdError, RuntimeError):
     """Published data could not be fetched or kept; what was fetched before stays."""
 

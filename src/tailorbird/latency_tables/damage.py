@@ -4,7 +4,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from tailorbird.errors import DamagedStoreError
+from tailorbird.latency_tables.url import masked
 
 DECODING = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """What Python raises about a cell that does not hold what was written into it."""
@@ -18,17 +21,17 @@ def is_damage(reason: str) -> bool:
     return any(sign in reason.lower() for sign in _SIGNS)
 
 
-def damaged(name: str, path: str | None, reason: str) -> DamagedStoreError:
+def damaged(url: str, reason: str) -> DamagedStoreError:
     """The error of a database that holds what nobody wrote.
 
     Args:
-        name: of the database, for messages.
-        path: of an SQLite file, which is looked through; None on a server.
+        url: of the database, for SQLAlchemy; an SQLite file is looked through.
         reason: what gave it away.
     """
-    told = _short(reason)
-    if path is not None:
-        told += f"; SQLite's integrity check {integrity(path)}"
+    parsed, name, told = sa.make_url(url), masked(url), _short(reason)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        name = parsed.database
+        told += f"; SQLite's integrity check {integrity(name)}"
     return DamagedStoreError(
         f"The store {name} was damaged ({told}). Move it away, or bring back a copy of it."
     )

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from tailorbird.errors import (
     DamagedStoreError,
     MeasurementError,
+    ReadOnlyStoreError,
     RecipeError,
     StoreError,
     in_a_line,
@@ -42,14 +43,14 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.name = "in [latency]"
-        self._path: str | None = None
+        self._url = url
         try:
             parsed = sa.make_url(url)
             asked = options(parsed)
             self.name = masked(url)
             if parsed.get_backend_name() == "sqlite":
-                self.name = self._path = _path_of(parsed)
-                _inspect(self.name)
+                self.name = _path_of(parsed)
+                _inspect(self.name, url)
             engine = sa.create_engine(parsed, **asked)
             weakref.finalize(self, engine.dispose)
             if engine.dialect.name == "sqlite":
@@ -69,8 +70,8 @@ class Database:
             raise
         except (sa.exc.SQLAlchemyError, sqlite3.Error, ImportError, ValueError) as error:
             told = reason(error)
-            if self._path is not None and is_damage(told):
-                raise damaged(self.name, self._path, told) from error
+            if is_damage(told):
+                raise damaged(url, told) from error
             if any(sign in told.lower() for sign in ("full", "i/o error", "no space")):
                 raise self._fault(error) from error
             otherwise = "Name another in [latency] store, or move a damaged file away."
@@ -133,14 +134,15 @@ class Database:
             yield
         except (*DECODING, MeasurementError) as error:
             told = f"it holds what no measurement writes: {in_a_line(error)}"
-            raise damaged(self.name, self._path, told) from error
+            raise damaged(self._url, told) from error
 
     def _fault(self, error: Exception) -> StoreError:
         told = reason(error)
         if is_damage(told):
-            return damaged(self.name, self._path, told)
+            return damaged(self._url, told)
         otherwise = "What was kept before is kept; mend it, then run again."
-        return StoreError(f"The store {self.name} failed ({told}). {way_out(told, otherwise)}")
+        kind = ReadOnlyStoreError if "readonly" in told else StoreError
+        return kind(f"The store {self.name} failed ({told}). {way_out(told, otherwise)}")
 
 
 def _path_of(url: sa.URL) -> str:
@@ -152,12 +154,18 @@ def _path_of(url: sa.URL) -> str:
     return str(url.database)
 
 
-def _inspect(path: str) -> None:
+def _inspect(path: str, url: str) -> None:
     """Refuses a file through a connection that cannot write to it."""
     try:
         mode = Path(path).stat().st_mode
     except FileNotFoundError:
-        return
+        folder = Path(path).parent
+        if folder.is_dir():
+            return
+        raise RecipeError(
+            f"The store {path!r} cannot be opened: there is no folder {str(folder)!r}. Make it, or "
+            "name another file in [latency] store."
+        ) from None
     except OSError as error:
         raise RecipeError(
             f"The store {path!r} cannot be opened: {error.strerror}. Name another in [latency] "
@@ -178,7 +186,7 @@ def _inspect(path: str) -> None:
         if is_store(connection, path):
             found = connection.execute(sa.text("PRAGMA quick_check(1)")).scalar_one()
             if found != "ok":
-                raise damaged(path, path, "not every page of it can be read")
+                raise damaged(url, "not every page of it can be read")
 
 
 def _tune(connection: Any, record: Any) -> None:
