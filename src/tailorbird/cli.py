@@ -1,6 +1,5 @@
 """The command line."""
 
-import json
 import sys
 import traceback
 from pathlib import Path
@@ -22,6 +21,7 @@ from tailorbird.errors import (
 )
 from tailorbird.job import hold
 from tailorbird.python_path import is_users
+from tailorbird.terminal import echo, echo_json
 from tailorbird.unforeseen import EndedError, guarded, innermost, keep
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def main() -> None:
         if _DEBUG in arguments:
             traceback.print_exception(error)
         code, sentence = _told(error, frame)
-        typer.echo(f"tailorbird: {sentence}", err=True)
+        echo(f"tailorbird: {sentence}", err=True)
         sys.exit(code)
 
 
@@ -107,7 +107,7 @@ def version(
 ) -> None:
     """Hardware-aware architecture search on latency measured, and checked, on the device."""
     if show:
-        typer.echo(__version__)
+        echo(__version__)
         raise typer.Exit
 
 
@@ -143,10 +143,10 @@ def adapt(
         adapted = job.adapt(samples)
         if as_json:
             networks = adapted.networks.to_dict(orient="records")
-            typer.echo(json.dumps({**adapted.summary, "networks": networks}, indent=1))
+            echo_json({**adapted.summary, "networks": networks})
             return
-        typer.echo(adapted.networks.to_string(index=False))
-        typer.echo(str(adapted), err=True)
+        echo(adapted.networks.to_string(index=False))
+        echo(str(adapted), err=True)
 
 
 @app.command()
@@ -154,7 +154,7 @@ def train(recipe: RecipePath) -> None:
     """Trains the networks of the space."""
     with hold(recipe) as job:
         trained = job.train()
-        typer.echo(f"Weights {trained.fingerprint} are in {job.folder / 'weights'}.")
+        echo(f"Weights {trained.fingerprint} are in {job.folder / 'weights'}.")
 
 
 @app.command()
@@ -168,10 +168,8 @@ def search(recipe: RecipePath, as_json: AsJson = False) -> None:
         columns = ["architecture", "kind", *measures, *marks, "probability_on_front"]
         adapted = job.measurement.remarks if job.measurement.adapts else ()
         for line in (str(found), *job.accuracy.remarks, *adapted):
-            typer.echo(line, err=True)
-        typer.echo(
-            frame.to_json(orient="records") if as_json else frame[columns].to_string(index=False)
-        )
+            echo(line, err=True)
+        echo(frame.to_json(orient="records") if as_json else frame[columns].to_string(index=False))
 
 
 @app.command()
@@ -198,15 +196,15 @@ def export(
     with hold(recipe) as job:
         stem = to if to is not None else job.folder / "network"
         exported = job.export(architecture, max_latency_ms, stem)
-        typer.echo(f"The network is in {exported.weights} and {exported.onnx}.")
+        echo(f"The network is in {exported.weights} and {exported.onnx}.")
 
 
 def _finish(job: "Run", summary: dict[str, object], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(summary, indent=1))
+        echo_json(summary)
     else:
         device_commands.show(summary)
-        typer.echo(f"The report is {job.folder / 'report.html'}.")
+        echo(f"The report is {job.folder / 'report.html'}.")
     if summary["n_failed"]:
         raise MeasurementError(
             f"{summary['n_failed']} networks could not be measured; the report says why."

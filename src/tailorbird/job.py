@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from tailorbird.terminal import echo
+
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Device
     from tailorbird.latency_tables.server import Server
@@ -23,9 +25,9 @@ def hold(path: Path) -> Iterator["Run"]:
         try:
             yield job
             for remark in job.measurement.equipment.losses:
-                typer.echo(remark, err=True)
+                echo(remark, err=True)
         except KeyboardInterrupt:
-            typer.echo("tailorbird: stopped. What was done is kept; run again to go on.", err=True)
+            echo("tailorbird: stopped. What was done is kept; run again to go on.", err=True)
             raise typer.Exit(1) from None
 
 
@@ -124,7 +126,7 @@ def _remote(asked: "DeviceSection", server: "Server", folder: Path) -> "Device":
 def warn_of(server: "Server") -> None:
     """Tells what a server outside of this machine means."""
     if not server.is_loopback:
-        typer.echo(
+        echo(
             f"tailorbird: TVM's RPC has no authentication: whoever reaches {server} can run "
             "programs there. Keep it in a network that you trust.",
             err=True,

@@ -1,6 +1,5 @@
 """The files of a report."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -12,6 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from tailorbird import strict_json
 from tailorbird.reports import figures
 from tailorbird.reports.check import Checked
 from tailorbird.reports.summary import non_dominated, notes
@@ -69,7 +69,7 @@ def write(report: Report, folder: Path) -> None:
         "random.parquet": lambda path: random.to_parquet(path, index=False),
         "front.png": picture,
         "summary.json": lambda path: path.write_text(
-            json.dumps(report.summary, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+            strict_json.dumps(report.summary) + "\n", encoding="utf-8"
         ),
         "report.html": lambda path: path.write_text(_html(report), encoding="utf-8"),
     }
