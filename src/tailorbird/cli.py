@@ -1,7 +1,6 @@
 """The command line."""
 
 import errno
-import json
 import sys
 import tempfile
 import traceback
@@ -13,10 +12,12 @@ import typer
 
 from tailorbird import __version__, data_commands, device_commands, table_commands
 from tailorbird.errors import (
+    DamagedStoreError,
     EvaluationError,
     FetchError,
     FullDiskError,
     MeasurementError,
+    ReadOnlyStoreError,
     StoreError,
     TailorbirdError,
     in_a_line,
@@ -25,6 +26,7 @@ from tailorbird.interruption import interruptible
 from tailorbird.job import hold
 from tailorbird.python_path import is_users
 from tailorbird.storage.atomic import FULL, refusal
+from tailorbird.terminal import echo, echo_json
 from tailorbird.unforeseen import EndedError, guarded, innermost, keep
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def main() -> None:
         if _DEBUG in arguments:
             traceback.print_exception(error)
         code, sentence = _told(error, frame)
-        typer.echo(f"tailorbird: {sentence}", err=True)
+        echo(f"tailorbird: {sentence}", err=True)
         sys.exit(code)
 
 
@@ -96,6 +98,8 @@ def _told(error: BaseException, frame: FrameSummary | None) -> tuple[int, str]:
     """
     if isinstance(error, KeyboardInterrupt):
         return 1, "stopped. What was done is kept; run again to go on."
+    if isinstance(error, (DamagedStoreError, ReadOnlyStoreError)):
+        return 2, str(error)
     if isinstance(error, TailorbirdError):
         return (1 if isinstance(error, _NOT_THE_INPUT) else 2), str(error)
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK and frame is None:
@@ -117,7 +121,7 @@ def version(
 ) -> None:
     """Hardware-aware architecture search on latency measured, and checked, on the device."""
     if show:
-        typer.echo(__version__)
+        echo(__version__)
         raise typer.Exit
 
 
@@ -153,10 +157,10 @@ def adapt(
         adapted = job.adapt(samples)
         if as_json:
             networks = adapted.networks.to_dict(orient="records")
-            typer.echo(json.dumps({**adapted.summary, "networks": networks}, indent=1))
+            echo_json({**adapted.summary, "networks": networks})
             return
-        typer.echo(adapted.networks.to_string(index=False))
-        typer.echo(str(adapted), err=True)
+        echo(adapted.networks.to_string(index=False))
+        echo(str(adapted), err=True)
 
 
 @app.command()
@@ -164,7 +168,7 @@ def train(recipe: RecipePath) -> None:
     """Trains the networks of the space."""
     with hold(recipe) as job:
         trained = job.train()
-        typer.echo(f"Weights {trained.fingerprint} are in {job.folder / 'weights'}.")
+        echo(f"Weights {trained.fingerprint} are in {job.folder / 'weights'}.")
 
 
 @app.command()
@@ -178,10 +182,8 @@ def search(recipe: RecipePath, as_json: AsJson = False) -> None:
         columns = ["architecture", "kind", *measures, *marks, "probability_on_front"]
         adapted = job.measurement.remarks if job.measurement.adapts else ()
         for line in (str(found), *job.accuracy.remarks, *adapted):
-            typer.echo(line, err=True)
-        typer.echo(
-            frame.to_json(orient="records") if as_json else frame[columns].to_string(index=False)
-        )
+            echo(line, err=True)
+        echo(frame.to_json(orient="records") if as_json else frame[columns].to_string(index=False))
 
 
 @app.command()
@@ -208,15 +210,15 @@ def export(
     with hold(recipe) as job:
         stem = to if to is not None else job.folder / "network"
         exported = job.export(architecture, max_latency_ms, stem)
-        typer.echo(f"The network is in {exported.weights} and {exported.onnx}.")
+        echo(f"The network is in {exported.weights} and {exported.onnx}.")
 
 
 def _finish(job: "Run", summary: dict[str, object], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(summary, indent=1))
+        echo_json(summary)
     else:
         device_commands.show(summary)
-        typer.echo(f"The report is {job.folder / 'report.html'}.")
+        echo(f"The report is {job.folder / 'report.html'}.")
     if summary["n_failed"]:
         raise MeasurementError(
             f"{summary['n_failed']} networks could not be measured; the report says why."

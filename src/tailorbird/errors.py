@@ -90,7 +90,15 @@ class PriceError(TailorbirdError, ValueError):
 
 
 class StoreError(TailorbirdError, RuntimeError):
-    """The database behind a store failed: the disk is full, the file locked, read-only or torn."""
+    """The database behind a store failed: the disk is full, the file locked, or read-only."""
+
+
+class DamagedStoreError(StoreError):
+    """A store that holds what nobody wrote into it: no command can go on with it."""
+
+
+class ReadOnlyStoreError(StoreError):
+    """A store that this user may read, but not write."""
 
 
 class WriteError(TailorbirdError, RuntimeError):

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
+from tailorbird.terminal import echo
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Device
@@ -22,7 +22,7 @@ def hold(path: Path) -> Iterator["Run"]:
     with open_run(path).held() as job:
         yield job
         for remark in job.measurement.equipment.losses:
-            typer.echo(remark, err=True)
+            echo(remark, err=True)
 
 
 def open_run(path: Path) -> "Run":
@@ -120,7 +120,7 @@ def _remote(asked: "DeviceSection", server: "Server", folder: Path) -> "Device":
 def warn_of(server: "Server") -> None:
     """Tells what a server outside of this machine means."""
     if not server.is_loopback:
-        typer.echo(
+        echo(
             f"tailorbird: TVM's RPC has no authentication: whoever reaches {server} can run "
             "programs there. Keep it in a network that you trust.",
             err=True,

@@ -10,6 +10,7 @@ from filelock import Timeout
 
 from tailorbird.errors import BusyError, RecipeError
 from tailorbird.latency_tables.lock import file_lock
+from tailorbird.printable import printable
 
 LOG = logging.getLogger("tailorbird")
 
@@ -67,17 +68,25 @@ def _logged(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise _unusable(folder, error) from None
     log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    LOG.addHandler(log)
-    if logging.lastResort is not None:  # shows warnings on the terminal, above a bar
-        LOG.addHandler(logging.lastResort)
+    # The last shows warnings on the terminal, above a bar.
+    handlers = [log, *([logging.lastResort] if logging.lastResort is not None else [])]
+    for handler in handlers:
+        handler.addFilter(_made_printable)
+        LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)
     try:
         yield
     finally:
-        LOG.removeHandler(log)
-        if logging.lastResort is not None:
-            LOG.removeHandler(logging.lastResort)
+        for handler in handlers:
+            LOG.removeHandler(handler)
+            handler.removeFilter(_made_printable)
         log.close()
+
+
+def _made_printable(record: logging.LogRecord) -> bool:
+    """Programs that fail say anything; it is told, and none of it is obeyed by a terminal."""
+    record.msg, record.args = printable(record.getMessage()), ()
+    return True
 
 
 def _unusable(folder: Path, error: OSError) -> RecipeError:

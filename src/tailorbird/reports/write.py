@@ -1,7 +1,6 @@
 """The files of a report."""
 
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,6 +14,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 from pyarrow import parquet
 
+from tailorbird import strict_json
 from tailorbird.reports import figures
 from tailorbird.reports.check import Checked
 from tailorbird.reports.summary import non_dominated, notes
@@ -84,14 +84,14 @@ def write(report: Report, folder: Path) -> str:
     front, random = report.front.networks, report.random.networks
     tables = {name: table.to_json(orient="split") for name, table in (("f", front), ("r", random))}
     mark = mark_of((report.recipe, *tables.values(), str(report.provenance.get("weights"))))
-    records = json.loads(front.to_json(orient="records"))
+    records = front.to_dict(orient="records")
     contents: dict[str, str | bytes] = {
         "recipe.toml": _marked_recipe(report.recipe, mark),
         "front.parquet": _parquet(front, mark),
-        "front.json": _json([{**record, MARK: mark} for record in records]),
+        "front.json": strict_json.dumps([{**record, MARK: mark} for record in records]) + "\n",
         "random.parquet": _parquet(random, mark),
         "front.png": figures.front_picture(front, random, report.title, {MARK: mark}),
-        "summary.json": _json({**report.summary, MARK: mark}),
+        "summary.json": strict_json.dumps({**report.summary, MARK: mark}) + "\n",
         "report.html": _html(report, mark),
     }
     with written(*(folder / name for name in FILES)) as parts:
@@ -113,10 +113,6 @@ def _parquet(table: pd.DataFrame, mark: str) -> bytes:
     sink = io.BytesIO()
     parquet.write_table(rows.replace_schema_metadata({**rows.schema.metadata, MARK: mark}), sink)
     return sink.getvalue()
-
-
-def _json(content: object) -> str:
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
 def _html(report: Report, mark: str) -> str:
