@@ -438,6 +438,25 @@ def test_a_store_that_turns_read_only_is_told(tmp_path: Path) -> None:
         store.begin({})
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_is_deleted_or_replaced_while_it_is_open_is_told(
+    tmp_path: Path, is_replaced: bool
+) -> None:
+    path = tmp_path / "s.sqlite"
+    store = Store(f"sqlite:///{filled(path)}")
+    before = store.rounds(CONFIGURATION)
+    moved = path.rename(tmp_path / "moved.sqlite")
+    if is_replaced:
+        filled(path)
+    what = "replaced by another file" if is_replaced else "deleted or moved"
+    for act in (lambda: store.rounds(CONFIGURATION), lambda: store.begin({})):
+        with pytest.raises(StoreError, match=f"was {what}. Bring it back, or run again"):
+            act()
+    assert path.exists() == is_replaced  # none is made in its place
+    moved.replace(path)
+    assert store.rounds(CONFIGURATION).keys() == before.keys()  # it is back
+
+
 def test_a_file_that_is_torn_while_it_is_open_is_told(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     store = Store(f"sqlite:///{filled(path)}")

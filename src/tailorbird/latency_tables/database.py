@@ -23,6 +23,7 @@ from tailorbird.latency_tables.damage import DECODING, damaged, is_damage
 from tailorbird.latency_tables.fault import reason, way_out
 from tailorbird.latency_tables.schema import create, is_store
 from tailorbird.latency_tables.url import masked
+from tailorbird.storage.presence import watch
 
 
 class Database:
@@ -56,6 +57,7 @@ class Database:
             if engine.dialect.name == "sqlite":
                 sa.event.listen(engine, "connect", _tune)
                 sa.event.listen(engine, "begin", _begin)
+                watch(engine, self.name)
                 self._engine, self._writing = engine, engine.execution_options(writes=True)
             else:
                 self._engine = engine.execution_options(
