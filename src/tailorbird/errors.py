@@ -2,11 +2,14 @@
 
 import errno
 import os
+import reprlib
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 _LONGEST = 500  # characters of a message that others wrote
+_SHORT = 200  # characters of a value
+_MANY = 40  # names that are listed
 
 
 class TailorbirdError(Exception):
@@ -254,5 +257,35 @@ def _said(error: BaseException) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """The hint that ends a message about an unknown name."""
     names = sorted(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}."
+    close = get_close_matches(name[:_SHORT], names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {shown(close[0])}?"
+    more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
+    return f"known: {', '.join(map(plain, names[:_MANY]))}{more}."
+
+
+def plain(text: str) -> str:
+    """A text as it is, if a terminal can show it and it is short; as Python writes it otherwise."""
+    return text if text.isprintable() and len(text) <= _SHORT else shown(text)
+
+
+def shown(value: object) -> str:
+    """A value as Python writes it, however long or deep it is, and with no control character."""
+    return _SHORTENED.repr(value)
+
+
+class _Shortened(reprlib.Repr):
+    """Texts of up to 200 characters whole, other values from both of their ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = _SHORT
+
+    def repr_int(self, value: int, level: int) -> str:
+        """An integer, of which Python does not write thousands of digits."""
+        if value.bit_length() > 10 * _SHORT:
+            return f"an integer of {value.bit_length()} bits"
+        return super().repr_int(value, level)
+
+
+_SHORTENED = _Shortened()

@@ -55,12 +55,12 @@ def export(
 def import_(recipe: RecipePath, file: Importable) -> None:
     """Adds a file to a recipe's store; what is there is not added again.
 
-    A recipe that asks for the runtime "imported" takes what others measured: a .csv or .csv.gz with
-    the columns key, ms and perhaps std_ms, or the published table of OFA, which `ofa-i7-8700k`
-    names once `tailorbird data get` has fetched it. Others take exports.
+    A recipe that asks for the runtime "imported" takes what others measured: a .csv, .csv.gz or
+    .parquet with the columns key, ms and perhaps std_ms, or the published table of OFA, which
+    `ofa-i7-8700k` names once `tailorbird data get` has fetched it. Others take exports.
     """
     from tailorbird import elsewhere
-    from tailorbird.latency_tables import files, foreign
+    from tailorbird.latency_tables import files, foreign, unneeded
     from tailorbird.latency_tables.device import tell
     from tailorbird.published import ofa_latency_table
 
@@ -75,7 +75,12 @@ def import_(recipe: RecipePath, file: Importable) -> None:
     job = open_run(recipe)
     if job.measurement.elsewhere is not None:
         raise elsewhere.refusal(job.measurement.elsewhere.device)
-    record = _of_others(read, job, file) if isinstance(read, foreign.ForeignTable) else read
+    remark = None
+    if isinstance(read, foreign.ForeignTable):
+        record = _of_others(read, job, file)
+        remark = unneeded.remark(read.stated, read.place, job.space)
+    else:
+        record = read
     differences = record.configuration.differences(job.measurement.configuration)
     if differences:
         raise RecipeError(
@@ -90,6 +95,26 @@ def import_(recipe: RecipePath, file: Importable) -> None:
         held, needed = job.measurement.table.entries, job.space.workloads
         n_held = sum(workload.key in held for workload in needed)
         echo(f"The table holds {n_held} of {len(needed)} workloads of {job.space.name}.")
+    if remark is not None:
+        echo(remark)
+
+
+@app.command()
+def keys(recipe: RecipePath) -> None:
+    """Lists the keys of all workloads that a recipe's space needs, one a line."""
+    from tailorbird.spaces import CALL
+
+    job = open_run(recipe)
+    needed = [workload.key for workload in job.space.workloads]
+    held = job.measurement.table.entries if _has_table(job) else ()
+    for key in needed:
+        echo(key)
+    n_held = sum(key in held for key in needed)
+    echo(
+        f"{len(needed)} workloads of {job.space.name}, of which the table holds {n_held}. A table "
+        f"may also hold {CALL.key}, the empty program.",
+        err=True,
+    )
 
 
 @app.command()
@@ -123,12 +148,17 @@ def _record(source: Path) -> "tuple[Record, int]":
     if files.is_file(source):
         return files.read(source), 2
     job = open_run(source)
-    own_store = job.measurement.elsewhere is None and job.recipe.latency.store is None
-    if own_store and not job.folder.exists():
+    if not _has_table(job):
         if job.measurement.is_imported:
             raise elsewhere.nothing_imported(job.measurement.device.name)
         raise _no_table()
     return job.measurement.record, job.recipe.latency.rounds
+
+
+def _has_table(job: "Run") -> bool:
+    """Whether there may be a table; a store is not made for the question."""
+    own_store = job.measurement.elsewhere is None and job.recipe.latency.store is None
+    return not own_store or job.folder.exists()
 
 
 def _fetched(file: Path) -> Path | None:
