@@ -15,8 +15,11 @@ from tailorbird.python_path import resolve
 from tailorbird.recipe import Recipe
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Dataset, Training, cifar, digits
-from tailorbird.training.stitch import check, placed
+from tailorbird.training.anchors import Placement
+from tailorbird.training.stitch import check, check_heads, placed
 from tailorbird.training.trained import Score, accuracy
+
+_EPOCHS = 30  # of anchors that learn from scratch, or have a new head
 
 
 @dataclass(frozen=True)
@@ -43,23 +46,13 @@ class Materials:
         check(self.space, self.dataset)
         _ = self.score
         family, settings = self.space.family, self.settings
-        for name, file in settings.anchors.items():
-            if name not in family.anchors:
-                known = ", ".join(family.anchors)
-                raise RecipeError(f"There is no anchor {name!r} in {family.name}; known: {known}.")
-            if not hasattr(family, "place"):
-                raise RecipeError(
-                    f"{family.name} cannot take weights from files: give it a method `place`, "
-                    f"which says where those of {str(file)!r} go."
-                )
         missing = [name for name in family.anchors if name not in settings.anchors]
         if settings.train_epochs == 0 and missing:
             raise RecipeError(
                 f"Anchors need weights in [accuracy.anchors] or `[accuracy] train_epochs` above 0, "
                 f"but {missing[0]} has neither."
             )
-        if settings.anchors:
-            placed(self.space, settings)
+        check_heads(self._placements, settings)
         if self.teacher is not None:
             self._check(self.teacher)
 
@@ -125,9 +118,14 @@ class Materials:
     def settings(self) -> Training:
         """Of training."""
         asked = self.recipe.accuracy
-        epochs = 0 if asked.anchors else 30
+        files, keys = self._weights
+        epochs = asked.train_epochs
+        if epochs is None:
+            new_heads = [name for name, placed in self._placements.items() if placed.new_head]
+            are_there = set(self.space.family.anchors) <= {*files}
+            epochs = _EPOCHS if not files or (are_there and new_heads) else 0
         return Training(
-            epochs if asked.train_epochs is None else asked.train_epochs,
+            epochs,
             asked.stitch_epochs,
             self.recipe.seed,
             batch=asked.batch,
@@ -137,21 +135,57 @@ class Materials:
             teacher=asked.teacher,
             stitch_images=asked.stitch_images,
             stitch_rank=asked.stitch_rank,
-            anchors=self._weights(),
+            anchors=files,
+            keys=keys,
         )
 
-    def _weights(self) -> dict[str, Path]:
-        """Files by anchor: the recipe's, or those of installed packages."""
-        asked = self.recipe.accuracy.anchors
-        if asked != "installed":
-            return {name: self.home / file for name, file in asked.items()}
-        installed = getattr(self.space.family, "installed_weights", None)
-        if installed is None:
-            raise RecipeError(
-                f"No package brings weights for {self.space.name}: give files in "
-                "[accuracy.anchors]."
-            )
-        return dict(installed())
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What became of the files of weights that a reader must know."""
+        n_classes, epochs = self.space.family.n_classes, self.settings.train_epochs
+        remarks: list[str] = []
+        for name, placement in self._placements.items():
+            remarks += placement.remarks
+            if placement.new_head:
+                remarks.append(
+                    f"The head of {name} for {n_classes:,} classes is drawn anew, since "
+                    f"{placement.new_head}; the anchor is trained for {epochs} epochs."
+                )
+        return tuple(remarks)
+
+    @cached_property
+    def _placements(self) -> dict[str, Placement]:
+        """What becomes of the files of weights, by anchor."""
+        files, keys = self._weights
+        return placed(self.space, files, keys) if files else {}
+
+    @cached_property
+    def _weights(self) -> tuple[dict[str, Path], dict[str, str]]:
+        """Files by anchor, the recipe's or those of installed packages; keys in them, if given.
+
+        Raises:
+            RecipeError: if there are none for the space, or the family cannot take them.
+        """
+        asked, family = self.recipe.accuracy.anchors, self.space.family
+        if asked == "installed":
+            installed = getattr(family, "installed_weights", None)
+            if installed is None:
+                raise RecipeError(
+                    f"No package brings weights for {self.space.name}: give files in "
+                    "[accuracy.anchors]."
+                )
+            return dict(installed()), {}
+        for name, file in asked.items():
+            if name not in family.anchors:
+                known = ", ".join(family.anchors)
+                raise RecipeError(f"There is no anchor {name!r} in {family.name}; known: {known}.")
+            if not hasattr(family, "place"):
+                raise RecipeError(
+                    f"{family.name} cannot take weights from files: give it a method `place`, "
+                    f"which says where those of {file.file!r} go."
+                )
+        files = {name: self.home / file.file for name, file in asked.items()}
+        return files, {name: file.key for name, file in asked.items() if file.key is not None}
 
 
 def _called(call: Callable[[], Any], key: str, path: str | None) -> Any:

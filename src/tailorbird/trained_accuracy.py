@@ -75,6 +75,8 @@ class TrainedAccuracy:
         """Trains, or loads what was trained."""
         made = self.materials
         made.check()
+        for remark in made.remarks:
+            LOG.warning("%s", remark)
         return train(
             made.space,
             made.dataset,
@@ -194,8 +196,8 @@ class TrainedAccuracy:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What could not be evaluated."""
-        found = []
+        """What became of files of weights, and what could not be evaluated."""
+        found = [*self.materials.remarks]
         for split, study in self._studies.items():
             if study.failures:
                 row, reason = next(iter(study.failures.items()))

@@ -19,7 +19,7 @@ def test_data_and_space_that_fit_are_let_through(few_digits: Dataset) -> None:
 
 
 def test_data_of_other_classes_are_refused(few_digits: Dataset) -> None:
-    with pytest.raises(RecipeError, match=r"'digits' has 10, and digits-resnet 7"):
+    with pytest.raises(RecipeError, match="10, and digits-resnet has n_classes = 7"):
         check(space(DigitsResNet(1, (4, 8), n_classes=7)), few_digits)
     with pytest.raises(ValueError, match=r"train split of 'digits' go from 0 to 9"):
         replace(few_digits, n_classes=7)

@@ -63,7 +63,8 @@ class Checkpoint:
             else:
                 number, _, value = rest.partition(".")
                 states.setdefault(int(number), {})[value] = tensor
-        if weights.keys() != self._weights(network).keys():
+        own = self._weights(network)
+        if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in own.items()}:
             return 0
         network.load_state_dict(weights, strict=False)  # the other parts stay as they are
         groups = json.loads(metadata["groups"])

@@ -44,7 +44,8 @@ class Stage:
                 weights = {name: file.get_tensor(name) for name in names}
         except (OSError, SafetensorError):
             return False
-        if weights.keys() != self._weights(network).keys():
+        own = self._weights(network)
+        if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in own.items()}:
             return False
         network.load_state_dict(weights, strict=False)  # the other parts stay as they are
         return True

@@ -1,6 +1,7 @@
 """Training a stitch space: anchors one by one, then all routes together."""
 
 import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -8,7 +9,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import RecipeError, WeightsError
 from tailorbird.progress import Progress
 from tailorbird.spaces.stitching import Pretrained, StitchSpace
 from tailorbird.spaces.stitching.order import check_order
@@ -149,22 +150,53 @@ def check(space: StitchSpace, dataset: Dataset) -> None:
         )
     if dataset.n_classes != space.family.n_classes:
         raise RecipeError(
-            f"Data and heads must have the same classes, but {dataset.name!r} has "
-            f"{dataset.n_classes}, and {space.family.name} {space.family.n_classes}. "
-            "Name other data, or a family with heads for these."
+            f"Data and space must have as many classes, but {dataset.name!r} has n_classes = "
+            f"{dataset.n_classes}, and {space.family.name} has n_classes = "
+            f"{space.family.n_classes}. Write `n_classes = {dataset.n_classes}` in [space], or "
+            "name other data."
         )
 
 
-def placed(space: StitchSpace, settings: Training) -> StitchedNetwork:
-    """Fresh weights, with those that anchors start with in their places.
+def placed(
+    space: StitchSpace, files: Mapping[str, Path], keys: Mapping[str, str]
+) -> dict[str, anchors.Placement]:
+    """What becomes of files of weights, by anchor, when they are placed in a network.
+
+    Args:
+        space: whose family has a method `place`.
+        files: by anchor.
+        keys: where in the files the weights lie, by anchor; found out where not given.
 
     Raises:
         WeightsError: if they do not fit.
     """
-    network = _fresh(space, settings.seed)
-    for a in range(len(space.family.anchors)):
-        _place(space, settings, network, a)
-    return network
+    network = _fresh(space, seed=0)
+    family = cast(Pretrained, space.family)
+    return {
+        name: anchors.place(network, family, a, files[name], keys.get(name))
+        for a, name in enumerate(family.anchors)
+        if name in files
+    }
+
+
+def check_heads(placements: Mapping[str, anchors.Placement], settings: Training) -> None:
+    """Refuses to leave heads as they were drawn.
+
+    Raises:
+        WeightsError: if settings do.
+    """
+    head = settings.learning_rates.get("head", 0.0)
+    for name, placement in placements.items():
+        for law, value in (
+            ("train_epochs", settings.train_epochs),
+            ("learning_rates.head", head),
+        ):
+            if placement.new_head and not value:
+                raise WeightsError(
+                    f"`{law}` must be above 0, since the head of {name} is drawn anew "
+                    f"({placement.new_head}), but it is 0. Leave it out, or name weights with "
+                    "a head for the classes of the space."
+                )
 
 
 def _place(space: StitchSpace, settings: Training, network: StitchedNetwork, anchor: int) -> None:
@@ -172,7 +204,8 @@ def _place(space: StitchSpace, settings: Training, network: StitchedNetwork, anc
     if name in settings.anchors:
         # The protocol is that of the weights' names; a family without it was refused.
         family = cast(Pretrained, space.family)
-        anchors.place(network, family, anchor, settings.anchors[name])
+        path, key = settings.anchors[name], settings.keys.get(name)
+        check_heads({name: anchors.place(network, family, anchor, path, key)}, settings)
 
 
 def _fresh(space: StitchSpace, seed: int) -> StitchedNetwork:
