@@ -12,11 +12,11 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.reports import figures
 from tailorbird.reports.check import Checked
 from tailorbird.reports.summary import non_dominated, notes
 from tailorbird.search.found import Found
-from tailorbird.training import accuracy_std
 
 
 @dataclass(frozen=True, slots=True)
