@@ -75,15 +75,19 @@ def users_code(named: str, failed: str = "failed") -> Iterator[None]:
     """
 
     def refusal(error: BaseException) -> RecipeError:
-        frame = innermost(error, is_users)
-        where = f"; {frame.filename}, line {frame.lineno}" if frame is not None else ""
-        return RecipeError(f"{named} {failed} ({in_a_line(error)}{where}).")
+        return RecipeError(f"{named} {failed} ({in_a_line(error)}).{_place(error)}")
 
     try:
         with _apart(), raising(refusal, TailorbirdError):
             yield
     except ContractError as error:
-        raise RecipeError(f"{named}: {error}") from error
+        raise RecipeError(f"{named}: {error}{_place(error.__cause__)}") from error
+
+
+def _place(error: BaseException | None) -> str:
+    """A sentence that names the line of a user's that raised it, if one did."""
+    frame = None if error is None else innermost(error, is_users)
+    return "" if frame is None else f" See line {frame.lineno} of {frame.filename}."
 
 
 @contextmanager

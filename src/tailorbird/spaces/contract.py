@@ -140,7 +140,7 @@ def _law_of_equals(twice: list[Any], where: str, when: str) -> None:
 
 def _law(holds: object, member: str, law: str, value: object) -> None:
     if not holds:
-        text = repr(value) if not isinstance(value, str) else value
+        text = " ".join((value if isinstance(value, str) else repr(value)).split())
         raise ContractError(
             f"The `{member}` of a search space must be {law}, but gave "
             f"{text if len(text) < _LONGEST else text[:_LONGEST] + '…'}. See "

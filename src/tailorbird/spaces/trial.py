@@ -45,7 +45,6 @@ def check_modules(space: SearchSpace) -> None:
         for row in space.landmarks[[0, -1]]:
             what = f"the network {space.describe(row)}"
             _run(partial(space.build, row), (space.input_shape,), what)
-    check_torch()
 
 
 def check_torch() -> None:
@@ -77,7 +76,7 @@ def check_is_module(module: object, what: str) -> None:
     Raises:
         ContractError: naming the module.
     """
-    from torch import nn
+    from torch import Tensor, nn
     from torch.nn.parameter import is_lazy
 
     if not isinstance(module, nn.Module):
@@ -85,6 +84,11 @@ def check_is_module(module: object, what: str) -> None:
             f"A builder must make a torch.nn.Module, but {what} is a {type(module).__name__}."
         )
     for name, tensor in module.state_dict(keep_vars=True).items():
+        if not isinstance(tensor, Tensor):
+            raise ContractError(
+                f"What modules keep must be tensors, but {name!r} of {what} is a "
+                f"{type(tensor).__name__}. Leave out `get_extra_state`."
+            )
         if is_lazy(tensor):
             raise ContractError(
                 f"Weights must have their shapes from the start, but {name!r} of {what} is lazy. "
@@ -159,13 +163,19 @@ def told(workload: Workload) -> str:
 
 
 @contextmanager
-def said_of(what: str) -> Iterator[None]:
+def said_of(what: str, way_out: str = "") -> Iterator[None]:
     """Whatever is raised inside becomes the reason why a law does not hold.
+
+    Args:
+        what: the law, and what does not keep it.
+        way_out: of that, if the reason alone does not tell.
 
     Raises:
         ContractError: if anything is.
     """
-    with raising(lambda error: ContractError(f"{what} ({in_a_line(error)})."), ContractError):
+    with raising(
+        lambda error: ContractError(f"{what} ({in_a_line(error)}).{way_out}"), ContractError
+    ):
         yield
 
 
@@ -217,6 +227,7 @@ def _run(
         torch.manual_seed(0)
         with said_of(f"{what} cannot be built"):
             module = build()
+        check_torch()
         check_is_module(module, what)
         module.eval()
         examples = [torch.randn(tuple(shape)) for shape in inputs]
@@ -224,6 +235,7 @@ def _run(
         with torch.no_grad(), said_of(f"{what} does not run"):
             first = module(*given)
             again = module(*(x.clone() for x in examples))
+    check_torch()
     for y, z in zip(_tensors(first, what), _tensors(again, what), strict=True):
         if y.shape != z.shape or not torch.allclose(y, z):
             raise ContractError(

@@ -39,7 +39,7 @@ def check_images(dataset: Dataset) -> None:
     """
     for name in SPLITS:
         for index, images in getattr(dataset, name).spread():
-            fine = np.isfinite(images).reshape(len(images), -1).all(axis=1)
+            fine = np.isfinite(images).all(axis=tuple(range(1, images.ndim)))
             if not fine.all():
                 raise ContractError(
                     f"Images must be finite, but image {index[~fine][0]} of the {name} split of "
@@ -70,15 +70,15 @@ def tried_batch(dataset: Dataset, batch: int) -> Batch:
             made.append(dataset.augment(train.batch(index), torch.Generator().manual_seed(0)))
     what = "the data's `augment`"
     check_output(made[0], before.shape, what, "training")
-    if not torch.equal(*made):
-        raise ContractError(
-            "The data's `augment` must do the same again, or what is resumed ends up different, "
-            "but it does not. Draw from the generator that it is given."
-        )
     if not torch.equal(train.batch(index), before):
         raise ContractError(
             "The data's `augment` must leave the data set as it is, but changes its images. Change "
             "those that it is given."
+        )
+    if not torch.equal(*made):
+        raise ContractError(
+            "The data's `augment` must do the same again, or what is resumed ends up different, "
+            "but it does not. Draw from the generator that it is given."
         )
     return Batch(made[0].detach(), torch.from_numpy(train.labels[index]))
 
@@ -185,11 +185,6 @@ def _check_state(network: StitchedNetwork) -> None:
     owners: dict[int, str] = {}
     for name, tensor in network.state_dict().items():
         short = name.removeprefix("parts.")
-        if not isinstance(tensor, Tensor):
-            raise ContractError(
-                f"What modules keep must be tensors, but {short} is a {type(tensor).__name__}. "
-                "Leave out `get_extra_state`."
-            )
         if not tensor.numel():
             continue
         owner = owners.setdefault(tensor.untyped_storage().data_ptr(), short)
@@ -221,6 +216,7 @@ def _check_step(
         n = "2 training images" if len(x) > 1 else "a step of one image"
         with said_of(f"{what} must run on {n}, but failed"):
             y: Any = module(x)
+        check_torch()
         check_untouched(x.detach(), before, version, what)
         check_output(y, (len(x), *shape), what, then)
         x = y
@@ -231,21 +227,23 @@ def _check_step(
         gradients: Sequence[Tensor | None] = [None] * len(learning)
         if value.requires_grad and learning:
             gradients = torch.autograd.grad(value, learning, allow_unused=True)
-    left = iter(gradients)
-    for part, workload, module, group in zip(route, takes, modules, groups, strict=True):
+    reached = {id(p): g for p, g in zip(learning, gradients, strict=True) if g is not None}
+    # The last one first: what cuts off gradients lies in it, or next to it.
+    for part, workload, module, group in [*zip(route, takes, modules, groups, strict=True)][::-1]:
         what = f"{part} ({told(workload)})"
-        reached = [g for _, g in zip(group, left, strict=False) if g is not None]
-        if group and not reached:
+        found = [reached[id(p)] for p in group if id(p) in reached]
+        if group and not found:
             raise ContractError(
                 f"Weights must get gradients, but none of {what} does. Look for `no_grad` and "
                 "`detach` in it and behind it, or let it be: learning rate 0, `requires_grad` off."
             )
-        if not all(bool(g.isfinite().all()) for g in reached):
+        if not all(bool(g.isfinite().all()) for g in found):
             raise ContractError(
                 f"Gradients must be finite, but some of {what} are not. Look for roots and "
                 "divisions of what may be zero."
             )
-        with said_of(f"Modules must be fit for copy.deepcopy after training, but {what} is not"):
+        law = f"Modules must be fit for copy.deepcopy after training, but {what} is not"
+        with said_of(law, " Keep activations with `.detach()`, if at all."):
             copy.deepcopy(module)
 
 
