@@ -1,12 +1,21 @@
 """A user's family, data, evaluator and teacher are tried before anything is measured or trained."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 import users_module
+
+from tailorbird import materials, spaces
+from tailorbird.errors import RecipeError
+from tailorbird.job import open_run
+from tailorbird.published.tables import TABLES
 
 Tailorbird = Callable[..., tuple[int, str, str]]
 
@@ -300,3 +309,81 @@ def test_what_is_right_trains(tailorbird: Tailorbird, space: str, accuracy: str)
     code, out, err = tailorbird("train", "own.toml")
     assert code == 0, err
     assert re.fullmatch(r"Weights \w{12} are in runs/own/weights\.\n", out)
+
+
+def test_only_what_a_command_uses_is_asked_for(tailorbird: Tailorbird) -> None:
+    """A table is measured though the data are not there yet."""
+    write(accuracy='module = "no_such:data"')
+    run = open_run(Path("own.toml"))
+    run.check_modules()
+    with pytest.raises(RecipeError, match="no_such"):
+        run.check()
+
+
+def test_what_was_trained_is_not_tried_again(
+    tailorbird: Tailorbird, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write()
+    assert tailorbird("train", "own.toml")[0] == 0
+    monkeypatch.setattr(materials, "check_networks", None)  # would fail if it were called
+    assert tailorbird("train", "own.toml")[0] == 0
+    write(accuracy=f'{DATA}\nevaluator = "users_module:score_nan"')  # decides no weights
+    code, _, err = tailorbird("train", "own.toml")
+    assert code == 2
+    assert "the evaluator gave nan" in err
+
+
+@pytest.mark.parametrize("key", ["workers = 2", "evaluation_timeout_seconds = 60.0"])
+def test_what_cannot_reach_workers_is_refused_before_training(
+    tailorbird: Tailorbird, key: str
+) -> None:
+    write('module = "users_module:local_family"', f"{DATA}\n{key}")
+    told = refusal(tailorbird, "run")
+    assert "must be picklable to reach [accuracy] workers" in told
+    assert "Local" in told
+
+
+PUBLISHED = """
+import sys
+from pathlib import Path
+from tailorbird.job import open_run
+run = open_run(Path("published.toml"))
+run.check()
+assert run.accuracy.n_validation
+assert "torch" not in sys.modules
+"""
+
+
+def test_published_accuracies_load_no_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = spaces.get("nasbench201")
+    rows = space.repair(space.sample(5, np.random.default_rng(0)))
+    columns = {variable.name: rows[:, i] for i, variable in enumerate(space.variables)}
+    table = pd.DataFrame({**columns, "c10_val_12ep": np.linspace(80, 90, 5)})
+    table.to_parquet(tmp_path / TABLES["nasbench201"].file)
+    monkeypatch.setenv("TAILORBIRD_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    Path("published.toml").write_text(
+        'name = "p"\n[space]\nname = "nasbench201"\n[device]\nname = "phone"\n'
+        '[latency]\nruntime = "imported"\n[accuracy]\npublished = "c10_val_12ep"\n'
+    )
+    subprocess.run([sys.executable, "-c", PUBLISHED], check=True)
+
+
+FORKS = """
+import os
+def data():
+    os.fork()
+    raise ValueError("after the fork")
+"""
+
+
+def test_a_process_that_users_fork_does_not_go_on_with_our_work(tmp_path: Path) -> None:
+    (tmp_path / "forks.py").write_text(FORKS)
+    text = RECIPE.format(space='name = "digits-resnet"', accuracy='module = "forks:data"')
+    (tmp_path / "own.toml").write_text(text)
+    command = [sys.executable, "-m", "tailorbird", "train", "own.toml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("after the fork") == 1

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tailorbird.errors import ContractError, raising
+from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.stitching import Part, StitchSpace
 from tailorbird.spaces.trial import check_output, check_torch, check_untouched, said_of, told
 from tailorbird.training.dataset import SPLITS, Dataset, Split
@@ -116,9 +117,10 @@ def check_networks(
     _check_state(network)
     rows = [space.landmarks[0], space.landmarks[-1]]
     if space.stitches:
-        row = np.zeros_like(rows[0])
-        row[:2] = space.stitches[0].source, 1
-        rows.append(row)
+        crossing = np.zeros((len(space.stitches), len(rows[0])), dtype=np.int64)
+        crossing[:, 0] = [stitch.source for stitch in space.stitches]
+        crossing[:, 1] = 1 + np.arange(len(crossing))
+        rows.append(crossing[count_macs(space, crossing).argmin()])
     if settings.train_epochs or settings.stitch_epochs:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
@@ -223,21 +225,17 @@ def _check_step(
     with said_of("The loss must be one number that gradients can be had of, but it failed"):
         value = loss(x, batch.labels, batch.images)
         groups = [_learning(part, m, settings) for part, m in zip(route, modules, strict=True)]
-        learning = [p for group in groups for p in group]
-        gradients: Sequence[Tensor | None] = [None] * len(learning)
-        if value.requires_grad and learning:
-            gradients = torch.autograd.grad(value, learning, allow_unused=True)
-    reached = {id(p): g for p, g in zip(learning, gradients, strict=True) if g is not None}
+        reached = _reached(value, [p for m in modules for p in m.parameters() if p.requires_grad])
     # The last one first: what cuts off gradients lies in it, or next to it.
     for part, workload, module, group in [*zip(route, takes, modules, groups, strict=True)][::-1]:
         what = f"{part} ({told(workload)})"
-        found = [reached[id(p)] for p in group if id(p) in reached]
+        found = [reached[p] for p in group if p in reached]
         if group and not found:
             raise ContractError(
                 f"Weights must get gradients, but none of {what} does. Look for `no_grad` and "
                 "`detach` in it and behind it, or let it be: learning rate 0, `requires_grad` off."
             )
-        if not all(bool(g.isfinite().all()) for g in found):
+        if not all(found):
             raise ContractError(
                 f"Gradients must be finite, but some of {what} are not. Look for roots and "
                 "divisions of what may be zero."
@@ -245,6 +243,23 @@ def _check_step(
         law = f"Modules must be fit for copy.deepcopy after training, but {what} is not"
         with said_of(law, " Keep activations with `.detach()`, if at all."):
             copy.deepcopy(module)
+
+
+def _reached(value: Tensor, parameters: Sequence[nn.Parameter]) -> dict[Tensor, bool]:
+    """Those that get a gradient, and whether it is finite; no two are kept at a time."""
+    found: dict[Tensor, bool] = {}
+
+    def look(parameter: Tensor) -> None:
+        assert parameter.grad is not None  # it was just made
+        found[parameter] = bool(parameter.grad.isfinite().all())
+        parameter.grad = None
+
+    if value.requires_grad:
+        hooks = [p.register_post_accumulate_grad_hook(look) for p in parameters]
+        value.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+        for hook in hooks:
+            hook.remove()
+    return found
 
 
 def _learning(part: Part, module: nn.Module, settings: Training) -> list[nn.Parameter]:
