@@ -3,7 +3,8 @@
 import errno
 import os
 import reprlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -18,6 +19,10 @@ class TailorbirdError(Exception):
 
 class RecipeError(TailorbirdError, ValueError):
     """A recipe that cannot be read, or that asks for what does not exist."""
+
+
+class ContractError(RecipeError):
+    """Code or data that a recipe names, and that do not keep what their callers rely on."""
 
 
 class EncodingError(TailorbirdError, ValueError):
@@ -237,6 +242,26 @@ class ScoreError(TailorbirdError, ValueError):
             f"{self.network}. Leave out this score or this network, and look for images that are "
             "equal or not finite."
         )
+
+
+@contextmanager
+def raising(
+    made_of: Callable[[BaseException], Exception], *passing: type[Exception]
+) -> Iterator[None]:
+    """Turns whatever others' code raises inside, `sys.exit()` included, into one error.
+
+    Args:
+        made_of: the error that is raised instead, from that which was.
+        passing: what is left as it is, besides Ctrl-C.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if isinstance(error, passing):
+            raise
+        raise made_of(error) from error
 
 
 def in_a_line(error: BaseException) -> str:

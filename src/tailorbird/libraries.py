@@ -4,9 +4,10 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from tailorbird.errors import MeasurementError, RecipeError
+from tailorbird.errors import MeasurementError, RecipeError, raising
 from tailorbird.latency_tables import Program
 from tailorbird.latency_tables.target import Target
 from tailorbird.progress import Progress
@@ -79,12 +80,9 @@ def _compiled(
         for number, program in enumerate(programs):
             inputs = tuple(map(torch.from_numpy, program.examples(0)))
             path = folder / f"{number:04d}{suffix}"
-            try:
+            reason = partial(MeasurementError.of, f"{program.key} cannot be compiled")
+            with raising(reason, RecipeError):
                 build_library(program.module(), inputs, target, threads, path)
-            except (KeyboardInterrupt, RecipeError):
-                raise
-            except BaseException as error:  # whatever a compiler or a user's module raises
-                raise MeasurementError.of(f"{program.key} cannot be compiled", error) from error
             files[program.key] = path.name
             advance(program.key)
     return files

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
 from tailorbird.data_folder import data_folder
 from tailorbird.errors import RecipeError, nearest
@@ -15,12 +15,15 @@ from tailorbird.predictors import (
     Predictor,
     accuracy_predictor,
 )
+from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
 from tailorbird.recipe import AccuracySection
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.published import published_rows
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.training import accuracy_std, published
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _IMAGES = {"ofa-mobilenetv3": 50_000, "in16": 3_000}  # behind a figure; 10,000 elsewhere
 _LEARNED = 400  # networks that the predictor of the others learns from
@@ -64,6 +67,8 @@ class PublishedAccuracy:
                 raise RecipeError(
                     f"Accuracies of {self.space.name} are published as 'snnet', not as {column!r}."
                 )
+            from tailorbird.training import published  # counts MACs in torch
+
             found = published.snnet(self.space, data_folder())
             return found.X, found.accuracy, found.n_images
         rows = published_rows(self.space, data_folder())
@@ -120,6 +125,6 @@ class PublishedAccuracy:
         """The same figures."""
         return self.validation(X, progress)
 
-    def network(self, row: IntArray) -> nn.Module:
+    def network(self, row: IntArray) -> "nn.Module":
         """With fresh weights: latency does not depend on them."""
         return self.space.build(row)

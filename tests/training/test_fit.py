@@ -14,9 +14,10 @@ from torch import Tensor
 from tailorbird.errors import TrainingError
 from tailorbird.progress import NoProgress
 from tailorbird.spaces.stitching import StitchSpace, Windows
-from tailorbird.training import Dataset, Split, Training, fit, load, train
+from tailorbird.training import Dataset, Split, Training, digits, fit, load, train
 from tailorbird.training.augment import shift
 from tailorbird.training.checkpoint import Checkpoint
+from tailorbird.training.fit import n_batches
 from tailorbird.training.network import StitchedNetwork
 
 SETTINGS = Training(train_epochs=2, stitch_epochs=2, seed=0, stitch_images=40)
@@ -233,3 +234,48 @@ def test_a_part_with_a_learning_rate_of_zero_keeps_its_weights(
         for name, parameter in trained.network.named_parameters():
             if name in alone:
                 torch.testing.assert_close(parameter.detach(), alone[name], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("n_images", "batch", "sizes"),
+    [
+        (100, 50, [50, 50]),
+        (101, 50, [50, 51]),
+        (102, 50, [50, 50, 2]),
+        (51, 50, [51]),
+        (1, 50, [1]),
+        (3, 1, [1, 1, 1]),
+        (7, 2, [2, 2, 3]),
+    ],
+)
+def test_a_last_image_alone_joins_its_neighbours(
+    small_space: StitchSpace,
+    few_digits: Dataset,
+    tmp_path: Path,
+    n_images: int,
+    batch: int,
+    sizes: list[int],
+) -> None:
+    seen: list[Tensor] = []
+
+    def watched(images: Tensor, generator: torch.Generator) -> Tensor:
+        seen.append(images)
+        return images
+
+    data = digits.load().train
+    data = Split(data.images[:n_images], data.labels[:n_images])
+    settings = Training(2, 0, seed=0, batch=batch, stitch_images=0)
+    train(
+        small_space,
+        replace(few_digits, train=data, augment=watched),
+        settings,
+        tmp_path,
+        NoProgress(),
+    )
+    assert n_batches(n_images, batch) == len(sizes)
+    assert [len(images) for images in seen] == sizes * 4  # two epochs of two anchors
+    epoch = torch.cat(seen[: len(sizes)]).numpy()
+    assert len(np.unique(epoch.reshape(n_images, -1), axis=0)) == n_images
+    # What is kept under the old rule, where that made no difference, stays valid.
+    identity = safe_open(tmp_path / "stitched.safetensors", "pt").metadata()["identity"]
+    assert ("last_image" in identity) == (sizes[-1] > batch)

@@ -9,9 +9,10 @@ from safetensors.torch import load_file, save_file
 from scipy.stats import beta
 from torch import nn
 
+from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import NoProgress
 from tailorbird.spaces.stitching import Part, StitchSpace, Windows
-from tailorbird.training import Split, Trained, Training, accuracy_std, digits, draw, load, train
+from tailorbird.training import Split, Trained, Training, digits, draw, load, train
 from tailorbird.training.least_squares import initialise_stitches
 from tailorbird.training.network import StitchedNetwork
 

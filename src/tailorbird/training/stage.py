@@ -34,6 +34,15 @@ class Stage:
             self.path.with_suffix(".checkpoint.safetensors"), self.identity, self.parts
         )
 
+    @property
+    def is_made(self) -> bool:
+        """Whether the file says that it holds these weights."""
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                return (file.metadata() or {}).get("identity") == self.identity
+        except (OSError, SafetensorError):
+            return False
+
     def load(self, network: StitchedNetwork) -> bool:
         """Puts the weights in place; false if there are none, others, or not all."""
         try:
