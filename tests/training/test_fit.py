@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tailorbird.errors import TrainingError
+from tailorbird.errors import TrainingError, WriteError
 from tailorbird.progress import NoProgress
 from tailorbird.spaces.stitching import StitchSpace, Windows
 from tailorbird.training import Dataset, Split, Training, digits, fit, load, train
@@ -123,7 +123,8 @@ def test_a_torn_checkpoint_and_one_of_other_settings_are_ignored(
     shutil.copytree(killed / "0-21", folder)
     checkpoint = folder / "stitched.checkpoint.safetensors"
     good = checkpoint.read_bytes()
-    (folder / "stitched.checkpoint.new").write_bytes(good[:500])  # died while it wrote the next
+    left = folder / ".stitched.checkpoint.safetensors.999999999-01234567.part"
+    left.write_bytes(good[:500])  # died while it wrote the next
     counted = Counted()
     data = replace(few_digits, augment=counted)
     for size in (0, 4, 700, len(good) - 1):
@@ -132,6 +133,7 @@ def test_a_torn_checkpoint_and_one_of_other_settings_are_ignored(
         counted.steps = 0
         resumed = train(small_space, data, settings, folder, NoProgress())
         assert resumed.fingerprint == whole.fingerprint
+        assert not left.exists()
         assert counted.steps == 8  # of this stage, all
     checkpoint.write_bytes(good)
     counted.steps = 0
@@ -145,7 +147,7 @@ def test_training_that_was_killed_before_its_weights_were_written_only_writes_th
     """Every step was taken and saved: the schedule has no step left."""
     settings = replace(SETTINGS, batch=25)
     (tmp_path / "stitched.safetensors").mkdir(parents=True)  # nothing can be written there
-    with pytest.raises(OSError, match="stitched"):
+    with pytest.raises(WriteError, match="stitched.*Is a directory"):
         train(small_space, few_digits, settings, tmp_path, NoProgress())
     assert taken(tmp_path / "stitched.checkpoint.safetensors") == 8
     (tmp_path / "stitched.safetensors").rmdir()
@@ -277,5 +279,6 @@ def test_a_last_image_alone_joins_its_neighbours(
     epoch = torch.cat(seen[: len(sizes)]).numpy()
     assert len(np.unique(epoch.reshape(n_images, -1), axis=0)) == n_images
     # What is kept under the old rule, where that made no difference, stays valid.
-    identity = safe_open(tmp_path / "stitched.safetensors", "pt").metadata()["identity"]
+    with safe_open(tmp_path / "stitched.safetensors", "pt") as file:
+        identity = file.metadata()["identity"]
     assert ("last_image" in identity) == (sizes[-1] > batch)

@@ -95,7 +95,7 @@ def test_training_is_reproducible_and_resumes(digits_space: StitchSpace, tmp_pat
     assert load(digits_space, dataset, SHORT, folder) is None  # a block would have been random
     longer = Training(train_epochs=1, stitch_epochs=2, seed=0)
     assert load(digits_space, dataset, longer, folder) is None
-    assert not list(folder.glob("*.new"))
+    assert not list(folder.glob("*.part"))
     assert load_file(folder / "anchor-w4.safetensors")
 
 
