@@ -58,7 +58,7 @@ def converted(path: Path, name: str, tensor: Tensor, own: Tensor) -> Tensor:
     """
     values = tensor.detach().to(own.dtype) if own.is_floating_point() else tensor.detach()
     n_wrong = 0
-    if not values.sum(dtype=torch.float64).isfinite():  # several times as fast as one by one
+    if not values.sum().isfinite():  # faster than one by one; a sum may also be too large
         n_wrong = int((~values.isfinite()).sum())
     if n_wrong:
         raise WeightsError(
