@@ -147,7 +147,7 @@ def test_published_anchors_start_a_family_of_other_classes(tailorbird: Command, 
     assert code == 0
     assert (
         "The head of a for 3 classes is drawn anew, since that in 'a.pth' is for 1,000; the anchor "
-        "is trained for 30 epochs." in said
+        "learns, with train_epochs = 30." in said
     )
     assert "head of b" not in said
     after = trained(own)
@@ -159,7 +159,9 @@ def test_published_anchors_start_a_family_of_other_classes(tailorbird: Command, 
     torch.save(headless, own / "a.pth")
     code, said = train(tailorbird, own, keys=f"train_epochs = 1\n{rates}")
     assert code == 0
-    assert "is drawn anew, since 'a.pth' holds none; the anchor is trained for 1 epoch" in said
+    assert (
+        "is drawn anew, since 'a.pth' holds none; the anchor learns, with train_epochs = 1." in said
+    )
 
 
 def test_a_forgotten_anchor_is_not_trained_from_scratch_because_of_a_head(

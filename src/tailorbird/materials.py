@@ -184,7 +184,7 @@ class Materials:
             if placement.new_head:
                 remarks.append(
                     f"The head of {name} for {n_classes:,} classes is drawn anew, since "
-                    f"{placement.new_head}; the anchor is trained for {epochs} epochs."
+                    f"{placement.new_head}; the anchor learns, with train_epochs = {epochs}."
                 )
         return tuple(remarks)
 

@@ -72,11 +72,12 @@ def place(
         if state.tensors[name].shape != own[where].shape
     }
     needed = [where for where in own if not where[1].endswith("num_batches_tracked")]
+    missing = [where for where in needed if where not in places and where not in fresh]
     misfits = Misfits(
         _twice(names.placed),
         shapes,
         names.unplaced,
-        [_name(family, *where) for where in needed if where not in {**places, **fresh}],
+        [_name(family, *where) for where in missing],
     )
     if len(misfits):
         whose = f"Its names are those of {names.owner}. " if names.owner else ""
