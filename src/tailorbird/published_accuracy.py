@@ -15,6 +15,7 @@ from tailorbird.predictors import (
     Predictor,
     accuracy_predictor,
 )
+from tailorbird.predictors.accuracy import FEWEST
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
 from tailorbird.recipe import AccuracySection
@@ -59,7 +60,16 @@ class PublishedAccuracy:
 
     @cached_property
     def _table(self) -> tuple[IntArray, FloatArray, int]:
-        """Rows, accuracies and the images behind each."""
+        """Rows, accuracies and the images behind each.
+
+        Raises:
+            RecipeError: if there are none, or too few to learn from.
+        """
+        X, y, n_images = self._published()
+        self._refuse_too_few(y)
+        return X, y, n_images
+
+    def _published(self) -> tuple[IntArray, FloatArray, int]:
         column = self.asked.published
         assert column is not None  # else accuracies are trained
         if isinstance(self.space, StitchSpace):
@@ -98,8 +108,22 @@ class PublishedAccuracy:
         return self.n_validation
 
     def check(self) -> None:
-        """Refuses a space for which nothing is published."""
+        """Refuses a space for which nothing is published, or too little to learn from."""
         assert len(self._table[0])
+
+    def _refuse_too_few(self, y: FloatArray) -> None:
+        learned = y[self._drawn(len(y))]
+        if len(learned) < FEWEST or np.ptp(learned) == 0:
+            alike = f", all of {learned[0]:.2%}" if len(learned) >= FEWEST else ""
+            raise RecipeError(
+                f"Accuracies of other networks are predicted from at least {FEWEST} published ones "
+                f"that differ, but {self.asked.published!r} has {len(learned)} for "
+                f"{self.space.name}{alike}. Fetch the table anew, or choose another column."
+            )
+
+    def _drawn(self, n: int) -> IntArray:
+        """Places of those among n published networks that the predictor of others learns from."""
+        return np.random.default_rng(self.seed).permutation(n)[:_LEARNED]
 
     def predictor(self, latency: Predictor, progress: Progress) -> Predictor:
         """Published accuracies; a predictor learned from some of them for networks without one.
@@ -109,7 +133,7 @@ class PublishedAccuracy:
         X, y, n_images = self._table
         if self.asked.predictor == "additive":
             return AdditiveAccuracy(self.space, n_images).fit(X, y)
-        drawn = np.random.default_rng(self.seed).permutation(len(y))[:_LEARNED]
+        drawn = self._drawn(len(y))
         others = accuracy_predictor(
             self.asked.predictor, self.space, n_images, self.asked.predictor_seconds
         ).fit(X[drawn], y[drawn])

@@ -147,7 +147,7 @@ def test_training_that_was_killed_before_its_weights_were_written_only_writes_th
     """Every step was taken and saved: the schedule has no step left."""
     settings = replace(SETTINGS, batch=25)
     (tmp_path / "stitched.safetensors").mkdir(parents=True)  # nothing can be written there
-    with pytest.raises(WriteError, match="stitched.*Is a directory"):
+    with pytest.raises(WriteError, match=r"stitched.*Is a directory"):
         train(small_space, few_digits, settings, tmp_path, NoProgress())
     assert taken(tmp_path / "stitched.checkpoint.safetensors") == 8
     (tmp_path / "stitched.safetensors").rmdir()

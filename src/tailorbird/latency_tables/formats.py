@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tailorbird import bounded_parquet
 from tailorbird.latency_tables.bounded import LARGEST_BYTES
 from tailorbird.latency_tables.flat import COLUMNS, TEXTS
 
@@ -83,7 +84,7 @@ def _from_parquet(content: bytes) -> tuple[Head, Rows]:
         if found != wanted:
             raise ValueError(f"the column {name} must be of the type {wanted}, but is {found}")
     head = _parsed(metadata[_KEY.encode()])
-    rows = _table(content).to_pylist()
+    rows = bounded_parquet.read(content, LARGEST_BYTES).to_pylist()
     return head, [
         {**row, "provenance": _cell(row["provenance"], number, "provenance")}
         for number, row in enumerate(rows, 1)
@@ -97,34 +98,6 @@ def _types() -> dict[str, Any]:
     types = dict.fromkeys(COLUMNS, pa.int64()) | dict.fromkeys(TEXTS, pa.string())
     types |= {"reference_ms": pa.float64(), "provenance": pa.string()}
     return types | dict.fromkeys(("ms", "hot_ms"), pa.list_(pa.float64()))
-
-
-def _table(content: bytes) -> Any:
-    """The rows as an Arrow table, if they are no larger than a table can be.
-
-    Pages are compressed, and a dictionary holds a value once, however many rows have it: a small
-    file may unpack to any size.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    from pyarrow import parquet
-
-    texts = [name for name, kind in _types().items() if kind == pa.string()]
-    file = parquet.ParquetFile(io.BytesIO(content), read_dictionary=texts)
-    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-    chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
-    n_bytes = sum(max(one.total_uncompressed_size, 8 * one.num_values) for one in chunks)
-    if n_bytes <= LARGEST_BYTES:
-        table = file.read()
-        codes = [chunk for name in texts for chunk in table[name].chunks]
-        lengths = [pc.take(pc.binary_length(one.dictionary), one.indices) for one in codes]
-        n_bytes += sum(pc.sum(one).as_py() or 0 for one in lengths)
-    if n_bytes > LARGEST_BYTES:
-        raise ValueError(
-            f"it unpacks to {n_bytes / 2**20:,.0f} MiB, but a table may have "
-            f"{LARGEST_BYTES / 2**20:g}"
-        )
-    return table.cast(pa.schema(_types()))
 
 
 def _check_columns(found: Sequence[str]) -> None:
