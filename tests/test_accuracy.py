@@ -190,7 +190,7 @@ def test_settings_of_a_users_own_space_come_from_the_recipe(tmp_path: Path, modu
         ("", DATA, "name or a module"),
         (SPACE, 'module = "own_parts:datum"', r"\[accuracy\] module = 'own_parts:datum'"),
         (SPACE, 'module = "own_parts:no_data"', "must give a .*Dataset, but gave int"),
-        (SPACE, 'module = "own_parts:other_classes"', "'own-data' has 2, and own 3"),
+        (SPACE, 'module = "own_parts:other_classes"', "'own-data' has n_classes = 2, and own has"),
         (SPACE, 'module = "own_parts:other_shape"', r"shape \(1, 9, 9\)"),
         (SPACE, 'module = "own_parts:labels_out_of_range"', "from 0 to 2"),
         (SPACE, DATA + '\nevaluator = "own_parts:sure"', r"\[accuracy\] evaluator"),

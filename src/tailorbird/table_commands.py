@@ -1,6 +1,5 @@
 """The commands on latency tables."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from tailorbird.errors import MissingStepError, PublishedTableError, RecipeError
 from tailorbird.job import open_run
+from tailorbird.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Record
@@ -48,7 +48,7 @@ def export(
     if not record.rounds:
         raise _no_table()
     files.write(replace(record, device=device or record.configuration.cpu), file)
-    typer.echo(f"{len(record.rounds)} rounds and failures are in {file}.")
+    echo(f"{len(record.rounds)} rounds and failures are in {file}.")
 
 
 @app.command("import")
@@ -90,13 +90,13 @@ def import_(recipe: RecipePath, file: Importable) -> None:
         )
     with job.held():
         added = job.measurement.store.take_in(record)
-    typer.echo(f"{added} of {len(record.rounds)} rounds and failures were added.")
+    echo(f"{added} of {len(record.rounds)} rounds and failures were added.")
     if job.measurement.is_imported:
         held, needed = job.measurement.table.entries, job.space.workloads
         n_held = sum(workload.key in held for workload in needed)
-        typer.echo(f"The table holds {n_held} of {len(needed)} workloads of {job.space.name}.")
+        echo(f"The table holds {n_held} of {len(needed)} workloads of {job.space.name}.")
     if remark is not None:
-        typer.echo(remark)
+        echo(remark)
 
 
 @app.command()
@@ -108,9 +108,9 @@ def keys(recipe: RecipePath) -> None:
     needed = [workload.key for workload in job.space.workloads]
     held = job.measurement.table.entries if _has_table(job) else ()
     for key in needed:
-        typer.echo(key)
+        echo(key)
     n_held = sum(key in held for key in needed)
-    typer.echo(
+    echo(
         f"{len(needed)} workloads of {job.space.name}, of which the table holds {n_held}. A table "
         f"may also hold {CALL.key}, the empty program.",
         err=True,
@@ -124,14 +124,20 @@ def diff(left: EitherPath, right: EitherPath, as_json: AsJson = False) -> None:
 
     (left_record, _), (right_record, _) = _record(left), _record(right)
     compared = Comparison(left_record.table(1), right_record.table(1))
-    typer.echo(json.dumps(compared.summary, indent=1) if as_json else str(compared))
+    if as_json:
+        echo_json(compared.summary)
+    else:
+        echo(str(compared))
 
 
 def print_table(record: "Record", rounds: int, as_json: bool) -> None:
     """Prints a table whose rows should have so many rounds."""
     from tailorbird.latency_tables.listing import listing, text
 
-    typer.echo(json.dumps(listing(record, rounds), indent=1) if as_json else text(record, rounds))
+    if as_json:
+        echo_json(listing(record, rounds))
+    else:
+        echo(text(record, rounds))
 
 
 def _record(source: Path) -> "tuple[Record, int]":

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from optuna.storages import RDBStorage
 
 from tailorbird.latency_tables.connection import PATIENCE_S, options, wait_alone
+from tailorbird.storage.presence import watch
 
 
 def existing(url: str) -> RDBStorage:
@@ -43,7 +44,9 @@ def made_alone(url: str) -> Iterator[RDBStorage]:
     """
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        yield _closing(RDBStorage(_literal(url), options(parsed)))
+        storage = _closing(RDBStorage(_literal(url), options(parsed)))
+        watch(storage.engine, str(parsed.database))
+        yield storage
         return
     engine = sa.create_engine(parsed, **options(parsed), poolclass=sa.NullPool)
     with engine.begin() as connection:
