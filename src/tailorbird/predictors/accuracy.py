@@ -18,6 +18,7 @@ from tailorbird.spaces import IntArray, SearchSpace
 
 FEWEST = 5
 _CHUNK = 4_096  # rows
+_NUMBERS = 2**24  # features of as many rows
 _FOLDS, _FOLDS_OF_FEW, _FEW = 5, 10, 60  # few samples must not become much fewer
 
 
@@ -103,7 +104,11 @@ class AccuracyPredictor(BaseEstimator):  # type: ignore[misc]  # sklearn has no 
         X = as_rows(X)
         if not len(X):
             return Prediction(np.empty(0), np.empty(0))
-        mean, std = self.regressor_.predict(self.features_(X))
+        mean, std = by_chunks(
+            lambda rows: np.stack(self.regressor_.predict(self.features_(rows))),
+            X,
+            self.features_.width,
+        )
         return with_images(log_error.from_scale(mean, std).widened(self.widening_), self.n_images)
 
     def mean(self, X: IntArray) -> FloatArray:
@@ -113,7 +118,9 @@ class AccuracyPredictor(BaseEstimator):  # type: ignore[misc]  # sklearn has no 
         if not len(X):
             return np.empty(0)
         return log_error.to_accuracy(
-            by_chunks(lambda rows: self.regressor_.mean(self.features_(rows)), X)
+            by_chunks(
+                lambda rows: self.regressor_.mean(self.features_(rows)), X, self.features_.width
+            )
         )
 
 
@@ -130,12 +137,21 @@ def samples(X: IntArray, y: FloatArray) -> tuple[IntArray, FloatArray]:
     return X, y
 
 
-def by_chunks(means: Callable[[IntArray], FloatArray], X: IntArray) -> FloatArray:
-    """Means of rows (n, d), (n,), by so many at a time that features do not fill the memory."""
-    if len(X) <= _CHUNK:
-        return means(X)
-    starts = range(0, len(X), _CHUNK)
-    return np.concatenate([means(X[start : start + _CHUNK]) for start in starts])
+def by_chunks(
+    values: Callable[[IntArray], FloatArray], X: IntArray, n_features: int = 0
+) -> FloatArray:
+    """Values of rows (n, d), (..., n), by so many at a time that features do not fill the memory.
+
+    Args:
+        values: of some rows.
+        X: all rows, at least one.
+        n_features: of a row, if they may be thousands.
+    """
+    chunk = max(1, min(_CHUNK, _NUMBERS // max(n_features, 1)))
+    if len(X) <= chunk:
+        return values(X)
+    starts = range(0, len(X), chunk)
+    return np.concatenate([values(X[start : start + chunk]) for start in starts], axis=-1)
 
 
 def left_out(regressor: Regressor, F: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:

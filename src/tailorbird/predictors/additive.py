@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from tailorbird.errors import RecipeError
 from tailorbird.predictors import conformal, log_error
 from tailorbird.predictors.accuracy import by_chunks, left_out, samples, with_images
 from tailorbird.predictors.path_features import PathFeatures
@@ -15,6 +16,9 @@ from tailorbird.predictors.targets import as_rows
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathSum, PathValues
+
+_MOST_NUMBERS = 2**27
+"""Of networks times steps: a GiB."""
 
 
 @runtime_checkable
@@ -53,15 +57,25 @@ class AdditiveAccuracy(BaseEstimator):  # type: ignore[misc]  # sklearn has no t
         Raises:
             ValueError: if the space is not layered, rows are not canonical, there are fewer than
                 5, or accuracies are not finite, not fractions or all the same.
+            RecipeError: if rows of so large a space would not fit into memory.
         """
         self.features_ = PathFeatures(self.space)
         X, y = samples(X, y)
+        self._check_size(len(X))
         F, z = self.features_(X), log_error.to_scale(y, self.n_images)
         self.regressor_ = Ridge().fit(F, z)
         self.left_out_ = left_out(self.regressor_, F, z)
         self.widening_ = conformal.scale(log_error.from_scale(*self.left_out_), y)
         self.sum_ = PathSum(self.features_.graph, self.along(self.features_.graph))
         return self
+
+    def _check_size(self, n: int) -> None:
+        if n * self.features_.width > _MOST_NUMBERS:
+            raise RecipeError(
+                f"An additive predictor learns from at most {_MOST_NUMBERS:,} numbers, but {n:,} "
+                f"networks of {self.space.name} have {self.features_.width:,} steps each. Lower "
+                "[accuracy] evaluations or [space] max_stitches, or choose another predictor."
+            )
 
     def refit(self, X: IntArray, y: FloatArray) -> Self:
         """Learns from other samples: tuning costs next to nothing, so this is `fit`."""
@@ -74,9 +88,8 @@ class AdditiveAccuracy(BaseEstimator):  # type: ignore[misc]  # sklearn has no t
             NotFittedError: before `fit`.
         """
         check_is_fitted(self, "regressor_")
-        model = self.regressor_.model_
-        edges, final = self.features_.values(model.coef_)
-        return PathValues(edges, final + model.intercept_, log_error.to_accuracy)
+        edges, final = self.features_.values(self.regressor_.coef_)
+        return PathValues(edges, final + self.regressor_.intercept_, log_error.to_accuracy)
 
     def predict(self, X: IntArray) -> Prediction:
         """Accuracies of canonical rows (n, d), as fractions.
@@ -88,7 +101,9 @@ class AdditiveAccuracy(BaseEstimator):  # type: ignore[misc]  # sklearn has no t
         X = as_rows(X)
         if not len(X):
             return Prediction(np.empty(0), np.empty(0))
-        std = by_chunks(lambda rows: self.regressor_.predict(self.features_(rows))[1], X)
+        std = by_chunks(
+            lambda rows: self.regressor_.predict(self.features_(rows))[1], X, self.features_.width
+        )
         predicted = log_error.from_scale(self.sum_(X), std)
         return with_images(predicted.widened(self.widening_), self.n_images)
 

@@ -138,8 +138,7 @@ class AutoPredictor(BaseEstimator):  # type: ignore[misc]  # sklearn has no type
         X = as_rows(X)
         if not len(X):
             return Prediction(np.empty(0), np.empty(0))
-        F = self._seen(X)
-        mean, std = self._vote([v.regressor.predict(F[v.model.view]) for v in self.voters_])
+        mean, std = by_chunks(self._votes, X, self._width)
         return with_images(log_error.from_scale(mean, std).widened(self.widening_), self.n_images)
 
     def mean(self, X: IntArray) -> FloatArray:
@@ -148,7 +147,16 @@ class AutoPredictor(BaseEstimator):  # type: ignore[misc]  # sklearn has no type
         X = as_rows(X)
         if not len(X):
             return np.empty(0)
-        return log_error.to_accuracy(by_chunks(self._mean, X))
+        return log_error.to_accuracy(by_chunks(self._mean, X, self._width))
+
+    @property
+    def _width(self) -> int:
+        return max(features.width for features in self.features_.values())
+
+    def _votes(self, X: IntArray) -> FloatArray:
+        """Mean and std of the mixture, (2, n)."""
+        F = self._seen(X)
+        return np.stack(self._vote([v.regressor.predict(F[v.model.view]) for v in self.voters_]))
 
     def _mean(self, X: IntArray) -> FloatArray:
         F = self._seen(X)

@@ -68,6 +68,11 @@ class Features:
         center, unit = self._usual_extra
         return np.hstack([seen, (self._of_extra(X) - center) / unit])
 
+    @cached_property
+    def width(self) -> int:
+        """Features of a row before those that never vary are left out, and without extra ones."""
+        return self._raw(self.space.landmarks[:1]).shape[1]
+
     def _raw(self, X: IntArray) -> FloatArray:
         counts = self.space.count_workloads(X)
         if self.view == "encoding":

@@ -46,6 +46,11 @@ class PathFeatures:
         of_steps = csr_array(counts @ (of_workloads[:, varies] / std[varies]))
         self._features = csr_array(hstack([*one_hots, of_steps], format="csr"))
 
+    @property
+    def width(self) -> int:
+        """Features of a row, q."""
+        return int(self._features.shape[1])
+
     def __call__(self, X: IntArray) -> FloatArray:
         """Of canonical rows (n, d), (n, q).
 

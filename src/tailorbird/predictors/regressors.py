@@ -33,7 +33,15 @@ class Regressor(Protocol):
 
 
 class Ridge:
-    """Bayesian linear regression.
+    """Bayesian linear regression, in the directions that samples span.
+
+    The square of the number of features would not always fit into memory. But a prior that is the
+    same in all directions is so in every rotation: samples tell of the few directions that they
+    span, and in all others weights stay what the prior says, zero with its variance.
+
+    Attributes:
+        coef_: weights, (p,).
+        intercept_: value where all features are 0.
 
     References:
         MacKay: Bayesian Interpolation. Neural Computation 4, 1992.
@@ -41,7 +49,11 @@ class Ridge:
 
     def fit(self, F: FloatArray, y: FloatArray) -> Self:
         """Learns from features (n, p)."""
-        self.model_ = BayesianRidge().fit(F, y)
+        self._offset = F.mean(axis=0)
+        left, lengths, self._directions = np.linalg.svd(F - self._offset, full_matrices=False)
+        self._model = BayesianRidge().fit(left * lengths, y)
+        self.coef_ = self._model.coef_ @ self._directions
+        self.intercept_ = float(self._model.intercept_ - self._offset @ self.coef_)
         return self
 
     def refit(self, F: FloatArray, y: FloatArray) -> "Ridge":
@@ -50,12 +62,15 @@ class Ridge:
 
     def predict(self, F: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Means and stds."""
-        mean, std = self.model_.predict(F, return_std=True)
-        return mean, std
+        from_offset = F - self._offset
+        spanned = from_offset @ self._directions.T
+        beside = np.square(from_offset).sum(axis=1) - np.square(spanned).sum(axis=1)
+        _, std = self._model.predict(spanned, return_std=True)
+        return self.mean(F), np.sqrt(std**2 + np.maximum(beside, 0.0) / self._model.lambda_)
 
     def mean(self, F: FloatArray) -> FloatArray:
         """The means alone."""
-        return np.asarray(self.model_.predict(F))
+        return np.asarray(F @ self.coef_ + self.intercept_)
 
 
 class Process:

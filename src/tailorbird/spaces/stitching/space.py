@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+_MOST_STITCHES = 200  # in a route, of which each leaves a block behind
+
+
 class StitchSpace:
     """Stitched networks of a family, and its anchors, as a layered space.
 
@@ -41,8 +44,10 @@ class StitchSpace:
     """
 
     def __init__(self, family: Family, rule: Rule, *, max_stitches: int) -> None:
-        if max_stitches < 0:
-            raise ValueError(f"`max_stitches >= 0` must hold, but got {max_stitches}.")
+        if not 0 <= max_stitches <= _MOST_STITCHES:
+            raise ValueError(
+                f"`0 <= max_stitches <= {_MOST_STITCHES}` must hold, but got {max_stitches}."
+            )
         check_anchors(family)
         self.family = family
         self.rule = rule
