@@ -147,6 +147,7 @@ _LAWS = {
     "dict_type": "must be a table of texts",
     "list_type": "must be a list of numbers",
     "string_type": "must be a text",
+    "string_unicode": "must be a text without halves of a surrogate pair",
     "string_too_short": "must not be empty",
     "too_long": "must have at most 100,000 values",
     "int_type": "must be a whole number",
