@@ -284,9 +284,9 @@ def test_what_cannot_be_evaluated_is_left_out_and_told(tmp_path: Path, module: s
 
 
 def test_earlier_evaluations_are_learned_from_and_not_repeated(tmp_path: Path, module: str) -> None:
-    source = opened(tmp_path, DEEP, TRAINED + '\nearlier = "earlier.csv"')
-    with pytest.raises(EncodingError, match=r"earlier\.csv.*there is no such file"):
-        source.check()
+    with pytest.raises(EncodingError, match=r"earlier\.csv.*No such file"):
+        opened(tmp_path, DEEP, TRAINED + '\nearlier = "earlier.csv"')
+    source = opened(tmp_path, DEEP, TRAINED)
     X = np.vstack(list(source.space.enumerate()))
     columns = {variable.name: X[:, i] for i, variable in enumerate(source.space.variables)}
     y = np.linspace(0.1, 0.9, len(X))

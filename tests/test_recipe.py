@@ -80,8 +80,8 @@ def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule
         ('name = "a"\n[space]\nnam = "a"', r"no key '\[space\] nam'; did you mean 'name'\?$"),
         (GOOD + 'modul = "a:b"', r"no key '\[space\] modul'; did you mean 'module'"),
         (GOOD + "Name = 3", r"no key '\[space\] Name'; did you mean 'name'"),
-        (GOOD + "[accuracy]\nanchors = ['a']", r"\[accuracy\] anchors must be a table with a file"),
-        (GOOD + "[accuracy]\nanchors = { a = 1 }", r"\[accuracy.anchors\] a must have a path as file"),
+        (GOOD + "[accuracy]\nanchors = ['a']", r"\[accuracy\] anchors must be a table"),
+        (GOOD + "[accuracy]\nanchors = { a = 1 }", r"\[accuracy.anchors\] a must have a path"),
         (GOOD + "[serch]\n", "no key 'serch'; did you mean 'search'"),
         (
             GOOD + '[device]\nendpoint = "a:1"\ntracker = "b:2"\nkey = "c"',

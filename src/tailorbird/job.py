@@ -33,6 +33,7 @@ def open_run(path: Path) -> "Run":
 
     Raises:
         RecipeError: if anything in the recipe is wrong.
+        EncodingError: if earlier evaluations that it names do not fit its space.
     """
     from tailorbird import recipe as recipes
     from tailorbird import spaces
@@ -112,7 +113,9 @@ def _accuracy(
         return PublishedAccuracy(space, recipe.accuracy, recipe.seed)
     from tailorbird.trained_accuracy import TrainedAccuracy
 
-    return TrainedAccuracy(recipe, home, space, weights, measurement.opened_url)
+    trained = TrainedAccuracy(recipe, home, space, weights, measurement.opened_url)
+    _ = trained.earlier  # whatever command goes on from here, before it measures or trains
+    return trained
 
 
 def _remote(asked: "DeviceSection", server: "Server", folder: Path) -> "Device":

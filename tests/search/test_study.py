@@ -259,7 +259,8 @@ def test_optuna_sees_what_was_evaluated(url: str) -> None:
         }
         assert trial.datetime_start is not None
         assert trial.datetime_complete is not None
-    study.enqueue_trial({"theirs": 1})  # people may add their own
+    with made_alone(url) as storage:  # people may add their own
+        optuna.load_study(storage=storage, study_name="a").enqueue_trial({"theirs": 1})
     y = Study(url, "a", SPACE, owner="me", evaluator="own:score").evaluate(
         X, InProcess(failing), NoProgress()
     )

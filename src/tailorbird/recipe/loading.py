@@ -11,7 +11,7 @@ from tailorbird.recipe.document import parse
 from tailorbird.recipe.recipe import Recipe
 
 _LARGEST_BYTES = 2**20
-_KINDS = {"dict[str,str]", "literal['installed']"}  # of which one key may be, in pydantic's words
+_LONGEST = 500  # characters of a sentence
 
 
 def load(path: Path) -> tuple[Recipe, str]:
@@ -36,9 +36,11 @@ def load(path: Path) -> tuple[Recipe, str]:
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
     if first["type"] in ("space", "device", "latency", "accuracy", "search", "recipe"):
-        return f"{first['msg']}{'' if first['msg'].endswith('?') else '.'}"
-    keys = [part for part in first["loc"] if isinstance(part, str) and part not in _KINDS]
-    *sections, key = keys
+        sentence = first["msg"]
+        if len(sentence) > _LONGEST:
+            return f"{sentence[:_LONGEST]}..."
+        return sentence if sentence.endswith("?") else f"{sentence}."
+    *sections, key = [str(part) for part in first["loc"] if isinstance(part, str)]
     where = shown(f"[{'.'.join(sections)}] {key}" if sections else key)
     got = shown(first["input"])
     match first["type"]:
