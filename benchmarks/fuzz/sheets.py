@@ -1,0 +1,417 @@
+"""Latencies of users for `table import`: CSV, packed or not, and Parquet with the same columns."""
+
+import csv
+import gzip
+import io
+import json
+import math
+import random
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fuzz import special, values
+from fuzz.case import Case, Ran
+from fuzz.damage import HTML, damaged
+from fuzz.table_laws import LONGEST_MS, MOST_SPREADS, SHORTEST_MS
+
+RECIPE = """
+name = "own"
+[space]
+name = "digits-resnet"
+max_stitches = 1
+[device]
+name = "my board"
+batch = 16
+[latency]
+runtime = "imported"
+"""
+CALL = "call()[1]f32"
+COLUMNS = ("key", "ms", "std_ms")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+_LARGEST = 64 * 2**20  # that a file is unpacked to, to be read anew
+_BOMB = 200 * 2**20
+
+_NUMBERS = (
+    *("1,5", "1e5", "1E+2", "0x10", "nan", "NaN", "inf", "-inf", "infinity", "∞", "1 000", "1_000"),
+    *(
+        "1.000,5",
+        "1.000.000",
+        "\u0661",
+        "\uff11",
+        "1ms",
+        "1 ms",
+        "",
+        " ",
+        " 1 ",
+        "+1",
+        ".5",
+        "5.",
+        "1e-400",
+    ),
+    *("1e400", "-0", "0", "-1", "½", "1/2", "--1", "5%", "#N/A", "None", "null", "true", "=1+1"),
+    *("1e-9", "1e-10", "1e9", "1.1e9", "0x1p-3", "1d3", "1e5j", "9" * 5_000, "0." + "1" * 5_000),
+    *("1\x00", "\x001", "1\x1b[2J", "1\u200b", "\ufeff1", "1\u00a0", "'1'", '"1"', "1e", "e5", "."),
+)
+_KEYS = (
+    *("", " ", "nonsense", "nonsense\x1b[2J", "a\nb", "a\x00b", "\ufeffkey", "-", "=cmd()"),
+    *("a" * 9_000, "Head(width=4,classes=10)[16x4x8x8]f32"),
+    *("head(width=4, classes=10)[16x4x8x8]f32", "\ufeff"),
+    *("head(width=4,classes=10)[1x4x8x8]f32", "é", "名前", "call()[1]f32", "CALL()[1]f32"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """Cells, and how they are written."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    separator: str = ","
+    quoting: int = csv.QUOTE_MINIMAL
+    quote: str = '"'
+    end: str = "\n"
+
+    def text(self) -> str:
+        out = io.StringIO(newline="")
+        writer = csv.writer(
+            out,
+            delimiter=self.separator,
+            quoting=self.quoting,  # type: ignore[arg-type]  # one of csv's constants
+            quotechar=self.quote,
+            lineterminator=self.end,
+            escapechar="\\",
+        )
+        writer.writerows([self.header, *self.rows])
+        return out.getvalue()
+
+
+_Made = tuple[str, str, bool]
+"""Text, what was done, and whether nothing is wrong with it."""
+
+
+class Sheets:
+    """Files with a latency, and perhaps its spread, for each workload of a small space."""
+
+    n_originals = 4
+
+    def __init__(self, folder: Path) -> None:
+        from tailorbird import spaces
+
+        space = spaces.get("digits-resnet", batch=16, max_stitches=1)
+        self._keys = (*(workload.key for workload in space.workloads), CALL)
+        rows = [(key, repr(0.5 + i / 8), repr(i / 100)) for i, key in enumerate(self._keys[:-1])]
+        self._sheet = _Sheet(COLUMNS, (*rows, (CALL, "0.01", "")))
+
+    def original(self, number: int, folder: Path) -> Case:
+        name = ("own.csv", "OWN.CSV", "own.csv.gz", "own.parquet")[number]
+        content = self._sheet.text().encode()
+        if name.endswith(".gz"):
+            content = gzip.compress(content)
+        if name.endswith(".parquet"):
+            content = _parquet(_columns(self._sheet))
+        return self._case(name, content, "nothing", folder, True)
+
+    def case(self, rng: random.Random, folder: Path) -> Case:
+        draw = rng.random()
+        name = "own.csv"
+        if draw < 0.04:
+            name = rng.choice(("own.csv", "own.csv.gz", "own.parquet"))
+            (folder / "r.toml").write_text(RECIPE)
+            change = f"{special.put(rng, folder / name)} in the place of {name}"
+            return Case(change, _commands(name), lambda ran: None)
+        if draw < 0.16:
+            return self._case("own.parquet", *_odd_parquet(rng, self._sheet), folder, False)
+        if draw < 0.28:
+            return self._case("own.csv.gz", *_odd_gzip(rng, self._sheet), folder, False)
+        if draw < 0.38:
+            content, change = damaged(rng, self._sheet.text().encode())
+            return self._case(name, content, change, folder, False)
+        if draw < 0.42:
+            name = rng.choice(("own.tsv", "own.txt", "own.xlsx", "own", "own.csv.bz2", "own.json"))
+            content = self._sheet.text().encode()
+            return self._case(name, content, f"called {name}", folder, False)
+        sheet = self._sheet
+        if rng.random() < 0.5:
+            sheet = replace(sheet, header=COLUMNS[:2], rows=tuple(row[:2] for row in sheet.rows))
+        text, change, is_right = rng.choice(_CHANGES)(rng, sheet)
+        encoding = rng.choice(("utf-8-sig", "utf-16", "latin-1")) if rng.random() < 0.1 else "utf-8"
+        if encoding != "utf-8":
+            change = f"{change}; in {encoding}"
+        content = text.encode(encoding, "replace")
+        return self._case(name, content, change, folder, is_right and encoding.startswith("utf-8"))
+
+    def _case(self, name: str, content: bytes, change: str, folder: Path, is_right: bool) -> Case:
+        (folder / "r.toml").write_text(RECIPE)
+        (folder / name).write_bytes(content)
+
+        def reason(ran: Sequence[Ran]) -> str | None:
+            imported, shown = ran
+            if imported.code != 0:  # a refusal, and an empty table
+                raise AssertionError("a table is shown, although nothing was imported")
+            ours = _read_anew(name, content)
+            unknown = [key for key in ours if key not in self._keys]
+            said = imported.out + imported.err
+            if unknown and not any(ascii(key)[1:-1][:50] in said for key in unknown):
+                raise AssertionError(f"the unknown key {unknown[0]!r} is not named")
+            rows = json.loads(shown.out)["rows"]
+            theirs = {row["workload"]: row["median_ms"] for row in rows}
+            assert theirs.keys() <= ours.keys(), f"it holds {sorted(theirs.keys() - ours.keys())}"
+            lost = ours.keys() - theirs.keys() - set(unknown)
+            assert not lost, f"it lacks {sorted(lost)}"
+            wrong = [key for key, ms in theirs.items() if ms != ours[key]]
+            assert not wrong, f"{wrong[0]} is {theirs[wrong[0]]} ms, not {ours[wrong[0]]}"
+            if unknown:
+                return "what is known is in the store as the file says it, what is not is named"
+            return "all of it is in the store as the file says it"
+
+        return Case(f"{name}: {change}", _commands(name), reason, is_right)
+
+
+def _commands(name: str) -> tuple[tuple[str, ...], ...]:
+    return ("table", "import", "r.toml", name), ("table", "show", "r.toml", "--json")
+
+
+def _read_anew(name: str, content: bytes) -> dict[str, float]:
+    """Latencies of a file by key, by the rules that README.md states."""
+    if name.lower().endswith(".parquet"):
+        table = pq.read_table(pa.BufferReader(content))
+        header, rows = table.column_names, [list(row.values()) for row in table.to_pylist()]
+    else:
+        if name.lower().endswith(".gz"):
+            with gzip.open(io.BytesIO(content)) as file:
+                content = file.read(_LARGEST + 1)
+            assert len(content) <= _LARGEST, f"it unpacks to more than {_LARGEST} bytes"
+        text = content.decode("utf-8-sig")
+        header, *rows = [
+            row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row
+        ]
+        header = [cell.strip() for cell in header]
+    assert sorted(header) in (sorted(COLUMNS), sorted(COLUMNS[:2])), f"its columns are {header}"
+    found: dict[str, tuple[float, float | None]] = {}
+    for row in rows:
+        assert len(row) == len(header), f"a row has {len(row)} cells"
+        cells = dict(zip(header, row, strict=True))
+        key, ms = cells["key"], _number(cells["ms"])
+        assert isinstance(key, str), f"a key is {key!r}"
+        assert key.strip(), "a key is missing"
+        assert SHORTEST_MS <= ms <= LONGEST_MS, f"{key} takes {ms}"
+        stated, std_ms = cells.get("std_ms"), None
+        if not (stated is None or (isinstance(stated, str) and not stated.strip())):
+            std_ms = _number(stated)
+            assert 0 <= std_ms <= MOST_SPREADS * ms, f"{key} has a spread of {std_ms}"
+        first = found.setdefault(key.strip(), (ms, std_ms))
+        assert first == (ms, std_ms), f"{key} is there twice"
+    dearest = found.get(CALL, (0.0, None))[0]
+    assert all(ms >= dearest for ms, _ in found.values()), "the call is dearer than a program"
+    return {key: ms for key, (ms, _) in found.items()}
+
+
+def _number(cell: Any) -> float:
+    if isinstance(cell, str):
+        assert _NUMBER.fullmatch(cell.strip(" ")), f"{cell!r} is no number"
+        return float(cell)
+    assert type(cell) in (int, float), f"{cell!r} is no number"
+    assert math.isfinite(cell), f"{cell!r} is no number"
+    return float(cell)
+
+
+def _columns(sheet: _Sheet) -> dict[str, pa.Array]:
+    keys, ms, std_ms = zip(*sheet.rows, strict=True)
+    return {
+        "key": pa.array(keys),
+        "ms": pa.array(map(float, ms)),
+        "std_ms": pa.array([float(std) if std else None for std in std_ms]),
+    }
+
+
+def _parquet(columns: dict[str, pa.Array]) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _odd_parquet(rng: random.Random, sheet: _Sheet) -> tuple[bytes, str]:
+    columns = _columns(sheet)
+    n = len(sheet.rows)
+    match rng.randrange(12):
+        case 0:
+            return damaged(rng, _parquet(columns))
+        case 1:
+            name = rng.choice(COLUMNS)
+            del columns[name]
+            return _parquet(columns), f"without {name}"
+        case 2:
+            columns["more"] = pa.array(range(n))
+            return _parquet(columns), "another column"
+        case 3:
+            columns["ms"] = columns["ms"].cast(pa.string())
+            return _parquet(columns), "ms as text"
+        case 4:
+            columns["ms"] = pa.array(range(1, n + 1))
+            return _parquet(columns), "ms as integers"
+        case 5:
+            place, bad = rng.randrange(n), rng.choice((None, math.nan, math.inf, -1.0, 0.0, 1e10))
+            ms = columns["ms"].to_pylist()
+            columns["ms"] = pa.array([*ms[:place], bad, *ms[place + 1 :]])
+            return _parquet(columns), f"ms is {bad} in row {place + 1}"
+        case 6:
+            columns["key"] = columns["key"].dictionary_encode()
+            return _parquet(columns), "keys by a dictionary"
+        case 7:
+            columns["key"] = pa.array(rng.choice((range(n), [b"a"] * n, [["a"]] * n, [None] * n)))
+            return _parquet(columns), f"keys are {columns['key'].type}"
+        case 8:
+            columns["ms"] = columns["ms"].cast(rng.choice((pa.float32(), pa.bool_())))
+            return _parquet(columns), f"ms are {columns['ms'].type}"
+        case 9:
+            return _parquet({name: column[:0] for name, column in columns.items()}), "no rows"
+        case 10:
+            many = 3_000_000
+            same = {name: pa.repeat(column[0], many) for name, column in columns.items()}
+            return _parquet(same), f"{many} equal rows"
+    columns["ms"] = pa.array([[value.as_py()] for value in columns["ms"]])
+    return _parquet(columns), "ms are lists"
+
+
+def _odd_gzip(rng: random.Random, sheet: _Sheet) -> tuple[bytes, str]:
+    plain = sheet.text().encode()
+    whole = gzip.compress(plain, mtime=0)
+    match rng.randrange(8):
+        case 0:
+            return whole[: rng.randrange(len(whole))], "torn"
+        case 1:
+            return damaged(rng, whole)
+        case 2:
+            return plain, "not packed"
+        case 3:
+            return gzip.compress(whole), "packed twice"
+        case 4:
+            return whole + b"more", "something behind it"
+        case 5:
+            return whole[:20] + zlib.compress(plain), "another stream in it"
+        case 6:
+            return gzip.compress(plain[:200]) + gzip.compress(plain[200:]), "in two members"
+    line = rng.choice((b"a", b"key,ms\n", b"\n", b'"k",1\n', b'"', b"\0"))
+    return gzip.compress(b"key,ms\n" + line * (_BOMB // len(line)), 9), f"200 MiB of {line!r}"
+
+
+def _in_a_cell(rng: random.Random, sheet: _Sheet) -> _Made:
+    number = rng.randrange(len(sheet.rows))
+    column = rng.randrange(len(sheet.header))
+    cell = rng.choice(_NUMBERS if column else _KEYS)
+    row = sheet.rows[number]
+    row = (*row[:column], cell, *row[column + 1 :])
+    rows = (*sheet.rows[:number], row, *sheet.rows[number + 1 :])
+    change = f"{sheet.header[column]} is {values.told(cell)} in row {number + 1}"
+    return replace(sheet, rows=rows).text(), change, False
+
+
+def _separated(rng: random.Random, sheet: _Sheet) -> _Made:
+    separator = rng.choice((";", "\t", "|", " ", ":"))
+    return replace(sheet, separator=separator).text(), f"separated by {separator!r}", False
+
+
+def _commented(rng: random.Random, sheet: _Sheet) -> _Made:
+    lines = sheet.text().splitlines()
+    place = rng.choice((0, 1, len(lines) // 2, len(lines)))
+    line = rng.choice(("# measured on Monday", "// a, b", "#", "; x", "-- x", "sep=,", "Monday"))
+    return "\n".join([*lines[:place], line, *lines[place:]]), f"{line!r} as line {place + 1}", False
+
+
+def _quoted(rng: random.Random, sheet: _Sheet) -> _Made:
+    lines = sheet.text().splitlines()
+    place = rng.randrange(len(lines))
+    return rng.choice(
+        (
+            (replace(sheet, quoting=csv.QUOTE_ALL).text(), "all in quotes", True),
+            (replace(sheet, quote="'").text(), "single quotes", False),
+            (replace(sheet, quoting=csv.QUOTE_NONE).text(), "backslashes for quotes", False),
+            (sheet.text().replace('"', ""), "no quotes", False),
+            (sheet.text().replace('"', "“"), "typographic quotes", False),
+            (
+                "\n".join([*lines[:place], '"' + lines[place], *lines[place + 1 :]]),
+                "a quote",
+                False,
+            ),
+        )
+    )
+
+
+def _headed(rng: random.Random, sheet: _Sheet) -> _Made:
+    header, rows = sheet.header, sheet.rows
+    other = rng.choice(
+        (
+            tuple(name.upper() for name in header),
+            ("workload", "latency_ms", "std")[: len(header)],
+            (*header[:-1], header[0]),
+            header[:-1],
+            (*header, "more"),
+            tuple("" for _ in header),
+            rows[0],
+            ("",),
+        )
+    )
+    spaced = tuple(f" {name} " for name in header)
+    swapped = replace(sheet, header=header[::-1], rows=tuple(row[::-1] for row in rows))
+    return rng.choice(
+        (
+            (replace(sheet, header=other).text(), f"the header is {other}", False),
+            (replace(sheet, header=other).text(), f"the header is {other}", False),
+            (replace(sheet, header=spaced).text(), "spaces in the header", True),
+            (swapped.text(), "columns in another order", True),
+        )
+    )
+
+
+def _rowed(rng: random.Random, sheet: _Sheet) -> _Made:
+    rows, number = sheet.rows, rng.randrange(len(sheet.rows))
+    row = rows[number]
+    cut = (*rows[:number], row[:-1], *rows[number + 1 :])
+    long = (*rows[:number], (*row, "1"), *rows[number + 1 :])
+    twice = (*rows, (row[0], "77", *row[2:]))
+    dear = (*rows[:-1], (CALL, "1000", *rows[-1][2:]))
+    many = tuple((f"k{i}", "1.0", *("" for _ in row[2:])) for i in range(300_000))
+    few = rows[:number] + rows[number + 1 :]
+    shuffled = tuple(rng.sample(rows, len(rows)))
+    made = (
+        (cut, "a row lacks a cell", False),
+        (long, "a row has a cell more", False),
+        (twice, "a key twice, with other latencies", False),
+        (dear, "a call that is dearer than all others", False),
+        (many, "300,000 unknown keys", False),
+        ((), "no rows", False),
+        (few, "a row less", True),
+        ((*rows, row), "a row twice", True),
+        (shuffled, "rows in another order", True),
+    )
+    those, change, is_right = rng.choice(made)
+    return replace(sheet, rows=those).text(), change, is_right
+
+
+def _ended(rng: random.Random, sheet: _Sheet) -> _Made:
+    text = sheet.text()
+    return rng.choice(
+        (
+            (replace(sheet, end="\r\n").text(), "lines end as on Windows", True),
+            (text.rstrip("\n"), "no end of line at the end", True),
+            (text + "\n\n", "empty lines at the end", True),
+            (text.replace("\n", "\r"), "lines end as on an old Macintosh", False),
+            (text.replace("\n", "\n\x00"), "NUL before each line", False),
+            (text.replace("\n", "\x1e"), "lines end as records", False),
+            (text + "\x1a", "Ctrl-Z at the end", False),
+            (HTML.decode() + text, "a page of HTML before", False),
+        )
+    )
+
+
+_CHANGES: tuple[Callable[[random.Random, _Sheet], _Made], ...] = (
+    *(_in_a_cell, _in_a_cell, _in_a_cell, _separated, _commented, _quoted, _headed, _rowed, _rowed),
+    _ended,
+)
