@@ -28,7 +28,6 @@ from tailorbird.search.workers import Workers
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Dataset, Trained, load, train
-from tailorbird.training.stitch import check
 from tailorbird.workplace import LOG
 
 _SCORED = 32  # images that zero-cost scores see
@@ -112,7 +111,6 @@ class TrainedAccuracy:
             MissingStepError: if it was not.
         """
         made = self.materials
-        check(made.space, made.dataset)
         found = load(made.space, made.dataset, made.settings, self.weights, made.score)
         if found is None:
             raise MissingStepError(
