@@ -215,8 +215,10 @@ def _check_step(
     ):
         what = f"{part} ({told(workload)})"
         before, version = x.detach().clone(), x._version
-        n = "2 training images" if len(x) > 1 else "a step of one image"
-        with said_of(f"{what} must run on {n}, but failed"):
+        n, way_out = f"{len(x)} training images", ""
+        if len(x) == 1:
+            n, way_out = "a step of one image", " Give more images, or raise [accuracy] batch."
+        with said_of(f"{what} must run on {n}, but failed", way_out):
             y: Any = module(x)
         check_torch()
         check_untouched(x.detach(), before, version, what)

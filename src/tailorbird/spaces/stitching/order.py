@@ -22,6 +22,13 @@ def check_anchors(family: Family) -> None:
     Raises:
         ContractError: naming the first one.
     """
+    if not (isinstance(family.name, str) and family.name and family.name.isprintable()):
+        raise ContractError(f"A family's name must be a text, but got {family.name!r}.")
+    if not isinstance(family.n_classes, int | np.integer) or family.n_classes < 1:
+        raise ContractError(
+            f"A family's n_classes must be a positive integer, but {family.name} has "
+            f"{family.n_classes!r}."
+        )
     names, stages = tuple(family.anchors), tuple(family.stages)
     if not names:
         raise ContractError(f"A family must have an anchor at least, but {family.name} has none.")
