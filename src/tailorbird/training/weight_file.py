@@ -37,6 +37,8 @@ _STARTS: tuple[tuple[bytes, str, str], ...] = (
 
 _LEGACY = b"l\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save's number, before it wrote zip archives
 
+_SCALAR = np.float64(0).__reduce__()[0]
+
 _NUMBERS: list[Any] = [
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "u4", "u8", "?")),
