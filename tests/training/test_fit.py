@@ -277,5 +277,6 @@ def test_a_last_image_alone_joins_its_neighbours(
     epoch = torch.cat(seen[: len(sizes)]).numpy()
     assert len(np.unique(epoch.reshape(n_images, -1), axis=0)) == n_images
     # What is kept under the old rule, where that made no difference, stays valid.
-    identity = safe_open(tmp_path / "stitched.safetensors", "pt").metadata()["identity"]
+    with safe_open(tmp_path / "stitched.safetensors", "pt") as file:
+        identity = file.metadata()["identity"]
     assert ("last_image" in identity) == (sizes[-1] > batch)
