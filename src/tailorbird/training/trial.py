@@ -257,7 +257,10 @@ def _reached(value: Tensor, parameters: Sequence[nn.Parameter]) -> dict[Tensor, 
         parameter.grad = None
 
     if value.requires_grad:
-        hooks = [p.register_post_accumulate_grad_hook(look) for p in parameters]  # type: ignore[no-untyped-call]
+        hooks = [
+            p.register_post_accumulate_grad_hook(look)  # type: ignore[no-untyped-call]  # likewise
+            for p in parameters
+        ]
         value.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
         for hook in hooks:
             hook.remove()
