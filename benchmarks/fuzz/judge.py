@@ -37,6 +37,7 @@ _UNFORESEEN = "Nobody foresaw"
 _LEFT = re.compile(r"runs/[^/]+/(run\.log|\.lock)|runs(/[^/]+)?|.*\.sqlite-(shm|wal|journal)")
 """What a refusal may leave: the folder of the run, its log, and the file that holds it; and what
 SQLite keeps beside a database until the process ends."""
+_EMPTY = "a store that holds nothing"  # is made when a recipe's own is opened
 _UNFINISHED = re.compile(r"\.(new|part|tmp)$")
 _WARNING = re.compile(r"^.*\.py:\d+: \w*Warning: .*$", re.MULTILINE)
 _TEXT = frozenset("\n\t")
@@ -156,8 +157,9 @@ def _left_behind(ran: Ran, before: Mapping[str, str], after: Mapping[str, str]) 
         return "untidy", f"left behind: {unfinished[0]}"
     if ran.code == 0:
         return None
-    if new := [name for name in sorted(after.keys() - before.keys()) if not _LEFT.fullmatch(name)]:
-        return "untidy", f"left behind by a refusal: {', '.join(new)}"
+    new = (name for name in sorted(after.keys() - before.keys()) if after[name] != _EMPTY)
+    if left := [name for name in new if not _LEFT.fullmatch(name)]:
+        return "untidy", f"left behind by a refusal: {', '.join(left)}"
     same = (name for name in before if before[name] != after[name] and not _LEFT.fullmatch(name))
     if changed := next(same, None):
         return "untidy", f"changed by a refusal: {changed}"
@@ -192,6 +194,9 @@ def _held(path: Path) -> str | None:
         return None
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            return hashlib.sha256("\n".join(connection.iterdump()).encode()).hexdigest()
+            dumped = [*connection.iterdump()]
     except sqlite3.Error:
         return None
+    if not any(line.startswith('INSERT INTO "sample"') for line in dumped):
+        return _EMPTY
+    return hashlib.sha256("\n".join(dumped).encode()).hexdigest()
