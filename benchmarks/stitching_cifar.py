@@ -24,12 +24,13 @@ from tailorbird.data_folder import data_folder
 from tailorbird.latency_tables import Profiler, Store, Timing
 from tailorbird.latency_tables.device import find
 from tailorbird.latency_tables.tvm import TvmRuntime
+from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.programs import network_program
 from tailorbird.progress import TerminalProgress
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.training import Dataset, Split, Training, accuracy_std, cifar, train
+from tailorbird.training import Dataset, Split, Training, cifar, train
 from tailorbird.training.anchors import place
 from tailorbird.training.network import StitchedNetwork
 from tailorbird.training.settings import KINDS

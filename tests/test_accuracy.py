@@ -190,7 +190,7 @@ def test_settings_of_a_users_own_space_come_from_the_recipe(tmp_path: Path, modu
         ("", DATA, "name or a module"),
         (SPACE, 'module = "own_parts:datum"', r"\[accuracy\] module = 'own_parts:datum'"),
         (SPACE, 'module = "own_parts:no_data"', "must give a .*Dataset, but gave int"),
-        (SPACE, 'module = "own_parts:other_classes"', "'own-data' has 2, and own 3"),
+        (SPACE, 'module = "own_parts:other_classes"', "'own-data' has n_classes = 2, and own has"),
         (SPACE, 'module = "own_parts:other_shape"', r"shape \(1, 9, 9\)"),
         (SPACE, 'module = "own_parts:labels_out_of_range"', "from 0 to 2"),
         (SPACE, DATA + '\nevaluator = "own_parts:sure"', r"\[accuracy\] evaluator"),
@@ -284,9 +284,9 @@ def test_what_cannot_be_evaluated_is_left_out_and_told(tmp_path: Path, module: s
 
 
 def test_earlier_evaluations_are_learned_from_and_not_repeated(tmp_path: Path, module: str) -> None:
-    source = opened(tmp_path, DEEP, TRAINED + '\nearlier = "earlier.csv"')
-    with pytest.raises(EncodingError, match=r"earlier\.csv.*there is no such file"):
-        source.check()
+    with pytest.raises(EncodingError, match=r"earlier\.csv.*No such file"):
+        opened(tmp_path, DEEP, TRAINED + '\nearlier = "earlier.csv"')
+    source = opened(tmp_path, DEEP, TRAINED)
     X = np.vstack(list(source.space.enumerate()))
     columns = {variable.name: X[:, i] for i, variable in enumerate(source.space.variables)}
     y = np.linspace(0.1, 0.9, len(X))

@@ -117,7 +117,7 @@ def test_the_main_job_reports_and_picks_up_what_is_there(folder: Path) -> None:
     assert code == 0, err
     made = folder / "runs" / "small"
     assert {path.name for path in made.iterdir()} >= FILES
-    assert not list(made.rglob("*.new"))
+    assert not list(made.rglob("*.part"))
     front = pd.read_parquet(made / "front.parquet")
     assert tuple(front.columns) == COLUMNS
     assert 1 <= len(front) <= 3

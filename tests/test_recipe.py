@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,25 @@ def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule
         ('name = "a"', r"the table \[space\] is missing"),
         ("name = ", "not valid TOML"),
         (GOOD + "[search]\npopul", "not valid TOML"),
-        (b"name = '\xff'", "not text in UTF-8"),
+        (b"name = '\xff'", "not text in UTF-8: line 1 holds the byte 0xff"),
+        (b"\x7fELF\0\0", "not text in UTF-8: line 1 holds NUL"),
+        (GOOD.encode("utf-16"), "must be in UTF-8, but '.*recipe.toml' is in UTF-16. Save it"),
+        (GOOD.encode("utf-16-be"), "line 1 holds NUL"),
+        (GOOD.encode("utf-32"), "is in UTF-32"),
+        (f"{GOOD}kernel = {2**63}", "64 bits, .*, but 'space.kernel' is 9223372036854775808"),
+        (f"{GOOD}zz = {'[' * 33}{']' * 33}", "more than 32 deep"),
+        (f'{GOOD}[device]\nname = "a\\u0000"', r"control characters, but 'device.name' is 'a.x00'"),
+        (f'{GOOD}[search]\ndevices = ["\\u001b[31m"]', r"'search.devices.0' is '.x1b\[31m'"),
+        (f'"\\u001b[31m" = 1\n{GOOD}', r"no key '.x1b\[31m'"),
+        (
+            'name = "a"\n[space]\nmodul = "a:b"',
+            r"no key '\[space\] modul'; did you mean 'module'\?$",
+        ),
+        ('name = "a"\n[space]\nnam = "a"', r"no key '\[space\] nam'; did you mean 'name'\?$"),
+        (GOOD + 'modul = "a:b"', r"no key '\[space\] modul'; did you mean 'module'"),
+        (GOOD + "Name = 3", r"no key '\[space\] Name'; did you mean 'name'"),
+        (GOOD + "[accuracy]\nanchors = ['a']", r"\[accuracy\] anchors must be a table"),
+        (GOOD + "[accuracy]\nanchors = { a = 1 }", r"\[accuracy.anchors\] a must have a path"),
         (GOOD + "[serch]\n", "no key 'serch'; did you mean 'search'"),
         (
             GOOD + '[device]\nendpoint = "a:1"\ntracker = "b:2"\nkey = "c"',
@@ -157,11 +176,56 @@ def test_what_is_wrong_is_named_in_one_sentence(
 ) -> None:
     with pytest.raises(RecipeError, match=message) as caught:
         load(tmp_path, text)
-    assert "\n" not in str(caught.value)
+    said = str(caught.value)
+    assert said.isprintable()
+    assert len(said) < 1_000
+
+
+HUGE = {
+    "digits": (f"seed = 1{'0' * 5000}\n{GOOD}", "at most 64 bits.*, but one has thousands"),
+    "hexadecimal": (f"seed = 0x{'f' * 5000}\n{GOOD}", "64 bits.*'seed' is an integer of 20000 b"),
+    "brackets": (f"{GOOD}[report]\nzz = {'[' * 3000}", "tables or lists more than 32 deep"),
+    "braces": (f"{GOOD}zz = {'{a=' * 3000}", "more than 32 deep"),
+    "keys": (f"a{'.a' * 100_000} = 1\n{GOOD}", "more than 32 deep"),
+    "quoted": ("a" + '."a"' * 100_000 + f" = 1\n{GOOD}", "more than 32 deep"),
+    "tables": (f"{GOOD}[{'a . ' * 100_000}a]", "more than 32 deep"),
+    "comment": (f"# {'a' * 2**20}\n{GOOD}", "A recipe may have 1 MiB, but '.*recipe.toml' has"),
+    "key": (f"{'k' * 10_000} = 1\n{GOOD}", r"no key 'k+\.\.\.k+'; known: accuracy, device"),
+    "twice": (f"[{'k' * 10_000}]\n" * 2 + GOOD, r"not valid TOML: .*\.\.\..* line 2"),
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_what_no_recipe_is_as_large_as_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    text, message = HUGE[name]
+    with pytest.raises(RecipeError, match=message) as caught:
+        load(tmp_path, text)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1_000
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_editors_may_save_a_recipe_with_a_byte_order_mark(tmp_path: Path, newline: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(f"\ufeff{GOOD}".replace("\n", newline).encode())
+    read, text = recipe.load(path)
+    assert (read.name, text) == ("a", GOOD)
+
+
+def test_settings_of_a_users_own_space_are_theirs_alone(tmp_path: Path) -> None:
+    text = 'name = "a"\n[space]\nmodule = "a:b"\nnames = ["x\\n"]\nmodules = 3'
+    assert load(tmp_path, text).space.settings == {"names": ["x\n"], "modules": 3}
+
+
+def test_what_never_ends_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    for path in (tmp_path / "pipe.toml", Path("/dev/zero")):
+        with pytest.raises(RecipeError, match="must be a plain file"):
+            recipe.load(path)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"no\.toml.*cannot be read: No such file"):
         recipe.load(tmp_path / "no.toml")
-    with pytest.raises(RecipeError, match="Is a directory"):
+    with pytest.raises(RecipeError, match="is a folder"):
         recipe.load(tmp_path)

@@ -298,6 +298,33 @@ def test_what_others_measured_is_not_mixed_with_what_was_measured(tailorbird: Ta
     assert not Path("runs/c").exists()
 
 
+def test_keys_that_a_space_needs_are_listed_and_others_are_told(tailorbird: Tailorbird) -> None:
+    write_imported("a")
+    keys = [one.key for one in spaces.get("digits-resnet", batch=4, max_stitches=1).workloads]
+    code, out, err = tailorbird("table", "keys", "a.toml")
+    assert (code, out.splitlines()) == (0, keys)
+    assert "15 workloads of digits-resnet" in err
+    assert "of which the table holds 0. A table may also hold call()[1]f32" in err
+    assert not Path("runs").exists()
+
+    write_plain("t.csv")
+    plain = Path("t.csv").read_text()
+    Path("none.csv").write_text(plain.replace("f32", "f16"))
+    code, out, err = tailorbird("table", "import", "a.toml", "none.csv")
+    assert (code, out) == (2, "")
+    assert "None of 15 rows is of a workload of digits-resnet" in err
+    assert "`tailorbird table keys RECIPE` lists" in err
+    assert not Path("runs").exists()
+
+    Path("typo.csv").write_text(plain.replace("residual_block", "resblock"))
+    code, out, err = tailorbird("table", "import", "a.toml", "typo.csv")
+    assert code == 0, err
+    assert "holds 11 of 15 workloads" in out
+    assert "4 of 15 rows are of no workload of" in out
+    assert "'resblock(width=4)[4x4x8x8]f32' in line 6; the nearest is 'residual_block(" in out
+    assert "of which the table holds 11." in tailorbird("table", "keys", "a.toml")[2]
+
+
 def test_a_bad_file_leaves_the_table_as_it_was(tailorbird: Tailorbird) -> None:
     write_imported("a")
     write_plain("t.csv")

@@ -1,7 +1,8 @@
 """The command line."""
 
-import json
+import errno
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from traceback import FrameSummary
@@ -11,20 +12,27 @@ import typer
 
 from tailorbird import __version__, data_commands, device_commands, table_commands
 from tailorbird.errors import (
+    DamagedStoreError,
     EvaluationError,
     FetchError,
+    FullDiskError,
     MeasurementError,
+    ReadOnlyStoreError,
     StoreError,
     TailorbirdError,
     in_a_line,
 )
+from tailorbird.interruption import interruptible
 from tailorbird.job import hold
 from tailorbird.python_path import is_users
+from tailorbird.storage.atomic import FULL, refusal
+from tailorbird.terminal import echo, echo_json
 from tailorbird.unforeseen import EndedError, guarded, innermost, keep
 
 if TYPE_CHECKING:
     from tailorbird.pipeline import Run
 
+_OF_THE_DISK = (*FULL, errno.EROFS)
 _DEBUG = "--debug"  # wherever it stands
 
 app = typer.Typer(
@@ -45,7 +53,7 @@ Networks = Annotated[
         metavar="FILE", help="Whole networks to measure as well: Parquet, rows of the space."
     ),
 ]
-_NOT_THE_INPUT = (EvaluationError, FetchError, MeasurementError, StoreError)
+_NOT_THE_INPUT = (EvaluationError, FetchError, FullDiskError, MeasurementError, StoreError)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
@@ -56,9 +64,12 @@ def main() -> None:
     command = typer.main.get_command(app)
     _guard(command)
     try:
-        command(args=[argument for argument in arguments if argument != _DEBUG])
+        with interruptible() as signals:
+            command(args=[argument for argument in arguments if argument != _DEBUG])
     except EndedError as ended:
         error = ended.error
+        if signals:  # some libraries make another error of it
+            error = KeyboardInterrupt()
         frame = innermost(error, is_users)
         if isinstance(error, BrokenPipeError) and frame is None:  # as of `| head`
             sys.stdout = None
@@ -66,7 +77,7 @@ def main() -> None:
         if _DEBUG in arguments:
             traceback.print_exception(error)
         code, sentence = _told(error, frame)
-        typer.echo(f"tailorbird: {sentence}", err=True)
+        echo(f"tailorbird: {sentence}", err=True)
         sys.exit(code)
 
 
@@ -85,8 +96,15 @@ def _told(error: BaseException, frame: FrameSummary | None) -> tuple[int, str]:
         error: as it was raised.
         frame: in the user's own code that it came through, if there is any.
     """
+    if isinstance(error, KeyboardInterrupt):
+        return 1, "stopped. What was done is kept; run again to go on."
+    if isinstance(error, (DamagedStoreError, ReadOnlyStoreError)):
+        return 2, str(error)
     if isinstance(error, TailorbirdError):
         return (1 if isinstance(error, _NOT_THE_INPUT) else 2), str(error)
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK and frame is None:
+        disk = Path(error.filename or tempfile.gettempdir())
+        return 1, str(refusal(disk, error))
     if frame is not None:
         where = f"{frame.filename}, line {frame.lineno}, in {frame.name}"
         return 2, f"Your own code failed ({where}: {in_a_line(error)}). {_DEBUG} shows more."
@@ -103,7 +121,7 @@ def version(
 ) -> None:
     """Hardware-aware architecture search on latency measured, and checked, on the device."""
     if show:
-        typer.echo(__version__)
+        echo(__version__)
         raise typer.Exit
 
 
@@ -139,10 +157,10 @@ def adapt(
         adapted = job.adapt(samples)
         if as_json:
             networks = adapted.networks.to_dict(orient="records")
-            typer.echo(json.dumps({**adapted.summary, "networks": networks}, indent=1))
+            echo_json({**adapted.summary, "networks": networks})
             return
-        typer.echo(adapted.networks.to_string(index=False))
-        typer.echo(str(adapted), err=True)
+        echo(adapted.networks.to_string(index=False))
+        echo(str(adapted), err=True)
 
 
 @app.command()
@@ -150,7 +168,7 @@ def train(recipe: RecipePath) -> None:
     """Trains the networks of the space."""
     with hold(recipe) as job:
         trained = job.train()
-        typer.echo(f"Weights {trained.fingerprint} are in {job.folder / 'weights'}.")
+        echo(f"Weights {trained.fingerprint} are in {job.folder / 'weights'}.")
 
 
 @app.command()
@@ -164,10 +182,8 @@ def search(recipe: RecipePath, as_json: AsJson = False) -> None:
         columns = ["architecture", "kind", *measures, *marks, "probability_on_front"]
         adapted = job.measurement.remarks if job.measurement.adapts else ()
         for line in (str(found), *job.accuracy.remarks, *adapted):
-            typer.echo(line, err=True)
-        typer.echo(
-            frame.to_json(orient="records") if as_json else frame[columns].to_string(index=False)
-        )
+            echo(line, err=True)
+        echo(frame.to_json(orient="records") if as_json else frame[columns].to_string(index=False))
 
 
 @app.command()
@@ -194,15 +210,15 @@ def export(
     with hold(recipe) as job:
         stem = to if to is not None else job.folder / "network"
         exported = job.export(architecture, max_latency_ms, stem)
-        typer.echo(f"The network is in {exported.weights} and {exported.onnx}.")
+        echo(f"The network is in {exported.weights} and {exported.onnx}.")
 
 
 def _finish(job: "Run", summary: dict[str, object], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(summary, indent=1))
+        echo_json(summary)
     else:
         device_commands.show(summary)
-        typer.echo(f"The report is {job.folder / 'report.html'}.")
+        echo(f"The report is {job.folder / 'report.html'}.")
     if summary["n_failed"]:
         raise MeasurementError(
             f"{summary['n_failed']} networks could not be measured; the report says why."

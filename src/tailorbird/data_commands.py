@@ -1,7 +1,5 @@
 """The commands on tables that others published."""
 
-import json
-import signal
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tailorbird.errors import RecipeError, nearest
+from tailorbird.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from tailorbird.published.tables import PublishedTable
@@ -51,14 +50,14 @@ def list_(as_json: AsJson = False) -> None:
         for table in TABLES.values()
     ]
     if as_json:
-        typer.echo(json.dumps(listed, indent=1))
+        echo_json(listed)
         return
-    typer.echo(f"{'name':<16}{'licence':<12}{'size':>9}  {'here':<6}holds")
+    echo(f"{'name':<16}{'licence':<12}{'size':>9}  {'here':<6}holds")
     for table in TABLES.values():
         licences, here = ", ".join(table.licences), "yes" if table.is_in(folder) else "no"
         size = f"{table.n_bytes / 1e6:.2f} MB"
-        typer.echo(f"{table.name:<16}{licences:<12}{size:>9}  {here:<6}{table.holds}")
-    typer.echo(f"Tables are looked for in {folder}.")
+        echo(f"{table.name:<16}{licences:<12}{size:>9}  {here:<6}{table.holds}")
+    echo(f"Tables are looked for in {folder}.")
 
 
 @app.command()
@@ -81,17 +80,17 @@ def get(names: Names, mirror: Mirror = None, accuracies: AccuracyFile = None) ->
         for table in tables:
             path = folder / table.file
             if accuracies is None and table.is_in(folder):
-                typer.echo(f"{table.name}: {path} is there already; delete it to make it anew.")
+                echo(f"{table.name}: {path} is there already; delete it to make it anew.")
                 continue
             n_rows = table.make(folder, host, progress)
-            typer.echo(f"{table.name}: {n_rows} rows are in {path}.")
+            echo(f"{table.name}: {n_rows} rows are in {path}.")
             if table.remark:
-                typer.echo(table.remark, err=True)
+                echo(table.remark, err=True)
 
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Held while no other process makes tables in a folder; kills end it as Ctrl-C does."""
+    """Held while no other process makes tables in a folder."""
     from filelock import Timeout
 
     from tailorbird.latency_tables.lock import file_lock
@@ -104,14 +103,10 @@ def _alone_in(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise not_written(path, error) from None
     with ExitStack() as stack:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) == signal.SIG_DFL:  # else somebody wants something of it
-                signal.signal(number, signal.default_int_handler)
-                stack.callback(signal.signal, number, signal.SIG_DFL)
         try:
             stack.enter_context(file_lock(path, timeout_s=0))
         except Timeout:
-            typer.echo(f"Another `tailorbird data get` works in {folder}: waiting.", err=True)
+            echo(f"Another `tailorbird data get` works in {folder}: waiting.", err=True)
             stack.enter_context(file_lock(path, timeout_s=-1))
         yield
 

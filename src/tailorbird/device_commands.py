@@ -1,6 +1,5 @@
 """The commands on devices, and on programs for them."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +8,7 @@ import typer
 
 from tailorbird.errors import RecipeError, TailorbirdError
 from tailorbird.job import open_run, warn_of
+from tailorbird.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Record
@@ -44,10 +44,10 @@ def devices(
         found += _all_behind(Server.parse(tracker))
     found += [_of_recipe(recipe) for recipe in recipes or ()]
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        echo_json(found)
         return
     for number, facts in enumerate(found):
-        typer.echo("" if number else "This machine:")
+        echo("" if number else "This machine:")
         show(facts)
 
 
@@ -82,14 +82,14 @@ def compile_(
         ".tar" if objects else ".so",
         job.progress,
     )
-    typer.echo(f"Programs for {device.target} are listed in {manifest}.")
+    echo(f"Programs for {device.target} are listed in {manifest}.")
 
 
 def show(facts: Mapping[str, object]) -> None:
     """Prints facts in two columns."""
     width = max(map(len, facts))
     for name, value in facts.items():
-        typer.echo(f"{name:<{width}}  {value}")
+        echo(f"{name:<{width}}  {value}")
 
 
 def _this_machine() -> Facts:

@@ -1,10 +1,16 @@
 """What can go wrong, each error with its facts as attributes."""
 
-from collections.abc import Callable, Iterable, Sequence
+import errno
+import os
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
 _LONGEST = 500  # characters of a message that others wrote
+_SHORT = 200  # characters of a value
+_MANY = 40  # names that are listed
 
 
 class TailorbirdError(Exception):
@@ -13,6 +19,10 @@ class TailorbirdError(Exception):
 
 class RecipeError(TailorbirdError, ValueError):
     """A recipe that cannot be read, or that asks for what does not exist."""
+
+
+class ContractError(RecipeError):
+    """Code or data that a recipe names, and that do not keep what their callers rely on."""
 
 
 class EncodingError(TailorbirdError, ValueError):
@@ -54,11 +64,13 @@ class MeasurementError(TailorbirdError, RuntimeError):
     def of(cls, what: str, error: BaseException) -> "MeasurementError":
         """From what a compiler or runtime raised, whose last line says the most.
 
-        A linker's error ends with the command, which says nothing.
+        A linker's error ends with the command, which says nothing; of a full disk it speaks before.
         """
         lines = [line.strip() for line in _said(error).splitlines()]
         telling = [line for line in lines if line and not line.startswith("Command line:")]
-        return cls(f"{what} ({type(error).__name__}: {telling[-1] if telling else ''})")
+        full = [line for line in telling if os.strerror(errno.ENOSPC) in line]
+        last = (full or telling or [""])[-1]
+        return cls(f"{what} ({type(error).__name__}: {last})")
 
 
 class UnansweredError(MeasurementError):
@@ -86,7 +98,41 @@ class PriceError(TailorbirdError, ValueError):
 
 
 class StoreError(TailorbirdError, RuntimeError):
-    """The database behind a store failed: the disk is full, the file locked, read-only or torn."""
+    """The database behind a store failed: the disk is full, the file locked, or read-only."""
+
+
+class DamagedStoreError(StoreError):
+    """A store that holds what nobody wrote into it: no command can go on with it."""
+
+
+class ReadOnlyStoreError(StoreError):
+    """A store that this user may read, but not write."""
+
+
+class WriteError(TailorbirdError, RuntimeError):
+    """A file that cannot be written where it should be; what stood there is as it was.
+
+    Attributes:
+        path: of the file.
+        reason: what the system said.
+    """
+
+    way_out = "Name a place where you may write."
+
+    def __init__(self, path: Path, reason: OSError) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        said = self.reason.strerror or str(self.reason)
+        return f"The file {str(self.path)!r} cannot be written: {said}. {self.way_out}"
+
+
+class FullDiskError(WriteError):
+    """A file that the disk did not take, since it is full, over its quota or broken."""
+
+    way_out = "Make room, then run again: what was kept before is kept."
 
 
 class FetchError(TailorbirdError, RuntimeError):
@@ -198,6 +244,26 @@ class ScoreError(TailorbirdError, ValueError):
         )
 
 
+@contextmanager
+def raising(
+    made_of: Callable[[BaseException], Exception], *passing: type[Exception]
+) -> Iterator[None]:
+    """Turns whatever others' code raises inside, `sys.exit()` included, into one error.
+
+    Args:
+        made_of: the error that is raised instead, from that which was.
+        passing: what is left as it is, besides Ctrl-C.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if isinstance(error, passing):
+            raise
+        raise made_of(error) from error
+
+
 def in_a_line(error: BaseException) -> str:
     """Type and last line of any error, such as a user's code raises."""
     lines = [line.strip() for line in _said(error).splitlines() if line.strip()]
@@ -216,5 +282,35 @@ def _said(error: BaseException) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """The hint that ends a message about an unknown name."""
     names = sorted(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}."
+    close = get_close_matches(name[:_SHORT], names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {shown(close[0])}?"
+    more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
+    return f"known: {', '.join(map(plain, names[:_MANY]))}{more}."
+
+
+def plain(text: str) -> str:
+    """A text as it is, if a terminal can show it and it is short; as Python writes it otherwise."""
+    return text if text.isprintable() and len(text) <= _SHORT else shown(text)
+
+
+def shown(value: object) -> str:
+    """A value as Python writes it, however long or deep it is, and with no control character."""
+    return _SHORTENED.repr(value)
+
+
+class _Shortened(reprlib.Repr):
+    """Texts of up to 200 characters whole, other values from both of their ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = _SHORT
+
+    def repr_int(self, value: int, level: int) -> str:
+        """An integer, of which Python does not write thousands of digits."""
+        if value.bit_length() > 10 * _SHORT:
+            return f"an integer of {value.bit_length()} bits"
+        return super().repr_int(value, level)
+
+
+_SHORTENED = _Shortened()

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tailorbird.errors import EvaluationError
 from tailorbird.predictors import FloatArray, KnownAccuracy, Predictor
+from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import NoProgress, Progress
 from tailorbird.properties import problem_of
 from tailorbird.recipe import Recipe
@@ -19,8 +21,9 @@ from tailorbird.search.membership import with_probability
 from tailorbird.search.operators import mutate
 from tailorbird.searches import searched
 from tailorbird.spaces import SearchSpace
-from tailorbird.trained_accuracy import TrainedAccuracy
-from tailorbird.training import accuracy_std
+
+if TYPE_CHECKING:
+    from tailorbird.trained_accuracy import TrainedAccuracy
 
 _START = 10  # evaluations before predictors guide any
 _DRAWS, _FEWEST_DRAWS, _DRAWN = 1_000, 50, 500_000  # of all networks of large fronts together
@@ -59,7 +62,7 @@ class Fronts:
             exact = None
         return Found(self._sure(front, problem), exact, ref_point, asked.algorithm)
 
-    def guided(self, source: TrainedAccuracy) -> tuple[Found, Predictor]:
+    def guided(self, source: "TrainedAccuracy") -> tuple[Found, Predictor]:
         """Spends evaluations where they are expected to move the front.
 
         Returns:

@@ -6,27 +6,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
+from tailorbird.terminal import echo
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Device
     from tailorbird.latency_tables.server import Server
+    from tailorbird.measurement import Measurement
     from tailorbird.pipeline import Run
-    from tailorbird.recipe import DeviceSection
+    from tailorbird.published_accuracy import PublishedAccuracy
+    from tailorbird.recipe import DeviceSection, Recipe
     from tailorbird.spaces import SearchSpace
+    from tailorbird.trained_accuracy import TrainedAccuracy
 
 
 @contextmanager
 def hold(path: Path) -> Iterator["Run"]:
-    """The run of a recipe while nobody else works in its folder; Ctrl-C ends it quietly."""
+    """The run of a recipe while nobody else works in its folder."""
     with open_run(path).held() as job:
-        try:
-            yield job
-            for remark in job.measurement.equipment.losses:
-                typer.echo(remark, err=True)
-        except KeyboardInterrupt:
-            typer.echo("tailorbird: stopped. What was done is kept; run again to go on.", err=True)
-            raise typer.Exit(1) from None
+        yield job
+        for remark in job.measurement.equipment.losses:
+            echo(remark, err=True)
 
 
 def open_run(path: Path) -> "Run":
@@ -34,6 +33,7 @@ def open_run(path: Path) -> "Run":
 
     Raises:
         RecipeError: if anything in the recipe is wrong.
+        EncodingError: if earlier evaluations that it names do not fit its space.
     """
     from tailorbird import recipe as recipes
     from tailorbird import spaces
@@ -93,21 +93,29 @@ def open_run(path: Path) -> "Run":
             f"[search] devices must differ from each other and from [device] name, but got {named}."
         )
 
-    from tailorbird.accuracy import AccuracySource
     from tailorbird.measurement import Measurement
-    from tailorbird.pipeline import Run  # torch and more: not before the input is known to be right
-    from tailorbird.published_accuracy import PublishedAccuracy
-    from tailorbird.trained_accuracy import TrainedAccuracy
+    from tailorbird.pipeline import Run  # and more: not before the input is known to be right
 
     folder = Path("runs") / recipe.name
     measurement = Measurement(recipe, space, device, folder, elsewhere, others, known)
-    accuracy: AccuracySource
-    if recipe.accuracy.published is None:
-        weights = folder / "weights"
-        accuracy = TrainedAccuracy(recipe, home, space, weights, measurement.opened_url)
-    else:
-        accuracy = PublishedAccuracy(space, recipe.accuracy, recipe.seed)
+    accuracy = _accuracy(recipe, home, measurement, folder / "weights")
     return Run(recipe, text, space, measurement, accuracy, folder, TerminalProgress())
+
+
+def _accuracy(
+    recipe: "Recipe", home: Path, measurement: "Measurement", weights: Path
+) -> "TrainedAccuracy | PublishedAccuracy":
+    """What the recipe asks for; torch is loaded only where networks are trained."""
+    space = measurement.space
+    if recipe.accuracy.published is not None:
+        from tailorbird.published_accuracy import PublishedAccuracy
+
+        return PublishedAccuracy(space, recipe.accuracy, recipe.seed)
+    from tailorbird.trained_accuracy import TrainedAccuracy
+
+    trained = TrainedAccuracy(recipe, home, space, weights, measurement.opened_url)
+    _ = trained.earlier  # whatever command goes on from here, before it measures or trains
+    return trained
 
 
 def _remote(asked: "DeviceSection", server: "Server", folder: Path) -> "Device":
@@ -124,7 +132,7 @@ def _remote(asked: "DeviceSection", server: "Server", folder: Path) -> "Device":
 def warn_of(server: "Server") -> None:
     """Tells what a server outside of this machine means."""
     if not server.is_loopback:
-        typer.echo(
+        echo(
             f"tailorbird: TVM's RPC has no authentication: whoever reaches {server} can run "
             "programs there. Keep it in a network that you trust.",
             err=True,
@@ -133,24 +141,12 @@ def warn_of(server: "Server") -> None:
 
 def _own_space(module: str, home: Path, settings: dict[str, object]) -> "SearchSpace":
     """The space that a user's own function makes from batch and settings."""
-    from tailorbird.errors import RecipeError, in_a_line
-    from tailorbird.python_path import resolve
-    from tailorbird.spaces import SearchSpace
+    from tailorbird.python_path import resolve, users_code
+    from tailorbird.spaces.contract import check_space
 
     make = resolve(module, home, "[space] module")
-    try:
-        space: SearchSpace = make(**settings)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # the user's code runs, sys.exit() included
-        raise RecipeError(
-            f"[space] module = {module!r} refused {settings} ({in_a_line(error)})."
-        ) from error
-    members = [name for name in vars(SearchSpace) if not name.startswith("_")]
-    missing = [name for name in members if not hasattr(space, name)]
-    if missing:
-        raise RecipeError(
-            f"[space] module = {module!r} must give a search space, but what it gave, "
-            f"{type(space).__name__}, has no {missing[0]!r}."
-        )
-    return space
+    named = f"[space] module = {module!r}"
+    with users_code(named, f"refused {settings}"):
+        made = make(**settings)
+    with users_code(named):
+        return check_space(made)

@@ -4,12 +4,14 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from tailorbird.errors import MeasurementError, RecipeError
+from tailorbird.errors import MeasurementError, RecipeError, raising
 from tailorbird.latency_tables import Program
 from tailorbird.latency_tables.target import Target
 from tailorbird.progress import Progress
+from tailorbird.storage.atomic import refusal
 
 MANIFEST = "manifest.json"
 
@@ -36,8 +38,8 @@ def write(
         The path of a list of what is there: files, by the key of each program.
 
     Raises:
-        RecipeError: if the folder holds anything, or cannot be written, or LLVM does not know
-            the target.
+        RecipeError: if the folder holds anything, or LLVM does not know the target.
+        WriteError: if the folder cannot be written.
         MeasurementError: if any program cannot be compiled.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -46,13 +48,15 @@ def write(
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
-        raise RecipeError(f"{str(folder)!r} cannot be written: {error.strerror}.") from None
+        raise refusal(folder, error) from None
     try:
         files = _compiled(programs, target, threads, made, suffix, progress)
         facts = {"target": f"{target.triple}/{target.cpu}", "threads": threads, "programs": files}
         (made / MANIFEST).write_text(json.dumps(facts, indent=1) + "\n")
         made.chmod(0o755)
         made.replace(folder)
+    except OSError as error:
+        raise refusal(folder, error) from None
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return folder / MANIFEST
@@ -76,12 +80,9 @@ def _compiled(
         for number, program in enumerate(programs):
             inputs = tuple(map(torch.from_numpy, program.examples(0)))
             path = folder / f"{number:04d}{suffix}"
-            try:
+            reason = partial(MeasurementError.of, f"{program.key} cannot be compiled")
+            with raising(reason, RecipeError):
                 build_library(program.module(), inputs, target, threads, path)
-            except (KeyboardInterrupt, RecipeError):
-                raise
-            except BaseException as error:  # whatever a compiler or a user's module raises
-                raise MeasurementError.of(f"{program.key} cannot be compiled", error) from error
             files[program.key] = path.name
             advance(program.key)
     return files

@@ -1,22 +1,30 @@
 """What training is made of: data, score, teacher and weights that a recipe names."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import nn
 
 from tailorbird.data_folder import data_folder
-from tailorbird.errors import RecipeError, TailorbirdError, in_a_line
-from tailorbird.python_path import resolve
+from tailorbird.errors import RecipeError
+from tailorbird.python_path import resolve, users_code
 from tailorbird.recipe import Recipe
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.training import Dataset, Training, cifar, digits
-from tailorbird.training.stitch import check, placed
+from tailorbird.training import Dataset, Training, cifar, digits, distillation
+from tailorbird.training.anchors import Placement
+from tailorbird.training.distillation import Loss
+from tailorbird.training.stitch import check, check_heads, is_trained, loss_of, placed
 from tailorbird.training.trained import Score, accuracy
+from tailorbird.training.trial import (
+    check_images,
+    check_networks,
+    check_score,
+    check_teacher,
+    tried_batch,
+)
+
+_EPOCHS = 30  # of anchors that learn from scratch, or have a new head
 
 
 @dataclass(frozen=True)
@@ -33,46 +41,62 @@ class Materials:
     home: Path
     space: StitchSpace
 
-    def check(self) -> None:
-        """Refuses data, weights or settings that do not fit the space.
+    def check(self, weights: Path) -> None:
+        """Refuses data, code, weights or settings that do not fit each other.
+
+        Two training images pass through all that training and evaluation use, unless what was
+        trained is there already.
+
+        Args:
+            weights: folder of what was trained.
 
         Raises:
             RecipeError: if so.
-            WeightsError: if it is the weights.
+            WeightsError: if it is the weights of anchors.
         """
-        check(self.space, self.dataset)
-        _ = self.score
+        with users_code(self._named_data):
+            check_images(self.dataset)
+        with users_code(self._named_space):
+            check(self.space, self.dataset)
+        asked = self.recipe.accuracy
+        with users_code(f"[accuracy] evaluator = {asked.evaluator!r}"):
+            check_score(self.score, self.dataset)
+        self._check_anchors()
+        if is_trained(self.space, self.dataset, self.settings, weights):
+            return
+        with users_code(self._named_data):
+            batch = tried_batch(self.dataset, self.settings.batch)
+        loss: Loss = distillation.labels_only
+        if self.teacher is not None:
+            with users_code(f"[accuracy] teacher = {asked.teacher!r}"):
+                check_teacher(self.teacher, batch, self.space.family.n_classes)
+            loss = loss_of(self.settings, self.teacher)
+        with users_code(self._named_space):
+            network, _ = placed(self.space, self.recipe.seed, *self._weights)
+            check_networks(self.space, network, self.settings, batch, loss)
+
+    def _check_anchors(self) -> None:
+        """Each has weights to start from, or epochs to learn them."""
         family, settings = self.space.family, self.settings
-        for name, file in settings.anchors.items():
-            if name not in family.anchors:
-                known = ", ".join(family.anchors)
-                raise RecipeError(f"There is no anchor {name!r} in {family.name}; known: {known}.")
-            if not hasattr(family, "place"):
-                raise RecipeError(
-                    f"{family.name} cannot take weights from files: give it a method `place`, "
-                    f"which says where those of {str(file)!r} go."
-                )
         missing = [name for name in family.anchors if name not in settings.anchors]
         if settings.train_epochs == 0 and missing:
             raise RecipeError(
                 f"Anchors need weights in [accuracy.anchors] or `[accuracy] train_epochs` above 0, "
                 f"but {missing[0]} has neither."
             )
-        if settings.anchors:
-            placed(self.space, settings)
-        if self.teacher is not None:
-            self._check(self.teacher)
+        check_heads(self._placements, settings)
 
-    def _check(self, teacher: nn.Module) -> None:
-        path, n_classes = self.recipe.accuracy.teacher, self.space.family.n_classes
-        x = self.dataset.train.batch(torch.zeros(1, dtype=torch.int64).numpy())
-        with torch.no_grad():
-            shape = tuple(_called(lambda: teacher.eval()(x), "teacher", path).shape)
-        if shape != (1, n_classes):
-            raise RecipeError(
-                f"[accuracy] teacher = {path!r} must give logits of shape (n, {n_classes}), but "
-                f"gave {shape} for one image."
-            )
+    @property
+    def _named_space(self) -> str:
+        asked = self.recipe.space
+        key = "name" if asked.module is None else "module"
+        return f"[space] {key} = {getattr(asked, key)!r}"
+
+    @property
+    def _named_data(self) -> str:
+        asked = self.recipe.accuracy
+        key = "data" if asked.module is None else "module"
+        return f"[accuracy] {key} = {getattr(asked, key) or 'digits'!r}"
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -83,7 +107,9 @@ class Materials:
         """
         path = self.recipe.accuracy.module
         if path is not None:
-            made = _called(resolve(path, self.home, "[accuracy] module"), "module", path)
+            load = resolve(path, self.home, "[accuracy] module")
+            with users_code(self._named_data):
+                made = load()
             if not isinstance(made, Dataset):
                 raise RecipeError(
                     f"[accuracy] module = {path!r} must give a tailorbird.training.Dataset, but "
@@ -113,7 +139,9 @@ class Materials:
         path = self.recipe.accuracy.teacher
         if path is None:
             return None
-        made = _called(resolve(path, self.home, "[accuracy] teacher"), "teacher", path)
+        make = resolve(path, self.home, "[accuracy] teacher")
+        with users_code(f"[accuracy] teacher = {path!r}"):
+            made = make()
         if not isinstance(made, nn.Module):
             raise RecipeError(
                 f"[accuracy] teacher = {path!r} must give a torch.nn.Module, but gave "
@@ -125,9 +153,14 @@ class Materials:
     def settings(self) -> Training:
         """Of training."""
         asked = self.recipe.accuracy
-        epochs = 0 if asked.anchors else 30
+        files, keys = self._weights
+        epochs = asked.train_epochs
+        if epochs is None:
+            new_heads = [name for name, placed in self._placements.items() if placed.new_head]
+            are_there = set(self.space.family.anchors) <= {*files}
+            epochs = _EPOCHS if not files or (are_there and new_heads) else 0
         return Training(
-            epochs if asked.train_epochs is None else asked.train_epochs,
+            epochs,
             asked.stitch_epochs,
             self.recipe.seed,
             batch=asked.batch,
@@ -137,32 +170,54 @@ class Materials:
             teacher=asked.teacher,
             stitch_images=asked.stitch_images,
             stitch_rank=asked.stitch_rank,
-            anchors=self._weights(),
+            anchors=files,
+            keys=keys,
         )
 
-    def _weights(self) -> dict[str, Path]:
-        """Files by anchor: the recipe's, or those of installed packages."""
-        asked = self.recipe.accuracy.anchors
-        if asked != "installed":
-            return {name: self.home / file for name, file in asked.items()}
-        installed = getattr(self.space.family, "installed_weights", None)
-        if installed is None:
-            raise RecipeError(
-                f"No package brings weights for {self.space.name}: give files in "
-                "[accuracy.anchors]."
-            )
-        return dict(installed())
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What became of the files of weights that a reader must know."""
+        n_classes, epochs = self.space.family.n_classes, self.settings.train_epochs
+        remarks: list[str] = []
+        for name, placement in self._placements.items():
+            remarks += placement.remarks
+            if placement.new_head:
+                remarks.append(
+                    f"The head of {name} for {n_classes:,} classes is drawn anew, since "
+                    f"{placement.new_head}; the anchor learns, with train_epochs = {epochs}."
+                )
+        return tuple(remarks)
 
+    @cached_property
+    def _placements(self) -> dict[str, Placement]:
+        """What becomes of the files of weights, by anchor."""
+        files, keys = self._weights
+        return placed(self.space, self.recipe.seed, files, keys)[1] if files else {}
 
-def _called(call: Callable[[], Any], key: str, path: str | None) -> Any:
-    """What the user's own code gives.
+    @cached_property
+    def _weights(self) -> tuple[dict[str, Path], dict[str, str]]:
+        """Files by anchor, the recipe's or those of installed packages; keys in them, if given.
 
-    Raises:
-        RecipeError: if it fails.
-    """
-    try:
-        return call()
-    except (KeyboardInterrupt, TailorbirdError):
-        raise
-    except BaseException as error:  # whatever it meets, sys.exit() included
-        raise RecipeError(f"[accuracy] {key} = {path!r} failed ({in_a_line(error)}).") from error
+        Raises:
+            RecipeError: if there are none for the space, or the family cannot take them.
+        """
+        asked, family = self.recipe.accuracy.anchors, self.space.family
+        if asked == "installed":
+            installed = getattr(family, "installed_weights", None)
+            if installed is None:
+                raise RecipeError(
+                    f"No package brings weights for {self.space.name}: give files in "
+                    "[accuracy.anchors]."
+                )
+            return dict(installed()), {}
+        for name, file in asked.items():
+            if name not in family.anchors:
+                known = ", ".join(family.anchors)
+                raise RecipeError(f"There is no anchor {name!r} in {family.name}; known: {known}.")
+            if not hasattr(family, "place"):
+                raise RecipeError(
+                    f"{family.name} cannot take weights from files: give it a method `place`, "
+                    f"which says where those of {file.file!r} go."
+                )
+        files = {name: self.home / file.file for name, file in asked.items()}
+        return files, {name: file.key for name, file in asked.items() if file.key is not None}

@@ -1,16 +1,18 @@
 """The steps of a run. Each picks up what is there, and says what it needs if that is not."""
 
 import dataclasses
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from tailorbird.accuracy import AccuracySource
 from tailorbird.adaptation import Adapted
 from tailorbird.errors import RecipeError
 from tailorbird.fronts import Fronts
@@ -19,17 +21,24 @@ from tailorbird.latency_tables.url import without_password
 from tailorbird.measurement import Measurement
 from tailorbird.predictors import Predictor
 from tailorbird.progress import Progress
+from tailorbird.published_accuracy import PublishedAccuracy
+from tailorbird.python_path import users_code
 from tailorbird.recipe import Recipe
 from tailorbird.reports import Checker, Report, summarise, write
 from tailorbird.reports.choice import fastest_enough, find
 from tailorbird.reports.export import Exported, save
+from tailorbird.reports.write import FILES
 from tailorbird.search.found import Found
 from tailorbird.search.regret import choices, regrets
 from tailorbird.searches import check
 from tailorbird.spaces import CALL, SearchSpace
-from tailorbird.trained_accuracy import TrainedAccuracy
-from tailorbird.training import Trained
+from tailorbird.storage.atomic import written
+from tailorbird.storage.marks import MARK, torn
 from tailorbird.workplace import LOG, held
+
+if TYPE_CHECKING:
+    from tailorbird.trained_accuracy import TrainedAccuracy
+    from tailorbird.training import Trained
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class Run:
     recipe_text: str
     space: SearchSpace
     measurement: Measurement
-    accuracy: AccuracySource
+    accuracy: "TrainedAccuracy | PublishedAccuracy"
     folder: Path
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
@@ -64,6 +73,13 @@ class Run:
             BusyError: if another process works in the folder.
         """
         with held(self.folder):
+            if reason := torn([self.folder / name for name in FILES]):
+                LOG.warning(
+                    "The report in %s is torn (%s), as its writing was interrupted: "
+                    "`tailorbird report RECIPE`, or `run`, writes it again.",
+                    self.folder,
+                    reason,
+                )
             try:
                 yield self
             finally:
@@ -73,35 +89,62 @@ class Run:
         """All steps in order; returns the summary."""
         check(self.recipe.search)  # before hours of measuring
         self.measurement.latencies_elsewhere()
-        self.accuracy.check()
+        self.check()
         if self.measurement.adapts:
             self.adapt()
         elif self.measurement.measures:
             self.profile()
         else:
             assert self.measurement.latency()  # refuses what it lacks, before hours of training
-        if isinstance(self.accuracy, TrainedAccuracy):
+        if self._trains:
             self.train()
         return self.report()
 
+    def check(self) -> None:
+        """Tries all code and data that the recipe names, before anything rests on them.
+
+        Raises:
+            RecipeError: naming what does not do what it must, and its key.
+        """
+        self.check_modules()
+        self.accuracy.check()
+
+    def check_modules(self) -> None:
+        """Runs the modules of a space of the user's own, if any are to be measured or trained."""
+        _ = self._modules_run
+
+    @cached_property
+    def _modules_run(self) -> bool:
+        own = self.recipe.space.module
+        if own is None or not (self.measurement.measures or self._trains):
+            return False
+        from tailorbird.spaces.trial import check_modules
+
+        with users_code(f"[space] module = {own!r}"):
+            check_modules(self.space)
+        return True
+
     def profile(self, networks: Path | None = None) -> LatencyTable:
         """Measures every workload of the space, and whole networks of a file, that are missing."""
+        self.check_modules()
         with self._step("profile"):
             return self.measurement.profile(networks, self.progress)
 
     def adapt(self, n_samples: int | None = None) -> Adapted:
         """Measures networks that latencies are adapted by; as many as the recipe says, if None."""
+        self.check_modules()
         with self._step("adapt"):
             n = self.recipe.latency.samples if n_samples is None else n_samples
             return self.measurement.adapt(n, self.progress)
 
-    def train(self) -> Trained:
+    def train(self) -> "Trained":
         """Trains the networks of the space, or loads what was trained."""
-        if not isinstance(self.accuracy, TrainedAccuracy):
+        if isinstance(self.accuracy, PublishedAccuracy):
             raise RecipeError(
                 "The accuracies of this recipe are published: nothing is trained. "
                 "Go on with `tailorbird run RECIPE`."
             )
+        self.check()
         with self._step("train"):
             return self.accuracy.train(self.progress)
 
@@ -111,9 +154,10 @@ class Run:
 
     def _search(self) -> tuple[Found, tuple[Predictor, Predictor]]:
         """What was found, and the predictors of accuracy and latency behind it."""
+        self.check()
         fronts = self._fronts()
         if self.recipe.search.algorithm == "guided":
-            assert isinstance(self.accuracy, TrainedAccuracy)  # a recipe cannot ask for less
+            assert not isinstance(self.accuracy, PublishedAccuracy)  # a recipe cannot ask for it
             with self._step("search"):
                 found, accuracy = fronts.guided(self.accuracy)
         else:
@@ -121,10 +165,8 @@ class Run:
                 accuracy = self.accuracy.predictor(fronts.latency, self.progress)
             with self._step("search"):
                 found = fronts.predicted(accuracy)
-        frame = found.front.to_pandas(self.space)
-        new = self.folder / "search.parquet.new"
-        frame.to_parquet(new, index=False)
-        new.replace(self.folder / "search.parquet")
+        with written(self.folder / "search.parquet") as (part,):
+            found.front.to_pandas(self.space).to_parquet(part, index=False)
         return found, (accuracy, fronts.latency)
 
     def _fronts(self) -> Fronts:
@@ -185,8 +227,8 @@ class Run:
                 ),
                 regrets=regretted,
             )
-            write(report, self.folder)
-        return summary
+            mark = write(report, self.folder)
+        return {**summary, MARK: mark}
 
     def _regrets(
         self, found: Found, predictors: tuple[Predictor, Predictor]
@@ -208,11 +250,12 @@ class Run:
             to: path of the files, without their endings.
 
         Raises:
-            RecipeError: if there is no such network, or its files cannot be written.
+            RecipeError: if there is no such network.
+            WriteError: if its files cannot be written.
             MissingStepError: if weights, or a front that is needed, are not there yet.
             InfeasibleError: if no network of the front is fast enough.
         """
-        if not isinstance(self.accuracy, TrainedAccuracy):
+        if isinstance(self.accuracy, PublishedAccuracy):
             raise RecipeError(
                 "The accuracies of this recipe are published, so there are no weights to export. "
                 "Name data to train on in [accuracy]."
@@ -224,16 +267,18 @@ class Run:
         row = find(self.space, architecture)
         if not to.name:
             raise RecipeError(f"The files need a name, but got {str(to)!r}. Add one to the path.")
-        try:
-            return save(self.accuracy.network(row), self.space, row, to)
-        except OSError as error:
-            raise RecipeError(f"{str(to)!r} cannot be written: {error.strerror}.") from None
+        return save(self.accuracy.network(row), self.space, row, to)
+
+    @property
+    def _trains(self) -> bool:
+        return not isinstance(self.accuracy, PublishedAccuracy)
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         LOG.info("%s starts", name)
-        yield
+        with redirect_stdout(sys.stderr):  # results alone are printed there, whatever users print
+            yield
         self.seconds[name] = time.perf_counter() - start
         LOG.info("%s took %.1f s", name, self.seconds[name])
 

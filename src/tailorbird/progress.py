@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from tailorbird.printable import printable
+
 Advance = Callable[[str], None]
 """Called with what was finished, once per piece of work."""
 
@@ -42,8 +44,10 @@ class TerminalProgress:
             progress.TimeElapsedColumn(),
             progress.TextColumn("left"),
             progress.TimeRemainingColumn(),
-            progress.TextColumn("{task.fields[last]}", style="dim", table_column=flexible),
+            progress.TextColumn(
+                "{task.fields[last]}", style="dim", markup=False, table_column=flexible
+            ),
         )
         with progress.Progress(*columns, console=Console(stderr=True), expand=True) as bar:
             task = bar.add_task(title, total=total, last="")
-            yield lambda done: bar.update(task, advance=1, last=done)
+            yield lambda done: bar.update(task, advance=1, last=printable(done))

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
 from tailorbird.data_folder import data_folder
 from tailorbird.errors import RecipeError, nearest
@@ -15,12 +15,16 @@ from tailorbird.predictors import (
     Predictor,
     accuracy_predictor,
 )
+from tailorbird.predictors.accuracy import FEWEST
+from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
 from tailorbird.recipe import AccuracySection
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.published import published_rows
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.training import accuracy_std, published
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _IMAGES = {"ofa-mobilenetv3": 50_000, "in16": 3_000}  # behind a figure; 10,000 elsewhere
 _LEARNED = 400  # networks that the predictor of the others learns from
@@ -56,7 +60,16 @@ class PublishedAccuracy:
 
     @cached_property
     def _table(self) -> tuple[IntArray, FloatArray, int]:
-        """Rows, accuracies and the images behind each."""
+        """Rows, accuracies and the images behind each.
+
+        Raises:
+            RecipeError: if there are none, or too few to learn from.
+        """
+        X, y, n_images = self._published()
+        self._refuse_too_few(y)
+        return X, y, n_images
+
+    def _published(self) -> tuple[IntArray, FloatArray, int]:
         column = self.asked.published
         assert column is not None  # else accuracies are trained
         if isinstance(self.space, StitchSpace):
@@ -64,6 +77,8 @@ class PublishedAccuracy:
                 raise RecipeError(
                     f"Accuracies of {self.space.name} are published as 'snnet', not as {column!r}."
                 )
+            from tailorbird.training import published  # counts MACs in torch
+
             found = published.snnet(self.space, data_folder())
             return found.X, found.accuracy, found.n_images
         rows = published_rows(self.space, data_folder())
@@ -93,8 +108,22 @@ class PublishedAccuracy:
         return self.n_validation
 
     def check(self) -> None:
-        """Refuses a space for which nothing is published."""
+        """Refuses a space for which nothing is published, or too little to learn from."""
         assert len(self._table[0])
+
+    def _refuse_too_few(self, y: FloatArray) -> None:
+        learned = y[self._drawn(len(y))]
+        if len(learned) < FEWEST or np.ptp(learned) == 0:
+            alike = f", all of {learned[0]:.2%}" if len(learned) >= FEWEST else ""
+            raise RecipeError(
+                f"Accuracies of other networks are predicted from at least {FEWEST} published ones "
+                f"that differ, but {self.asked.published!r} has {len(learned)} for "
+                f"{self.space.name}{alike}. Fetch the table anew, or choose another column."
+            )
+
+    def _drawn(self, n: int) -> IntArray:
+        """Places of those among n published networks that the predictor of others learns from."""
+        return np.random.default_rng(self.seed).permutation(n)[:_LEARNED]
 
     def predictor(self, latency: Predictor, progress: Progress) -> Predictor:
         """Published accuracies; a predictor learned from some of them for networks without one.
@@ -104,7 +133,7 @@ class PublishedAccuracy:
         X, y, n_images = self._table
         if self.asked.predictor == "additive":
             return AdditiveAccuracy(self.space, n_images).fit(X, y)
-        drawn = np.random.default_rng(self.seed).permutation(len(y))[:_LEARNED]
+        drawn = self._drawn(len(y))
         others = accuracy_predictor(
             self.asked.predictor, self.space, n_images, self.asked.predictor_seconds
         ).fit(X[drawn], y[drawn])
@@ -120,6 +149,6 @@ class PublishedAccuracy:
         """The same figures."""
         return self.validation(X, progress)
 
-    def network(self, row: IntArray) -> nn.Module:
+    def network(self, row: IntArray) -> "nn.Module":
         """With fresh weights: latency does not depend on them."""
         return self.space.build(row)

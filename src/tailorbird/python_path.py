@@ -4,12 +4,20 @@ import importlib
 import os
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tailorbird.errors import RecipeError, in_a_line
+from tailorbird.errors import (
+    ContractError,
+    RecipeError,
+    TailorbirdError,
+    in_a_line,
+    raising,
+)
+from tailorbird.unforeseen import innermost
 
 _HOMES: set[str] = set()
 _NAMED: set[str] = set()
@@ -34,20 +42,67 @@ def resolve(path: str, folder: Path, key: str) -> Callable[..., Any]:
     _HOMES.add(where)
     if where not in sys.path:
         sys.path.insert(0, where)
-    try:
-        found = getattr(importlib.import_module(module), name)
-        _NAMED.add(_root(sys.modules[module.partition(".")[0]]))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001  # the user's code runs, sys.exit() included
-        raise RecipeError(
+
+    def unknown(error: BaseException) -> RecipeError:
+        return RecipeError(
             f"{key} = {path!r} names nothing that can be imported ({in_a_line(error)}). "
             f"Modules are looked for in {where!r} and where Python looks."
-        ) from None
+        )
+
+    with _apart(), raising(unknown):
+        found = getattr(importlib.import_module(module), name)
+        _NAMED.add(_root(sys.modules[module.partition(".")[0]]))
     if not callable(found):
-        raise RecipeError(f"{key} = {path!r} must name what can be called, but got {found!r}.")
+        raise RecipeError(
+            f"{key} = {path!r} must name what can be called, but got {type(found).__name__}. "
+            "Name a function or a class."
+        )
     called: Callable[..., Any] = found
     return called
+
+
+@contextmanager
+def users_code(named: str, failed: str = "failed") -> Iterator[None]:
+    """Runs a user's code: what it raises, `sys.exit()` included, is refused under its name.
+
+    Args:
+        named: where the recipe names it, such as `[accuracy] module = 'my_data:load'`.
+        failed: what it did when it raised.
+
+    Raises:
+        RecipeError: if it raises anything, or breaks a contract; other errors of this package
+            are passed on.
+    """
+
+    def refusal(error: BaseException) -> RecipeError:
+        return RecipeError(f"{named} {failed} ({in_a_line(error)}).{_place(error)}")
+
+    try:
+        with _apart(), raising(refusal, TailorbirdError):
+            yield
+    except ContractError as error:
+        raise RecipeError(f"{named}: {error}{_place(error.__cause__)}") from error
+
+
+def _place(error: BaseException | None) -> str:
+    """A sentence that names the line of a user's that raised it, if one did."""
+    frame = None if error is None else innermost(error, is_users)
+    return "" if frame is None else f" See line {frame.lineno} of {frame.filename}."
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Standard output is for results, so what is printed inside goes to standard error.
+
+    A process that is forked inside ends with it: what follows is its parent's work.
+    """
+    ours = os.getpid()
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if os.getpid() != ours:
+            os._exit(1)
 
 
 def is_users(file: str) -> bool:

@@ -1,6 +1,5 @@
 """The commands on latency tables."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from tailorbird.errors import MissingStepError, PublishedTableError, RecipeError
 from tailorbird.job import open_run
+from tailorbird.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Record
@@ -48,19 +48,19 @@ def export(
     if not record.rounds:
         raise _no_table()
     files.write(replace(record, device=device or record.configuration.cpu), file)
-    typer.echo(f"{len(record.rounds)} rounds and failures are in {file}.")
+    echo(f"{len(record.rounds)} rounds and failures are in {file}.")
 
 
 @app.command("import")
 def import_(recipe: RecipePath, file: Importable) -> None:
     """Adds a file to a recipe's store; what is there is not added again.
 
-    A recipe that asks for the runtime "imported" takes what others measured: a .csv or .csv.gz with
-    the columns key, ms and perhaps std_ms, or the published table of OFA, which `ofa-i7-8700k`
-    names once `tailorbird data get` has fetched it. Others take exports.
+    A recipe that asks for the runtime "imported" takes what others measured: a .csv, .csv.gz or
+    .parquet with the columns key, ms and perhaps std_ms, or the published table of OFA, which
+    `ofa-i7-8700k` names once `tailorbird data get` has fetched it. Others take exports.
     """
     from tailorbird import elsewhere
-    from tailorbird.latency_tables import files, foreign
+    from tailorbird.latency_tables import files, foreign, unneeded
     from tailorbird.latency_tables.device import tell
     from tailorbird.published import ofa_latency_table
 
@@ -75,7 +75,12 @@ def import_(recipe: RecipePath, file: Importable) -> None:
     job = open_run(recipe)
     if job.measurement.elsewhere is not None:
         raise elsewhere.refusal(job.measurement.elsewhere.device)
-    record = _of_others(read, job, file) if isinstance(read, foreign.ForeignTable) else read
+    remark = None
+    if isinstance(read, foreign.ForeignTable):
+        record = _of_others(read, job, file)
+        remark = unneeded.remark(read.stated, read.place, job.space)
+    else:
+        record = read
     differences = record.configuration.differences(job.measurement.configuration)
     if differences:
         raise RecipeError(
@@ -85,11 +90,31 @@ def import_(recipe: RecipePath, file: Importable) -> None:
         )
     with job.held():
         added = job.measurement.store.take_in(record)
-    typer.echo(f"{added} of {len(record.rounds)} rounds and failures were added.")
+    echo(f"{added} of {len(record.rounds)} rounds and failures were added.")
     if job.measurement.is_imported:
         held, needed = job.measurement.table.entries, job.space.workloads
         n_held = sum(workload.key in held for workload in needed)
-        typer.echo(f"The table holds {n_held} of {len(needed)} workloads of {job.space.name}.")
+        echo(f"The table holds {n_held} of {len(needed)} workloads of {job.space.name}.")
+    if remark is not None:
+        echo(remark)
+
+
+@app.command()
+def keys(recipe: RecipePath) -> None:
+    """Lists the keys of all workloads that a recipe's space needs, one a line."""
+    from tailorbird.spaces import CALL
+
+    job = open_run(recipe)
+    needed = [workload.key for workload in job.space.workloads]
+    held = job.measurement.table.entries if _has_table(job) else ()
+    for key in needed:
+        echo(key)
+    n_held = sum(key in held for key in needed)
+    echo(
+        f"{len(needed)} workloads of {job.space.name}, of which the table holds {n_held}. A table "
+        f"may also hold {CALL.key}, the empty program.",
+        err=True,
+    )
 
 
 @app.command()
@@ -99,14 +124,20 @@ def diff(left: EitherPath, right: EitherPath, as_json: AsJson = False) -> None:
 
     (left_record, _), (right_record, _) = _record(left), _record(right)
     compared = Comparison(left_record.table(1), right_record.table(1))
-    typer.echo(json.dumps(compared.summary, indent=1) if as_json else str(compared))
+    if as_json:
+        echo_json(compared.summary)
+    else:
+        echo(str(compared))
 
 
 def print_table(record: "Record", rounds: int, as_json: bool) -> None:
     """Prints a table whose rows should have so many rounds."""
     from tailorbird.latency_tables.listing import listing, text
 
-    typer.echo(json.dumps(listing(record, rounds), indent=1) if as_json else text(record, rounds))
+    if as_json:
+        echo_json(listing(record, rounds))
+    else:
+        echo(text(record, rounds))
 
 
 def _record(source: Path) -> "tuple[Record, int]":
@@ -117,12 +148,17 @@ def _record(source: Path) -> "tuple[Record, int]":
     if files.is_file(source):
         return files.read(source), 2
     job = open_run(source)
-    own_store = job.measurement.elsewhere is None and job.recipe.latency.store is None
-    if own_store and not job.folder.exists():
+    if not _has_table(job):
         if job.measurement.is_imported:
             raise elsewhere.nothing_imported(job.measurement.device.name)
         raise _no_table()
     return job.measurement.record, job.recipe.latency.rounds
+
+
+def _has_table(job: "Run") -> bool:
+    """Whether there may be a table; a store is not made for the question."""
+    own_store = job.measurement.elsewhere is None and job.recipe.latency.store is None
+    return not own_store or job.folder.exists()
 
 
 def _fetched(file: Path) -> Path | None:

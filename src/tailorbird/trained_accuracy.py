@@ -5,13 +5,14 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from tailorbird.errors import EvaluationError, MissingStepError, RecipeError
+from tailorbird.errors import EvaluationError, MissingStepError, RecipeError, in_a_line, raising
 from tailorbird.materials import Materials
 from tailorbird.predictors import FloatArray, Predictor, accuracy_predictor
 from tailorbird.predictors.accuracy import FEWEST
@@ -26,6 +27,7 @@ from tailorbird.search.study import Study
 from tailorbird.search.workers import Workers
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.storage import atomic
 from tailorbird.training import Dataset, Trained, load, train
 from tailorbird.training.stitch import check
 from tailorbird.workplace import LOG
@@ -52,9 +54,28 @@ class TrainedAccuracy:
     url: Callable[[], str]
 
     def check(self) -> None:
-        """Refuses data, weights, settings or earlier evaluations that do not fit the space."""
-        self.materials.check()
+        """Refuses data, code, weights or earlier evaluations that do not fit; once is enough."""
+        assert self._checked
+
+    @cached_property
+    def _checked(self) -> bool:
         _ = self.earlier
+        self._check_workers()
+        self.materials.check(self.weights)
+        return True
+
+    def _check_workers(self) -> None:
+        """What evaluates can be sent to workers, if there are any."""
+        if not self._has_workers:
+            return
+        with raising(
+            lambda error: RecipeError(
+                "What evaluates networks must be picklable to reach [accuracy] workers, and those "
+                f"of evaluation_timeout_seconds ({in_a_line(error)}). Define classes of your space "
+                "at the top of a module, and keep what is open, locked or local out of them."
+            )
+        ):
+            ForkingPickler.dumps(self._sent("validation"))
 
     @cached_property
     def materials(self) -> Materials:
@@ -72,8 +93,10 @@ class TrainedAccuracy:
 
     def train(self, progress: Progress) -> Trained:
         """Trains, or loads what was trained."""
+        self.check()
         made = self.materials
-        made.check()
+        for remark in made.remarks:
+            LOG.warning("%s", remark)
         return train(
             made.space,
             made.dataset,
@@ -193,8 +216,8 @@ class TrainedAccuracy:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What could not be evaluated."""
-        found = []
+        """What became of files of weights, and what could not be evaluated."""
+        found = [*self.materials.remarks]
         for split, study in self._studies.items():
             if study.failures:
                 row, reason = next(iter(study.failures.items()))
@@ -243,22 +266,28 @@ class TrainedAccuracy:
         """Of trials: the folder of the run, since one process at a time works in it."""
         file = self.weights.parent / "owner"
         if not file.exists():
-            new = file.with_name("owner.new")
-            new.write_text(f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}", encoding="utf-8")
-            new.replace(file)
+            atomic.write(file, f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}")
         return file.read_text(encoding="utf-8")
 
     def _executor(self, split: str) -> Executor:
-        asked, factory = self.recipe.accuracy, OnSplit(self, split)
-        if asked.workers == 1 and asked.evaluation_timeout_seconds is None:
-            return InProcess(factory())
+        asked = self.recipe.accuracy
+        if not self._has_workers:
+            return InProcess(OnSplit(self, split)())
         for other in self._workers.keys() - {split}:
             self._workers.pop(other).close()  # each holds the images in memory
         if split not in self._workers:
-            sent = replace(factory, accuracy=replace(self, url=str))  # none opens the database
             timeout_s = asked.evaluation_timeout_seconds
-            self._workers[split] = Workers(sent, asked.workers, timeout_s)
+            self._workers[split] = Workers(self._sent(split), asked.workers, timeout_s)
         return self._workers[split]
+
+    @property
+    def _has_workers(self) -> bool:
+        asked = self.recipe.accuracy
+        return asked.workers > 1 or asked.evaluation_timeout_seconds is not None
+
+    def _sent(self, split: str) -> "OnSplit":
+        """What workers get; none of them opens the database."""
+        return OnSplit(replace(self, url=str), split)
 
     @cached_property
     def _workers(self) -> dict[str, Workers]:

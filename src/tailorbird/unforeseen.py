@@ -29,13 +29,13 @@ class EndedError(Exception):
 
 
 def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The body of a command, whose errors come as `EndedError`; Ctrl-C does not."""
+    """The body of a command, whose errors come as `EndedError`, and Ctrl-C likewise."""
 
     @functools.wraps(command)
     def body(*arguments: Any, **options: Any) -> Any:
         try:
             return command(*arguments, **options)
-        except (KeyboardInterrupt, typer.Exit):
+        except typer.Exit:
             raise
         except BaseException as error:
             raise EndedError(error) from error

@@ -1,14 +1,16 @@
 """The folder of a run: one process at a time works in it, and a log tells what it did."""
 
 import logging
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import Timeout
 
 from tailorbird.errors import BusyError, RecipeError
 from tailorbird.latency_tables.lock import file_lock
+from tailorbird.printable import printable
 
 LOG = logging.getLogger("tailorbird")
 
@@ -37,27 +39,54 @@ def held(folder: Path) -> Iterator[None]:
         yield
 
 
+class _LogFile(logging.FileHandler):
+    """A log that a full disk does not take: said once, and the run goes on without."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        """Leaves the logger, where the standard library prints a traceback for each line."""
+        LOG.removeHandler(self)
+        LOG.warning("The log %r cannot be written any more (%s).", self.baseFilename, _reason())
+
+    def close(self) -> None:
+        """Closes the file, which tries once more to write what it holds."""
+        with suppress(OSError):
+            super().close()
+
+
+def _reason() -> str:
+    error = sys.exception()
+    return str(getattr(error, "strerror", None) or error)
+
+
 @contextmanager
 def _logged(folder: Path) -> Iterator[None]:
     path = folder / "run.log"
     try:
         if path.exists() and not path.is_file():  # a pipe would wait for a reader
             raise RecipeError(f"{str(path)!r} must be a plain file, but is none. Remove it.")
-        log = logging.FileHandler(path, encoding="utf-8")
+        log = _LogFile(path, encoding="utf-8")
     except OSError as error:
         raise _unusable(folder, error) from None
     log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    LOG.addHandler(log)
-    if logging.lastResort is not None:  # shows warnings on the terminal, above a bar
-        LOG.addHandler(logging.lastResort)
+    # The last shows warnings on the terminal, above a bar.
+    handlers = [log, *([logging.lastResort] if logging.lastResort is not None else [])]
+    for handler in handlers:
+        handler.addFilter(_made_printable)
+        LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)
     try:
         yield
     finally:
-        LOG.removeHandler(log)
-        if logging.lastResort is not None:
-            LOG.removeHandler(logging.lastResort)
+        for handler in handlers:
+            LOG.removeHandler(handler)
+            handler.removeFilter(_made_printable)
         log.close()
+
+
+def _made_printable(record: logging.LogRecord) -> bool:
+    """Programs that fail say anything; it is told, and none of it is obeyed by a terminal."""
+    record.msg, record.args = printable(record.getMessage()), ()
+    return True
 
 
 def _unusable(folder: Path, error: OSError) -> RecipeError:

@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import os
 from collections.abc import Callable
@@ -141,6 +142,36 @@ def test_a_failure_is_a_row_with_its_reason_and_stops_nothing_else(
     setattr(runtime, fault, frozenset())  # what failed is tried again
     profiler.profile(programs, 2, NoProgress())
     assert not table_of(profiler).failures
+    assert len(table_of(profiler).entries) == 3
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        RuntimeError(
+            "ld: final link failed: No space left on device\ncollect2: error: ld returned 1"
+        ),
+    ],
+)
+def test_a_full_disk_fails_no_program(
+    profiler: Profiler, runtime: Any, digits_space: StitchSpace, said: Exception
+) -> None:
+    programs = programs_of(digits_space)[:3]
+    profiler.profile(programs[:1], 2, NoProgress())
+    compile_ = runtime.compile
+
+    def full(*arguments: Any) -> Artifact:
+        if len(runtime.modules) == 2:
+            raise MeasurementError.of("it cannot be compiled", said) from said
+        return compile_(*arguments)  # type: ignore[no-any-return]
+
+    runtime.compile = full
+    with pytest.raises(FaultyMachineError, match=r"not to blame: No space left .* Make room"):
+        profiler.profile(programs, 2, NoProgress())
+    assert not table_of(profiler).failures
+    runtime.compile = compile_
+    profiler.profile(programs, 2, NoProgress())
     assert len(table_of(profiler).entries) == 3
 
 

@@ -1,8 +1,11 @@
+import gc
+import os
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +16,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from tailorbird.errors import MeasurementError, MissingWorkloadError, RecipeError, StoreError
+from tailorbird.errors import (
+    DamagedStoreError,
+    MeasurementError,
+    MissingWorkloadError,
+    RecipeError,
+    StoreError,
+)
 from tailorbird.latency_tables import Configuration, Record, Samples, Store, claims, connection
 from tailorbird.latency_tables import store as store_module
 from tailorbird.latency_tables.listing import listing, text
@@ -212,7 +221,7 @@ def test_a_store_can_be_made_on_postgresql_as_well() -> None:
 
 def refused(path: Path, match: str) -> None:
     before = path.read_bytes()
-    with pytest.raises(RecipeError, match=match) as caught:
+    with pytest.raises((RecipeError, DamagedStoreError), match=match) as caught:
         Store(f"sqlite:///{path}")
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
@@ -230,7 +239,7 @@ def filled(path: Path) -> Path:
 def test_a_torn_file_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     path.write_bytes(b"SQLite format 3\0 and then nothing that makes sense" * 100)
-    refused(path, "cannot be opened")
+    refused(path, "was damaged")
 
 
 @pytest.mark.parametrize("where", [0.2, 0.5, 0.9])
@@ -238,10 +247,10 @@ def test_a_file_torn_anywhere_is_refused_and_left_alone(tmp_path: Path, where: f
     path = filled(tmp_path / "s.sqlite")
     whole = path.read_bytes()
     path.write_bytes(whole[: int(where * len(whole))])
-    refused(path, "cannot be opened")
+    refused(path, "was damaged")
     hole = int(where * len(whole)) // 4096 * 4096
     path.write_bytes(whole[:hole] + b"torn" * 1024 + whole[hole + 4096 :])
-    refused(path, "cannot be opened")
+    refused(path, "was damaged")
 
 
 @pytest.mark.parametrize("table", ["sample", "session", "version", "colours"])
@@ -276,6 +285,40 @@ def test_a_store_of_the_first_version_is_to_be_moved_away(tmp_path: Path) -> Non
             "session integer, round integer, ms float, status text, reason text)"
         )
     refused(tmp_path / "s.sqlite", r"older tailorbird \(schema 1; this one reads 2\). Move it away")
+
+
+def test_a_store_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, match in ((tmp_path, "is a folder"), (tmp_path / "pipe", "is a pipe")):
+        with pytest.raises(RecipeError, match=f"A store must be a file, but '.*' {match}"):
+            Store(f"sqlite:///{path}")
+
+
+def test_any_flipped_bit_is_told_or_harms_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    store = Store(f"sqlite:///{path}")
+    session = store.begin({"kernel": "6"})
+    for i in range(20):
+        add(store, f"conv {i}", *np.linspace(1, 2, 20).tolist(), session=session)
+    del store
+    gc.collect()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    said = []
+    for place in rng.choice(np.flatnonzero(np.frombuffer(whole, np.uint8)), 60, replace=False):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << int(rng.integers(8))
+        for name in ("s.sqlite", "s.sqlite-wal", "s.sqlite-shm"):
+            (tmp_path / name).unlink(missing_ok=True)
+        path.write_bytes(flipped)
+        try:
+            Store(f"sqlite:///{path}").record(CONFIGURATION).table(1)
+        except (RecipeError, StoreError) as error:
+            said.append(str(error))
+    assert len(said) > 10
+    assert not [sentence for sentence in said if "\n" in sentence]
 
 
 @pytest.mark.parametrize(
@@ -395,23 +438,55 @@ def test_a_store_that_turns_read_only_is_told(tmp_path: Path) -> None:
         store.begin({})
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_is_deleted_or_replaced_while_it_is_open_is_told(
+    tmp_path: Path, is_replaced: bool
+) -> None:
+    path = tmp_path / "s.sqlite"
+    store = Store(f"sqlite:///{filled(path)}")
+    before = store.rounds(CONFIGURATION)
+    moved = path.rename(tmp_path / "moved.sqlite")
+    if is_replaced:
+        filled(path)
+    what = "replaced by another file" if is_replaced else "deleted or moved"
+    for act in (lambda: store.rounds(CONFIGURATION), lambda: store.begin({})):
+        with pytest.raises(StoreError, match=f"was {what}. Bring it back, or run again"):
+            act()
+    assert path.exists() == is_replaced  # none is made in its place
+    moved.replace(path)
+    assert store.rounds(CONFIGURATION).keys() == before.keys()  # it is back
+
+
 def test_a_file_that_is_torn_while_it_is_open_is_told(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     store = Store(f"sqlite:///{filled(path)}")
     path.write_bytes(b"torn" * 10_000)
     store._database._engine.dispose()
-    with pytest.raises(StoreError, match=r"not a database.*move it away"):
+    with pytest.raises(StoreError, match=r"was damaged \(file is not a database.*Move it away"):
         store.rounds(CONFIGURATION)
 
 
-@pytest.mark.parametrize("cell", ["[1.0", "[null]", "[-1.0]", '"x"'])
-def test_a_damaged_cell_is_told(tmp_path: Path, cell: str) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(f"ms = '{cell}'" for cell in ("[1.0", "[null]", "[-1.0]", '"x"', "7")),
+        *(f"provenance = '{cell}'" for cell in ("3", "[]", '{"a": 1}', '{"a": "b"')),
+        *("status = 'meazured'", "session = 99", "taken = x'ff'", "uid = x'00ff'"),
+        *("taken = cast(x'32ff' as text)", "reference_ms = 'x'", "round = null"),
+    ],
+)
+def test_a_damaged_cell_is_told(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "s.sqlite"
     store = Store(f"sqlite:///{path}")
     add(store, "conv", 1.0)
+    record = store.record(CONFIGURATION)
     with sqlite3.connect(path) as connection:
-        connection.execute("update sample set ms = ?", (cell,))
-    with pytest.raises(StoreError, match=r"was damaged.*Move it away"):
+        connection.execute(f"update sample set {damage}")
+    with pytest.raises(DamagedStoreError, match="was damaged"):
+        store.take_in(record)
+    with pytest.raises(
+        DamagedStoreError, match=r"was damaged.*integrity check finds nothing else.*Move it away"
+    ):
         store.table(CONFIGURATION, "local", 1)
 
 

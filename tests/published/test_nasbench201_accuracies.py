@@ -87,7 +87,7 @@ def test_they_are_added_to_a_table_that_has_none(
         ("index,c10_test_12ep\n0,\n", "per cent, but is ''"),
         ("index,c10_test_12ep\n0\n", "line 2: there are 1 cells, but 2 columns"),
         ("index,arch,c10_test_12ep\n", "line 1: the columns must be arch or index"),
-        ("index,c10_test_12ep,c10_test_12ep\n", "each once, but are index, c10_test_12ep, c10"),
+        ("index,c10_test_12ep,c10_test_12ep\n", "name of its own, but two are 'c10_test_12ep'"),
         ("index,accuracy\n0,90\n", "but are index, accuracy"),
         ("index\n0\n", "but are index"),
         ("c10_test_12ep\n0\n", "but are c10_test_12ep"),

@@ -162,10 +162,10 @@ def test_a_flipped_byte_is_told(tmp_path: Path) -> None:
     space = spaces.get("fbnet")
     path = tmp_path / TABLES["fbnet"].file
     rng = np.random.default_rng(0)
-    latencies = rng.normal(size=999).astype(np.float32)
-    cells = {variable.name: np.zeros(999, np.int8) for variable in space.variables}
+    latencies = np.exp(rng.normal(size=999)).astype(np.float32)
+    cells = {variable.name: rng.permutation(999) % 9 for variable in space.variables}
     table_file.write(pd.DataFrame({"lat_ms_a": latencies, **cells}), path)
-    assert len(published_rows(space, tmp_path).X) == 1
+    assert published_rows(space, tmp_path).n_rows.sum() == 999
     content = bytearray(path.read_bytes())
     content[2_000] ^= 1  # of a latency, which compresses badly
     path.write_bytes(content)

@@ -11,7 +11,13 @@ import pytest
 import torch
 
 from tailorbird import spaces
-from tailorbird.errors import InfeasibleError, MissingStepError, RecipeError, WeightsError
+from tailorbird.errors import (
+    InfeasibleError,
+    MissingStepError,
+    RecipeError,
+    WeightsError,
+    WriteError,
+)
 from tailorbird.reports import choice, export
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
@@ -65,6 +71,40 @@ def test_both_files_load_in_a_fresh_process_and_agree(
         expected = network(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(y, expected, rtol=0, atol=0)
     np.testing.assert_allclose(z, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def said_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "tailorbird"]
+
+
+@pytest.mark.long
+def test_the_same_network_gives_the_same_files_and_a_torn_pair_is_told(
+    digits_space: StitchSpace,
+    stitched: IntArray,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    network = digits_space.build(stitched).eval()
+    pairs = []
+    for _ in range(2):
+        made = export.save(network, digits_space, stitched, tmp_path / "a")
+        pairs.append([path.read_bytes() for path in (made.weights, made.onnx)])
+        assert made.weights.stat().st_mode == made.onnx.stat().st_mode
+    assert pairs[0] == pairs[1]
+    assert not said_in(caplog)
+    with torch.no_grad():
+        next(network.parameters()).add_(1.0)
+    other = export.save(network, digits_space, stitched, tmp_path / "b")
+    other.onnx.replace(made.onnx)  # as if a process had been killed between two renames
+    export.save(network, digits_space, stitched, tmp_path / "a")
+    (said,) = said_in(caplog)
+    assert "a.safetensors and a.onnx are of two runs): it is written again" in said
+    made.onnx.unlink()
+    made.onnx.mkdir()
+    before = made.weights.read_bytes()
+    with pytest.raises(WriteError, match=r"a\.onnx' cannot be written: Is a directory"):
+        export.save(digits_space.build(stitched).eval(), digits_space, stitched, tmp_path / "a")
+    assert made.weights.read_bytes() == before
 
 
 def test_a_network_of_another_space_is_refused(

@@ -16,10 +16,12 @@ from tailorbird.progress import NoProgress, Progress
 from tailorbird.reports import Checked, Checker, Report, summarise, write
 from tailorbird.reports.check import COLUMNS
 from tailorbird.reports.summary import non_dominated, notes
+from tailorbird.reports.write import FILES
 from tailorbird.search import Objective, ParetoFront, Problem, exact_front
 from tailorbird.search.found import Found
 from tailorbird.spaces import CALL, IntArray, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.storage.marks import MARK, torn
 from tailorbird.training import Dataset, Trained, digits
 from tailorbird.training.network import StitchedNetwork
 
@@ -171,12 +173,23 @@ def test_all_files_are_written_whole_with_missing_values_as_such(
         recipe="name = 'x'",
     )
     folder = tmp_path / "made"
-    folder.mkdir()
     write(report, folder)
-    assert not list(folder.glob("*.new"))
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    made = [folder / name for name in FILES]
+    assert torn(made) is None
+    files = {path: path.read_bytes() for path in made}
+    write(replace(report, recipe=(folder / "recipe.toml").read_text()), folder)
+    assert (folder / "recipe.toml").read_text().count(MARK) == 1
+    for path in made:  # the mark of each is that of its run
+        write(replace(report, recipe="name = 'y'"), folder)
+        path.write_bytes(files[path])
+        assert torn(made) is not None
+    write(report, folder)
+    assert torn(made) is None
     assert json.loads((folder / "front.json").read_text())[1]["latency_ms_measured"] is None
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "front.parquet"), front.networks)
-    assert json.loads((folder / "summary.json").read_text()) == summary
+    written = json.loads((folder / "summary.json").read_text())
+    assert {key: value for key, value in written.items() if key != MARK} == summary
     html = (folder / "report.html").read_text()
     assert "a &lt;b&gt; title" in html
     assert "it is broken" in html

@@ -259,7 +259,8 @@ def test_optuna_sees_what_was_evaluated(url: str) -> None:
         }
         assert trial.datetime_start is not None
         assert trial.datetime_complete is not None
-    study.enqueue_trial({"theirs": 1})  # people may add their own
+    with made_alone(url) as storage:  # people may add their own
+        optuna.load_study(storage=storage, study_name="a").enqueue_trial({"theirs": 1})
     y = Study(url, "a", SPACE, owner="me", evaluator="own:score").evaluate(
         X, InProcess(failing), NoProgress()
     )
@@ -294,3 +295,16 @@ def test_a_file_may_have_braces_in_its_name(tmp_path: Path) -> None:
 def test_a_database_that_fails_is_told_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"unable to open database file.*run again"):
         Study(f"sqlite:///{tmp_path / 'no' / 'store.sqlite'}", "a", SPACE)
+
+
+def test_a_database_that_is_deleted_meanwhile_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    study = Study(f"sqlite:///{path}", "a", SPACE)
+
+    def deletes(X: IntArray) -> FloatArray:
+        path.unlink(missing_ok=True)
+        return value(X)
+
+    with pytest.raises(StoreError, match=r"was deleted or moved. Bring it back"):
+        study.evaluate(EVERYTHING[:4], InProcess(deletes), NoProgress())
+    assert not path.exists()

@@ -2,6 +2,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from _pytest.mark.structures import ParameterSet
 
@@ -56,14 +58,11 @@ def test_unknown_columns_are_refused_with_the_nearest(tmp_path: Path) -> None:
         found.column("lat_ms_bord")
 
 
-@pytest.mark.parametrize("missing", [np.nan, np.inf])
-def test_missing_measurements_are_refused_where_they_are_asked_for(
-    missing: float, tmp_path: Path
-) -> None:
+def test_missing_measurements_are_refused_where_they_are_asked_for(tmp_path: Path) -> None:
     frame = table()
-    frame.loc[1, "lat_ms_board"] = missing  # its twin has one: no mean of what is left
+    frame.loc[1, "lat_ms_board"] = np.nan  # its twin has one: no mean of what is left
     found = published(frame, tmp_path)
-    with pytest.raises(RecipeError, match=r"1 of 2 have none \(first: \[0, 0, 0, 1, 0, 0\]\)"):
+    with pytest.raises(RecipeError, match=r"1 of 2 have none \(first: row 2 of the file\)"):
         found.column("lat_ms_board")
     assert found.column("c10_val_12ep").tolist() == [50.0, 50.0]
 
@@ -74,19 +73,61 @@ def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_tables_are_told(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text("no table")
-    with pytest.raises(RecipeError, match="cannot be read"):
+    for content in (b"no table", b""):
+        (tmp_path / FILE).write_bytes(content)
+        with pytest.raises(RecipeError, match="cannot be read"):
+            published_rows(SPACE, tmp_path)
+
+
+def test_a_torn_file_is_told_wherever_it_is_torn(tmp_path: Path) -> None:
+    table().to_parquet(tmp_path / FILE, write_page_checksum=True)
+    whole = (tmp_path / FILE).read_bytes()
+    for n in range(0, len(whole), len(whole) // 20):
+        (tmp_path / FILE).write_bytes(whole[:n])
+        with pytest.raises(RecipeError, match="cannot be read"):
+            published_rows(SPACE, tmp_path)
+
+
+def test_a_small_file_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path: Path) -> None:
+    texts = pa.array(["x" * 10_000] * 7_000)  # which Parquet holds once
+    pq.write_table(pa.table({"arch_str": texts}), tmp_path / FILE)
+    assert (tmp_path / FILE).stat().st_size < 10_000
+    with pytest.raises(RecipeError, match="unpacks to 67 MiB, but a table may have 64"):
         published_rows(SPACE, tmp_path)
+    zeros = pa.array(np.zeros(10_000_000))
+    pq.write_table(pa.table({"lat_ms_board": zeros}), tmp_path / FILE, compression="zstd")
+    with pytest.raises(RecipeError, match="unpacks to 76 MiB"):
+        published_rows(SPACE, tmp_path)
+
+
+def changed(column: str, value: float) -> pd.DataFrame:
+    """The table, of which the second row has another value."""
+    frame = table()
+    frame[column] = frame[column].astype(float)
+    frame.loc[1, column] = value
+    return frame
 
 
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
         (table([]), "There is no network in"),
-        (table().drop(columns="op_0_3"), "'op_0_3' is missing; did you mean"),
-        (table([*ROWS, [0, 0, 0, 5, 0, 0]]), "'op_0_3' must be one of 0, 1, 2, 3, 4.*row 3 has 5"),
-        (table([[0, 0, 0, -1, 0, 0]]), "row 0 has -1"),
-        (table().astype({"op_0_3": float}), "must hold whole numbers, but its type is float64"),
+        (table().drop(columns="op_0_3"), "the column op_0_3 is missing; did you mean"),
+        (
+            table([*ROWS, [0, 0, 0, 5, 0, 0]]),
+            r"\(row 4, op_0_3: must be one of 0, 1, 2, 3, 4, but is 5\)",
+        ),
+        (table([[0, 0, 0, -1, 0, 0]]), "row 1, op_0_3: must be one of .*but is -1"),
+        (changed("op_0_3", 1.5), r"row 2, op_0_3: must be one of .*, but is 1\.5"),
+        (changed("op_0_3", np.nan), "row 2, op_0_3: must be one of .*, but is missing"),
+        (table().astype({"op_0_3": str}), "row 1, op_0_3: must be one of .*, but is '1'"),
+        (changed("c10_val_12ep", 8204.0), "row 2, c10_val_12ep: must be per cent, 0 to 100, but"),
+        (changed("c10_val_12ep", -0.1), "row 2, c10_val_12ep: must be per cent"),
+        (changed("lat_ms_board", np.inf), "row 2, lat_ms_board: must be a latency, .* but is inf"),
+        (changed("lat_ms_board", 0.0), "row 2, lat_ms_board: must be a latency"),
+        (table().astype({"lat_ms_board": str}), "row 1, lat_ms_board: must be .* but is '1.0'"),
+        (table().assign(lat_ms_board=True), "row 1, lat_ms_board: must be .* but is True"),
+        (changed("index", 0), "row 2 is row 1 again"),
     ],
 )
 def test_tables_that_do_not_fit_are_refused(
@@ -107,7 +148,7 @@ def test_texts_are_looked_up(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.X, space.repair(np.array(largest)))
     assert found.column("top1").tolist() == [70.5]
     frame.assign(ks00=9).to_parquet(path)
-    with pytest.raises(RecipeError, match=r"'ks00' must be one of 3, 5, 7 .*row 0 has 9"):
+    with pytest.raises(RecipeError, match="row 1, ks00: must be one of 3, 5, 7, but is 9"):
         published_rows(space, tmp_path)
 
 

@@ -19,7 +19,7 @@ def test_data_and_space_that_fit_are_let_through(few_digits: Dataset) -> None:
 
 
 def test_data_of_other_classes_are_refused(few_digits: Dataset) -> None:
-    with pytest.raises(RecipeError, match=r"'digits' has 10, and digits-resnet 7"):
+    with pytest.raises(RecipeError, match="10, and digits-resnet has n_classes = 7"):
         check(space(DigitsResNet(1, (4, 8), n_classes=7)), few_digits)
     with pytest.raises(ValueError, match=r"train split of 'digits' go from 0 to 9"):
         replace(few_digits, n_classes=7)
@@ -31,7 +31,7 @@ def test_images_of_another_shape_are_refused(few_digits: Dataset) -> None:
         check(space(DigitsResNet(1, (4, 8))), replace(few_digits, train=wide))
 
 
-@pytest.mark.parametrize("widths", [(8, 4), (4, 4), (4, 16, 8)])
+@pytest.mark.parametrize("widths", [(8, 4), (4, 16, 8)])
 def test_anchors_that_do_not_grow_are_refused(few_digits: Dataset, widths: tuple[int, ...]) -> None:
     with pytest.raises(RecipeError, match="from small to large") as caught:
         check(space(DigitsResNet(1, widths)), few_digits)
@@ -52,5 +52,5 @@ def test_other_images_or_labels_under_the_same_name_are_told_apart() -> None:
 
 def test_images_of_another_type_are_refused() -> None:
     train = digits.load().train
-    with pytest.raises(ValueError, match="float32 and labels int64, but got float64"):
+    with pytest.raises(ValueError, match="must be float32, but are float64"):
         Split(train.images.astype(np.float64), train.labels)

@@ -11,12 +11,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tailorbird.errors import TrainingError
+from tailorbird.errors import TrainingError, WriteError
 from tailorbird.progress import NoProgress
 from tailorbird.spaces.stitching import StitchSpace, Windows
-from tailorbird.training import Dataset, Split, Training, fit, load, train
+from tailorbird.training import Dataset, Split, Training, digits, fit, load, train
 from tailorbird.training.augment import shift
 from tailorbird.training.checkpoint import Checkpoint
+from tailorbird.training.fit import n_batches
 from tailorbird.training.network import StitchedNetwork
 
 SETTINGS = Training(train_epochs=2, stitch_epochs=2, seed=0, stitch_images=40)
@@ -122,7 +123,8 @@ def test_a_torn_checkpoint_and_one_of_other_settings_are_ignored(
     shutil.copytree(killed / "0-21", folder)
     checkpoint = folder / "stitched.checkpoint.safetensors"
     good = checkpoint.read_bytes()
-    (folder / "stitched.checkpoint.new").write_bytes(good[:500])  # died while it wrote the next
+    left = folder / ".stitched.checkpoint.safetensors.999999999-01234567.part"
+    left.write_bytes(good[:500])  # died while it wrote the next
     counted = Counted()
     data = replace(few_digits, augment=counted)
     for size in (0, 4, 700, len(good) - 1):
@@ -131,6 +133,7 @@ def test_a_torn_checkpoint_and_one_of_other_settings_are_ignored(
         counted.steps = 0
         resumed = train(small_space, data, settings, folder, NoProgress())
         assert resumed.fingerprint == whole.fingerprint
+        assert not left.exists()
         assert counted.steps == 8  # of this stage, all
     checkpoint.write_bytes(good)
     counted.steps = 0
@@ -144,7 +147,7 @@ def test_training_that_was_killed_before_its_weights_were_written_only_writes_th
     """Every step was taken and saved: the schedule has no step left."""
     settings = replace(SETTINGS, batch=25)
     (tmp_path / "stitched.safetensors").mkdir(parents=True)  # nothing can be written there
-    with pytest.raises(OSError, match="stitched"):
+    with pytest.raises(WriteError, match=r"stitched.*Is a directory"):
         train(small_space, few_digits, settings, tmp_path, NoProgress())
     assert taken(tmp_path / "stitched.checkpoint.safetensors") == 8
     (tmp_path / "stitched.safetensors").rmdir()
@@ -233,3 +236,49 @@ def test_a_part_with_a_learning_rate_of_zero_keeps_its_weights(
         for name, parameter in trained.network.named_parameters():
             if name in alone:
                 torch.testing.assert_close(parameter.detach(), alone[name], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("n_images", "batch", "sizes"),
+    [
+        (100, 50, [50, 50]),
+        (101, 50, [50, 51]),
+        (102, 50, [50, 50, 2]),
+        (51, 50, [51]),
+        (1, 50, [1]),
+        (3, 1, [1, 1, 1]),
+        (7, 2, [2, 2, 3]),
+    ],
+)
+def test_a_last_image_alone_joins_its_neighbours(
+    small_space: StitchSpace,
+    few_digits: Dataset,
+    tmp_path: Path,
+    n_images: int,
+    batch: int,
+    sizes: list[int],
+) -> None:
+    seen: list[Tensor] = []
+
+    def watched(images: Tensor, generator: torch.Generator) -> Tensor:
+        seen.append(images)
+        return images
+
+    data = digits.load().train
+    data = Split(data.images[:n_images], data.labels[:n_images])
+    settings = Training(2, 0, seed=0, batch=batch, stitch_images=0)
+    train(
+        small_space,
+        replace(few_digits, train=data, augment=watched),
+        settings,
+        tmp_path,
+        NoProgress(),
+    )
+    assert n_batches(n_images, batch) == len(sizes)
+    assert [len(images) for images in seen] == sizes * 4  # two epochs of two anchors
+    epoch = torch.cat(seen[: len(sizes)]).numpy()
+    assert len(np.unique(epoch.reshape(n_images, -1), axis=0)) == n_images
+    # What is kept under the old rule, where that made no difference, stays valid.
+    with safe_open(tmp_path / "stitched.safetensors", "pt") as file:
+        identity = file.metadata()["identity"]
+    assert ("last_image" in identity) == (sizes[-1] > batch)

@@ -8,7 +8,7 @@ from torch import nn
 from tailorbird.errors import InfeasibleError, MissingStepError, RecipeError
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.training import Split, Trained, digits
+from tailorbird.training import Split, Trained, digits, trained
 from tailorbird.training.network import StitchedNetwork
 
 
@@ -199,3 +199,14 @@ def test_outputs_that_are_not_finite_are_refused(varied: Trained, rows: np.ndarr
     images[7, 0, 0, 0] = np.nan
     with pytest.raises(RecipeError, match="must be finite"):
         varied.evaluate(rows[:2], Split(images, test.labels[:50]))
+
+
+def test_norms_are_never_calibrated_on_one_image_alone(
+    varied: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trained, "_LARGEST_BATCH", 2 * 64)  # two images of eight by eight pixels
+    images, labels = varied._train.images, varied._train.labels
+    varied._train = Split(images[:99], labels[:99])
+    sizes = [len(batch) for batch in varied._calibration]
+    assert sum(sizes) == 99
+    assert set(sizes) == {2, 3}

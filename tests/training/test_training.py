@@ -9,9 +9,10 @@ from safetensors.torch import load_file, save_file
 from scipy.stats import beta
 from torch import nn
 
+from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import NoProgress
 from tailorbird.spaces.stitching import Part, StitchSpace, Windows
-from tailorbird.training import Split, Trained, Training, accuracy_std, digits, draw, load, train
+from tailorbird.training import Split, Trained, Training, digits, draw, load, train
 from tailorbird.training.least_squares import initialise_stitches
 from tailorbird.training.network import StitchedNetwork
 
@@ -94,7 +95,7 @@ def test_training_is_reproducible_and_resumes(digits_space: StitchSpace, tmp_pat
     assert load(digits_space, dataset, SHORT, folder) is None  # a block would have been random
     longer = Training(train_epochs=1, stitch_epochs=2, seed=0)
     assert load(digits_space, dataset, longer, folder) is None
-    assert not list(folder.glob("*.new"))
+    assert not list(folder.glob("*.part"))
     assert load_file(folder / "anchor-w4.safetensors")
 
 

@@ -3,8 +3,9 @@
 import logging
 import time
 from dataclasses import dataclass
+from functools import partial
 
-from tailorbird.errors import MeasurementError
+from tailorbird.errors import MeasurementError, raising
 from tailorbird.latency_tables.device import Device
 from tailorbird.latency_tables.program import Program, check
 from tailorbird.latency_tables.runtime import Artifact, Runtime, Tensors
@@ -50,13 +51,9 @@ def prepare(
         MeasurementError: if any of it does not work; then nothing of it is left.
     """
     begin = time.perf_counter()
-    try:
+    with raising(partial(MeasurementError.of, "torch could not build or export it")):
         module = program.module()
         counted = footprint(module, program.inputs)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a user's module may raise anything
-        raise MeasurementError.of("torch could not build or export it", error) from error
     store.keep_footprint(program.key, counted)
     inputs = program.examples(0)
     artifact = runtime.compile(module, inputs, device)

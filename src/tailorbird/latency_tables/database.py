@@ -1,6 +1,7 @@
 """The database behind a store: refused if it is not ours, and its faults told in a sentence."""
 
 import sqlite3
+import stat
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,11 +10,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tailorbird.errors import RecipeError, StoreError
+from tailorbird.errors import (
+    DamagedStoreError,
+    MeasurementError,
+    ReadOnlyStoreError,
+    RecipeError,
+    StoreError,
+    in_a_line,
+)
 from tailorbird.latency_tables.connection import PATIENCE_S, options, wait_alone
+from tailorbird.latency_tables.damage import DECODING, damaged, is_damage
 from tailorbird.latency_tables.fault import reason, way_out
 from tailorbird.latency_tables.schema import create, is_store
 from tailorbird.latency_tables.url import masked
+from tailorbird.storage.presence import watch
 
 
 class Database:
@@ -28,23 +38,26 @@ class Database:
     Raises:
         RecipeError: if it cannot be opened, or is anything else than a store of this version;
             then it is left as it was.
+        DamagedStoreError: if it was damaged; likewise.
         StoreError: if the disk is full or faulty.
     """
 
     def __init__(self, url: str) -> None:
         self.name = "in [latency]"
+        self._url = url
         try:
             parsed = sa.make_url(url)
             asked = options(parsed)
             self.name = masked(url)
             if parsed.get_backend_name() == "sqlite":
                 self.name = _path_of(parsed)
-                _inspect(self.name)
+                _inspect(self.name, url)
             engine = sa.create_engine(parsed, **asked)
             weakref.finalize(self, engine.dispose)
             if engine.dialect.name == "sqlite":
                 sa.event.listen(engine, "connect", _tune)
                 sa.event.listen(engine, "begin", _begin)
+                watch(engine, self.name)
                 self._engine, self._writing = engine, engine.execution_options(writes=True)
             else:
                 self._engine = engine.execution_options(
@@ -55,10 +68,12 @@ class Database:
                 there = is_store(connection, self.name)
             if not there:
                 self._create()
-        except RecipeError:
+        except (RecipeError, DamagedStoreError):
             raise
         except (sa.exc.SQLAlchemyError, sqlite3.Error, ImportError, ValueError) as error:
             told = reason(error)
+            if is_damage(told):
+                raise damaged(url, told) from error
             if any(sign in told.lower() for sign in ("full", "i/o error", "no space")):
                 raise self._fault(error) from error
             otherwise = "Name another in [latency] store, or move a damaged file away."
@@ -110,10 +125,26 @@ class Database:
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
             raise self._fault(error) from error
 
+    @contextmanager
+    def decoding(self) -> Iterator[None]:
+        """A block that only makes sense of cells which were read.
+
+        Raises:
+            DamagedStoreError: if a cell does not hold what was written into it.
+        """
+        try:
+            yield
+        except (*DECODING, MeasurementError) as error:
+            told = f"it holds what no measurement writes: {in_a_line(error)}"
+            raise damaged(self._url, told) from error
+
     def _fault(self, error: Exception) -> StoreError:
         told = reason(error)
+        if is_damage(told):
+            return damaged(self._url, told)
         otherwise = "What was kept before is kept; mend it, then run again."
-        return StoreError(f"The store {self.name} failed ({told}). {way_out(told, otherwise)}")
+        kind = ReadOnlyStoreError if "readonly" in told else StoreError
+        return kind(f"The store {self.name} failed ({told}). {way_out(told, otherwise)}")
 
 
 def _path_of(url: sa.URL) -> str:
@@ -125,10 +156,28 @@ def _path_of(url: sa.URL) -> str:
     return str(url.database)
 
 
-def _inspect(path: str) -> None:
+def _inspect(path: str, url: str) -> None:
     """Refuses a file through a connection that cannot write to it."""
-    if not Path(path).exists():
-        return
+    try:
+        mode = Path(path).stat().st_mode
+    except FileNotFoundError:
+        folder = Path(path).parent
+        if folder.is_dir():
+            return
+        raise RecipeError(
+            f"The store {path!r} cannot be opened: there is no folder {str(folder)!r}. Make it, or "
+            "name another file in [latency] store."
+        ) from None
+    except OSError as error:
+        raise RecipeError(
+            f"The store {path!r} cannot be opened: {error.strerror}. Name another in [latency] "
+            "store."
+        ) from None
+    if not stat.S_ISREG(mode):
+        kind = "folder" if stat.S_ISDIR(mode) else "pipe, a socket or a device"
+        raise RecipeError(
+            f"A store must be a file, but {path!r} is a {kind}. Name a file in [latency] store."
+        )
     uri = f"{Path(path).absolute().as_uri()}?mode=ro"
     engine = sa.create_engine(
         "sqlite://",
@@ -139,7 +188,7 @@ def _inspect(path: str) -> None:
         if is_store(connection, path):
             found = connection.execute(sa.text("PRAGMA quick_check(1)")).scalar_one()
             if found != "ok":
-                raise sqlite3.DatabaseError(str(found))
+                raise damaged(url, "not every page of it can be read")
 
 
 def _tune(connection: Any, record: Any) -> None:

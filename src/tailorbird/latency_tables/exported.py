@@ -3,11 +3,12 @@
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from tailorbird.errors import MeasurementError, RecipeError
+from tailorbird.errors import MeasurementError, RecipeError, raising
 from tailorbird.latency_tables.device import Configuration, Device
 from tailorbird.latency_tables.runtime import Artifact, Samples, Tensors, Timing
 from tailorbird.latency_tables.sampling import PROTOCOL
@@ -75,14 +76,9 @@ class ExportedRuntime(ABC):
         import torch
 
         path = self._bench.new_path(self.suffix)
-        try:
+        reason = f"torch could not export it to {path.suffix}"
+        with raising(partial(MeasurementError.of, reason)):
             told = self.export(module, tuple(map(torch.from_numpy, inputs)), path)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # whatever an exporter raises becomes the row's reason
-            raise MeasurementError.of(
-                f"torch could not export it to {path.suffix}", error
-            ) from error
         return Artifact(path, dict(told))
 
     def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from tailorbird.latency_tables.target import Target
+from tailorbird.storage import atomic
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _MODEL = Path("/proc/device-tree/model")
@@ -102,10 +103,7 @@ def save(facts: Facts, server: str, file: Path) -> None:
         server: where it was reached, as recipes say it.
         file: JSON.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_suffix(f".{os.getpid()}.new")
-    new.write_text(json.dumps({"server": server, "facts": facts.text}, indent=1))
-    new.replace(file)
+    atomic.write(file, json.dumps({"server": server, "facts": facts.text}, indent=1))
 
 
 def load(server: str, file: Path) -> Facts | None:

@@ -10,6 +10,8 @@ _DRIVER = (
 _WAYS_OUT = {
     "no module named 'psycopg": _DRIVER,
     "pq wrapper": _DRIVER,
+    "unable to open": "Let this user read and write it and its folder, then run again, or name "
+    "another in [latency] store.",
     "readonly": "Make it and its folder writable, or name another in [latency] store.",
     **dict.fromkeys(
         ("read-only", "during recovery"), "Name the server that takes writes in [latency] store."

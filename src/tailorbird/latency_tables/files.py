@@ -3,19 +3,21 @@
 import csv
 import hashlib
 import json
-from contextlib import suppress
 from pathlib import Path
 
 from tailorbird import __version__
 from tailorbird.errors import RecipeError
+from tailorbird.latency_tables import bounded, document
 from tailorbird.latency_tables.flat import from_rows, to_rows
 from tailorbird.latency_tables.formats import FORMATS, Format, Head, Rows
 from tailorbird.latency_tables.record import Record
+from tailorbird.storage import atomic
 
 FORMAT = 1
 """Raise it when the content changes; files of other formats are refused."""
 
 _NAME = "tailorbird latency table"
+_LONGEST = 300  # characters of what is told of a file
 
 
 def is_file(path: Path) -> bool:
@@ -24,24 +26,24 @@ def is_file(path: Path) -> bool:
 
 
 def write(record: Record, path: Path) -> None:
-    """Writes under a new name and then renames, so that no file is ever half-written.
+    """Writes a file, whole or not at all.
 
     Raises:
-        RecipeError: if the suffix is unknown or the file cannot be written.
+        RecipeError: if the suffix is unknown, or the file could not be read again.
+        WriteError: if the file cannot be written.
     """
     to_bytes, _ = _format_of(path)
     head, rows = to_rows(record)
     head = {"name": _NAME, "format": FORMAT, "tailorbird": __version__, **head}
-    head["sha256"] = _digest(head, rows)
-    new = path.with_name(f"{path.name}.new")
     try:
-        new.write_bytes(to_bytes(head, rows))
-        new.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
-        reason = error.strerror or str(error)
-        raise RecipeError(f"The file {str(path)!r} cannot be written: {reason}.") from None
+        document.checked(head, rows)
+    except ValueError as error:
+        raise RecipeError(
+            f"The table cannot be written to {str(path)!r} such that it could be read ({error}). "
+            "Name the device, or the workload, otherwise."
+        ) from None
+    head["sha256"] = _digest(head, rows)
+    atomic.write(path, to_bytes(head, rows))
 
 
 def read(path: Path) -> Record:
@@ -51,17 +53,14 @@ def read(path: Path) -> Record:
         RecipeError: if the file cannot be read, is torn, or is no table of this format.
     """
     _, from_bytes = _format_of(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise RecipeError(f"The file {str(path)!r} cannot be read: {error.strerror}.") from None
+    content = bounded.read(path)
     try:
         return _checked(*from_bytes(content), str(path))
     except RecipeError:
         raise
     # What libraries raise about bytes that are none of theirs, and we about rows none of ours.
     except (ValueError, LookupError, TypeError, RuntimeError, OSError, csv.Error) as error:
-        reason = (str(error).splitlines() or [""])[0]
+        reason = (str(error).splitlines() or [""])[0][:_LONGEST].rstrip(".")
         raise RecipeError(
             f"The file {str(path)!r} is torn, or no table that tailorbird exported ({reason}). "
             "Export it anew with `tailorbird table export RECIPE FILE`."
@@ -69,21 +68,26 @@ def read(path: Path) -> Record:
 
 
 def _checked(head: Head, rows: Rows, path: str) -> Record:
+    if not isinstance(head, dict) or not isinstance(rows, list):
+        raise ValueError("it must hold a head and rows")  # noqa: TRY004  # of the file
+    for name in ("name", "format", "sha256"):
+        if name not in head:
+            raise ValueError(f"head, {name} is missing")
     if head["name"] != _NAME:
-        raise ValueError(f"it is a {head['name']!r}")
+        raise ValueError(f"it is a {str(head['name'])[:_LONGEST]!r}")
     if head["format"] != FORMAT:
         raise RecipeError(
-            f"The file {path!r} has format {head['format']}; this tailorbird reads {FORMAT}. "
-            "Export it anew, or use the tailorbird that made it."
+            f"The file {path!r} has format {str(head['format'])[:_LONGEST]}; this tailorbird reads "
+            f"{FORMAT}. Export it anew, or use the tailorbird that made it."
         )
     if head.pop("sha256") != _digest(head, rows):
         raise ValueError("its content does not have the checksum that it says")
-    return from_rows(head, rows)
+    return from_rows(*document.checked(head, rows))
 
 
 def _digest(head: Head, rows: Rows) -> str:
     """Of the values, so that it is the same in every format."""
-    text = json.dumps([head, rows], sort_keys=True, allow_nan=False)
+    text = json.dumps([head, rows], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -1,12 +1,14 @@
 """Records as plain rows, one per round or failure, which any format can hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 
+from tailorbird.errors import MeasurementError
 from tailorbird.latency_tables.device import Configuration
+from tailorbird.latency_tables.document import Head, Row
 from tailorbird.latency_tables.record import Record, Round, Session
 from tailorbird.latency_tables.runtime import Samples
 from tailorbird.spaces.footprint import Footprint
@@ -37,28 +39,27 @@ def to_rows(record: Record) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return head, [_row(one, record.footprints.get(one.key)) for one in record.rounds]
 
 
-def from_rows(head: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Record:
+def from_rows(head: Head, rows: Sequence[Row]) -> Record:
     """The record again.
 
     Raises:
-        KeyError, TypeError, ValueError: if anything is missing or does not fit.
+        ValueError: naming the first row whose values do not go together.
     """
-    record = Record(
-        device=head["device"],
-        space=head["space"],
-        configuration=Configuration(**head["configuration"]),
-        sessions={uid: Session(**session) for uid, session in head["sessions"].items()},
-        rounds=tuple(map(_round, rows)),
+    return Record(
+        device=head.device,
+        space=head.space,
+        configuration=Configuration(**dict(head.configuration)),
+        sessions={
+            uid: Session(session.started, session.provenance)
+            for uid, session in head.sessions.items()
+        },
+        rounds=tuple(_round(row, number) for number, row in enumerate(rows, 1)),
         footprints={
-            row["key"]: Footprint(*(row[name] for name in _COSTS))
+            row.key: Footprint(*costs)
             for row in rows
-            if row[_COSTS[0]] is not None
+            if (costs := [cost for cost in row.costs if cost is not None])
         },
     )
-    unknown = {one.session for one in record.rounds} - record.sessions.keys()
-    if unknown:
-        raise ValueError(f"there is no session {unknown.pop()!r}")
-    return record
 
 
 def _row(one: Round, footprint: Footprint | None) -> dict[str, Any]:
@@ -79,19 +80,27 @@ def _row(one: Round, footprint: Footprint | None) -> dict[str, Any]:
     }
 
 
-def _round(row: Mapping[str, Any]) -> Round:
-    samples = None
-    if row["ms"] is not None:
-        samples = Samples(*(np.array(row[name], dtype=np.float64) for name in ("ms", "hot_ms")))
-    return Round(
-        uid=row["uid"],
-        taken=row["taken"],
-        key=row["key"],
-        session=row["session"],
-        status=row["status"],
-        number=row["round"],
-        samples=samples,
-        reference_ms=row["reference_ms"],
-        reason=row["reason"],
-        provenance=row["provenance"],
-    )
+def _round(row: Row, number: int) -> Round:
+    try:
+        return Round(
+            uid=row.uid,
+            taken=row.taken,
+            key=row.key,
+            session=row.session,
+            status=row.status,
+            number=row.round,
+            samples=_samples(row),
+            reference_ms=row.reference_ms,
+            reason=row.reason,
+            provenance=row.provenance,
+        )
+    except (ValueError, MeasurementError) as error:
+        raise ValueError(f"row {number}: {str(error).rstrip('.')}") from None
+
+
+def _samples(row: Row) -> Samples | None:
+    if row.ms is None and row.hot_ms is None:
+        return None
+    if row.ms is None or row.hot_ms is None:
+        raise ValueError("ms and hot_ms must both be there, or both be missing")
+    return Samples(np.array(row.ms, np.float64), np.array(row.hot_ms, np.float64))

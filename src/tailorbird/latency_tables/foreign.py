@@ -1,12 +1,14 @@
-"""Tables that others measured, as CSV; what they hold is told by their header."""
+"""Tables that others measured, as CSV or Parquet; what they hold is told by their columns."""
 
+import hashlib
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tailorbird.errors import RecipeError
-from tailorbird.latency_tables import published_ofa, sheet
+from tailorbird.errors import RecipeError, shown
+from tailorbird.latency_tables import bounded, columns, published_ofa, sheet
 from tailorbird.latency_tables.imported import Stated
 from tailorbird.latency_tables.price import (
     LARGEST_RELATIVE_STD,
@@ -15,10 +17,13 @@ from tailorbird.latency_tables.price import (
     is_latency,
     is_spread,
 )
-from tailorbird.latency_tables.sheet import Row, Sheet
+from tailorbird.latency_tables.sheet import Row, Rows, Sheet
 
-_EXPORTED = b"# {"
-"""How a table begins that this package wrote."""
+_LONGEST_KEY = 1_000
+_KINDS = {"key": columns.TEXT, "ms": columns.NUMBER, "std_ms": columns.NUMBER}
+_INDEX = re.compile(r"__index_level_\d+__")  # pandas' numbers of rows
+_EXPORTED = b"tailorbird"
+"""What metadata of a Parquet file that this package wrote hold."""
 
 _Parse = Callable[[Row], tuple[str, float, float | None]]
 """Key, milliseconds and spread of a row; a ValueError says what is wrong with it."""
@@ -32,47 +37,89 @@ class ForeignTable:
         stated: latencies of distinct workloads.
         provenance: name and SHA-256 of the file, and where it is from, if that is known.
         batch: images at once; None where the keys alone tell.
+        place: what the numbers of rows count, such as `line`.
     """
 
     stated: tuple[Stated, ...]
     provenance: Mapping[str, str]
     batch: int | None
+    place: str
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether it is a CSV file, perhaps compressed, that this package did not export.
+    """Whether a file is a table, by its ending, that this package did not export.
 
     Raises:
         RecipeError: if it cannot be read.
     """
-    name = path.name.lower()
-    if name.endswith(".csv"):
-        return not sheet.content(path).startswith(_EXPORTED)
-    return name.endswith(".csv.gz")
+    match sheet.ending(path):
+        case ".csv":
+            return not bounded.read(path).startswith(b"# {")
+        case ".csv.gz":
+            return True
+        case ".json":
+            content = bounded.read(path)
+            return b'"rounds"' not in content and b'"table"' not in content
+        case ".parquet":
+            content = bounded.read(path)
+            return _EXPORTED not in (columns.schema(content, path).metadata or {})
+    return False
 
 
 def read(path: Path) -> ForeignTable:
     """A file with the columns key, ms and perhaps std_ms, or with those of OFA's table.
 
     Raises:
-        RecipeError: naming the first line that is wrong.
+        RecipeError: naming the first line or row that is wrong.
     """
-    found = sheet.read(path)
+    match sheet.ending(path):
+        case ".json":
+            raise RecipeError(
+                f"Latencies of your own are read from CSV or Parquet with the columns key, ms and "
+                f"perhaps std_ms, but {str(path)!r} is JSON. Write a row for each workload there."
+            )
+        case ".parquet":
+            found = _from_parquet(path)
+        case _:
+            found = sheet.read(path)
     facts = {"file": path.name, "sha256": found.file_sha256}
-    columns = sorted(found.columns)
-    if columns in (["key", "ms"], ["key", "ms", "std_ms"]):
-        return ForeignTable(_stated(found, _plain), facts, None)
-    if columns == sorted(published_ofa.COLUMNS):
+    names = sorted(found.columns)
+    if names in (["key", "ms"], ["key", "ms", "std_ms"]):
+        return ForeignTable(_stated(found, _plain), facts, None, found.place)
+    if names == sorted(published_ofa.COLUMNS):
         if found.text_sha256 == published_ofa.SHA256:
             facts |= published_ofa.SOURCE
-        return ForeignTable(_stated(found, _of_ofa), facts, published_ofa.BATCH)
-    if not columns:
+        stated = _stated(found, _of_ofa)
+        return ForeignTable(stated, facts, published_ofa.BATCH, found.place)
+    if not names:
         raise RecipeError(f"The file {str(path)!r} is empty.")
     raise found.refusal(
         1,
         "the columns must be key, ms and perhaps std_ms, or those of OFA's published table "
-        f"({', '.join(published_ofa.COLUMNS)}), but are {', '.join(found.columns)}",
+        f"({', '.join(published_ofa.COLUMNS)}), but are {sheet.listed(found.columns)}",
     )
+
+
+def _from_parquet(path: Path) -> Sheet:
+    """Latencies as the same rows of text that CSV has, so that the same laws hold for them."""
+    content = bounded.read(path)
+    names = columns.schema(content, path).names
+    wanted = [name for name in _KINDS if name in names or name != "std_ms"]
+    others = [name for name in names if name not in wanted and not _INDEX.fullmatch(name)]
+    if others:
+        raise RecipeError(
+            "Latencies of your own must have the columns key, ms and perhaps std_ms, but "
+            f"{str(path)!r} has {sheet.listed(tuple(names))}. Drop the others."
+        )
+    table = columns.read(content, path, {name: _KINDS[name] for name in wanted})
+    rows = zip(*(map(_cell, table[name].to_pylist()) for name in wanted), strict=True)
+    digest = hashlib.sha256(content).hexdigest()
+    cells = Rows(tuple(wanted), dict(enumerate(rows, start=1)))
+    return Sheet(path, tuple(wanted), cells, "row", digest, digest)
+
+
+def _cell(value: str | float | None) -> str:
+    return "" if value is None else str(value)
 
 
 def _stated(found: Sheet, parse: _Parse) -> tuple[Stated, ...]:
@@ -84,7 +131,9 @@ def _stated(found: Sheet, parse: _Parse) -> tuple[Stated, ...]:
             raise found.refusal(line, str(error)) from None
         first = by_key.setdefault(one.key, one)
         if (first.ms, first.std_ms) != (one.ms, one.std_ms):
-            raise found.refusal(line, f"{one.key} has {one}, but {first} in line {first.line}")
+            raise found.refusal(
+                line, f"{one.key} has {one}, but {first} in {found.place} {first.line}"
+            )
     if not by_key:
         raise RecipeError(f"The file {str(found.path)!r} has a header, but no latencies.")
     return tuple(by_key.values())
@@ -94,6 +143,10 @@ def _plain(row: Row) -> tuple[str, float, float | None]:
     key = row["key"].strip()
     if not key:
         raise ValueError("the key of the workload is missing")
+    if not key.isprintable():
+        raise ValueError(f"a key must be printable, but is {shown(key)}")
+    if len(key) > _LONGEST_KEY:
+        raise ValueError(f"a key has at most {_LONGEST_KEY:,} characters, but {shown(key)} more")
     std_ms = _number(row, "std_ms") if row.get("std_ms", "").strip() else None
     return key, *_priced(_number(row, "ms"), std_ms, "ms", "std_ms")
 
@@ -109,22 +162,25 @@ def _priced(
 ) -> tuple[float, float | None]:
     """A latency and its spread, refused under the names of their columns."""
     if not 0 < ms < math.inf:
-        raise ValueError(f"{name} must be finite and positive, but is {ms:g}")
+        raise ValueError(f"{name} must be finite and positive, but is {ms!r}")
     if not is_latency(ms):
-        raise ValueError(f"{name} must be {SHORTEST_MS:g} to {LONGEST_MS:g} ms, but is {ms:g}")
+        raise ValueError(f"{name} must be {SHORTEST_MS:g} to {LONGEST_MS:g} ms, but is {ms!r}")
     if std_ms is None or is_spread(std_ms, ms):
         return ms, std_ms
     if not 0 <= std_ms < math.inf:
-        raise ValueError(f"{name_of_std} must be finite and not negative, but is {std_ms:g}")
+        raise ValueError(f"{name_of_std} must be finite and not negative, but is {std_ms!r}")
     raise ValueError(
         f"{name_of_std} must be a spread of at most {LARGEST_RELATIVE_STD:g} times the latency, "
-        f"but it is {std_ms:g} ms of {ms:g} ms"
+        f"but it is {std_ms!r} ms of {ms!r} ms"
     )
 
 
 def _number(row: Row, name: str) -> float:
     text = row[name].strip()
     try:
-        return float(text)
+        if "_" not in text:  # which Python would skip
+            return float(text)
     except ValueError:
-        raise ValueError(f"{name} must be a number, but is {text!r}") from None
+        pass
+    hint = ", with a comma for a decimal point" if "," in text else ""
+    raise ValueError(f"{name} must be a number, but is {shown(text)}{hint}")

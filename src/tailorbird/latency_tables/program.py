@@ -4,11 +4,12 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tailorbird.errors import MeasurementError
+from tailorbird.errors import MeasurementError, raising
 from tailorbird.latency_tables.device import Device
 from tailorbird.latency_tables.runtime import Artifact, Runtime, Tensors
 from tailorbird.spaces import Workload
@@ -108,13 +109,9 @@ def check(
 
     for seed in range(_CHECKS):
         inputs = program.examples(seed)
-        try:
-            with torch.no_grad():  # on copies: a module may work in place
-                outputs = module(*(torch.from_numpy(x.copy()) for x in inputs))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise MeasurementError.of("it does not run in torch", error) from error
+        # On copies: a module may work in place.
+        with torch.no_grad(), raising(partial(MeasurementError.of, "it does not run in torch")):
+            outputs = module(*(torch.from_numpy(x.copy()) for x in inputs))
         expected = outputs if isinstance(outputs, tuple | list) else (outputs,)
         got = runtime.run(artifact, inputs, device)
         if len(got) != len(expected):

@@ -77,32 +77,45 @@ class Round:
 
     def __post_init__(self) -> None:
         if self.status == "failed":
-            if self.reason is None or self.samples is not None:
-                raise ValueError(f"A failure has a reason and no samples, but got {self!r}.")
+            others = (self.number, self.samples, self.reference_ms)
+            if self.reason is None or others != (None,) * 3:
+                raise ValueError(
+                    "A failure has a reason, but no number, samples or reference, which does not "
+                    f"hold for that of {self.key!r}."
+                )
             return
         if self.status not in {"measured", "imported", "discarded"}:
             raise ValueError(
                 f"`status` must be measured, imported, discarded or failed: {self.status!r}."
             )
-        if self.samples is None or self.number is None:
-            raise ValueError(f"A round has a number and samples, but got {self!r}.")
+        if self.samples is None or self.number is None or self.reason is not None:
+            raise ValueError(
+                "A round has a number and samples, but no reason, which does not hold for that of "
+                f"{self.key!r}."
+            )
         is_imported = self.status == "imported"
         if (self.reference_ms is None) != is_imported:
-            raise ValueError(f"A round has a reference, unless others measured it: {self!r}.")
+            raise ValueError(
+                "A round has a reference, unless others measured it, which does not hold for that "
+                f"of {self.key!r}."
+            )
         n_samples = len(self.samples.ms), len(self.samples.hot_ms)
         if not n_samples[0]:
             raise ValueError(f"A round must have samples, but that of {self.key!r} has none.")
         if is_imported and n_samples != (1, 0):
-            raise ValueError(f"What is imported is one value, but got {self.samples!r}.")
+            raise ValueError(
+                f"What is imported is one value, but there are {sum(n_samples)} for {self.key!r}."
+            )
         for name, values in (
             ("ms", self.samples.ms),
             ("hot_ms", self.samples.hot_ms),
             ("reference_ms", np.array([] if is_imported else [self.reference_ms])),
         ):
             if not all(map(is_latency, values.tolist())):
+                wrong = next(ms for ms in values.tolist() if not is_latency(ms))
                 raise PriceError(
                     f"`{name}` must be finite and positive, {SHORTEST_MS:g} to "
-                    f"{LONGEST_MS:g}, but got {values} for {self.key!r}."
+                    f"{LONGEST_MS:g}, but got {wrong} for {self.key!r}."
                 )
         std_ms = self.stated_std_ms
         if std_ms is not None and not is_spread(std_ms, float(self.samples.ms[0])):
@@ -116,7 +129,11 @@ class Round:
         """The spread that the file of an imported value states; None if it does not."""
         if self.status != "imported" or "std_ms" not in self.provenance:
             return None
-        return float(self.provenance["std_ms"])
+        said = self.provenance["std_ms"]
+        try:
+            return float(said)
+        except ValueError:
+            raise PriceError(f"`std_ms` must be a number, but is {said!r}.") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

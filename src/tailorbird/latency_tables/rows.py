@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from tailorbird.errors import RecipeError
 from tailorbird.latency_tables.connection import clock, stamp
 from tailorbird.latency_tables.device import Configuration
 from tailorbird.latency_tables.record import Record, Round, Session
@@ -105,7 +106,7 @@ def keep_footprint(connection: sa.Connection, key: str, footprint: Footprint) ->
     connection.execute(_KEEP, {"key": key, **asdict(footprint)})
 
 
-def merge(connection: sa.Connection, record: Record, counting: Set[str]) -> int:
+def merge(connection: sa.Connection, record: Record, held: Record) -> int:
     """Adds the tries, sessions and footprints that are not there; returns how many tries.
 
     A failure voids what comes before it. So tries of a program that failed elsewhere, and whose
@@ -114,9 +115,13 @@ def merge(connection: sa.Connection, record: Record, counting: Set[str]) -> int:
     Args:
         connection: writes.
         record: to be added.
-        counting: keys of programs with rounds that count.
+        held: what the store holds of the same configuration.
+
+    Raises:
+        RecipeError: if a round is there with other values.
     """
     there = set(connection.scalars(sa.select(SAMPLE.c.uid)))
+    _refuse_other_values(there, held, record)
     counted = set(connection.scalars(sa.select(FOOTPRINT.c.key)))
     sessions = {row.uid: row.id for row in connection.execute(sa.select(SESSION))}
     for uid, session in record.sessions.items():
@@ -127,7 +132,7 @@ def merge(connection: sa.Connection, record: Record, counting: Set[str]) -> int:
             )
             sessions[uid] = connection.execute(statement.returning(SESSION.c.id)).scalar_one()
     new = [one for one in record.rounds if one.uid not in there]
-    first = counting & {one.key for one in new if one.status == "failed"}
+    first = held.accepted.keys() & {one.key for one in new if one.status == "failed"}
     lowest = connection.scalar(sa.select(sa.func.coalesce(sa.func.min(SAMPLE.c.id), 1)))
     assert lowest is not None
     places = count(min(lowest, 1) - sum(one.key in first for one in new))
@@ -139,12 +144,58 @@ def merge(connection: sa.Connection, record: Record, counting: Set[str]) -> int:
     return len(new)
 
 
+def _refuse_other_values(there: Set[str], held: Record, record: Record) -> None:
+    """Refuses what has the uid of something in the store, but is not that.
+
+    Values that others stated are told apart by `imported.refuse_changes`.
+    """
+    known = {one.uid: one for one in held.rounds}
+    for number, one in enumerate(record.rounds, 1):
+        twin = known.get(one.uid)
+        if one.uid in there and (twin is None or not _is_same(one, twin)):
+            raise RecipeError(
+                f"A store does not change what it holds, but row {number} of the file, of "
+                f"{one.key}, has the uid of something else there ({one.uid}). Look which of the "
+                "two was altered, or name another in [latency] store."
+            )
+    for uid in record.sessions.keys() & held.sessions.keys():
+        if record.sessions[uid] != held.sessions[uid] and not record.configuration.is_imported:
+            raise RecipeError(
+                f"A store does not change what it holds, but the session {uid} of the file is "
+                "another there. Look which of the two was altered, or name another in [latency] "
+                "store."
+            )
+
+
+def _is_same(one: Round, other: Round) -> bool:
+    """Whether two rounds of one uid say the same; when a file was imported does not matter."""
+    if (one.key, one.status) != (other.key, other.status):
+        return False
+    return one.status == "imported" or _said(one) == _said(other)
+
+
+def _said(one: Round) -> tuple[object, ...]:
+    samples = one.samples and (one.samples.ms.tolist(), one.samples.hot_ms.tolist())
+    facts = (one.taken, one.session, one.number, one.reference_ms, one.reason)
+    return *facts, samples, dict(one.provenance)
+
+
 def _session(row: Any) -> Session:
-    provenance = {name: said for name, said in row.provenance.items() if name != _IMPORTED}
+    provenance = {name: said for name, said in _facts(row).items() if name != _IMPORTED}
     return Session(row.started, provenance)
 
 
+def _facts(row: Any) -> dict[str, str]:
+    """The provenance of a row; a damaged one may be anything that JSON knows."""
+    facts = row.provenance
+    if isinstance(facts, dict) and all(isinstance(said, str) for said in facts.values()):
+        return facts
+    raise ValueError(f"provenance must be texts by their names, but is {facts!r}")
+
+
 def _round(row: Any, session: str) -> Round:
+    if not all(isinstance(text, str) for text in (row.uid, row.taken, row.key)):
+        raise ValueError(f"uid, taken and key must be texts, but are {row[1:4]}")
     failed = row.status == "failed"
     return Round(
         uid=row.uid,
@@ -156,7 +207,7 @@ def _round(row: Any, session: str) -> Round:
         samples=None if failed else Samples(_array(row.ms), _array(row.hot_ms)),
         reference_ms=row.reference_ms,
         reason=row.reason,
-        provenance=row.provenance,
+        provenance=_facts(row),
     )
 
 

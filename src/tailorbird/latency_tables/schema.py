@@ -105,7 +105,7 @@ def is_store(connection: sa.Connection, name: str) -> bool:
     ours = {table.name: set(table.columns.keys()) for table in METADATA.sorted_tables}
     if not made_by or not all(held.get(table) == columns for table, columns in ours.items()):
         raise RecipeError(
-            f"The database {name!r} belongs to another program (it holds {', '.join(sorted(held))})"
-            ". Name another in [latency] store."
+            f"The database {name!r} belongs to another program, or was damaged (it holds "
+            f"{', '.join(map(repr, sorted(held)))}). Name another in [latency] store."
         )
     return True

@@ -1,6 +1,7 @@
 """One profiler at work: what it holds of a store, compiles, checks and times."""
 
 import logging
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from tailorbird.latency_tables.reference import Reference
 from tailorbird.latency_tables.runtime import Runtime, Samples
 from tailorbird.latency_tables.store import Store
 from tailorbird.latency_tables.table import LARGEST_DRIFT
+from tailorbird.storage.atomic import FULL
 
 _LOG = logging.getLogger("tailorbird")
 
@@ -228,8 +230,24 @@ class Shift:
         return slow
 
     def _fail(self, key: str, error: MeasurementError) -> None:
+        if (said := _full_disk(error)) is not None:
+            raise FaultyMachineError(
+                f"{key} cannot be measured, and is not to blame: {said}. Make room, then run "
+                "again: what was measured before is kept."
+            ) from error
         self.store.fail(key, self.configuration, self.session, str(error))
         _LOG.warning("%s failed: %s", key, error)
+
+
+def _full_disk(error: BaseException | None) -> str | None:
+    """What a linker, a library or the system said about a disk that is full; None if nothing."""
+    while error is not None:
+        text = str(error)
+        said = next((os.strerror(code) for code in FULL if os.strerror(code) in text), None)
+        if said is not None:
+            return said
+        error = error.__cause__
+    return None
 
 
 def _missing(taken: Sequence[int | None], rounds: int) -> list[int]:

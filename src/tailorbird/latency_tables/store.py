@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from tailorbird.errors import MeasurementError, StoreError
 from tailorbird.latency_tables import claims, rows
 from tailorbird.latency_tables.connection import clock, stamp
 from tailorbird.latency_tables.database import Database
@@ -30,6 +29,7 @@ class Store:
 
     Raises:
         RecipeError: if it cannot be opened, or is no store of this version.
+        DamagedStoreError: if it was damaged.
     """
 
     def __init__(self, url: str) -> None:
@@ -95,7 +95,7 @@ class Store:
 
     def references(self, configuration: Configuration) -> list[float]:
         """Milliseconds of the reference beside each round here, discarded ones too, in order."""
-        with self._database.reading() as connection:
+        with self._database.reading() as connection, self._database.decoding():
             return rows.references(connection, configuration)
 
     def claim(
@@ -136,14 +136,8 @@ class Store:
 
     def record(self, configuration: Configuration, device: str = "", space: str = "") -> Record:
         """All that was kept under a configuration, under names for messages and files."""
-        try:
-            with self._database.reading() as connection:
-                return rows.read(connection, configuration, device, space)
-        except (ValueError, TypeError, MeasurementError) as error:  # of a cell, not of the file
-            raise StoreError(
-                f"The store {self._database.name} was damaged: it holds what no measurement "
-                f"writes ({error}). Move it away, or bring back a copy."
-            ) from error
+        with self._database.reading() as connection, self._database.decoding():
+            return rows.read(connection, configuration, device, space)
 
     def take_in(self, record: Record) -> int:
         """Adds what is not there yet; returns how many rounds and failures.
@@ -152,15 +146,17 @@ class Store:
         from another before.
 
         Raises:
-            RecipeError: if it states another value than one that was imported before.
+            RecipeError: if it states another value than one that was imported before, or calls
+                something by a uid that is there.
             PriceError: if the empty program would cost more than others that contain it.
         """
         configuration = record.configuration
         with self._database.writing_alone() as connection:
-            held = rows.read(connection, configuration, record.device, record.space)
+            with self._database.decoding():
+                held = rows.read(connection, configuration, record.device, record.space)
             if configuration.is_imported:
                 refuse_changes(held, record)
-            n_new = rows.merge(connection, record, held.accepted.keys())
+            n_new = rows.merge(connection, record, held)
             together = rows.read(connection, configuration, record.device, record.space).table(1)
             ms = {key: latency.median_ms for key, latency in together.entries.items()}
             refuse_dear_call(ms, record.device, configuration.is_imported)

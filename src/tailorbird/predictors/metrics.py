@@ -118,3 +118,13 @@ def bootstrap(
     values = values[np.isfinite(values)]
     ends = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]) if len(values) else [np.nan] * 2
     return Interval(metric(predicted, measured), float(ends[0]), float(ends[1]))
+
+
+def accuracy_std(accuracy: FloatArray, n: int) -> FloatArray:
+    """Binomial standard error of accuracies measured on n images, (k,).
+
+    It is the spread of the posterior under a uniform prior, Beta(correct + 1, wrong + 1), which
+    unlike sqrt(p(1 - p)/n) does not vanish where all answers happened to be right.
+    """
+    p = (accuracy * n + 1) / (n + 2)
+    return np.asarray(np.sqrt(p * (1 - p) / (n + 3)))

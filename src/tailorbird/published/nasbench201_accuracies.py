@@ -13,7 +13,7 @@ from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import sheet
 from tailorbird.latency_tables.sheet import Row, Sheet
 from tailorbird.published.tables import PublishedTable
-from tailorbird.spaces.published import read_table
+from tailorbird.spaces import published_table
 
 NAME = "nasbench201"
 """Name of the only table that accuracies can be added to."""
@@ -71,7 +71,8 @@ class Accuracies:
                 raise self.sheet.refusal(line, f"there is no cell with the {self.key} {name!r}")
             row = self.sheet.rows[line]
             values[place[name]] = [float(row[column]) for column in self.columns]
-        first = next(i for i, name in enumerate(cells) if str(name).startswith(_FIRST_LATENCY))
+        latencies = (i for i, name in enumerate(cells) if str(name).startswith(_FIRST_LATENCY))
+        first = next(latencies, cells.shape[1])
         for i, column in enumerate(self.columns):
             cells.insert(first + i, column, values[:, i])
         return cells
@@ -119,7 +120,9 @@ def read(path: Path) -> Accuracies:
 
 def _without_accuracies(file: Path) -> pd.DataFrame:
     """A table that is there; one with accuracies is refused, as those would be lost."""
-    cells = read_table(file, NAME)
+    table = published_table.PublishedTable.of_parquet(file, NAME)
+    table.require(("index", "arch_str"))
+    cells = table.rows
     if held := [name for name in map(str, cells) if _ACCURACY.fullmatch(name)]:
         raise RecipeError(
             f"{str(file)!r} holds accuracies already ({', '.join(held)}). Delete it to make it "

@@ -2,11 +2,12 @@
 
 import errno
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from tailorbird.errors import FetchError
+from tailorbird.errors import FetchError, WriteError
+from tailorbird.storage.atomic import written
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -15,24 +16,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write, which takes its name when all of it is there.
 
-    Until then it lies beside it as `.NAME.part`, which one process at a time may write; what a
-    killed one left there is removed.
-
     Raises:
         FetchError: if it cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        with part.open("xb") as file:
+        with written(path) as (part,), part.open("wb") as file:
             yield file
-        part.replace(path)
-    except OSError as error:
-        raise not_written(path, error) from None
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    except WriteError as error:
+        raise not_written(path, error.reason) from None
 
 
 def not_written(path: Path, error: OSError) -> FetchError:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from tailorbird.recipe.section import Count, PythonPath, Section
@@ -22,6 +22,18 @@ class LearningRates(Section):
     head: Rate = LEARNING_RATE
 
 
+class AnchorFile(Section):
+    """A file of weights that an anchor starts with.
+
+    Attributes:
+        file: its path, from the recipe's folder.
+        key: where in it the weights lie; found out if None.
+    """
+
+    file: Annotated[str, Field(min_length=1)]
+    key: Annotated[str, Field(min_length=1)] | None = None
+
+
 class AccuracySection(Section):
     """How accuracy comes about."""
 
@@ -29,7 +41,7 @@ class AccuracySection(Section):
     module: PythonPath | None = None
     published: Annotated[str, Field(min_length=1)] | None = None
     evaluator: PythonPath | None = None
-    anchors: dict[str, str] | Literal["installed"] = Field(default_factory=dict)
+    anchors: dict[str, AnchorFile] | Literal["installed"] = Field(default_factory=dict)
     train_epochs: Annotated[int, Field(ge=0)] | None = None
     stitch_epochs: Annotated[int, Field(ge=0)] = 150
     batch: Count = 50
@@ -57,6 +69,19 @@ class AccuracySection(Section):
     predictor_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     zero_cost: tuple[ZeroCostScore, ...] = Field(default=(), strict=False)
 
+    @field_validator("anchors", mode="before")
+    @classmethod
+    def _files(cls, anchors: object) -> object:
+        """Paths, and tables of a path and a key."""
+        if anchors == "installed":
+            return anchors
+        if not isinstance(anchors, dict):
+            raise _wrong(
+                "[accuracy] anchors must be a table with a file for each anchor, or 'installed', "
+                f"but got {anchors!r}"
+            )
+        return {name: _file(name, value) for name, value in anchors.items()}
+
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         given = [key for key in ("data", "module", "published") if getattr(self, key) is not None]
@@ -79,3 +104,24 @@ class AccuracySection(Section):
                     "accuracy", f"with published accuracies nothing is trained: drop {idle[0]}"
                 )
         return self
+
+
+def _file(name: str, value: object) -> AnchorFile:
+    """A path, or a table of a path and a key."""
+    table = value if isinstance(value, dict) else {"file": value}
+    where = f"[accuracy.anchors] {name}"
+    for key in table:
+        if key not in AnchorFile.model_fields:
+            known = " and ".join(AnchorFile.model_fields)
+            raise _wrong(f"there is no key {key!r} in {where}, which has {known}")
+    if "file" not in table:
+        raise _wrong(f"the key 'file' in {where} is missing")
+    for key, text in table.items():
+        if not isinstance(text, str) or not text:
+            what = "a path" if key == "file" else "a key of that file"
+            raise _wrong(f"{where} must have {what} as {key}, but got {text!r}")
+    return AnchorFile(**table)
+
+
+def _wrong(sentence: str) -> PydanticCustomError:
+    return PydanticCustomError("accuracy", "{sentence}", {"sentence": sentence})

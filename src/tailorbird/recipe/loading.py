@@ -1,12 +1,17 @@
 """Reads recipes, and says what is wrong with one."""
 
-import tomllib
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from tailorbird.errors import RecipeError, nearest
+from tailorbird.errors import RecipeError, nearest, shown
+from tailorbird.latency_tables import bounded
+from tailorbird.latency_tables.text import decoded
+from tailorbird.recipe.document import parse
 from tailorbird.recipe.recipe import Recipe
+
+_LARGEST_BYTES = 2**20
+_LONGEST = 500  # characters of a sentence
 
 
 def load(path: Path) -> tuple[Recipe, str]:
@@ -15,16 +20,10 @@ def load(path: Path) -> tuple[Recipe, str]:
     Raises:
         RecipeError: naming the first thing that is wrong, and what would be right.
     """
+    text = decoded(bounded.read(path, _LARGEST_BYTES, what="A recipe"), path)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RecipeError(f"Recipe {str(path)!r} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise RecipeError(f"Recipe {str(path)!r} is not text in UTF-8.") from None
-    try:
-        recipe = Recipe.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"Recipe {str(path)!r} is not valid TOML: {error}.") from None
+        recipe = Recipe.model_validate(parse(text, path))
     except ValidationError as error:
         raise RecipeError(f"Recipe {str(path)!r}: {_explain(error)}") from None
     if "batch" in recipe.space.settings:
@@ -37,21 +36,25 @@ def load(path: Path) -> tuple[Recipe, str]:
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
     if first["type"] in ("space", "device", "latency", "accuracy", "search", "recipe"):
-        return f"{first['msg']}."
+        sentence = first["msg"]
+        if len(sentence) > _LONGEST:
+            return f"{sentence[:_LONGEST]}..."
+        return sentence if sentence.endswith("?") else f"{sentence}."
     *sections, key = [str(part) for part in first["loc"] if isinstance(part, str)]
-    where = f"[{'.'.join(sections)}] {key}" if sections else key
+    where = shown(f"[{'.'.join(sections)}] {key}" if sections else key)
+    got = shown(first["input"])
     match first["type"]:
         case "missing":
-            wanted = "the table [space]" if where == "space" else f"the key {where!r}"
+            wanted = "the table [space]" if key == "space" else f"the key {where}"
             return f"{wanted} is missing."
         case "extra_forbidden":
             known = _fields(sections)
-            return f"there is no key {where!r}; {nearest(key, known)}"
+            return f"there is no key {where}; {nearest(key, known)}"
         case "model_type" | "dict_type":
-            return f"{where!r} must be a table, but got {first['input']!r}."
+            return f"{where} must be a table, but got {got}."
         case "literal_error":
-            return f"{where!r} must be {first['ctx']['expected']}, but got {first['input']!r}."
-    return f"{where!r}: {first['msg']}, but got {first['input']!r}."
+            return f"{where} must be {first['ctx']['expected']}, but got {got}."
+    return f"{where}: {first['msg']}, but got {got}."
 
 
 def _fields(sections: list[str]) -> list[str]:

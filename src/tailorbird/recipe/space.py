@@ -1,11 +1,15 @@
 """The table [space]."""
 
+from difflib import get_close_matches
 from typing import Any, Self
 
 from pydantic import ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
+from tailorbird.errors import shown
 from tailorbird.recipe.section import PythonPath, Section
+
+_ALIKE = 0.7
 
 
 class SpaceSection(Section):
@@ -20,9 +24,22 @@ class SpaceSection(Section):
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
+        if self.module is None:  # else other keys are settings that only its function knows
+            self._refuse_misspelt()
         if (self.name is None) == (self.module is None):
             raise PydanticCustomError("space", "[space] must have either a name or a module")
         return self
+
+    def _refuse_misspelt(self) -> None:
+        """Refuses settings that no named space has, but whose names are nearly those of keys."""
+        for setting in self.settings:
+            close = get_close_matches(setting, ["name", "module"], n=1, cutoff=_ALIKE)
+            if close:
+                raise PydanticCustomError(
+                    "space",
+                    "there is no key {key}; did you mean {close}?",
+                    {"key": shown(f"[space] {setting}"), "close": shown(close[0])},
+                )
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import pandas as pd
 
 from tailorbird.latency_tables import Latency, Profiler, Program
 from tailorbird.predictors import FloatArray, Predictor
+from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.footprint import n_macs
-from tailorbird.training import accuracy_std
 
 if TYPE_CHECKING:
     from torch import nn

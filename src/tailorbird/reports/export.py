@@ -1,6 +1,8 @@
 """Networks as files that work without this package's search, training or tables."""
 
 import json
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +11,14 @@ import numpy as np
 
 from tailorbird.errors import RecipeError, WeightsError
 from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.storage import tensors
+from tailorbird.storage.atomic import written
+from tailorbird.storage.marks import MARK, mark_of, torn
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
+
+_LOG = logging.getLogger("tailorbird")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +35,15 @@ class Exported:
 
 
 def save(network: "nn.Module", space: SearchSpace, row: IntArray, stem: Path) -> Exported:
-    """Writes a network of a canonical row beside `stem`, each file whole or not at all.
+    """Writes a network of a canonical row beside `stem`: both files, or none.
+
+    The same network gives the same bytes.
 
     Raises:
         RecipeError: if what writes ONNX is not installed.
+        WriteError: if a file cannot be written.
     """
     import torch
-    from safetensors.torch import save_file
 
     try:
         from tailorbird.latency_tables.onnx.export import export as export_onnx
@@ -44,20 +53,27 @@ def save(network: "nn.Module", space: SearchSpace, row: IntArray, stem: Path) ->
             "`pip install 'tailorbird[onnxruntime]'`."
         ) from None
     exported = Exported(*(stem.with_name(stem.name + end) for end in (".safetensors", ".onnx")))
-    stem.parent.mkdir(parents=True, exist_ok=True)
+    state = network.state_dict()
+    mark = mark_of((space.name, str(row.tolist()), *_content(state)))
     metadata = {
+        MARK: mark,
         "space": space.name,
         "encoding": json.dumps(row.tolist()),
         "architecture": space.describe(row),
         "input_shape": json.dumps(space.input_shape),
     }
-    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    new = stem.with_name(stem.name + ".new")
-    save_file(state, new, metadata=metadata)
-    new.replace(exported.weights)
-    export_onnx(network, (torch.zeros(space.input_shape),), new)
-    new.replace(exported.onnx)
+    if reason := torn((exported.weights, exported.onnx)):
+        _LOG.warning("The network in %s is torn (%s): it is written again.", stem, reason)
+    with written(exported.weights, exported.onnx) as (weights, onnx):
+        tensors.fill(weights, state, metadata)
+        export_onnx(network, (torch.zeros(space.input_shape),), onnx, {MARK: mark})
     return exported
+
+
+def _content(state: "Mapping[str, Tensor]") -> Iterator[str | bytes]:
+    for name, tensor in state.items():
+        yield name
+        yield tensor.contiguous().numpy().tobytes()
 
 
 def load(path: Path, space: SearchSpace) -> "nn.Module":

@@ -1,6 +1,7 @@
 """The pictures of a report."""
 
-from pathlib import Path
+import io
+from collections.abc import Mapping
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -102,8 +103,10 @@ def hypervolume_figure(history: tuple[float, ...], exact: float | None, step: st
     return figure
 
 
-def save_front_picture(front: pd.DataFrame, random: pd.DataFrame, title: str, path: Path) -> None:
-    """The front as a PNG."""
+def front_picture(
+    front: pd.DataFrame, random: pd.DataFrame, title: str, metadata: Mapping[str, str]
+) -> bytes:
+    """The front as a PNG, whose metadata are texts."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -145,4 +148,6 @@ def save_front_picture(front: pd.DataFrame, random: pd.DataFrame, title: str, pa
     axes.set(xlabel="latency of a batch, ms", ylabel="accuracy, %", title=title)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
-    figure.savefig(path, format="png")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", metadata=dict(metadata))
+    return picture.getvalue()

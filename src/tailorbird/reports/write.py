@@ -1,7 +1,7 @@
 """The files of a report."""
 
-import json
-from collections.abc import Callable, Mapping
+import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -9,14 +9,19 @@ from pathlib import Path
 import jinja2
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
+from pyarrow import parquet
 
+from tailorbird import strict_json
+from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.reports import figures
 from tailorbird.reports.check import Checked
 from tailorbird.reports.summary import non_dominated, notes
 from tailorbird.search.found import Found
-from tailorbird.training import accuracy_std
+from tailorbird.storage.atomic import written
+from tailorbird.storage.marks import MARK, mark_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,31 +60,62 @@ class Report:
     regrets: pd.DataFrame | None = None
 
 
-def write(report: Report, folder: Path) -> None:
-    """Writes each file under a new name and then renames it, so that none is ever half-written."""
+FILES = (
+    "recipe.toml",
+    "front.parquet",
+    "front.json",
+    "random.parquet",
+    "front.png",
+    "summary.json",
+    "report.html",
+)
+"""What a report is made of; each holds the mark of its run."""
+
+
+def write(report: Report, folder: Path) -> str:
+    """Writes all files or none; only if it is killed between two renames are they of two runs.
+
+    Returns:
+        The mark of the run that each file holds.
+
+    Raises:
+        WriteError: if one cannot be written.
+    """
     front, random = report.front.networks, report.random.networks
-
-    def picture(path: Path) -> None:
-        figures.save_front_picture(front, random, report.title, path)
-
-    writers: dict[str, Callable[[Path], object]] = {
-        "recipe.toml": lambda path: path.write_text(report.recipe, encoding="utf-8"),
-        "front.parquet": lambda path: front.to_parquet(path, index=False),
-        "front.json": lambda path: front.to_json(path, orient="records", indent=1),
-        "random.parquet": lambda path: random.to_parquet(path, index=False),
-        "front.png": picture,
-        "summary.json": lambda path: path.write_text(
-            json.dumps(report.summary, indent=1, allow_nan=False) + "\n", encoding="utf-8"
-        ),
-        "report.html": lambda path: path.write_text(_html(report), encoding="utf-8"),
+    tables = {name: table.to_json(orient="split") for name, table in (("f", front), ("r", random))}
+    mark = mark_of((report.recipe, *tables.values(), str(report.provenance.get("weights"))))
+    records = front.to_dict(orient="records")
+    contents: dict[str, str | bytes] = {
+        "recipe.toml": _marked_recipe(report.recipe, mark),
+        "front.parquet": _parquet(front, mark),
+        "front.json": strict_json.dumps([{**record, MARK: mark} for record in records]) + "\n",
+        "random.parquet": _parquet(random, mark),
+        "front.png": figures.front_picture(front, random, report.title, {MARK: mark}),
+        "summary.json": strict_json.dumps({**report.summary, MARK: mark}) + "\n",
+        "report.html": _html(report, mark),
     }
-    for name, writer in writers.items():
-        new = folder / f"{name}.new"
-        writer(new)
-        new.replace(folder / name)
+    with written(*(folder / name for name in FILES)) as parts:
+        for name, part in zip(FILES, parts, strict=True):
+            content = contents[name]
+            part.write_bytes(content.encode() if isinstance(content, str) else content)
+    return mark
 
 
-def _html(report: Report) -> str:
+def _marked_recipe(text: str, mark: str) -> str:
+    """A recipe under one mark, also if it is the copy that an earlier report keeps."""
+    begin = f"# {MARK} = "
+    rest = text.partition("\n")[2] if text.startswith(begin) else text
+    return f'{begin}"{mark}"\n{rest}'
+
+
+def _parquet(table: pd.DataFrame, mark: str) -> bytes:
+    rows = pa.Table.from_pandas(table, preserve_index=False)
+    sink = io.BytesIO()
+    parquet.write_table(rows.replace_schema_metadata({**rows.schema.metadata, MARK: mark}), sink)
+    return sink.getvalue()
+
+
+def _html(report: Report, mark: str) -> str:
     front = report.front.networks
     shown = front.assign(
         latency_ms_rounds=np.ptp(report.front.round_ms, axis=1) / 2,
@@ -105,6 +141,7 @@ def _html(report: Report) -> str:
         (files(__package__) / "report.html.j2").read_text(encoding="utf-8")
     )
     return template.render(
+        mark={"name": MARK, "content": mark},
         title=report.title,
         subtitle=report.subtitle,
         notes=[*report.remarks, *notes(report.front, report.random, call_ratio)],

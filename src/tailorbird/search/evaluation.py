@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tailorbird.errors import in_a_line
+from tailorbird.errors import EvaluationError, in_a_line, raising
 from tailorbird.predictors import FloatArray
 from tailorbird.spaces import IntArray
 
@@ -98,16 +98,16 @@ def chunks(rows: Sequence[Row], size: int) -> list[Sequence[Row]]:
 def outcomes(evaluator: Evaluator, rows: Sequence[Row]) -> Iterator[Outcome]:
     """The outcome of each row: of all together, or one by one if the evaluator raises."""
     try:
-        values = np.asarray(evaluator(np.array(rows, dtype=np.int64)), dtype=np.float64)
-        if values.shape != (len(rows),):
-            raise ValueError(  # noqa: TRY301  # likewise a failure of the evaluator
-                f"an evaluator must give values of shape ({len(rows)},), but gave {values.shape}"
-            )
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001  # whatever an evaluator raises is the reason
+        with raising(lambda error: EvaluationError(in_a_line(error))):
+            values = np.asarray(evaluator(np.array(rows, dtype=np.int64)), dtype=np.float64)
+            if values.shape != (len(rows),):
+                raise ValueError(
+                    f"an evaluator must give values of shape ({len(rows)},), but gave "
+                    f"{values.shape}"
+                )
+    except EvaluationError as error:
         if len(rows) == 1:
-            yield Outcome.failed(rows[0], in_a_line(error))
+            yield Outcome.failed(rows[0], str(error))
             return
         for row in rows:
             yield from outcomes(evaluator, [row])

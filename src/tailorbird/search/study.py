@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState, create_trial
 
-from tailorbird.errors import EncodingError, StoreError
+from tailorbird.errors import EncodingError, StoreError, in_a_line
+from tailorbird.latency_tables.damage import DECODING, damaged, is_damage
 from tailorbird.latency_tables.fault import reason, way_out
 from tailorbird.latency_tables.url import masked
 from tailorbird.predictors import FloatArray
@@ -138,6 +139,13 @@ class Study:
 
     def _read(self) -> tuple[dict[Row, float], dict[Row, int]]:
         """What is known, and the waiting trials of this owner; what was running waits again."""
+        try:
+            return self._known_and_queued()
+        except DECODING as error:
+            told = f"its study holds what no evaluation writes: {in_a_line(error)}"
+            raise damaged(self._url, told) from error
+
+    def _known_and_queued(self) -> tuple[dict[Row, float], dict[Row, int]]:
         known: dict[Row, float] = {}
         queued: dict[Row, int] = {}
         for trial in self._study.get_trials(deepcopy=False):
@@ -190,6 +198,8 @@ class Study:
             yield
         except (StorageInternalError, sa.exc.SQLAlchemyError) as error:
             told = reason(error.__cause__ or error)
+            if is_damage(told):
+                raise damaged(self._url, told) from error
             otherwise = "What was evaluated before is kept; mend it, then run again."
             raise StoreError(
                 f"The store {masked(self._url)} failed ({told}). {way_out(told, otherwise)}"

@@ -2,9 +2,10 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import replace
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import ConfigDict, PositiveInt, ValidationError, validate_call
+from pydantic import ConfigDict, Field, PositiveInt, ValidationError, validate_call
 
 from tailorbird.errors import RecipeError, nearest
 from tailorbird.spaces.cells import NasBench201
@@ -27,6 +28,20 @@ from tailorbird.spaces.stitching.swin import Swin
 from tailorbird.spaces.stitching.two_way import TwoWay
 from tailorbird.spaces.stitching.windows import Windows
 
+Classes = Annotated[int, Field(ge=2, le=100_000)]
+
+_Family = TypeVar("_Family", DigitsResNet, CifarResNet, DeiT, Swin, ResNet, EfficientNetLite, DeiT3)
+
+
+def _of(family: _Family, n_classes: int) -> _Family:
+    """The family with heads for so many classes.
+
+    Unless it was published so, it has a name of its own: its weights are others.
+    """
+    if n_classes == family.n_classes:
+        return family
+    return replace(family, n_classes=n_classes, name=f"{family.name}-{n_classes}-classes")
+
 
 def _digits_resnet(
     *,
@@ -35,16 +50,23 @@ def _digits_resnet(
     stride: int = 1,
     pairs: Reach = "neighbours",
     max_stitches: int = 3,
+    n_classes: Classes = 10,
 ) -> StitchSpace:
     rule = Windows(kernel, stride, pairs)
-    return StitchSpace(DigitsResNet(batch), rule, max_stitches=max_stitches)
+    return StitchSpace(_of(DigitsResNet(batch), n_classes), rule, max_stitches=max_stitches)
 
 
 def _cifar_resnet(
-    *, batch: int = 1, pairs: Reach = "neighbours", max_stitches: int = 1
+    *,
+    batch: int = 1,
+    pairs: Reach = "neighbours",
+    max_stitches: int = 1,
+    n_classes: Classes = 10,
 ) -> StitchSpace:
     # No two anchors are of equal depth, so there is nothing to slide a window over.
-    return StitchSpace(CifarResNet(batch), Windows(2, 1, pairs), max_stitches=max_stitches)
+    return StitchSpace(
+        _of(CifarResNet(batch), n_classes), Windows(2, 1, pairs), max_stitches=max_stitches
+    )
 
 
 def _deit_ti_s_b(
@@ -55,16 +77,21 @@ def _deit_ti_s_b(
     stride: int | None = None,
     pairs: Reach = "neighbours",
     max_stitches: int | None = None,
+    n_classes: Classes = 1000,
 ) -> StitchSpace:
     if stitches == "two-way":
         if kernel is not None or stride is not None:
             raise ValueError("two-way stitches have no windows, so no kernel and no stride.")
         return StitchSpace(
-            DeiT(batch), TwoWay(pairs), max_stitches=2 if max_stitches is None else max_stitches
+            _of(DeiT(batch), n_classes),
+            TwoWay(pairs),
+            max_stitches=2 if max_stitches is None else max_stitches,
         )
     windows = Windows(2 if kernel is None else kernel, 1 if stride is None else stride, pairs)
     return StitchSpace(
-        DeiT(batch), windows, max_stitches=1 if max_stitches is None else max_stitches
+        _of(DeiT(batch), n_classes),
+        windows,
+        max_stitches=1 if max_stitches is None else max_stitches,
     )
 
 
@@ -75,16 +102,23 @@ def _swin_ti_s_b(
     stride: int = 1,
     pairs: Reach = "neighbours",
     max_stitches: int = 1,
+    n_classes: Classes = 1000,
 ) -> StitchSpace:
     rule = Windows(kernel, stride, pairs, (3,))
-    return StitchSpace(Swin(batch), rule, max_stitches=max_stitches)
+    return StitchSpace(_of(Swin(batch), n_classes), rule, max_stitches=max_stitches)
 
 
 def _resnet_18_50(
-    *, batch: int = 1, pairs: Reach = "neighbours", max_stitches: int = 1
+    *,
+    batch: int = 1,
+    pairs: Reach = "neighbours",
+    max_stitches: int = 1,
+    n_classes: Classes = 1000,
 ) -> StitchSpace:
     # No two anchors are of equal depth, so there is nothing to slide a window over.
-    return StitchSpace(ResNet(batch), Windows(2, 1, pairs, (0, 3)), max_stitches=max_stitches)
+    return StitchSpace(
+        _of(ResNet(batch), n_classes), Windows(2, 1, pairs, (0, 3)), max_stitches=max_stitches
+    )
 
 
 def _efficientnet_lite(
@@ -94,15 +128,20 @@ def _efficientnet_lite(
     stride: int = 1,
     pairs: Reach = "neighbours",
     max_stitches: int = 1,
+    n_classes: Classes = 1000,
 ) -> StitchSpace:
     rule = Windows(kernel, stride, pairs)
-    return StitchSpace(EfficientNetLite(batch), rule, max_stitches=max_stitches)
+    return StitchSpace(_of(EfficientNetLite(batch), n_classes), rule, max_stitches=max_stitches)
 
 
 def _deit3_s_l(
-    *, batch: int = 1, pairs: Reach = "neighbours", max_stitches: int = 2
+    *,
+    batch: int = 1,
+    pairs: Reach = "neighbours",
+    max_stitches: int = 2,
+    n_classes: Classes = 1000,
 ) -> StitchSpace:
-    return StitchSpace(DeiT3(batch), TwoWay(pairs), max_stitches=max_stitches)
+    return StitchSpace(_of(DeiT3(batch), n_classes), TwoWay(pairs), max_stitches=max_stitches)
 
 
 def _nasbench201(*, batch: int = 1, n_classes: int = 10) -> NasBench201:

@@ -1,15 +1,16 @@
 """What others measured of whole networks, by the encoding of a space."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from tailorbird.errors import PublishedTableError, RecipeError, nearest
+from tailorbird.errors import RecipeError, nearest
+from tailorbird.spaces.published_table import MS, PER_CENT, Law, PublishedTable
 from tailorbird.spaces.space import IntArray, SearchSpace, Variable
 
 
@@ -21,23 +22,27 @@ class _File:
         name: of the file.
         data: by which it is fetched.
         holds: what stands in the column of a variable: the index of a choice, or its text.
+        unique: columns that tell the rows apart.
         settings: that a space must have, as in its name.
     """
 
     name: str
     data: str
     holds: Literal["index", "text"]
+    unique: tuple[str, ...]
     settings: tuple[str, ...] = ()
 
 
+_LAYERS = tuple(f"l{layer:02}" for layer in range(22))
 _FILES = {
-    "fbnet": _File("fbnet_help.parquet", "fbnet", "index"),
-    "macro-mobilenetv2": _File("nasbench_macro.parquet", "nasbench-macro", "index"),
-    "nasbench201": _File("nb201_help_mini.parquet", "nasbench201", "index"),
+    "fbnet": _File("fbnet_help.parquet", "fbnet", "index", _LAYERS),
+    "macro-mobilenetv2": _File("nasbench_macro.parquet", "nasbench-macro", "index", ("arch",)),
+    "nasbench201": _File("nb201_help_mini.parquet", "nasbench201", "index", ("index",)),
     "ofa-mobilenetv3": _File(
         "ofa_mbv3_dynast_acc.parquet",
         "ofa-accuracies",
         "text",
+        ("run", "step"),
         ("width_mult=1.0", "resolution=224"),
     ),
 }
@@ -61,6 +66,8 @@ class PublishedRows:
         X: canonical rows, each once, (n, d).
         values: what was measured, n rows, a column each; `lat_ms_*` in milliseconds.
         n_rows: published rows behind each architecture, (n,).
+        first_missing: number of the first row of the file that has no value, by column; the first
+            row is 1.
     """
 
     space: str
@@ -68,6 +75,7 @@ class PublishedRows:
     X: IntArray
     values: pd.DataFrame
     n_rows: IntArray
+    first_missing: Mapping[str, int]
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -89,13 +97,12 @@ class PublishedRows:
             hint = nearest(name, map(str, self.values))
             raise RecipeError(f"There is no column {name!r} in {self.source!r}; {hint}")
         values = self.values[name].to_numpy(np.float64)
-        missing = ~np.isfinite(values)
-        if missing.any():
+        n_missing = int((~np.isfinite(values)).sum())
+        if n_missing:
             raise RecipeError(
                 f"Column {name!r} of {self.source!r} must have a number for each architecture, but "
-                f"{missing.sum()} of {len(values)} have none (first: "
-                f"{self.X[np.argmax(missing)].tolist()}). Choose another column, or take these "
-                "architectures out of the file."
+                f"{n_missing} of {len(values)} have none (first: row {self.first_missing[name]} of "
+                "the file). Choose another column, or take these architectures out of the file."
             )
         return values
 
@@ -119,60 +126,48 @@ def published_rows(space: SearchSpace, folder: Path) -> PublishedRows:
             f"{file.name!r} was published for {family} with {' and '.join(file.settings)}, but "
             f"this space is {space.name}. Use a space with those settings."
         )
-    table = read_table(folder / file.name, file.data)
+    path = folder / file.name
+    table = PublishedTable.of_parquet(path, file.data)
     columns = [_choices(table, variable, file) for variable in space.variables]
     names = [variable.name for variable in space.variables]
-    measured = table.drop(columns=[*names, *_BOOKKEEPING], errors="ignore").select_dtypes("number")
+    laws = {name: law for name in map(str, table.rows) if (law := _law(name)) is not None}
+    table.checked(laws, [name for name in file.unique if name in table.rows])
+    measured = table.rows.drop(columns=[*names, *_BOOKKEEPING], errors="ignore")
+    measured = measured.select_dtypes("number")
     X, architecture, n_rows = np.unique(
         space.repair(np.column_stack(columns)), axis=0, return_inverse=True, return_counts=True
     )
+    values = measured.to_numpy(np.float64, na_value=np.nan)
     sums = np.zeros((len(X), measured.shape[1]))
-    np.add.at(sums, architecture.reshape(-1), measured.to_numpy(np.float64))  # NaN stays NaN
+    np.add.at(sums, architecture.reshape(-1), values)  # NaN stays NaN
     means = pd.DataFrame(sums / n_rows[:, None], columns=measured.columns)
-    return PublishedRows(space.name, file.name, X, means, n_rows)
+    first_missing = {
+        str(name): int(missing.argmax()) + 1
+        for name, missing in zip(measured, ~np.isfinite(values).T, strict=True)
+        if missing.any()
+    }
+    return PublishedRows(space.name, file.name, X, means, n_rows, first_missing)
 
 
-def read_table(path: Path, name: str) -> pd.DataFrame:
-    """A published table as it was converted.
-
-    Args:
-        path: of a file in Parquet.
-        name: by which it is fetched.
-
-    Raises:
-        PublishedTableError: if it is not there, torn or empty.
-    """
-    try:
-        with path.open("rb") as file:  # pyarrow would read all files of a folder
-            table = pd.read_parquet(file, page_checksum_verification=True)
-    except (OSError, pa.ArrowException) as error:
-        raise PublishedTableError.of(path, name, error) from None
-    if table.empty:
-        raise PublishedTableError.torn(path, name, "There is no network in it")
-    return table
+def _law(column: str) -> Law | None:
+    """What is measured must be; of some networks it may be missing, until it is asked for."""
+    if column.startswith(_DEVICE):
+        return replace(MS, may_be_missing=True)
+    if column.startswith(_ACCURACY):
+        return replace(PER_CENT, may_be_missing=True)
+    return None
 
 
-def _choices(table: pd.DataFrame, variable: Variable, file: _File) -> IntArray:
+def _choices(table: PublishedTable, variable: Variable, file: _File) -> IntArray:
     """Index of the choice of a variable in each row, (n,)."""
     name, choices = variable.name, variable.choices
-    if name not in table:
-        raise RecipeError(
-            f"{file.name!r} must have a column for each variable of the space, but {name!r} is "
-            f"missing; {nearest(name, map(str, table))}"
-        )
-    values = table[name]
-    if not pd.api.types.is_integer_dtype(values.dtype) or values.isna().any():
-        raise RecipeError(
-            f"Column {name!r} of {file.name!r} must hold whole numbers, but its type is "
-            f"{values.dtype}, with {values.isna().sum()} missing. Put the published table there."
-        )
-    known = range(len(choices)) if file.holds == "index" else choices
-    index = {str(value): i for i, value in enumerate(known)}
-    found = np.array([index.get(str(value), -1) for value in values], dtype=np.int64)
+    known = [str(index) for index in range(len(choices))] if file.holds == "index" else choices
+    law = f"one of {', '.join(known)}"
+    table.require([name])
+    whole = Law(law, -np.inf, np.inf, is_whole=True)
+    numbers = table.checked({name: whole}).numbers(name)
+    index = {float(value): i for i, value in enumerate(known)}
+    found = np.array([index.get(value, -1) for value in numbers.tolist()], dtype=np.int64)
     if (found < 0).any():
-        row = int(np.argmax(found < 0))
-        raise RecipeError(
-            f"{name!r} must be one of {', '.join(index)} in {file.name!r}, but row {row} has "
-            f"{values.iloc[row]}. Take that row out, or use a space that has this choice."
-        )
+        raise table.refusal(int(np.argmax(found < 0)), name, law)
     return found

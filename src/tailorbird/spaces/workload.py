@@ -1,8 +1,14 @@
 """What a device is asked to time."""
 
 import importlib
+import math
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tailorbird.errors import ContractError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,6 +26,9 @@ class Workload:
         inputs: shape of each input, batch first, as torch takes them.
         builder: Python path `package.module:Class` of the torch module made from `params`.
         dtype: of inputs and weights.
+
+    Raises:
+        ContractError: if an attribute is of another type, or is no such value.
     """
 
     op: str
@@ -27,6 +36,24 @@ class Workload:
     inputs: tuple[tuple[int, ...], ...]
     builder: str = field(compare=False, repr=False)
     dtype: str = "f32"
+
+    def __post_init__(self) -> None:
+        laws = {
+            "op": ("a text", isinstance(self.op, str) and self.op != ""),
+            "params": ("a tuple of pairs of a name and a finite number", _are_params(self.params)),
+            "inputs": ("a tuple of shapes, tuples of positive integers", _are_shapes(self.inputs)),
+            "builder": (
+                "a path such as 'package.module:Class'",
+                isinstance(self.builder, str) and all(self.builder.partition(":")),
+            ),
+            "dtype": ("a text such as 'f32'", isinstance(self.dtype, str) and self.dtype != ""),
+        }
+        for name, (law, holds) in laws.items():
+            if not holds:
+                raise ContractError(
+                    f"A workload's `{name}` must be {law}, but that of {self.op!r} is "
+                    f"{getattr(self, name)!r}."
+                )
 
     @property
     def key(self) -> str:
@@ -40,6 +67,29 @@ class Workload:
         path, _, name = self.builder.partition(":")
         module: nn.Module = getattr(importlib.import_module(path), name)(**dict(self.params))
         return module
+
+
+def _are_params(params: object) -> bool:
+    return isinstance(params, tuple) and all(
+        isinstance(pair, tuple)
+        and len(pair) == 2
+        and isinstance(pair[0], str)
+        and isinstance(pair[1], Real)
+        and math.isfinite(pair[1])
+        for pair in params
+    )
+
+
+def _are_shapes(inputs: object) -> bool:
+    return (
+        isinstance(inputs, tuple)
+        and inputs != ()
+        and all(
+            isinstance(shape, tuple)
+            and all(isinstance(n, int | np.integer) and n > 0 for n in shape)
+            for shape in inputs
+        )
+    )
 
 
 CALL = Workload(op="call", params=(), inputs=((1,),), builder="torch.nn:Identity")

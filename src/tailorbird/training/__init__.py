@@ -3,6 +3,6 @@
 from tailorbird.training.dataset import Dataset, Split
 from tailorbird.training.settings import Training
 from tailorbird.training.stitch import load, train
-from tailorbird.training.trained import Trained, accuracy_std
+from tailorbird.training.trained import Trained
 
-__all__ = ["Dataset", "Split", "Trained", "Training", "accuracy_std", "load", "train"]
+__all__ = ["Dataset", "Split", "Trained", "Training", "load", "train"]

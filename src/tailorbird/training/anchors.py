@@ -1,83 +1,171 @@
 """Weights that anchors come with."""
 
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from tailorbird.errors import WeightsError
-from tailorbird.spaces.stitching import Pretrained
+from tailorbird.spaces.stitching import Part, Pretrained
+from tailorbird.training.misfits import Misfits
+from tailorbird.training.naming import sort_names
 from tailorbird.training.network import StitchedNetwork
+from tailorbird.training.state_dict import listed, plain, read
+from tailorbird.training.weight_values import check_kind, converted
 
-_WRAPPERS = ("state_dict", "model", "model_state")
+_Own = Mapping[tuple[Part, str], Tensor]
+"""The network's tensors of one anchor, by part and name there."""
 
 
-def read(path: Path) -> dict[str, Tensor]:
-    """A state dict from safetensors, or from torch's own format; no code in it is ever run.
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What became of a file of weights.
 
-    Raises:
-        WeightsError: if the file is neither.
+    Attributes:
+        new_head: why the anchor's last layer is as it was drawn; empty if it is the file's.
+        remarks: what else a reader must know: which weights were taken, and what was left out.
     """
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise WeightsError(f"The weights in {str(path)!r} cannot be read: {error}.") from None
-    except Exception as error:  # noqa: BLE001  # torch raises whatever its unpickler meets
-        said = str(error).partition("\n")[0].partition(". ")[0]  # torch goes on with advice
-        raise WeightsError(
-            f"{str(path)!r} must hold a state dict, as safetensors or by torch.save, but it does "
-            f"not load as plain tensors ({type(error).__name__}: {said})."
-        ) from None
-    for wrapper in _WRAPPERS:
-        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
-    if not isinstance(state, Mapping) or not all(
-        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
-    ):
-        raise WeightsError(f"{str(path)!r} must hold a state dict, a tensor under each name.")
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+    new_head: str
+    remarks: tuple[str, ...]
 
 
-def place(network: StitchedNetwork, family: Pretrained, anchor: int, path: Path) -> None:
+def place(
+    network: StitchedNetwork, family: Pretrained, anchor: int, path: Path, key: str | None = None
+) -> Placement:
     """Puts an anchor's own state dict into the parts of a network, all of it or nothing.
 
+    Where the file's last layer is for other classes, or there is none, the network keeps its own.
+
+    Args:
+        network: changed in place.
+        family: of the anchor.
+        anchor: its number.
+        path: of the file.
+        key: where in the file the state dict lies; found out if None.
+
     Raises:
-        WeightsError: if it does not fit, with the names and shapes that do not.
+        WeightsError: if it does not fit, with names and shapes side by side, or holds values that
+            weights cannot have.
     """
-    own = {
-        name: tensor
-        for name, tensor in network.state_dict().items()
-        if _part(name).split("-")[:2] in ([k, str(anchor)] for k in ("embedding", "block", "head"))
-    }
-    placed: dict[str, Tensor] = {}
-    wrong: list[str] = []
-    for name, tensor in read(path).items():
+    own = _own(network, family, anchor)
+
+    def find(name: str) -> tuple[Part, str] | None:
         try:
             part, inner = family.place(anchor, name)
-        except KeyError:
-            wrong.append(f"{name} has no place")
-            continue
-        key = f"parts.{part}.{inner}"
-        if key not in own:
-            wrong.append(f"{name} has no place")
-        elif own[key].shape != tensor.shape:
-            wrong.append(f"{name} is {tuple(tensor.shape)}, not {tuple(own[key].shape)}")
-        placed[key] = tensor
-    counters = {key for key in own if key.endswith("num_batches_tracked")}
-    wrong += [f"{key.removeprefix('parts.')} is missing" for key in own.keys() - placed - counters]
-    if wrong:
-        shown = "; ".join(sorted(wrong)[:5]) + ("; …" if len(wrong) > 5 else "")
+        except (LookupError, ValueError):
+            return None
+        return (part, inner) if (part, inner) in own else None
+
+    state = read(path, key)
+    names = sort_names(state.tensors, find)
+    for name, where in names.placed.items():
+        check_kind(path, plain(name), state.tensors[name], own[where])
+    given = {where: state.tensors[name] for name, where in names.placed.items()}
+    fresh, new_head = _fresh(family, own, given, path)
+    places = {where: name for name, where in names.placed.items() if where not in fresh}
+    shapes = {
+        name: (_name(family, *where), state.tensors[name].shape, own[where].shape)
+        for where, name in places.items()
+        if state.tensors[name].shape != own[where].shape
+    }
+    needed = [where for where in own if not where[1].endswith("num_batches_tracked")]
+    missing = [where for where in needed if where not in places and where not in fresh]
+    misfits = Misfits(
+        _twice(names.placed),
+        shapes,
+        names.unplaced,
+        [_name(family, *where) for where in missing],
+    )
+    if len(misfits):
+        whose = f"Its names are those of {names.owner}. " if names.owner else ""
+        taken = f", under {state.key!r}," if state.key else ""
         raise WeightsError(
-            f"The weights in {str(path)!r} do not fit {family.anchors[anchor]} of {family.name}, "
-            f"in {len(wrong)} places: {shown}. Name the file of that anchor, with a head for "
-            f"{family.n_classes} classes."
+            f"The weights in {str(path)!r}{taken} do not fit {family.anchors[anchor]} of "
+            f"{family.name}, in {_counted(len(misfits), 'place')}. In the file / looked for: "
+            f"{misfits}. {whose}{_other_keys(state.others)}Name the file of that anchor."
         )
-    network.load_state_dict(placed, strict=False)
+    network.load_state_dict(
+        {
+            f"parts.{part}.{inner}": converted(
+                path, plain(name), state.tensors[name], own[part, inner]
+            )
+            for (part, inner), name in places.items()
+        },
+        strict=False,
+    )
+    return Placement(new_head, (*state.remarks, *_left_out(path, names.no_weights)))
 
 
-def _part(name: str) -> str:
-    return name.split(".")[1]
+def _own(network: StitchedNetwork, family: Pretrained, anchor: int) -> _Own:
+    blocks = (Part("block", anchor, i) for i in range(sum(family.stages[anchor])))
+    parts = (Part("embedding", anchor), *blocks, Part("head", anchor))
+    return {
+        (part, inner): tensor
+        for part in parts
+        for inner, tensor in network.parts[str(part)].state_dict().items()
+    }
+
+
+def _fresh(
+    family: Pretrained, own: _Own, given: _Own, path: Path
+) -> tuple[dict[tuple[Part, str], Tensor], str]:
+    """Tensors of the head that stay as they were drawn, and why.
+
+    They are those of a layer with an output for each class, if the file has none, or one with
+    another number of outputs; and those of the whole head, if it has nothing of it.
+    """
+    layers: dict[str, list[tuple[Part, str]]] = defaultdict(list)
+    for part, inner in own:
+        if part.kind == "head":
+            layers[inner.rpartition(".")[0]].append((part, inner))
+    head = [where for layer in layers.values() for where in layer]
+    if not any(where in given for where in head):
+        return {where: own[where] for where in head}, f"{str(path)!r} holds none"
+    for layer in layers.values():
+        if not any(own[w].dim() > 1 and len(own[w]) == family.n_classes for w in layer):
+            continue
+        there = [given[where] for where in layer if where in given]
+        fresh = {where: own[where] for where in layer}
+        if not there:
+            return fresh, f"{str(path)!r} holds none"
+        sizes = {len(tensor) if tensor.dim() else 0 for tensor in there}
+        alike = all(given[w].shape[1:] == own[w].shape[1:] for w in layer if w in given)
+        if len(there) == len(layer) and alike and len(sizes) == 1 and family.n_classes not in sizes:
+            return fresh, f"that in {str(path)!r} is for {sizes.pop():,}"
+    return {}, ""
+
+
+def _name(family: Pretrained, part: Part, inner: str) -> str:
+    """What the anchor's own state dict calls a weight, if its family tells; else part and name."""
+    name_of = getattr(family, "name_of", None)
+    return f"{part}.{inner}" if name_of is None else str(name_of(part, inner))
+
+
+def _twice(placed: Mapping[str, tuple[Part, str]]) -> list[tuple[str, str]]:
+    """Pairs of names with one place."""
+    found: dict[tuple[Part, str], list[str]] = defaultdict(list)
+    for name, where in placed.items():
+        found[where].append(name)
+    return [(names[0], names[1]) for names in found.values() if len(names) > 1]
+
+
+def _other_keys(others: tuple[str, ...]) -> str:
+    if not others:
+        return ""
+    return f"There are others under {listed(others)}, which a `key` beside the `file` takes. "
+
+
+def _left_out(path: Path, no_weights: tuple[str, ...]) -> tuple[str, ...]:
+    if not no_weights:
+        return ()
+    return (
+        f"{_counted(len(no_weights), 'tensor')} of {str(path)!r} left out, as no weights: "
+        f"{listed(no_weights)}.",
+    )
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn, optim
 
 from tailorbird.spaces.stitching import Part
+from tailorbird.storage.tensors import write
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,11 @@ class Checkpoint:
     parts: Sequence[Part]
 
     def save(self, network: nn.Module, optimizer: optim.Optimizer, step: int) -> None:
-        """Writes all of it, whole or not at all."""
+        """Writes all of it, whole or not at all.
+
+        Raises:
+            WriteError: if it cannot be written.
+        """
         state = optimizer.state_dict()
         tensors = {f"network.{name}": t for name, t in self._weights(network).items()}
         for number, values in state["state"].items():
@@ -37,9 +41,7 @@ class Checkpoint:
             "step": str(step),
             "groups": json.dumps(state["param_groups"]),
         }
-        new = self.path.with_suffix(".new")
-        save_file({n: t.contiguous() for n, t in tensors.items()}, new, metadata=metadata)
-        new.replace(self.path)
+        write(self.path, tensors, metadata)
 
     def load(self, network: nn.Module, optimizer: optim.Optimizer) -> int:
         """Puts all of it in place, and returns the number of steps; 0 if there is nothing."""
@@ -61,7 +63,8 @@ class Checkpoint:
             else:
                 number, _, value = rest.partition(".")
                 states.setdefault(int(number), {})[value] = tensor
-        if weights.keys() != self._weights(network).keys():
+        own = self._weights(network)
+        if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in own.items()}:
             return 0
         network.load_state_dict(weights, strict=False)  # the other parts stay as they are
         groups = json.loads(metadata["groups"])
@@ -73,5 +76,5 @@ class Checkpoint:
         return {n: t for n, t in network.state_dict().items() if n.startswith(prefixes)}
 
     def remove(self) -> None:
-        """When what it led to is kept elsewhere."""
+        """Deletes the file; call once the finished weights are saved."""
         self.path.unlink(missing_ok=True)

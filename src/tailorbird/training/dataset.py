@@ -1,15 +1,19 @@
 """Images with labels, split once and for all."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_HASHED_BYTES = 2**30
+from tailorbird.errors import ContractError, in_a_line
+
+SPLITS = ("train", "validation", "test")
+_MOST_BYTES = 2**30  # of a split that are read to tell what is in it
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 """A batch of training images (n, c, h, w) to one of the same shape, changed by chance."""
@@ -20,29 +24,66 @@ class Split:
     """Part of a data set. Arrays may be memory-mapped: only batches of them are read.
 
     Attributes:
-        images: shape (n, channels, height, width), float32.
-        labels: class of each image, shape (n,), int64.
+        images: shape (n, channels, height, width), float32. What is no array of NumPy's, such as
+            a tensor or a list, is made one.
+        labels: class of each image, shape (n,), int64; other integers are made int64.
+
+    Raises:
+        ContractError: if they are anything else.
     """
 
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        if len(self.images) != len(self.labels) or not len(self.labels):
-            raise ValueError(
-                f"Each image needs a label, but got {len(self.images)} images and "
-                f"{len(self.labels)} labels."
+        images, labels = _array(self.images, "Images"), np.asarray(_array(self.labels, "Labels"))
+        if images.dtype != np.float32:
+            raise ContractError(
+                f"Images must be float32, but are {images.dtype}. Convert them with "
+                "`.astype(numpy.float32)`, scaled as the networks are to see them."
             )
-        types = (str(self.images.dtype), str(self.labels.dtype))
-        if types != ("float32", "int64"):
-            raise ValueError(
-                f"Images must be float32 and labels int64, but got {types[0]} and {types[1]}."
+        if len(images.shape) < 2:
+            raise ContractError(
+                "Images must have shape (n, channels, height, width), but have "
+                f"{tuple(images.shape)}."
             )
+        if labels.ndim != 1:
+            way_out = (
+                "Take the class of each with `.argmax(axis=1)`."
+                if labels.ndim == 2 and labels.shape[1] > 1
+                else "Make them flat with `.reshape(-1)`."
+            )
+            raise ContractError(
+                f"Labels must have shape (n,), one class for each image, but have "
+                f"{tuple(labels.shape)}. {way_out}"
+            )
+        if not np.issubdtype(labels.dtype, np.integer):
+            raise ContractError(
+                f"Labels must be int64, numbers of classes from 0 on, but are {labels.dtype}."
+            )
+        if len(images) != len(labels):
+            raise ContractError(
+                f"Each image needs a label, but there are {len(images)} images and "
+                f"{len(labels)} labels."
+            )
+        if not labels.size:
+            raise ContractError("A split must hold an image at least, but one holds none.")
+        if labels.dtype != np.int64:
+            labels = labels.astype(np.int64)
+        object.__setattr__(self, "images", images)
+        object.__setattr__(self, "labels", labels)
 
     def batch(self, index: NDArray[np.int64]) -> Tensor:
         """Images of these numbers. Channels come last in memory: convolutions are faster so."""
         images = torch.from_numpy(np.ascontiguousarray(self.images[index]))
         return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
+
+    def spread(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """All images in turn, with their numbers; above a gibibyte evenly spread ones."""
+        n_bytes = 4 * int(np.prod(self.images.shape))
+        every = max(1, -(-n_bytes // _MOST_BYTES))
+        for index in np.array_split(np.arange(0, len(self.labels), every), 64):
+            yield index, self.images[index]
 
 
 def unchanged(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -63,7 +104,7 @@ class Dataset:
         augment: changes training images.
 
     Raises:
-        ValueError: if a label is no class.
+        ContractError: if a label is no class, or anything else is not what it must be.
     """
 
     name: str
@@ -80,19 +121,47 @@ class Dataset:
         Of splits above a gibibyte, evenly spread images stand for all.
         """
         digest = hashlib.sha256()
-        for split in (self.train, self.validation, self.test):
+        for split in (getattr(self, name) for name in SPLITS):
             digest.update(np.ascontiguousarray(split.labels).tobytes())
-            n_bytes = 4 * int(np.prod(split.images.shape))
-            every = -(-n_bytes // _HASHED_BYTES)
-            for index in np.array_split(np.arange(0, len(split.labels), every), 64):
-                digest.update(np.ascontiguousarray(split.images[index]).tobytes())
+            for _, images in split.spread():
+                digest.update(np.ascontiguousarray(images).tobytes())
         return f"{self.name}@{digest.hexdigest()[:12]}"
 
     def __post_init__(self) -> None:
-        for name in ("train", "validation", "test"):
-            labels = getattr(self, name).labels
-            if labels.min() < 0 or labels.max() >= self.n_classes:
-                raise ValueError(
-                    f"`0 <= label < n_classes = {self.n_classes}` must hold, but those of the "
-                    f"{name} split of {self.name!r} go from {labels.min()} to {labels.max()}."
+        if not (isinstance(self.name, str) and self.name.isprintable() and self.name):
+            raise ContractError(f"A data set's name must be a text, but got {self.name!r}.")
+        if not isinstance(self.n_classes, int | np.integer) or self.n_classes < 2:
+            raise ContractError(
+                f"A data set must have two classes or more, but got n_classes = {self.n_classes!r}."
+            )
+        if not callable(self.augment):
+            raise ContractError(
+                "A data set's augment must be a function of images and a torch.Generator, but got "
+                f"{type(self.augment).__name__}. Leave it out for no augmentation."
+            )
+        for name in SPLITS:
+            split = getattr(self, name)
+            if not isinstance(split, Split):
+                raise ContractError(
+                    f"A data set's {name} split must be a Split of images and labels, but got "
+                    f"{type(split).__name__}."
                 )
+            labels = split.labels
+            if labels.min() < 0 or labels.max() >= self.n_classes:
+                raise ContractError(
+                    f"Labels must go from 0 to n_classes - 1 = {self.n_classes - 1}, but those of "
+                    f"the {name} split of {self.name!r} go from {labels.min()} to {labels.max()}."
+                )
+
+
+def _array(values: Any, what: str) -> Any:
+    """What has a type and a shape of NumPy's as it is, anything else as an array of NumPy's."""
+    if isinstance(getattr(values, "dtype", None), np.dtype) and hasattr(values, "shape"):
+        return values
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ContractError(
+            f"{what} must be arrays of NumPy's, but {type(values).__name__} cannot be made one "
+            f"({in_a_line(error)})."
+        ) from None

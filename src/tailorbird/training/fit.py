@@ -1,6 +1,5 @@
 """Gradient steps along routes of a shared network."""
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +38,13 @@ class Schedule:
 
     def n_steps(self, n_images: int) -> int:
         """In all epochs."""
-        return self.epochs * math.ceil(n_images / self.batch)
+        return self.epochs * n_batches(n_images, self.batch)
+
+
+def n_batches(n_images: int, batch: int) -> int:
+    """Steps of an epoch; a last image alone, from which no batch norm learns, joins the others."""
+    whole, left = divmod(n_images, batch)
+    return max(1, whole + (left > 1))
 
 
 def fit(
@@ -94,7 +99,8 @@ def fit(
             epoch, position = divmod(step, per_epoch)
             if position == 0 or step == first:
                 order = np.random.default_rng([schedule.seed, epoch]).permutation(len(train.labels))
-            index = order[position * schedule.batch : (position + 1) * schedule.batch]
+            end = (position + 1) * schedule.batch if position < per_epoch - 1 else None
+            index = order[position * schedule.batch : end]
             torch.manual_seed(_seed(schedule.seed, step))
             generator = torch.Generator().manual_seed(_seed(schedule.seed, step))
             x = augment(train.batch(index), generator)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from tailorbird.errors import ContractError
 from tailorbird.spaces.stitching import Part
 from tailorbird.training.network import StitchedNetwork
 
@@ -97,12 +98,12 @@ def run(module: nn.Module, x: Tensor, part: Part) -> Tensor:
     """The output of a part.
 
     Raises:
-        ValueError: if it changed its input, which others may need.
+        ContractError: if it changed its input, which others may need.
     """
     version = x._version
     y: Tensor = module(x)
     if x._version != version:
-        raise ValueError(
+        raise ContractError(
             f"A part must leave its input as it is, but {part} works in place on it. "
             "Leave out `inplace=True` at its beginning."
         )

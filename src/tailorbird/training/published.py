@@ -1,17 +1,18 @@
 """Accuracies that the authors of stitchable networks published, as measured on ImageNet."""
 
-import json
-import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from tailorbird.errors import PublishedTableError, RecipeError, nearest
+from tailorbird.errors import RecipeError, nearest
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces.published_table import COUNT, PER_CENT, Law, PublishedTable
 from tailorbird.spaces.stitching import Stitch, StitchSpace, Windows
 
 _FILE = "snnet_stitches.csv.gz"
@@ -30,12 +31,24 @@ _NUMBERED = {
 
 Found by re-enumerating; MACs agree for every row, though some rows share theirs with others.
 """
-_COLUMNS = {
-    **dict.fromkeys(("source", "task", "path", "stitches"), str),
-    **dict.fromkeys(("cfg_id", "front", "back"), np.int64),
-    **dict.fromkeys(("flops", "score"), np.float64),
+_TEXTS = ("source", "task", "path", "stitches")
+_MACS = Law("a number of multiply-adds, 1 to 10^18", 1, 1e18, may_be_missing=True)
+_BLOCK = Law("the number of a block, or -1", -1, 1000, is_whole=True)
+_TASK = "imagenet_top1"
+_LAWS = {
+    "cfg_id": COUNT,
+    "front": _BLOCK,
+    "back": _BLOCK,
+    "flops": _MACS,
+    "score": PER_CENT,
 }
-"""Types of those that are read."""
+
+_PAIRS = TypeAdapter(list[tuple[int, int]], config=ConfigDict(strict=True))
+_Route = tuple[int, list[str]]
+"""Anchor where a network starts, and its stitches as the space writes them."""
+
+_RouteOf = Callable[[int], _Route]
+"""The route of a row, counted from 0."""
 
 _AGREE = 0.01  # relative; one block more or less is 2 to 8 % of these networks
 
@@ -78,51 +91,70 @@ def snnet(space: StitchSpace, folder: Path) -> Published:
             f"Nothing is published for {family!r} in {_FILE!r}; {nearest(family, _SOURCES)}"
         )
     path = folder / _FILE
-    try:
-        table = pd.read_csv(path, usecols=[*_COLUMNS], dtype=_COLUMNS)
-        table = table[(table["source"] == _SOURCES[family]) & (table["task"] == "imagenet_top1")]
-        decode = _by_number if family in _NUMBERED else _by_path
-        routes = decode(space, table)
-    except (OSError, EOFError, ValueError, TypeError, IndexError, zlib.error) as error:
-        raise PublishedTableError.of(path, _NAME, error) from None
+    table = PublishedTable.of_csv(path, _NAME, _TEXTS, _LAWS)
+    table.checked({}, ("source", "task", "cfg_id"))
+    ours = (table.rows["source"] == _SOURCES[family]) & (table.rows["task"] == _TASK)
+    route_of = _by_number(space, table) if family in _NUMBERED else _by_path(space, table)
+    macs_published = table.numbers("flops")
     slots = {text: i for i, text in enumerate(space.variables[-1].choices)}
     rows, kept = [], []
-    for position, (anchor, texts) in enumerate(routes):
+    for row in np.flatnonzero(ours).tolist():
+        if np.isnan(macs_published[row]):
+            raise table.refusal(row, "flops", _MACS.says)
+        anchor, texts = route_of(row)
         if len(texts) <= space.max_stitches and all(text in slots for text in texts):
             choices = [slots[text] for text in texts]
             rows.append([anchor, *choices, *[0] * (space.max_stitches - len(choices))])
-            kept.append(position)
+            kept.append(row)
     X = np.array(rows, dtype=np.int64).reshape(len(rows), len(space.variables))
-    published = table["flops"].to_numpy(np.float64)[kept]
+    published = macs_published[kept]
     macs = count_macs(space, X) / space.input_shape[0]
     agree = np.abs(macs - published) <= _AGREE * published
     if not agree.any():
         raise RecipeError(f"None of the networks in {str(path)!r} is in {space.name}.")
-    accuracy = table["score"].to_numpy(np.float64)[kept][agree] / 100
+    accuracy = table.numbers("score")[kept][agree] / 100
     return Published(X[agree], accuracy, 50_000, published[agree], macs[agree])
 
 
-def _by_path(space: StitchSpace, table: pd.DataFrame) -> list[tuple[int, list[str]]]:
+def _by_path(space: StitchSpace, table: PublishedTable) -> _RouteOf:
     """Start and stitches of rows that name their anchors by first letter."""
     names = space.family.anchors
     letters = [name[0].upper() for name in names]
-    found = []
-    columns = (table[name] for name in ("path", "front", "back", "stitches"))
-    for text, front, back, stitches in zip(*columns, strict=True):
-        path = [letters.index(letter) for letter in str(text).replace("-", "")]
-        if isinstance(stitches, str):
-            crossings = [(leave, enter) for leave, enter in json.loads(stitches)]
+    depths = [sum(stages) for stages in space.family.stages]
+    cells = table.rows
+
+    def route(row: int) -> _Route:
+        path = [*cells["path"].iloc[row].replace("-", "")]
+        if not path or not set(path) <= set(letters):
+            raise table.refusal(row, "path", f"anchors by first letter, {', '.join(letters)}")
+        anchors = [letters.index(letter) for letter in path]
+        n_steps = len(path) - 1
+        column = "stitches" if cells["stitches"].iloc[row] else "front"
+        if column == "stitches":
+            crossings = _crossings(cells["stitches"].iloc[row])
         else:
-            crossings = [(front, back)] * (len(path) - 1)
-        texts = [
-            f"{names[a]}:{leave}>{names[b]}:{enter}"
-            for a, b, (leave, enter) in zip(path[:-1], path[1:], crossings, strict=True)
-        ]
-        found.append((path[0], texts))
-    return found
+            crossings = [(int(cells["front"].iloc[row]), int(cells["back"].iloc[row]))] * n_steps
+        steps = list(zip(pairwise(anchors), crossings, strict=False))
+        if len(crossings) != n_steps or not all(
+            0 <= leave < depths[a] and 0 <= enter < depths[b] for (a, b), (leave, enter) in steps
+        ):
+            law = f"a block of each anchor for each of the {n_steps} steps of {'-'.join(path)}"
+            raise table.refusal(row, column, law)
+        texts = [f"{names[a]}:{leave}>{names[b]}:{enter}" for (a, b), (leave, enter) in steps]
+        return anchors[0], texts
+
+    return route
 
 
-def _by_number(space: StitchSpace, table: pd.DataFrame) -> list[tuple[int, list[str]]]:
+def _crossings(text: str) -> list[tuple[int, int]]:
+    """The pairs of blocks in a text such as `[[3, 4], [7, 2]]`; none if it is anything else."""
+    try:
+        return _PAIRS.validate_json(text)
+    except ValidationError:
+        return [(-1, -1)]
+
+
+def _by_number(space: StitchSpace, table: PublishedTable) -> _RouteOf:
     """Of rows that only have a number: anchors, then stitches by stage and pair of anchors."""
     family, names = space.family, space.family.anchors
 
@@ -131,9 +163,16 @@ def _by_number(space: StitchSpace, table: pd.DataFrame) -> list[tuple[int, list[
         stage = int(np.searchsorted(ends, stitch.enter, side="right"))
         return stage, stitch.source, stitch.enter
 
-    routes: list[tuple[int, list[str]]] = [(a, []) for a in range(len(names))]
+    routes: list[_Route] = [(a, []) for a in range(len(names))]
     routes += [
         (s.source, [f"{names[s.source]}:{s.leave}>{names[s.target]}:{s.enter}"])
         for s in sorted(_NUMBERED[family.name].stitches(family), key=place)
     ]
-    return [routes[number] for number in table["cfg_id"]]
+
+    def route(row: int) -> _Route:
+        number = int(table.rows["cfg_id"].iloc[row])
+        if number >= len(routes):
+            raise table.refusal(row, "cfg_id", f"0 to {len(routes) - 1} for this source")
+        return routes[number]
+
+    return route

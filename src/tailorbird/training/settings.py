@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from tailorbird.errors import WeightsError
+from tailorbird.training import state_dict, weight_file
 
 RULES = "stitch-2"
 """Part of what weights were made with: raise it when training changes what it makes."""
@@ -34,6 +35,7 @@ class Training:
         stitch_images: images for least squares; 0 leaves stitching layers random.
         stitch_rank: of what stitching layers learn beyond least squares; all of it if None.
         anchors: files of weights that anchors start with, by anchor.
+        keys: where in these files the weights lie, by anchor; found out where not given.
     """
 
     train_epochs: int
@@ -47,6 +49,7 @@ class Training:
     stitch_images: int = 500
     stitch_rank: int | None = None
     anchors: Mapping[str, Path] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     def alone(self, anchor: str) -> dict[str, object]:
         """What decides an anchor; how it is going to be stitched does not.
@@ -61,8 +64,20 @@ class Training:
             "seed": self.seed,
             "batch": self.batch,
             "learning_rates": learning_rates,
-            "weights": _digest(self.anchors[anchor]) if anchor in self.anchors else None,
+            "weights": self._weights(anchor) if anchor in self.anchors else None,
         }
+
+    def _weights(self, anchor: str) -> str:
+        """Digest of a file; with the key, where it is not that under which weights usually lie.
+
+        So weights that were made when `state_dict` was always taken stay valid where it still is.
+        """
+        path, key = self.anchors[anchor], self.keys.get(anchor)
+        digest = _digest(path)
+        if key is None:
+            state = state_dict.read(path)
+            key = state.key if state.is_averaged else None
+        return digest if key is None else f"{digest}#{key}"
 
     def together(self) -> dict[str, object]:
         """What decides the stitched network, besides its anchors."""
@@ -78,6 +93,7 @@ class Training:
 
 
 def _digest(path: Path) -> str:
+    weight_file.check_plain(path)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

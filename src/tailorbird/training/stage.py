@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from tailorbird.spaces.stitching import Part
+from tailorbird.storage.tensors import write
 from tailorbird.training.checkpoint import Checkpoint
 from tailorbird.training.network import StitchedNetwork
 
@@ -34,6 +34,15 @@ class Stage:
             self.path.with_suffix(".checkpoint.safetensors"), self.identity, self.parts
         )
 
+    @property
+    def is_made(self) -> bool:
+        """Whether the file says that it holds these weights."""
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                return (file.metadata() or {}).get("identity") == self.identity
+        except (OSError, SafetensorError):
+            return False
+
     def load(self, network: StitchedNetwork) -> bool:
         """Puts the weights in place; false if there are none, others, or not all."""
         try:
@@ -44,17 +53,19 @@ class Stage:
                 weights = {name: file.get_tensor(name) for name in names}
         except (OSError, SafetensorError):
             return False
-        if weights.keys() != self._weights(network).keys():
+        own = self._weights(network)
+        if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in own.items()}:
             return False
         network.load_state_dict(weights, strict=False)  # the other parts stay as they are
         return True
 
     def save(self, network: StitchedNetwork) -> None:
-        """Writes the weights, whole or not at all; the checkpoint has done its duty."""
-        new = self.path.with_suffix(".new")
-        weights = {name: tensor.contiguous() for name, tensor in self._weights(network).items()}
-        save_file(weights, new, metadata={"identity": self.identity})
-        new.replace(self.path)
+        """Writes the weights, whole or not at all; the checkpoint has done its duty.
+
+        Raises:
+            WriteError: if they cannot be written.
+        """
+        write(self.path, self._weights(network), {"identity": self.identity})
         self.checkpoint.remove()
 
     def _weights(self, network: StitchedNetwork) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """Training a stitch space: anchors one by one, then all routes together."""
 
 import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -8,12 +9,13 @@ from typing import cast
 import torch
 from torch import nn
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import RecipeError, WeightsError
 from tailorbird.progress import Progress
 from tailorbird.spaces.stitching import Pretrained, StitchSpace
 from tailorbird.spaces.stitching.order import check_order
 from tailorbird.training import anchors, distillation, draw, low_rank
-from tailorbird.training.dataset import Dataset
+from tailorbird.training.dataset import SPLITS, Dataset
+from tailorbird.training.distillation import Loss
 from tailorbird.training.fit import Schedule, fit
 from tailorbird.training.least_squares import initialise_stitches
 from tailorbird.training.network import StitchedNetwork
@@ -40,6 +42,25 @@ def load(
     if not _stitched(space, dataset, settings, folder).load(network):
         return None
     return Trained(space, network, dataset.train, score)
+
+
+def is_trained(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> bool:
+    """Whether `load` is sure to find weights of these arguments, if they are whole. Builds nothing.
+
+    Raises:
+        WeightsError: if the weights of an anchor cannot be read.
+    """
+    return _stitched(space, dataset, settings, folder).is_made
+
+
+def loss_of(settings: Training, teacher: nn.Module) -> Loss:
+    """The loss of all routes together."""
+    by_name = {
+        "none": lambda teacher: distillation.labels_only,
+        "soft": distillation.soft,
+        "hard": distillation.hard,
+    }
+    return by_name[settings.distillation](teacher.eval())
 
 
 def train(
@@ -116,11 +137,7 @@ def train(
             lambda step: space.route(drawn(step)),
             dataset,
             schedule(settings.stitch_epochs),
-            {
-                "none": lambda teacher: distillation.labels_only,
-                "soft": distillation.soft,
-                "hard": distillation.hard,
-            }[settings.distillation](teacher.eval()),
+            loss_of(settings, teacher),
             stage.checkpoint,
             partial(advance, "all routes"),
         )
@@ -138,7 +155,7 @@ def check(space: StitchSpace, dataset: Dataset) -> None:
     """
     check_order(space)
     wanted = space.input_shape[1:]
-    shapes = [getattr(dataset, s).images.shape[1:] for s in ("train", "validation", "test")]
+    shapes = [tuple(getattr(dataset, split).images.shape[1:]) for split in SPLITS]
     for shape in shapes:
         if shape == wanted:
             continue
@@ -149,22 +166,54 @@ def check(space: StitchSpace, dataset: Dataset) -> None:
         )
     if dataset.n_classes != space.family.n_classes:
         raise RecipeError(
-            f"Data and heads must have the same classes, but {dataset.name!r} has "
-            f"{dataset.n_classes}, and {space.family.name} {space.family.n_classes}. "
-            "Name other data, or a family with heads for these."
+            f"Data and space must have as many classes, but {dataset.name!r} has n_classes = "
+            f"{dataset.n_classes}, and {space.family.name} has n_classes = "
+            f"{space.family.n_classes}. Write `n_classes = {dataset.n_classes}` in [space], or "
+            "name other data."
         )
 
 
-def placed(space: StitchSpace, settings: Training) -> StitchedNetwork:
-    """Fresh weights, with those that anchors start with in their places.
+def placed(
+    space: StitchSpace, seed: int, files: Mapping[str, Path], keys: Mapping[str, str]
+) -> tuple[StitchedNetwork, dict[str, anchors.Placement]]:
+    """A network that starts from files of weights, and what became of each file, by anchor.
+
+    Args:
+        space: whose family has a method `place`, if there are files.
+        seed: of the weights that no file holds.
+        files: by anchor.
+        keys: where in the files the weights lie, by anchor; found out where not given.
 
     Raises:
         WeightsError: if they do not fit.
     """
-    network = _fresh(space, settings.seed)
-    for a in range(len(space.family.anchors)):
-        _place(space, settings, network, a)
-    return network
+    network = _fresh(space, seed)
+    family = cast(Pretrained, space.family)
+    return network, {
+        name: anchors.place(network, family, a, files[name], keys.get(name))
+        for a, name in enumerate(family.anchors)
+        if name in files
+    }
+
+
+def check_heads(placements: Mapping[str, anchors.Placement], settings: Training) -> None:
+    """Refuses to leave heads as they were drawn.
+
+    Raises:
+        WeightsError: if settings do.
+    """
+    head = settings.learning_rates.get("head", 0.0)
+    for name, placement in placements.items():
+        for law, value in (
+            ("train_epochs", settings.train_epochs),
+            ("learning_rates.head", head),
+        ):
+            if placement.new_head and not value:
+                raise WeightsError(
+                    f"`{law}` must be above 0, since the head of {name} is drawn anew "
+                    f"({placement.new_head}), but it is 0. Leave it out, or name weights with "
+                    "a head for the classes of the space."
+                )
 
 
 def _place(space: StitchSpace, settings: Training, network: StitchedNetwork, anchor: int) -> None:
@@ -172,7 +221,8 @@ def _place(space: StitchSpace, settings: Training, network: StitchedNetwork, anc
     if name in settings.anchors:
         # The protocol is that of the weights' names; a family without it was refused.
         family = cast(Pretrained, space.family)
-        anchors.place(network, family, anchor, settings.anchors[name])
+        path, key = settings.anchors[name], settings.keys.get(name)
+        check_heads({name: anchors.place(network, family, anchor, path, key)}, settings)
 
 
 def _fresh(space: StitchSpace, seed: int) -> StitchedNetwork:
@@ -185,17 +235,20 @@ def _anchor(
     space: StitchSpace, dataset: Dataset, settings: Training, folder: Path, anchor: int
 ) -> Stage:
     name = space.family.anchors[anchor]
-    identity = _identity(space.family.name, dataset, settings.alone(name))
+    identity = _identity(space.family.name, dataset, settings.batch, settings.alone(name))
     route = space.route(space.landmarks[anchor])
     return Stage(folder / f"anchor-{name}.safetensors", identity, route)
 
 
 def _stitched(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> Stage:
     alone = [settings.alone(name) for name in space.family.anchors]
-    identity = _identity(space.name, dataset, {"alone": alone, **settings.together()})
+    decides = {"alone": alone, **settings.together()}
+    identity = _identity(space.name, dataset, settings.batch, decides)
     return Stage(folder / "stitched.safetensors", identity, space.parts)
 
 
-def _identity(name: str, dataset: Dataset, settings: dict[str, object]) -> str:
+def _identity(name: str, dataset: Dataset, batch: int, settings: dict[str, object]) -> str:
     facts = {"rules": RULES, "name": name, "dataset": dataset.fingerprint, **settings}
+    if len(dataset.train.labels) > batch and len(dataset.train.labels) % batch == 1:
+        facts["last_image"] = "joined"  # to its neighbours; it was a batch alone once
     return json.dumps(facts, sort_keys=True)

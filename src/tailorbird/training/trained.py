@@ -3,13 +3,14 @@
 import copy
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tailorbird.errors import InfeasibleError, MissingStepError, RecipeError
+from tailorbird.errors import ContractError, InfeasibleError, MissingStepError, RecipeError
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training.dataset import Split
@@ -27,6 +28,27 @@ _LARGEST_BATCH = 2**23  # values in a batch of images: activations have to fit i
 def accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     """Share of right answers."""
     return float((outputs.argmax(axis=1) == labels).mean())
+
+
+def as_score(given: object) -> float:
+    """What an evaluator gave as a number; arrays and tensors of no dimension are numbers.
+
+    Raises:
+        ContractError: if it is none, or none from 0 to 1.
+    """
+    value = given.item() if isinstance(given, np.ndarray | Tensor) and given.ndim == 0 else given
+    if not isinstance(value, Real):
+        raise ContractError(
+            f"A score must be one number, but the evaluator gave {type(given).__name__}. Give a "
+            "float from 0 to 1."
+        )
+    score = float(value)
+    if not 0 <= score <= 1:
+        per_cent = " Divide per cents by 100." if 1 < score <= 100 else ""
+        raise ContractError(
+            f"A score must lie between 0 and 1, but the evaluator gave {score}.{per_cent}"
+        )
+    return score
 
 
 class Trained:
@@ -171,17 +193,16 @@ class Trained:
     def _scored(self, outputs: NDArray[Any], labels: NDArray[np.int64]) -> float:
         if self._score is accuracy:
             return float((outputs == labels).mean())
-        score = float(self._score(outputs, labels))
-        if not 0 <= score <= 1:
-            raise RecipeError(f"A score must lie between 0 and 1, but the evaluator gave {score}.")
-        return score
+        return as_score(self._score(outputs, labels))
 
     @property
     def _calibration(self) -> Iterator[Tensor]:
         """The same images every time, in batches that fit into memory."""
         order = np.random.default_rng(0).permutation(len(self._train.labels))
         index = np.sort(order[:_MOST_CALIBRATED])
-        for some in np.array_split(index, -(-len(index) // _most_images(self._train))):
+        n_batches = -(-len(index) // _most_images(self._train))
+        # From one image alone, a norm behind global pooling cannot learn.
+        for some in np.array_split(index, max(1, min(n_batches, len(index) // 2))):
             yield self._train.batch(some)
 
 
@@ -191,13 +212,3 @@ def _keys(X: IntArray) -> list[tuple[int, ...]]:
 
 def _most_images(split: Split) -> int:
     return max(1, _LARGEST_BATCH // int(np.prod(split.images.shape[1:])))
-
-
-def accuracy_std(accuracy: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """Binomial standard error of accuracies measured on n images, (k,).
-
-    It is the spread of the posterior under a uniform prior, Beta(correct + 1, wrong + 1), which
-    unlike sqrt(p(1 - p)/n) does not vanish where all answers happened to be right.
-    """
-    p = (accuracy * n + 1) / (n + 2)
-    return np.asarray(np.sqrt(p * (1 - p) / (n + 3)))

@@ -1,13 +1,14 @@
 """Apache TVM as a runtime: the reference for latency tables."""
 
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tailorbird.errors import MeasurementError, MissingStepError, RecipeError
+from tailorbird.errors import MeasurementError, MissingStepError, RecipeError, raising
 from tailorbird.latency_tables.device import Configuration, Device
 from tailorbird.latency_tables.runtime import Artifact, Samples, Tensors, Timing
 from tailorbird.latency_tables.tvm.remote import RemoteBench
@@ -61,17 +62,13 @@ class TvmRuntime:
         path = self._bench.new_path(".so")
         tensors = tuple(map(torch.from_numpy, inputs))
         where = device.target, device.threads, path
-        try:
+        reason = partial(MeasurementError.of, "TVM could not compile it")
+        # These pass: a target LLVM does not know; nothing was tuned.
+        with raising(reason, RecipeError, MissingStepError):
             if self._tuning is None:
                 unscheduled = build_library(module, tensors, *where)
                 return Artifact(path, {"unscheduled_kernels": ",".join(unscheduled)})
             kernels = build_tuned_library(module, tensors, *where, self._tuning.plans)
-        except (RecipeError, MissingStepError):  # a target LLVM does not know; nothing was tuned
-            raise
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # whatever a compiler raises becomes the row's reason
-            raise MeasurementError.of("TVM could not compile it", error) from error
         names = asdict(kernels).items()
         return Artifact(path, {f"{kind}_kernels": ",".join(of) for kind, of in names})
 

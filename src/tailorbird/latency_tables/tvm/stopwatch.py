@@ -6,6 +6,7 @@ from pathlib import Path
 import tvm_ffi.libinfo
 
 from tailorbird.latency_tables.tvm.linker import link
+from tailorbird.storage.atomic import written
 
 NAME = "stopwatch.so"
 
@@ -15,6 +16,7 @@ def build(triple: str, folder: Path) -> Path:
 
     Raises:
         RuntimeError: if there is no compiler for the triple.
+        WriteError: if it cannot be written.
     """
     path = folder / NAME
     if not path.exists():
@@ -23,8 +25,7 @@ def build(triple: str, folder: Path) -> Path:
             tvm_ffi.libinfo.find_dlpack_include_path(),
         )
         options = ["-x", "c", "-O2", *(f"-I{include}" for include in includes)]
-        new = path.with_suffix(".new")
-        with as_file(files("tailorbird.latency_tables.tvm") / "stopwatch.c") as source:
-            link(str(new), [str(source)], triple, options)
-        new.replace(path)
+        source = as_file(files("tailorbird.latency_tables.tvm") / "stopwatch.c")
+        with source as text, written(path) as (part,):
+            link(str(part), [str(text)], triple, options)
     return path

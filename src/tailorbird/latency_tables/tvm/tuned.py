@@ -13,7 +13,7 @@ from typing import Any, Self
 from tailorbird.errors import MeasurementError
 from tailorbird.latency_tables.tvm.plan import Plan
 from tailorbird.latency_tables.tvm.target import SCHEDULE
-from tailorbird.latency_tables.tvm.tuning_database import write_whole
+from tailorbird.storage import atomic
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +58,14 @@ class Tuned:
             ) from error
 
     def write(self, path: Path) -> None:
-        """To its file."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Writes its file, whole or not at all."""
         given = {
             "n_trials": self.n_trials,
             "n_tasks": self.n_tasks,
             "n_reached": self.n_reached,
             "plans": {key: plan.fields for key, plan in sorted(self.plans.items())},
         }
-        write_whole(path, json.dumps(given, indent=1) + "\n")
+        atomic.write(path, json.dumps(given, indent=1) + "\n")
 
 
 def schedule_name(n_trials: int, which: str) -> str:

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tailorbird.errors import MeasurementError, MissingStepError
+from tailorbird.errors import MeasurementError, MissingStepError, raising
 from tailorbird.latency_tables.device import Device
 from tailorbird.latency_tables.lock import file_lock
 from tailorbird.latency_tables.program import Program
@@ -179,11 +180,10 @@ class Tuning:
         for program in programs:
             inputs = tuple(map(torch.from_numpy, program.examples(0)))
             try:
-                tasks = tasks_of(import_module(program.module(), inputs), llvm, unit)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # noqa: BLE001  # the row's reason once measured
-                _LOG.warning("%s is not tuned: %s", program.key, error)
+                with raising(partial(MeasurementError.of, f"{program.key} is not tuned")):
+                    tasks = tasks_of(import_module(program.module(), inputs), llvm, unit)
+            except MeasurementError as error:  # the row's reason once measured
+                _LOG.warning("%s", error)
                 continue
             for task in tasks:
                 uses[TaskFolder.make(self.database, task.key, task.fields)] += 1

@@ -7,7 +7,6 @@ Who tunes a task holds its lock.
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from filelock import Timeout
 from tailorbird.latency_tables.lock import file_lock
 from tailorbird.latency_tables.tvm.plan import Plan
 from tailorbird.latency_tables.tvm.tuning_space import TuningSpace
+from tailorbird.storage import atomic
 
 _TASK = "task.json"
 _VERDICT = "verdict.json"
@@ -63,7 +63,7 @@ class TaskFolder:
         folder = cls(database / key)
         folder.path.mkdir(parents=True, exist_ok=True)
         if not (folder.path / _TASK).exists():
-            write_whole(folder.path / _TASK, json.dumps(task))
+            atomic.write(folder.path / _TASK, json.dumps(task))
         return folder
 
     @property
@@ -90,7 +90,7 @@ class TaskFolder:
     def decide(self, verdict: Verdict) -> None:
         """Keeps what tuning came to."""
         plan = verdict.plan.fields if verdict.plan else None
-        write_whole(self.path / _VERDICT, json.dumps(asdict(verdict) | {"plan": plan}, indent=1))
+        atomic.write(self.path / _VERDICT, json.dumps(asdict(verdict) | {"plan": plan}, indent=1))
 
     @contextmanager
     def held(self) -> Iterator[bool]:
@@ -143,12 +143,5 @@ def _cut(path: Path, is_sound: Any) -> int:
                 continue
         break
     if len(sound) < len(lines):
-        write_whole(path, b"".join(sound).decode())
+        atomic.write(path, b"".join(sound).decode())
     return len(sound)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file that is never seen half written."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    partial.write_text(text)
-    partial.replace(path)

@@ -67,12 +67,16 @@ class DeiT:
         raise ValueError(f"A family has no workload for {part}.")
 
     def place(self, anchor: int, name: str) -> tuple[Part, str]:
-        """Of a weight of timm's `deit_*_patch16_224`.
+        """Part of a weight of timm's `deit_*_patch16_224`, and its name there.
 
         Raises:
             KeyError: if an anchor has no such weight.
         """
         return vit_places(anchor, self.depth, BLOCK_WEIGHTS)[name]
+
+    def name_of(self, part: Part, inner: str) -> str:
+        """The name of a part's weight in an anchor's state dict: what `place` takes."""
+        return vit_name(part, inner)
 
 
 def vit_workload(op: str, params: dict[str, int], shape: tuple[int, ...], module: str) -> Workload:
@@ -93,3 +97,8 @@ def vit_places(
         },
         **{name: (Part("head", anchor), name) for name in _HEAD},
     }
+
+
+def vit_name(part: Part, inner: str) -> str:
+    """What timm calls a weight of a part of a vision transformer."""
+    return f"blocks.{part.index}.{inner}" if part.kind == "block" else inner

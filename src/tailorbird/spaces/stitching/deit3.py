@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tailorbird.spaces.stitching.deit import BLOCK_WEIGHTS, vit_places, vit_workload
+from tailorbird.spaces.stitching.deit import BLOCK_WEIGHTS, vit_name, vit_places, vit_workload
 from tailorbird.spaces.stitching.family import Part
 from tailorbird.spaces.workload import Workload
 
@@ -62,9 +62,13 @@ class DeiT3:
         raise ValueError(f"A family has no workload for {part}.")
 
     def place(self, anchor: int, name: str) -> tuple[Part, str]:
-        """Of a weight of timm's `deit3_*_patch16_224`.
+        """Part of a weight of timm's `deit3_*_patch16_224`, and its name there.
 
         Raises:
             KeyError: if an anchor has no such weight.
         """
         return vit_places(anchor, self.depths[anchor], _BLOCK_WEIGHTS)[name]
+
+    def name_of(self, part: Part, inner: str) -> str:
+        """The name of a part's weight in an anchor's state dict: what `place` takes."""
+        return vit_name(part, inner)

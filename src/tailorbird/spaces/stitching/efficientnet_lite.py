@@ -115,6 +115,19 @@ class EfficientNetLite:
                     return Part("block", anchor, index), f"{ours}.{leaf}"
         raise KeyError(name)
 
+    def name_of(self, part: Part, inner: str) -> str:
+        """The name of a part's weight in an anchor's state dict: what `place` takes."""
+        layer, _, leaf = inner.rpartition(".")
+        if part.kind != "block":
+            theirs = _IN_EMBEDDING if part.kind == "embedding" else _IN_HEAD
+            # The second half of either table is timm's.
+            return f"{[name for name, ours in theirs.items() if ours == layer][-1]}.{leaf}"
+        stage, i = self._blocks(part.anchor)[part.index]
+        names = dict(zip(_BLOCK, _TIMM, strict=True))
+        if _EXPANSIONS[stage] == 1:
+            names = dict(zip(_BLOCK[2:], _TIMM_UNEXPANDED, strict=True))
+        return f"blocks.{stage}.{i}.{names[layer]}.{leaf}"
+
     def _blocks(self, anchor: int) -> list[tuple[int, int]]:
         """(stage, number in it) of each block."""
         return [(s, i) for s, depth in enumerate(self.stages[anchor]) for i in range(depth)]

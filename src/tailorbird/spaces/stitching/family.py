@@ -64,7 +64,15 @@ class Family(Protocol):
 
 
 class Pretrained(Family, Protocol):
-    """A family that knows where the weights of an anchor's own state dict go."""
+    """A family that knows where the weights of an anchor's own state dict go.
+
+    With a method `name_of(part, inner)` as well, which takes what `place` gives and tells the name
+    in the state dict, weights that do not fit are shown beside those names.
+    """
 
     def place(self, anchor: int, name: str) -> tuple[Part, str]:
-        """The part that a weight of an anchor's state dict belongs to, and its name there."""
+        """The part that a weight of an anchor's state dict belongs to, and its name there.
+
+        Raises:
+            KeyError: if an anchor has no such weight.
+        """

@@ -1,22 +1,84 @@
-"""Anchors go from small to large."""
+"""Laws of a family's anchors: named apart, of whole stages, and from small to large."""
+
+import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import ContractError
 from tailorbird.spaces.footprint import count_macs
-from tailorbird.spaces.stitching.space import StitchSpace
+from tailorbird.spaces.stitching.family import Family, Part
+from tailorbird.spaces.workload import Workload
+
+if TYPE_CHECKING:
+    from tailorbird.spaces.stitching.space import StitchSpace
+
+_NAME = re.compile(r"[^\W_][\w.+-]{0,49}")  # part of files' names, and of texts with : and >
 
 
-def check_order(space: StitchSpace) -> None:
+def check_anchors(family: Family) -> None:
+    """Refuses anchors that cannot be named, counted or told apart. Builds nothing.
+
+    Raises:
+        ContractError: naming the first one.
+    """
+    names, stages = tuple(family.anchors), tuple(family.stages)
+    if not names:
+        raise ContractError(f"A family must have an anchor at least, but {family.name} has none.")
+    for name in names:
+        if not (isinstance(name, str) and _NAME.fullmatch(name)):
+            raise ContractError(
+                "An anchor's name must be a letter or digit and at most 49 more, or `_`, `.`, `+`, "
+                f"`-`, but {family.name} has {name!r}. It is part of the names of files."
+            )
+    if len(stages) != len(names) or len({len(of) for of in stages}) > 1:
+        raise ContractError(
+            f"Each anchor must have its stages, and all as many, but {family.name} has anchors "
+            f"{', '.join(names)} and stages {stages}."
+        )
+    for name, depths in zip(names, stages, strict=True):
+        if not depths or not all(isinstance(n, int | np.integer) and n > 0 for n in depths):
+            raise ContractError(
+                f"A stage must have a block at least, but those of {name} in {family.name} have "
+                f"{depths}."
+            )
+    first_of: dict[tuple[Workload, ...], int] = {}
+    for anchor, name in enumerate(names):
+        workloads = tuple(family.workload(part) for part in _parts(family, anchor))
+        twin = first_of.setdefault(workloads, anchor)
+        if twin != anchor:
+            raise ContractError(
+                f"Anchors must differ, but in {family.name} numbers {twin + 1} and {anchor + 1}, "
+                f"{names[twin]} and {name}, cost the same: their workloads are equal. Leave one of "
+                "them out."
+            )
+    if len({name.casefold() for name in names}) < len(names):
+        raise ContractError(
+            f"Anchors must have names of their own, whatever their case, but those of "
+            f"{family.name} are {', '.join(names)}."
+        )
+
+
+def check_order(space: "StitchSpace") -> None:
     """Refuses a family whose anchors do not grow. Imports torch.
 
     Raises:
-        RecipeError: naming the first two anchors that are the wrong way round.
+        ContractError: naming the first two anchors that are the wrong way round.
     """
     names, macs = space.family.anchors, count_macs(space, space.landmarks)
     for a in np.flatnonzero(np.diff(macs) <= 0):
-        raise RecipeError(
-            f"Anchors must be ordered from small to large, but in {space.family.name} "
-            f"{names[a]} takes {macs[a]:,} MACs and {names[a + 1]}, behind it, {macs[a + 1]:,}. "
-            "Put the smaller one first."
+        law = f"Anchors must grow from small to large, but in {space.family.name} "
+        if macs[a] == macs[a + 1]:
+            raise ContractError(
+                f"{law}{names[a]} and {names[a + 1]} cost the same, {macs[a]:,} MACs. Leave one of "
+                "them out."
+            )
+        raise ContractError(
+            f"{law}{names[a]} takes {macs[a]:,} MACs and {names[a + 1]}, behind it, "
+            f"{macs[a + 1]:,}. Put the smaller one first."
         )
+
+
+def _parts(family: Family, anchor: int) -> tuple[Part, ...]:
+    blocks = (Part("block", anchor, i) for i in range(sum(family.stages[anchor])))
+    return (Part("embedding", anchor), *blocks, Part("head", anchor))

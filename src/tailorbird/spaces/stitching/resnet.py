@@ -78,6 +78,13 @@ class ResNet:
                 return Part("block", anchor, blocks.index(block)), found[3]
         raise KeyError(name)
 
+    def name_of(self, part: Part, inner: str) -> str:
+        """The name of a part's weight in an anchor's state dict: what `place` takes."""
+        if part.kind != "block":
+            return inner
+        stage, i = self._blocks(part.anchor)[part.index]
+        return f"layer{stage + 1}.{i}.{inner}"
+
     def _blocks(self, anchor: int) -> list[tuple[int, int]]:
         """(stage, number in it) of each block."""
         return [(s, i) for s, depth in enumerate(self.stages[anchor]) for i in range(depth)]

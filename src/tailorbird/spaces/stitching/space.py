@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from tailorbird.spaces.layered import Layer, LayeredGraph, stack_counts
 from tailorbird.spaces.space import IntArray, Variable
 from tailorbird.spaces.stitching.family import Family, Part
+from tailorbird.spaces.stitching.order import check_anchors
 from tailorbird.spaces.stitching.stitch import Rule, workload_of
 from tailorbird.spaces.workload import Workload
 
@@ -32,6 +33,9 @@ class StitchSpace:
         rule: which stitches there are.
         max_stitches: in one route.
 
+    Raises:
+        ContractError: if the anchors cannot be told apart.
+
     References:
         Pan, Cai, Zhuang: Stitchable Neural Networks. CVPR 2023.
     """
@@ -39,6 +43,7 @@ class StitchSpace:
     def __init__(self, family: Family, rule: Rule, *, max_stitches: int) -> None:
         if max_stitches < 0:
             raise ValueError(f"`max_stitches >= 0` must hold, but got {max_stitches}.")
+        check_anchors(family)
         self.family = family
         self.rule = rule
         self.name = f"{family.name}({rule},max_stitches={max_stitches})"

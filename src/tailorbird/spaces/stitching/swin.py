@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 
 from tailorbird.spaces.stitching.family import Part
@@ -69,18 +70,31 @@ class Swin:
         raise ValueError(f"A family has no workload for {part}.")
 
     def place(self, anchor: int, name: str) -> tuple[Part, str]:
-        """Of a weight of timm's `swin_*_patch4_window7_224`.
+        """Part of a weight of timm's `swin_*_patch4_window7_224`, and its name there.
 
         Raises:
             KeyError: if an anchor has no such weight.
         """
-        return self._places(anchor)[name]
+        return _places(self.stages[anchor], anchor)[name]
 
-    def _block(self, part: Part) -> Workload:
+    def name_of(self, part: Part, inner: str) -> str:
+        """The name of a part's weight in an anchor's state dict: what `place` takes."""
+        if part.kind != "block":
+            return f"head.{inner}" if inner.startswith("fc.") else inner
+        stage, number = self._stage(part)
+        if inner.startswith("downsample."):
+            return f"layers.{stage}.{inner}"
+        return f"layers.{stage}.blocks.{number}.{inner.removeprefix('block.')}"
+
+    def _stage(self, part: Part) -> tuple[int, int]:
+        """Stage of a block, and number in it."""
         depths = self.stages[part.anchor]
         ends = tuple(accumulate(depths))
         stage = bisect_right(ends, part.index)
-        number = part.index - (ends[stage] - depths[stage])
+        return stage, part.index - (ends[stage] - depths[stage])
+
+    def _block(self, part: Part) -> Workload:
+        stage, number = self._stage(part)
         grid = self._grid(stage)
         params = {
             "width": self.widths[part.anchor] << stage,
@@ -103,25 +117,28 @@ class Swin:
         """Shape between the blocks of a stage."""
         return (self.batch, self._grid(stage) ** 2, self.widths[anchor] << stage)
 
-    def _places(self, anchor: int) -> dict[str, tuple[Part, str]]:
-        places = {name: (Part("embedding", anchor), name) for name in _EMBEDDING}
-        places |= {name: (Part("head", anchor), name.removeprefix("head.")) for name in _HEAD}
-        first = 0
-        for stage, depth in enumerate(self.stages[anchor]):
-            layer = f"layers.{stage}"
-            if stage:
-                merging = Part("block", anchor, first)
-                places |= {
-                    f"{layer}.downsample.{name}": (merging, f"downsample.{name}") for name in _MERGE
-                }
-            places |= {
-                f"{layer}.blocks.{i}.{name}": (Part("block", anchor, first + i), f"block.{name}")
-                for i in range(depth)
-                for name in _BLOCK
-            }
-            first += depth
-        return places
-
 
 def _workload(op: str, params: dict[str, int], shape: tuple[int, ...], module: str) -> Workload:
     return Workload(op, tuple(params.items()), (shape,), f"{_MODULES}:{module}")
+
+
+@cache
+def _places(depths: tuple[int, ...], anchor: int) -> dict[str, tuple[Part, str]]:
+    """Part and name there of each weight of an anchor of these stages."""
+    places = {name: (Part("embedding", anchor), name) for name in _EMBEDDING}
+    places |= {name: (Part("head", anchor), name.removeprefix("head.")) for name in _HEAD}
+    first = 0
+    for stage, depth in enumerate(depths):
+        layer = f"layers.{stage}"
+        if stage:
+            merging = Part("block", anchor, first)
+            places |= {
+                f"{layer}.downsample.{name}": (merging, f"downsample.{name}") for name in _MERGE
+            }
+        places |= {
+            f"{layer}.blocks.{i}.{name}": (Part("block", anchor, first + i), f"block.{name}")
+            for i in range(depth)
+            for name in _BLOCK
+        }
+        first += depth
+    return places

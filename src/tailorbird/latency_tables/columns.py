@@ -1,0 +1,149 @@
+"""Columns of Parquet files that others wrote, of which no more is unpacked than fits."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tailorbird.errors import RecipeError, nearest, plain
+from tailorbird.latency_tables.bounded import LARGEST_BYTES
+from tailorbird.latency_tables.sheet import MOST_ROWS, too_many_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a column may hold.
+
+    Attributes:
+        words: for messages.
+        tests: names of tests in `pyarrow.types`, one of which its type must pass.
+    """
+
+    words: str
+    tests: tuple[str, ...]
+
+    def allows(self, found: "pa.DataType") -> bool:
+        """Whether a column may have a type; a dictionary is what its values are."""
+        import pyarrow.types as types
+
+        return any(getattr(types, test)(_of_values(found)) for test in self.tests)
+
+
+TEXT = Kind("text", ("is_string", "is_large_string"))
+WHOLE = Kind("whole numbers", ("is_integer",))
+NUMBER = Kind("numbers", ("is_integer", "is_floating"))
+
+
+def schema(content: bytes, path: Path) -> "pa.Schema":
+    """Names and types of all columns, with metadata.
+
+    Raises:
+        RecipeError: if it is no Parquet.
+    """
+    from pyarrow import parquet
+
+    return _told(lambda: parquet.read_schema(io.BytesIO(content)), path)
+
+
+def read(content: bytes, path: Path, kinds: Mapping[str, Kind]) -> "pa.Table":
+    """Some columns of a file, in the order in which they are asked for.
+
+    Pages are compressed, and a dictionary holds a value once, however many rows have it: a small
+    file may unpack to any size. So sizes are looked at before pages, and texts stay dictionaries.
+
+    Args:
+        content: of the file.
+        path: of the file, for messages.
+        kinds: of the columns, by name.
+
+    Raises:
+        RecipeError: if it is no Parquet, a column is missing, twice there or of another kind, or
+            it is too large.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    asked = list(kinds)
+    _check(schema(content, path), path, kinds)
+
+    def unpacked() -> "pa.Table":
+        texts = [name for name, kind in kinds.items() if kind is TEXT]
+        file = parquet.ParquetFile(io.BytesIO(content), read_dictionary=texts)
+        if file.metadata.num_rows > MOST_ROWS:
+            raise too_many_rows(path)
+        # Not those of columns: of a torn file, asking for them ends the process.
+        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+        _check_size(sum(group.total_byte_size for group in groups), path)
+        table = file.read(columns=asked, use_threads=False).select(asked)
+        _check_size(sum(_length(table[name]) for name in texts), path)
+        types = [pa.string() if name in texts else _of_values(table[name].type) for name in asked]
+        return table.cast(pa.schema(zip(asked, types, strict=True)))
+
+    return _told(unpacked, path)
+
+
+def _of_values(found: "pa.DataType") -> "pa.DataType":
+    import pyarrow.types as types
+
+    return found.value_type if types.is_dictionary(found) else found
+
+
+def _length(texts: "pa.ChunkedArray") -> int:
+    """Bytes of a column of texts that is kept as dictionaries."""
+    import pyarrow.compute as pc
+
+    lengths = [pc.take(pc.binary_length(one.dictionary), one.indices) for one in texts.chunks]
+    return sum(pc.sum(one).as_py() or 0 for one in lengths)
+
+
+def _check(found: "pa.Schema", path: Path, kinds: Mapping[str, Kind]) -> None:
+    for name, kind in kinds.items():
+        n_columns = found.names.count(name)
+        if n_columns == 0:
+            raise missing(name, found.names, path)
+        if n_columns > 1:
+            raise RecipeError(
+                f"Each column needs a name of its own, but {str(path)!r} has {n_columns} that are "
+                f"{name!r}. Drop all but one."
+            )
+        if not kind.allows(found.field(name).type):
+            raise RecipeError(
+                f"Column {name!r} of {str(path)!r} must hold {kind.words}, but its type is "
+                f"{plain(str(found.field(name).type))}."
+            )
+
+
+def missing(name: str, there: Sequence[str], path: Path) -> RecipeError:
+    """Says that a column is."""
+    return RecipeError(f"{str(path)!r} has no column {name!r}; {nearest(name, there)}")
+
+
+def _check_size(n_bytes: int, path: Path) -> None:
+    if n_bytes > LARGEST_BYTES:
+        raise RecipeError(
+            f"A table may have {LARGEST_BYTES / _MIB:g} MiB, but {str(path)!r} unpacks to "
+            f"{n_bytes / _MIB:,.0f}. Leave out rows that are not needed."
+        )
+
+
+def _told(call: Callable[[], Any], path: Path) -> Any:
+    """What pyarrow makes of a file."""
+    import pyarrow as pa
+
+    try:
+        return call()
+    except RecipeError:
+        raise
+    # What it raises about bytes that are none of Parquet's.
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RecipeError(
+            f"The file {str(path)!r} is torn, or no Parquet ({plain(reason.rstrip('.'))}). "
+            "Write it anew, or give CSV."
+        ) from None

@@ -1,0 +1,73 @@
+"""Networks that somebody evaluated, before it is known whether they are of a space."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tailorbird.errors import EncodingError
+from tailorbird.predictors import FloatArray
+from tailorbird.spaces import IntArray, SearchSpace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EarlierRows:
+    """Networks with what they were measured to have, as somebody keeps them.
+
+    Attributes:
+        X: any rows of a space, (n, d).
+        accuracy: of each, (n,).
+        source: where they are, for messages.
+        place: what `numbers` count there, such as `line`.
+        numbers: of each, (n,).
+    """
+
+    X: IntArray
+    accuracy: FloatArray
+    source: str
+    place: str
+    numbers: Sequence[int]
+
+    def within(self, space: SearchSpace) -> tuple[IntArray, FloatArray]:
+        """Distinct canonical rows (n, d) with their accuracies as fractions, (n,), in their order.
+
+        Raises:
+            EncodingError: if a row is none of the space, an accuracy is none, or two accuracies of
+                one network differ.
+        """
+        self._check_choices(space)
+        outside = ~((self.accuracy >= 0) & (self.accuracy <= 1))  # NaN is as well
+        if outside.any():
+            row = int(np.argmax(outside))
+            raise EncodingError(
+                f"Accuracies must be fractions from 0 to 1 in {self.source}, but {self._at(row)} "
+                f"has {float(self.accuracy[row])!r}. Divide per cents by 100, and leave out "
+                "networks without one."
+            )
+        X = space.repair(self.X)
+        _, first, which = np.unique(X, axis=0, return_index=True, return_inverse=True)
+        differs = self.accuracy != self.accuracy[first][which.ravel()]
+        if differs.any():
+            row = int(np.argmax(differs))
+            before = int(first[which.ravel()[row]])
+            raise EncodingError(
+                f"A network has one accuracy, but in {self.source} {self._at(before)} and "
+                f"{self._at(row)} are both {space.describe(X[row])}, with "
+                f"{float(self.accuracy[before])!r} and {float(self.accuracy[row])!r}. Keep one of "
+                "them, or their mean."
+            )
+        order = np.sort(first)
+        return X[order], self.accuracy[order]
+
+    def _check_choices(self, space: SearchSpace) -> None:
+        most = np.array([len(variable.choices) - 1 for variable in space.variables])
+        wrong = (self.X < 0) | (most < self.X)
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            raise EncodingError(
+                f"`0 <= {space.variables[column].name} <= {most[column]}` must hold in "
+                f"{self.source}, but {self._at(row)} has {self.X[row, column]}."
+            )
+
+    def _at(self, row: int) -> str:
+        return f"{self.place} {self.numbers[row]}"

@@ -1,0 +1,223 @@
+"""Tables that others published, read with each column of its type and within its limits."""
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from tailorbird import bounded_parquet
+from tailorbird.errors import PublishedTableError, nearest
+
+_MOST_BYTES = 64 * 2**20  # of a file, and of what it unpacks to; published ones take 2 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """What each value of a column must be.
+
+    Attributes:
+        says: it in words that follow "must be".
+        least: value.
+        most: value.
+        is_whole: whether fractions are refused.
+        may_be_missing: whether a row may have none.
+    """
+
+    says: str
+    least: float
+    most: float
+    is_whole: bool = False
+    may_be_missing: bool = False
+
+
+PER_CENT = Law("per cent, 0 to 100", 0.0, 100.0)
+MS = Law("a latency, 1e-09 to 1e+09 ms", 1e-9, 1e9)
+COUNT = Law("a whole number, 0 to 2^53", 0.0, 2.0**53, is_whole=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PublishedTable:
+    """Rows of a file that lies among the data.
+
+    Attributes:
+        path: of the file.
+        name: by which it is fetched.
+        rows: of the file, in its order; the first is called row 1.
+    """
+
+    path: Path
+    name: str
+    rows: pd.DataFrame
+
+    @classmethod
+    def of_parquet(cls, path: Path, name: str) -> "PublishedTable":
+        """All of a file in Parquet.
+
+        Raises:
+            PublishedTableError: if it is not there, torn, too large or empty.
+        """
+        try:
+            rows = bounded_parquet.read(_content(path, name), _MOST_BYTES).to_pandas()
+        except PublishedTableError:
+            raise
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise PublishedTableError.of(path, name, error) from None
+        return cls(path, name, rows)._filled()
+
+    @classmethod
+    def of_csv(
+        cls, path: Path, name: str, texts: Sequence[str], laws: Mapping[str, Law]
+    ) -> "PublishedTable":
+        """Some columns of a file in CSV that gzip compressed.
+
+        Args:
+            path: of the file.
+            name: by which it is fetched.
+            texts: columns of text; empty where nothing stands.
+            laws: columns of numbers.
+
+        Raises:
+            PublishedTableError: if it is not there, torn, too large or empty, lacks a column, or a
+                value is against the law.
+        """
+        try:
+            with gzip.GzipFile(fileobj=io.BytesIO(_content(path, name))) as file:
+                content = file.read(_MOST_BYTES + 1)
+            _check_size(path, name, len(content))
+            rows = _texts(content.decode())
+        except PublishedTableError:
+            raise
+        except (OSError, EOFError, ValueError, csv.Error, zlib.error) as error:
+            raise PublishedTableError.of(path, name, error) from None
+        table = cls(path, name, rows)._filled()
+        table.require([*texts, *laws])
+        numbers = {column: table._parsed(column, law) for column, law in laws.items()}
+        return cls(path, name, rows[[*texts]].assign(**numbers)).checked(laws)
+
+    def require(self, columns: Sequence[str]) -> None:
+        """Refuses a table that lacks a column.
+
+        Raises:
+            PublishedTableError: naming the first.
+        """
+        there = list(map(str, self.rows))
+        for column in columns:
+            if column not in there:
+                raise self._torn(f"the column {column} is missing; {nearest(column, there)}")
+
+    def checked(self, laws: Mapping[str, Law], unique: Sequence[str] = ()) -> "PublishedTable":
+        """Itself.
+
+        Args:
+            laws: by column.
+            unique: columns that tell the rows apart.
+
+        Raises:
+            PublishedTableError: naming the first row and column that is against the law.
+        """
+        for column, law in laws.items():
+            self._check(column, law)
+        if unique:
+            again = self.rows.duplicated([*unique]).to_numpy()
+            if again.any():
+                second = int(again.argmax())
+                same = (self.rows[[*unique]] == self.rows[[*unique]].iloc[second]).all(axis=1)
+                first = int(same.to_numpy().argmax())
+                raise self._torn(
+                    f"row {second + 1} is row {first + 1} again; each must be there once"
+                )
+        return self
+
+    def refusal(self, row: int, column: str, law: str) -> PublishedTableError:
+        """The error of a row, counted from 0, whose value is against the law."""
+        value = self.rows[column].iloc[row]
+        is_missing = value is None or value is pd.NA or value != value or value == ""
+        found = "is missing" if is_missing else f"is {_short(value)}"
+        return self._torn(f"row {row + 1}, {column}: must be {law}, but {found}")
+
+    def numbers(self, column: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """The values of a column of numbers, NaN where one is missing, (n,)."""
+        return np.asarray(self.rows[column].to_numpy(np.float64, na_value=np.nan))
+
+    def _filled(self) -> "PublishedTable":
+        if self.rows.empty:
+            raise self._torn("There is no network in it")
+        names = list(map(str, self.rows))
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise self._torn(f"the column {twice[0]} is there twice")
+        return self
+
+    def _parsed(self, column: str, law: Law) -> pd.Series:
+        """The numbers that texts of a column say; NaN where nothing stands."""
+        texts = self.rows[column].str.strip()
+        numbers = pd.to_numeric(texts, errors="coerce").astype(np.float64)
+        wrong = (numbers.isna() & (texts != "")).to_numpy()
+        if wrong.any():
+            raise self.refusal(int(wrong.argmax()), column, law.says)
+        return numbers
+
+    def _check(self, column: str, law: Law) -> None:
+        values = self.rows[column]
+        if not pd.api.types.is_numeric_dtype(values.dtype) or values.dtype == bool:
+            filled = values.notna().to_numpy()
+            unreadable = filled & pd.to_numeric(values, errors="coerce").isna().to_numpy()
+            wrong = unreadable if unreadable.any() else filled
+            if wrong.any() or not law.may_be_missing:
+                raise self.refusal(int(wrong.argmax()), column, law.says)
+            return
+        numbers = self.numbers(column)
+        missing = np.isnan(numbers)
+        wrong = ~missing & ~((numbers >= law.least) & (numbers <= law.most))
+        if law.is_whole:
+            wrong |= ~missing & (numbers != np.floor(numbers))
+        if not law.may_be_missing:
+            wrong |= missing
+        if wrong.any():
+            raise self.refusal(int(wrong.argmax()), column, law.says)
+
+    def _torn(self, reason: str) -> PublishedTableError:
+        return PublishedTableError.torn(self.path, self.name, reason)
+
+
+def _texts(content: str) -> pd.DataFrame:
+    """The cells of CSV, each a text.
+
+    Raises:
+        ValueError: if a row has more or fewer cells than the header.
+        csv.Error: if it is none.
+    """
+    lines = csv.reader(io.StringIO(content, newline=""), strict=True)
+    columns, rows = next(lines, []), [cells for cells in lines if cells]
+    for number, cells in enumerate(rows, 1):
+        if len(cells) != len(columns):
+            raise ValueError(f"row {number} has {len(cells)} cells, but there are {len(columns)}")
+    return pd.DataFrame(rows, columns=columns, dtype=str)
+
+
+def _content(path: Path, name: str) -> bytes:
+    """A file of the data, as far as it can be a table."""
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe may wait for ever
+        raise PublishedTableError.torn(path, name, "it is a pipe, a socket or a device")
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    _check_size(path, name, len(content))
+    return content
+
+
+def _check_size(path: Path, name: str, n_bytes: int) -> None:
+    if n_bytes > _MOST_BYTES:
+        reason = f"it is larger than {_MOST_BYTES / 2**20:g} MiB, which no published table is"
+        raise PublishedTableError.torn(path, name, reason)
+
+
+def _short(value: object) -> str:
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    return text if len(text) <= 60 else f"{text[:60]}..."

@@ -1,0 +1,266 @@
+"""Modules of a space, built and run once before anybody measures or trains them. Imports torch."""
+
+import copy
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tailorbird.errors import ContractError, in_a_line, raising
+from tailorbird.spaces.space import SearchSpace
+from tailorbird.spaces.stitching.order import check_order
+from tailorbird.spaces.stitching.space import StitchSpace
+from tailorbird.spaces.workload import Workload
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_FLOAT = "torch.float32"
+_MOST_OF_A_BUILDER = 8  # workloads that are run; they differ in sizes, hardly in code
+
+
+def check_modules(space: SearchSpace) -> None:
+    """Runs modules twice each, as they would be measured.
+
+    Of a stitched space those of all anchors are run, of others a few of each builder, and the first
+    and last landmark whole.
+
+    Raises:
+        ContractError: naming the first workload whose module does not do what it must.
+    """
+    check_torch()
+    if isinstance(space, StitchSpace):
+        _check_anchors(space)
+    else:
+        of_builder = defaultdict(list)
+        for workload in space.workloads:
+            of_builder[workload.builder].append(workload)
+        for workloads in of_builder.values():
+            n = min(len(workloads), _MOST_OF_A_BUILDER)
+            for i in np.linspace(0, len(workloads) - 1, n, dtype=int):
+                _run_workload(workloads[i])
+        for row in space.landmarks[[0, -1]]:
+            what = f"the network {space.describe(row)}"
+            _run(partial(space.build, row), (space.input_shape,), what)
+
+
+def check_torch() -> None:
+    """Refuses a torch whose defaults somebody changed for all.
+
+    Raises:
+        ContractError: naming the default.
+    """
+    import torch
+
+    way_out = "Leave torch's defaults as they are: your modules share them with everything else."
+    if torch.get_default_dtype() != torch.float32:
+        raise ContractError(
+            f"Torch's default dtype must be torch.float32, but was set to "
+            f"{torch.get_default_dtype()}. {way_out}"
+        )
+    if torch.get_default_device() != torch.device("cpu"):
+        raise ContractError(
+            f"Torch's default device must be the CPU, but was set to "
+            f"{torch.get_default_device()}. {way_out}"
+        )
+    if not torch.is_grad_enabled() or torch.is_inference_mode_enabled():
+        raise ContractError(f"Torch must keep gradients, but that was switched off. {way_out}")
+
+
+def check_is_module(module: object, what: str) -> None:
+    """Refuses what is no torch module in float32 that can be copied.
+
+    Raises:
+        ContractError: naming the module.
+    """
+    from torch import Tensor, nn
+    from torch.nn.parameter import is_lazy
+
+    if not isinstance(module, nn.Module):
+        raise ContractError(
+            f"A builder must make a torch.nn.Module, but {what} is a {type(module).__name__}."
+        )
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        if not isinstance(tensor, Tensor):
+            raise ContractError(
+                f"What modules keep must be tensors, but {name!r} of {what} is a "
+                f"{type(tensor).__name__}. Leave out `get_extra_state`."
+            )
+        if is_lazy(tensor):
+            raise ContractError(
+                f"Weights must have their shapes from the start, but {name!r} of {what} is lazy. "
+                "Use a module that is told its sizes."
+            )
+        if tensor.device.type not in ("cpu", "meta"):
+            raise ContractError(
+                f"Modules must be built on the CPU, but {name!r} of {what} is on {tensor.device}."
+            )
+        if (tensor.is_floating_point() or tensor.is_complex()) and str(tensor.dtype) != _FLOAT:
+            raise ContractError(
+                f"Weights must be {_FLOAT}, but {name!r} of {what} is {tensor.dtype}. Nothing else "
+                "is measured or trained yet."
+            )
+    with said_of(f"Modules must be fit for copy.deepcopy, but {what} is not"):
+        copy.deepcopy(module)
+
+
+def check_output(y: object, shape: Sequence[int], what: str, then: str) -> None:
+    """Refuses an output that is not one finite tensor in float32 of the shape that comes next.
+
+    Args:
+        y: whatever a module gave.
+        shape: that it must have.
+        what: the module.
+        then: what takes it.
+
+    Raises:
+        ContractError: if so.
+    """
+    import torch
+
+    if not isinstance(y, torch.Tensor):
+        raise ContractError(
+            f"A module must give one tensor, but {what} gave {type(y).__name__}. Leave out what "
+            f"{then} does not take."
+        )
+    if tuple(y.shape) != tuple(shape):
+        raise ContractError(
+            f"{what[0].upper()}{what[1:]} must give shape {tuple(shape)}, which {then} takes, but "
+            f"gave {tuple(y.shape)}."
+        )
+    if str(y.dtype) != _FLOAT:
+        raise ContractError(f"Outputs must be {_FLOAT}, but {what} gave {y.dtype}.")
+    _check_finite(y, what)
+
+
+def check_untouched(x: "Tensor", before: "Tensor", version: int, what: str) -> None:
+    """Refuses a module that changed its input, which others may need.
+
+    Args:
+        x: the input, now.
+        before: its values then.
+        version: torch's count of changes, then.
+        what: the module.
+
+    Raises:
+        ContractError: if so.
+    """
+    import torch
+
+    if x._version != version or not torch.equal(x, before):
+        raise ContractError(
+            f"A module must leave its input as it is, but {what} works in place on it. Leave out "
+            "`inplace=True` at its beginning."
+        )
+
+
+def told(workload: Workload) -> str:
+    """A workload and where its module comes from."""
+    return f"{workload.key} of {workload.builder}"
+
+
+@contextmanager
+def said_of(what: str, way_out: str = "") -> Iterator[None]:
+    """Whatever is raised inside becomes the reason why a law does not hold.
+
+    Args:
+        what: the law, and what does not keep it.
+        way_out: of that, if the reason alone does not tell.
+
+    Raises:
+        ContractError: if anything is.
+    """
+    with raising(
+        lambda error: ContractError(f"{what} ({in_a_line(error)}).{way_out}"), ContractError
+    ):
+        yield
+
+
+def _check_anchors(space: StitchSpace) -> None:
+    """Of a stitched space: outputs fit the next part's input, and inputs stay as they are."""
+    shapes: dict[Workload, tuple[int, ...]] = {}
+    batch = space.input_shape[0]
+    for row in space.landmarks:
+        takes = [*(space.workload(part) for part in space.route(row))]
+        wanted = [workload.inputs[0] for workload in takes]
+        if wanted[0] != space.input_shape:
+            raise ContractError(
+                f"An embedding must take the family's input, {space.input_shape}, but "
+                f"{told(takes[0])} takes {wanted[0]}."
+            )
+        wanted = [*wanted[1:], (batch, space.family.n_classes)]
+        thens = [*map(told, takes[1:]), "the loss"]
+        for workload, shape, then in zip(takes, wanted, thens, strict=True):
+            if workload not in shapes:
+                x, before, y = _run_workload(workload)
+                check_untouched(x, before, 0, told(workload))
+                check_output(y, shape, told(workload), then)
+                shapes[workload] = shape
+            elif shapes[workload] != shape:
+                raise ContractError(
+                    f"{told(workload)} must give one shape, but {then} takes {shape}, and the part "
+                    f"behind another use of it {shapes[workload]}."
+                )
+    with said_of("Modules must be fit for torch's meta device, on which costs are counted"):
+        check_order(space)
+
+
+def _run_workload(workload: Workload) -> tuple["Tensor", "Tensor", Any]:
+    if workload.dtype != "f32":
+        raise ContractError(
+            f"A workload's dtype must be 'f32', the only one that is measured yet, but "
+            f"{told(workload)} has {workload.dtype!r}. Leave `dtype` out."
+        )
+    return _run(workload.build, workload.inputs, told(workload))
+
+
+def _run(
+    build: Callable[[], "nn.Module"], inputs: Sequence[Sequence[int]], what: str
+) -> tuple["Tensor", "Tensor", Any]:
+    """First input afterwards and before, and output, of two runs that agree."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        with said_of(f"{what} cannot be built"):
+            module = build()
+        check_torch()
+        check_is_module(module, what)
+        module.eval()
+        examples = [torch.randn(tuple(shape)) for shape in inputs]
+        given = [x.clone() for x in examples]
+        with torch.no_grad(), said_of(f"{what} does not run"):
+            first = module(*given)
+            again = module(*(x.clone() for x in examples))
+    check_torch()
+    for y, z in zip(_tensors(first, what), _tensors(again, what), strict=True):
+        if y.shape != z.shape or not torch.allclose(y, z):
+            raise ContractError(
+                f"A module must give the same for the same input in evaluation mode, but {what} "
+                "does not. Let what is drawn by chance depend on `self.training`."
+            )
+    return given[0], examples[0], first
+
+
+def _tensors(outputs: Any, what: str) -> list["Tensor"]:
+    import torch
+
+    found = [*outputs] if isinstance(outputs, tuple | list) else [outputs]
+    for y in found:
+        if not isinstance(y, torch.Tensor) or not y.is_floating_point():
+            raise ContractError(
+                f"A module must give tensors of floats, but {what} gave {type(y).__name__}."
+            )
+        _check_finite(y, what)
+    return found
+
+
+def _check_finite(y: "Tensor", what: str) -> None:
+    if not bool(y.isfinite().all()):
+        raise ContractError(
+            f"Outputs must be finite, but some of {what} are not. Look for a division by zero, a "
+            "root of what may be negative, and NaN among the weights."
+        )

@@ -1,0 +1,105 @@
+"""Writing files whole: each takes its name when all of it is there, or what stood there stays."""
+
+import errno
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tailorbird.errors import FullDiskError, WriteError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Numbers of what the system says when a disk takes no more."""
+
+_PART = re.compile(r"\.(\d+)-[0-9a-f]{8}\.part")
+
+
+def write(path: Path, content: bytes | str) -> None:
+    """Writes one file, text as UTF-8.
+
+    Raises:
+        WriteError: if it cannot be written; what stood there stays.
+    """
+    with written(path) as (part,):
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def written(*paths: Path) -> Iterator[list[Path]]:
+    """Files to write beside their targets, which they replace when the block ends well.
+
+    Files that belong together are written in one block: nothing is renamed before all are there.
+    Between two renames a process can still be killed, which `marks` tells.
+
+    Args:
+        paths: of the targets; missing folders are made, and links lead to what they name.
+
+    Yields:
+        A path for each target, of an empty file with the permissions of a new one.
+
+    Raises:
+        WriteError: if a target cannot be written; then all of them are as they were.
+    """
+    parts: list[Path] = []
+    current = paths[0]
+    try:
+        targets = [Path(os.path.realpath(path)) for path in paths]
+        for path, target in zip(paths, targets, strict=True):
+            current = path
+            if target.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            _make(target.parent)
+            _sweep(target)
+            part = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+            part.touch(exist_ok=False)
+            parts.append(part)
+        modes = [part.stat().st_mode & 0o777 for part in parts]
+        current = paths[0]
+        yield parts
+        for path, part, target, mode in zip(paths, parts, targets, modes, strict=True):
+            current = path
+            part.chmod(mode)  # some libraries write files that only this user can read
+            part.replace(target)
+    except OSError as error:
+        names = dict(zip(map(str, parts), paths, strict=False))
+        raise refusal(names.get(str(error.filename), current), error) from None
+    finally:
+        for part in parts:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def refusal(path: Path, error: OSError) -> WriteError:
+    """The error that stands for what the system said about a file that it did not take."""
+    return (FullDiskError if error.errno in FULL else WriteError)(path, error)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+
+
+def _sweep(target: Path) -> None:
+    """Removes what processes left beside a target when they were killed."""
+    begin = f".{target.name}"
+    for path in target.parent.iterdir():
+        if not path.name.startswith(begin):
+            continue
+        found = _PART.fullmatch(path.name[len(begin) :])
+        if found and not _is_alive(int(found[1])):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

@@ -1,0 +1,51 @@
+"""Marks by which files that belong together know each other, in any format."""
+
+import hashlib
+import mmap
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+MARK = "tailorbird_run"
+"""Name of the mark: a field, an attribute or a key, whatever the format of a file has."""
+
+_FOUND = re.compile(MARK.encode() + rb"[^0-9a-z]{1,16}?(?:content=\")?([0-9a-f]{16})")
+
+
+def mark_of(contents: Iterable[str | bytes]) -> str:
+    """The mark of files that are made of these contents: sixteen hex digits."""
+    digest = hashlib.sha256()
+    for content in contents:
+        raw = content.encode() if isinstance(content, str) else content
+        digest.update(len(raw).to_bytes(8, "little") + raw)
+    return digest.hexdigest()[:16]
+
+
+def torn(paths: Sequence[Path]) -> str | None:
+    """What tells that files are not of one run; None if nothing does.
+
+    A process that is killed between two renames leaves some files of its own beside others of an
+    earlier run, or beside none. Files without any mark are older than marks.
+
+    Args:
+        paths: of files that were written together.
+    """
+    there = [path for path in paths if path.exists()]
+    marks = {path: _read(path) for path in there}
+    if not any(marks.values()):
+        return None
+    missing = next((path for path in paths if path not in marks), None)
+    if missing is not None:
+        return f"{missing.name} is missing"
+    first = there[0]
+    other = next((path for path in there if marks[path] != marks[first]), None)
+    return None if other is None else f"{first.name} and {other.name} are of two runs"
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+            found = _FOUND.search(raw)
+            return found[1] if found else None
+    except (OSError, ValueError):  # a folder, unreadable, empty
+        return None

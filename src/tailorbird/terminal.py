@@ -1,0 +1,16 @@
+"""What commands print: all of it goes through here, whoever wrote it."""
+
+import typer
+
+from tailorbird import strict_json
+from tailorbird.printable import printable
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Prints a text without what a terminal would obey, on standard output or standard error."""
+    typer.echo(printable(text), err=err)
+
+
+def echo_json(value: object) -> None:
+    """Prints strict JSON on standard output."""
+    echo(strict_json.dumps(value))

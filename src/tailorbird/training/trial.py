@@ -1,0 +1,268 @@
+"""Data, augmentation, networks, loss and evaluator, tried on two images before long training."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tailorbird.errors import ContractError, raising
+from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces.stitching import Part, StitchSpace
+from tailorbird.spaces.trial import check_output, check_torch, check_untouched, said_of, told
+from tailorbird.training.dataset import SPLITS, Dataset, Split
+from tailorbird.training.distillation import Loss
+from tailorbird.training.network import StitchedNetwork
+from tailorbird.training.settings import Training
+from tailorbird.training.trained import Score, Trained, as_score
+
+_IMAGES = 2
+_SURE = 8.0  # a logit that is clearly above those of noise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Training images as a step sees them, (n, channels, height, width), and labels (n,)."""
+
+    images: Tensor
+    labels: Tensor
+
+
+def check_images(dataset: Dataset) -> None:
+    """Refuses images that hold NaN or infinities; of large splits evenly spread ones are looked at.
+
+    Raises:
+        ContractError: naming the first one.
+    """
+    for name in SPLITS:
+        for index, images in getattr(dataset, name).spread():
+            fine = np.isfinite(images).all(axis=tuple(range(1, images.ndim)))
+            if not fine.all():
+                raise ContractError(
+                    f"Images must be finite, but image {index[~fine][0]} of the {name} split of "
+                    f"{dataset.name!r} is not. Leave it out, or look at how it was made."
+                )
+
+
+def tried_batch(dataset: Dataset, batch: int) -> Batch:
+    """Two training images, augmented; fewer where a step or the split has no more.
+
+    Args:
+        dataset: whose augmentation is tried.
+        batch: images of a step.
+
+    Raises:
+        ContractError: if the augmentation does not do what it must.
+    """
+    train = dataset.train
+    index = np.linspace(0, len(train.labels) - 1, min(_IMAGES, batch, len(train.labels)), dtype=int)
+    before = train.batch(index)
+    made = []
+    for _ in range(2):
+        with (
+            torch.random.fork_rng(devices=[]),
+            said_of("The data's `augment` must take images and a torch.Generator, but it failed"),
+        ):
+            torch.manual_seed(0)
+            made.append(dataset.augment(train.batch(index), torch.Generator().manual_seed(0)))
+    what = "the data's `augment`"
+    check_output(made[0], before.shape, what, "training")
+    if not torch.equal(train.batch(index), before):
+        raise ContractError(
+            "The data's `augment` must leave the data set as it is, but changes its images. Change "
+            "those that it is given."
+        )
+    if not torch.equal(*made):
+        raise ContractError(
+            "The data's `augment` must do the same again, or what is resumed ends up different, "
+            "but it does not. Draw from the generator that it is given."
+        )
+    return Batch(made[0].detach(), torch.from_numpy(train.labels[index]))
+
+
+def check_teacher(teacher: nn.Module, batch: Batch, n_classes: int) -> None:
+    """Refuses a teacher that gives no logits.
+
+    Raises:
+        ContractError: if so.
+    """
+    x = batch.images.clone()
+    with torch.no_grad(), said_of("A teacher must take images, but it failed"):
+        logits = teacher.eval()(x)
+    check_untouched(x, batch.images, 0, "the teacher")
+    check_output(logits, (len(x), n_classes), "the teacher", "distillation")
+
+
+def check_networks(
+    space: StitchSpace, network: StitchedNetwork, settings: Training, batch: Batch, loss: Loss
+) -> None:
+    """Runs the smallest and the largest network, and one with a stitch, as training does.
+
+    Afterwards norms of the network have seen the images; its weights are as they were.
+
+    Args:
+        space: of the networks.
+        network: with the weights that training starts from.
+        settings: of training; where there are no epochs, nothing is trained.
+        batch: of a step.
+        loss: of a step.
+
+    Raises:
+        ContractError: naming the part, and the workload whose module does not do what it must.
+    """
+    _check_state(network)
+    rows = [space.landmarks[0], space.landmarks[-1]]
+    if space.stitches:
+        crossing = np.zeros((len(space.stitches), len(rows[0])), dtype=np.int64)
+        crossing[:, 0] = [stitch.source for stitch in space.stitches]
+        crossing[:, 1] = 1 + np.arange(len(crossing))
+        rows.append(crossing[count_macs(space, crossing).argmin()])
+    if settings.train_epochs or settings.stitch_epochs:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            for row in rows:
+                _check_step(space, network.train(), settings, batch, loss, space.route(row))
+    some = Split(batch.images.contiguous().numpy(), batch.labels.numpy())
+    with said_of("Networks must run in evaluation mode, but they failed"):
+        Trained(space, network, some).evaluate(np.array(rows), some)
+    check_torch()
+
+
+def check_score(score: Score, dataset: Dataset) -> None:
+    """Refuses an evaluator that cannot tell right answers from wrong ones.
+
+    It is called as networks are evaluated: with outputs and labels of whole splits.
+
+    Raises:
+        ContractError: if so.
+    """
+    rng = np.random.default_rng(0)
+    for name in ("validation", "test"):
+        labels = getattr(dataset, name).labels
+        rows = np.arange(len(labels))
+        outputs = rng.standard_normal((len(labels), dataset.n_classes), dtype=np.float32)
+        outputs[rows, labels] = _SURE
+        with said_of(
+            f"An evaluator must take outputs {outputs.shape} and labels {labels.shape}, arrays of "
+            "NumPy's, but it failed"
+        ):
+            best, again = (_scored(score, outputs, labels) for _ in range(2))
+        outputs[rows, labels] = -_SURE
+        outputs[rows, (labels + 1) % dataset.n_classes] = _SURE
+        if best != again:
+            raise ContractError(
+                f"A score must be the same for the same outputs, but was {best:g} and {again:g}. "
+                "Leave nothing to chance."
+            )
+        try:
+            with raising(ValueError, ContractError):
+                worst = _scored(score, outputs, labels)
+        except ContractError:
+            raise
+        except ValueError:  # what fails for some networks leaves these out
+            continue
+        if not best > worst:
+            raise ContractError(
+                "A score must be higher for right answers than for wrong ones, but where all are "
+                f"right it is {best:g}, and where all are wrong {worst:g}. Of an error, give 1 "
+                "minus it."
+            )
+
+
+def _scored(score: Score, outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    before = labels.copy()
+    value = as_score(score(outputs.copy(), labels))
+    if not np.array_equal(labels, before):
+        labels[:] = before
+        raise ContractError("An evaluator must leave labels as they are, but changes them.")
+    return value
+
+
+def _check_state(network: StitchedNetwork) -> None:
+    """Weights can be kept: each is a tensor with memory of its own."""
+    owners: dict[int, str] = {}
+    for name, tensor in network.state_dict().items():
+        short = name.removeprefix("parts.")
+        if not tensor.numel():
+            continue
+        owner = owners.setdefault(tensor.untyped_storage().data_ptr(), short)
+        if owner != short:
+            raise ContractError(
+                f"Each weight must have memory of its own, but {owner} and {short} share theirs. "
+                "Make every weight in the module that it belongs to."
+            )
+
+
+def _check_step(
+    space: StitchSpace,
+    network: StitchedNetwork,
+    settings: Training,
+    batch: Batch,
+    loss: Loss,
+    route: Sequence[Part],
+) -> None:
+    x = batch.images.clone()
+    takes = [space.workload(part) for part in route]
+    wanted = [workload.inputs[0][1:] for workload in takes[1:]] + [(space.family.n_classes,)]
+    thens = [*map(str, route[1:]), "the loss"]
+    modules = network.modules_of(route)
+    for part, workload, module, shape, then in zip(
+        route, takes, modules, wanted, thens, strict=True
+    ):
+        what = f"{part} ({told(workload)})"
+        before, version = x.detach().clone(), x._version
+        n = "2 training images" if len(x) > 1 else "a step of one image"
+        with said_of(f"{what} must run on {n}, but failed"):
+            y: Any = module(x)
+        check_torch()
+        check_untouched(x.detach(), before, version, what)
+        check_output(y, (len(x), *shape), what, then)
+        x = y
+    with said_of("The loss must be one number that gradients can be had of, but it failed"):
+        value = loss(x, batch.labels, batch.images)
+        groups = [_learning(part, m, settings) for part, m in zip(route, modules, strict=True)]
+        reached = _reached(value, [p for m in modules for p in m.parameters() if p.requires_grad])
+    # The last one first: what cuts off gradients lies in it, or next to it.
+    for part, workload, module, group in [*zip(route, takes, modules, groups, strict=True)][::-1]:
+        what = f"{part} ({told(workload)})"
+        found = [reached[p] for p in group if p in reached]
+        if group and not found:
+            raise ContractError(
+                f"Weights must get gradients, but none of {what} does. Look for `no_grad` and "
+                "`detach` in it and behind it, or let it be: learning rate 0, `requires_grad` off."
+            )
+        if not all(found):
+            raise ContractError(
+                f"Gradients must be finite, but some of {what} are not. Look for roots and "
+                "divisions of what may be zero."
+            )
+        law = f"Modules must be fit for copy.deepcopy after training, but {what} is not"
+        with said_of(law, " Keep activations with `.detach()`, if at all."):
+            copy.deepcopy(module)
+
+
+def _reached(value: Tensor, parameters: Sequence[nn.Parameter]) -> dict[Tensor, bool]:
+    """Those that get a gradient, and whether it is finite; no two are kept at a time."""
+    found: dict[Tensor, bool] = {}
+
+    def look(parameter: Tensor) -> None:
+        assert parameter.grad is not None  # it was just made
+        found[parameter] = bool(parameter.grad.isfinite().all())
+        parameter.grad = None
+
+    if value.requires_grad:
+        hooks = [p.register_post_accumulate_grad_hook(look) for p in parameters]  # type: ignore[no-untyped-call]
+        value.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def _learning(part: Part, module: nn.Module, settings: Training) -> list[nn.Parameter]:
+    if not settings.learning_rates.get(part.kind, 0):
+        return []
+    return [p for p in module.parameters() if p.requires_grad]
