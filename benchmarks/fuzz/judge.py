@@ -34,9 +34,9 @@ MOST_LINES, MOST_CHARACTERS = 12, 4_000
 
 _PREFIX = "tailorbird: "
 _UNFORESEEN = "Nobody foresaw"
-_LEFT = re.compile(r"runs/[^/]+/(run\.log|\.lock)|runs(/[^/]+)?|.*\.sqlite-(shm|wal|journal)")
-"""What a refusal may leave: the folder of the run, its log, and the file that holds it; and what
-SQLite keeps beside a database until the process ends."""
+_LEFT = re.compile(r"runs/[^/]+/(run\.log|\.lock)|runs(/[^/]+)?|(?i:.*\.sqlite-(shm|wal|journal))")
+"""What a refusal may leave: the folder of the run, its log, the file that holds it, and weights that
+training had reached; and what SQLite keeps beside a database until the process ends."""
 _EMPTY = "a store that holds nothing"  # is made when a recipe's own is opened
 _UNFINISHED = re.compile(r"\.(new|part|tmp)$")
 _WARNING = re.compile(r"^.*\.py:\d+: \w*Warning: .*$", re.MULTILINE)
@@ -190,7 +190,7 @@ def _state(folder: Path) -> dict[str, str]:
 
 
 def _held(path: Path) -> str | None:
-    if path.suffix != ".sqlite":
+    if path.suffix.lower() != ".sqlite":
         return None
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:

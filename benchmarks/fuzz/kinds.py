@@ -16,4 +16,4 @@ KINDS: dict[str, Callable[[Path], Fuzzer]] = {
     "sheets": Sheets,
 }
 N_CASES = {"recipes": 700, "tables": 1_500, "weights": 100, "sheets": 100}
-N_ORIGINALS = {"recipes": 6, "tables": 12, "weights": 2, "sheets": 4}
+N_ORIGINALS = {"recipes": 7, "tables": 12, "weights": 2, "sheets": 4}

@@ -140,10 +140,9 @@ class Weights:
         (folder / "images.py").write_text(_DATA)
         (folder / f"{_CHANGED}{suffix}").write_bytes(content)
         lines = [f"{_CHANGED} = '{_CHANGED}{suffix}'\n"]
-        for name in _DEPTHS.keys() - {_CHANGED}:
-            file = f"{name}.safetensors"
+        for file in (f"{name}.safetensors" for name in _DEPTHS if name != _CHANGED):
             os.link(self._folder / file, folder / file)
-            lines.append(f"{name} = '{file}'\n")
+            lines.append(f"{file.partition('.')[0]} = '{file}'\n")
         (folder / "r.toml").write_text(_RECIPE + "".join(lines))
 
 
@@ -321,7 +320,7 @@ def _headed(rng: random.Random, state: State) -> _File:
         del state[name]
     blocks = dict(state)
     if n:
-        state |= {"linear.weight": torch.rand(n, 64), "linear.bias": torch.rand(n)}
+        state |= {"linear.weight": torch.ones(n, 64), "linear.bias": torch.ones(n)}
     return _File(_saved(state), change, blocks)
 
 
