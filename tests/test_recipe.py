@@ -101,7 +101,10 @@ def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule
         (GOOD + '[search]\npopulation = "3"', "valid integer, but got '3'"),
         (GOOD + "[latency]\nestimate_missing = 1", r"estimate_missing'.*valid boolean, but got 1"),
         (GOOD + "[search]\npopulation = true", "valid integer, but got True"),
-        (GOOD + "[search]\nmax_latency_ms = -1.0", r"\[search\] max_latency_ms.*greater than 0"),
+        (
+            GOOD + "[search]\nmax_latency_ms = -1.0",
+            r"max_latency_ms.*equal to 0.000000001, but got -1.0",
+        ),
         (GOOD + "[search]\nmax_latency_ms = nan", "max_latency_ms"),
         (
             GOOD + '[search]\nalgorithm = "guided"\npopulation = 9',

@@ -11,6 +11,7 @@ from pathlib import Path
 _LONGEST = 500  # characters of a message that others wrote
 _SHORT = 200  # characters of a value
 _MANY = 40  # names that are listed
+_MOST_DIGITS = 17  # that a number has
 
 
 class TailorbirdError(Exception):
@@ -292,6 +293,20 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def plain(text: str) -> str:
     """A text as it is, if a terminal can show it and it is short; as Python writes it otherwise."""
     return text if text.isprintable() and len(text) <= _SHORT else shown(text)
+
+
+def exactly(value: float) -> str:
+    """The shortest text that is this very number, such as `8` or `0.30000000000000004`."""
+    return repr(float(value)).removesuffix(".0")
+
+
+def apart(value: float, limit: float, digits: int = 4) -> str:
+    """A value with so many digits at least, and as many as show on which side of a limit it is."""
+    for n_digits in range(digits, _MOST_DIGITS):
+        text = f"{value:.{n_digits}g}"
+        if (float(text) > limit, float(text) < limit) == (value > limit, value < limit):
+            return text
+    return repr(float(value))
 
 
 def shown(value: object) -> str:

@@ -5,11 +5,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from tailorbird.recipe.section import Count, PythonPath, Section
+from tailorbird.recipe.section import Count, PythonPath, Seconds, Section
 
 LEARNING_RATE = 2e-2  # right for networks that are trained from scratch
 
-Rate = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(ge=0, le=1000)]
 ZeroCostScore = Literal["gradsign", "gradient_norm", "synflow", "naswot", "macs", "parameters"]
 
 
@@ -54,7 +54,7 @@ class AccuracySection(Section):
     evaluations: Annotated[int, Field(ge=10)] = 150
     earlier: Annotated[str, Field(min_length=1)] | None = None
     workers: Count = 1
-    evaluation_timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    evaluation_timeout_seconds: Annotated[Seconds, Field(gt=0)] | None = None
     predictor: Literal[
         "auto",
         "process",
@@ -66,7 +66,7 @@ class AccuracySection(Section):
         "perceptrons",
         "additive",
     ] = "auto"
-    predictor_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    predictor_seconds: Seconds = 0.0
     zero_cost: tuple[ZeroCostScore, ...] = Field(default=(), strict=False)
 
     @field_validator("anchors", mode="before")

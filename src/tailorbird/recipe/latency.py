@@ -24,7 +24,7 @@ class LatencySection(Section):
     runtime: Literal["tvm", "onnxruntime", "openvino", "torch", "imported"] = "tvm"
     schedule: Annotated[str | None, Field(validate_default=True)] = None  # that of the runtime
     tuning: Annotated[str, Field(min_length=1)] | None = None
-    tuning_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
+    tuning_minutes: Annotated[float, Field(ge=0, le=1e5, allow_inf_nan=False)] = 60.0
     rounds: Annotated[int, Field(ge=2)] = 5
     store: Annotated[str, Field(min_length=1)] | None = None
     estimate_missing: bool = False

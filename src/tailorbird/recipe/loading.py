@@ -54,7 +54,8 @@ def _explain(error: ValidationError) -> str:
             return f"{where} must be a table, but got {got}."
         case "literal_error":
             return f"{where} must be {first['ctx']['expected']}, but got {got}."
-    return f"{where}: {first['msg']}, but got {got}."
+    law = first["msg"].replace("valid tuple", "valid list")  # as TOML calls it
+    return f"{where}: {law}, but got {got}."
 
 
 def _fields(sections: list[str]) -> list[str]:

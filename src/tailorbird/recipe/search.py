@@ -38,7 +38,7 @@ class SearchSection(Section):
     generations: Count = 100
     sampler: str = "TPESampler"
     batch: Count = 5
-    min_accuracy: Annotated[float, Field(gt=0, lt=1)] | None = None
+    min_accuracy: Annotated[float, Field(ge=1e-9, lt=1)] | None = None
     max_latency_ms: Limit = None
     max_mega_macs: Limit = None
     max_mega_params: Limit = None

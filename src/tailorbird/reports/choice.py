@@ -4,8 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from tailorbird.errors import InfeasibleError, MissingStepError, RecipeError, nearest
+from tailorbird.errors import (
+    InfeasibleError,
+    MissingStepError,
+    RecipeError,
+    apart,
+    exactly,
+    nearest,
+)
 from tailorbird.spaces import IntArray, SearchSpace
 
 _HINTED = 10_000  # beyond that, the nearest of all texts would take minutes to find
@@ -19,24 +27,42 @@ def fastest_enough(front: Path, max_latency_ms: float | None) -> str:
         max_latency_ms: the most that it may take; measured, or predicted where it was not.
 
     Raises:
-        MissingStepError: if there is no front.
+        RecipeError: if the latency is none.
+        MissingStepError: if there is no front, or it is torn.
         InfeasibleError: if none is fast enough.
     """
+    if max_latency_ms is not None and not 0 < max_latency_ms < np.inf:
+        raise RecipeError(
+            f"The largest latency must be finite and positive, but got {max_latency_ms!r}. Leave "
+            "it out to take the most accurate network."
+        )
+    networks = _read(front)
+    ms = networks["latency_ms_measured"].fillna(networks["latency_ms_predicted"])
+    fast = networks[ms <= max_latency_ms] if max_latency_ms is not None else networks
+    if max_latency_ms is not None and fast.empty:
+        raise InfeasibleError(
+            f"latency <= {exactly(max_latency_ms)} ms must hold, but the fastest network of the "
+            f"front takes {apart(ms.min(), max_latency_ms)} ms. Relax the limit."
+        )
+    best = int(fast["accuracy_validation"].fillna(-1.0).to_numpy().argmax())  # not known: last
+    return str(fast["architecture"].iloc[best])
+
+
+def _read(front: Path) -> pd.DataFrame:
+    columns = ["architecture", "accuracy_validation", "latency_ms_measured", "latency_ms_predicted"]
     try:
-        networks = pd.read_parquet(front)
+        networks = pd.read_parquet(front, columns=columns)
     except OSError:
         raise MissingStepError(
             f"There is no front in {str(front)!r}. Make it with `tailorbird run RECIPE`."
         ) from None
-    ms = networks["latency_ms_measured"].fillna(networks["latency_ms_predicted"])
-    fast = networks[ms <= max_latency_ms] if max_latency_ms is not None else networks
-    if fast.empty:
-        raise InfeasibleError(
-            f"latency <= {max_latency_ms:g} ms must hold, but the fastest network of the front "
-            f"takes {ms.min():.4g} ms. Relax the limit."
+    except (pa.ArrowException, ValueError, KeyError):
+        networks = pd.DataFrame()
+    if networks.empty:
+        raise MissingStepError(
+            f"The front in {str(front)!r} is torn. Make it anew with `tailorbird report RECIPE`."
         )
-    best = int(fast["accuracy_validation"].fillna(-1.0).to_numpy().argmax())  # not known: last
-    return str(fast["architecture"].iloc[best])
+    return networks
 
 
 def find(space: SearchSpace, architecture: str) -> IntArray:

@@ -6,11 +6,13 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from tailorbird.errors import InfeasibleError
+from tailorbird.errors import InfeasibleError, apart
 from tailorbird.predictors import FloatArray
 from tailorbird.search.objective import Objective
 from tailorbird.search.problem import Problem
 from tailorbird.spaces import IntArray, SearchSpace
+
+_MANY_TIMES = 10.0  # beyond that, per cents are hard to read
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +131,8 @@ def nearest_miss(problem: Problem, X: IntArray, G: FloatArray) -> InfeasibleErro
     for c, g in zip(problem.constraints, G[nearest], strict=True):
         if g > 0:
             value = c.limit + c.objective.sign * g * c.unit
-            missed.append(f"{c.objective.column} = {value:.4g} ({g:.1%} beyond)")
+            beyond = f"{g:.1%} beyond" if g < _MANY_TIMES else f"{g:.3g} times the limit beyond"
+            missed.append(f"{c.objective.column} = {apart(value, c.limit)} ({beyond})")
     name, tightest = problem.space.describe(X[nearest]), problem.constraints[G[nearest].argmax()]
     return InfeasibleError(
         f"{' and '.join(map(str, problem.constraints))} must hold, but no network was found that "

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tailorbird.errors import exactly
 from tailorbird.predictors import FloatArray, Predictor
 
 _ALWAYS_POSITIVE = {"ms"}
@@ -67,4 +68,4 @@ class Constraint:
 
     def __str__(self) -> str:
         sign = "<=" if self.objective.sense == "min" else ">="
-        return f"{self.objective.column} {sign} {self.limit:g}"
+        return f"{self.objective.column} {sign} {exactly(self.limit)}"

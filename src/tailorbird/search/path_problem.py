@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from tailorbird.errors import InfeasibleError
+from tailorbird.errors import InfeasibleError, apart
 from tailorbird.predictors import Additive, FloatArray
 from tailorbird.search.objective import Constraint, Objective
 from tailorbird.search.problem import Problem
@@ -134,7 +134,8 @@ class PathProblem:
             one = constraint.objective
             value = best[self.properties.index(one)]
             which = "smallest" if one.sense == "min" else "largest"
-            attainable.append(f"the {which} attainable {one.column} is {one.sign * value:.6g}")
+            text = apart(one.sign * value, constraint.limit, 6)
+            attainable.append(f"the {which} attainable {one.column} is {text}")
             excess.append((value - one.sign * constraint.limit) / constraint.unit)
         tightest = int(np.argmax(excess))
         if excess[tightest] > 0:
