@@ -34,7 +34,10 @@ MOST_LINES, MOST_CHARACTERS = 12, 4_000
 
 _PREFIX = "tailorbird: "
 _UNFORESEEN = "Nobody foresaw"
-_LEFT = re.compile(r"runs/[^/]+/(run\.log|\.lock)|runs(/[^/]+)?|(?i:.*\.sqlite-(shm|wal|journal))")
+_LEFT = re.compile(
+    r"runs(/[^/]+(/(run\.log|\.lock|weights(/anchor-\w+\.safetensors)?))?)?"
+    r"|(?i:.*\.sqlite-(shm|wal|journal))"
+)
 """What a refusal may leave: the folder of the run, its log, the file that holds it, and weights that
 training had reached; and what SQLite keeps beside a database until the process ends."""
 _EMPTY = "a store that holds nothing"  # is made when a recipe's own is opened
