@@ -38,8 +38,8 @@ _LEFT = re.compile(
     r"runs(/[^/]+(/(run\.log|\.lock|weights(/anchor-\w+\.safetensors)?))?)?"
     r"|(?i:.*\.sqlite-(shm|wal|journal))"
 )
-"""What a refusal may leave: the folder of the run, its log, the file that holds it, and weights that
-training had reached; and what SQLite keeps beside a database until the process ends."""
+"""What a refusal may leave: the folder of the run, its log, the file that holds it, and weights,
+where training failed; and what SQLite keeps beside a database until the process ends."""
 _EMPTY = "a store that holds nothing"  # is made when a recipe's own is opened
 _UNFINISHED = re.compile(r"\.(new|part|tmp)$")
 _WARNING = re.compile(r"^.*\.py:\d+: \w*Warning: .*$", re.MULTILINE)
@@ -77,7 +77,7 @@ def judge(case: Case, folder: Path) -> Judged:
     found: _Found | None = None
     for arguments in case.commands:
         before = _state(folder)
-        one = run(arguments, folder)
+        one = run(arguments, folder, case.environment)
         ran.append(one)
         fault = _fault(one)
         found = found or fault or _left_behind(one, before, _state(folder))

@@ -21,7 +21,7 @@ from fuzz.case import Case, Ran
 from fuzz.command import run
 from fuzz.damage import damaged
 
-_TINY = """
+TINY = """
 import numpy as np
 from torch import nn
 
@@ -138,7 +138,7 @@ class Recipes:
     """Recipes that search in tables of others, that train on twenty images, and that do neither."""
 
     def __init__(self, folder: Path) -> None:
-        published.prepare(folder / "data")
+        self._environment = published.prepare(folder / "data")
         self._kinds = (
             _Kind(_SHIPPED, ("search", "r.toml", "--json")),
             _Kind(_EVOLVED, ("search", "r.toml", "--json")),
@@ -152,12 +152,12 @@ class Recipes:
         self._keys = dict(keys_of_recipes())
         self._files = folder / "files"
         self._files.mkdir()
-        (self._files / "tiny.py").write_text(_TINY)
+        (self._files / "tiny.py").write_text(TINY)
         (self._files / "text.sqlite").write_text("no database\n")
         (self._files / "text.csv").write_text("no,table\n")
         (folder / "r.toml").write_text(toml_text.document(_IMPORTED))
         (folder / "t.csv").write_text(_plain_table())
-        ran = run(("table", "import", "r.toml", "t.csv"), folder)
+        ran = run(("table", "import", "r.toml", "t.csv"), folder, self._environment)
         assert ran.code == 0, ran.err
         with closing(sqlite3.connect(folder / "store.sqlite")) as store:  # all of it in one file
             store.execute("VACUUM INTO ?", (str(self._files / "store.sqlite"),))
@@ -173,7 +173,10 @@ class Recipes:
         if draw < 0.02:
             shutil.copytree(self._files, folder, dirs_exist_ok=True)
             change = special.put(rng, folder / "r.toml")
-            return Case(f"{change} in its place", (tuple(kind.command),), lambda ran: None)
+            commands = (tuple(kind.command),)
+            return Case(
+                f"{change} in its place", commands, lambda ran: None, False, self._environment
+            )
         if draw < 0.14:
             content, change = damaged(rng, text.encode())
             return self._case(kind, content, change, folder, False)
@@ -209,7 +212,8 @@ class Recipes:
                 raise AssertionError(wrong)
             return "each setting is one that it may have, and what is found keeps the limits"
 
-        return Case(f"{kind.recipe['name']}: {change}", (tuple(kind.command),), reason, is_right)
+        told = f"{kind.recipe['name']}: {change}"
+        return Case(told, (tuple(kind.command),), reason, is_right, self._environment)
 
     def _changed(self, rng: random.Random, recipe: dict[str, Any]) -> str:
         """Changes a recipe in place."""

@@ -17,6 +17,7 @@ from fuzz import published, special
 from fuzz.case import Case, Ran
 from fuzz.damage import damaged
 from fuzz.mutation import mutated
+from fuzz.odd_parquet import built
 from fuzz.table_files import SUFFIXES, Exported, is_whole, read, shipped, write
 from fuzz.table_laws import medians_ms, violations
 
@@ -64,13 +65,14 @@ class Tables:
     """Tables of four kinds, each in three formats."""
 
     def __init__(self, folder: Path) -> None:
-        published.prepare(folder / "data")
+        self._environment = published.prepare(folder / "data")
         digits = _thinned(shipped("epyc-avx512.digits-resnet.tvm"))
         deit = _thinned(shipped("epyc-avx512.deit-ti-s-b.tvm"))
         here = Exported({**digits.head, "configuration": _configuration(folder)}, digits.rows)
         self._kinds = (
             _Kind(_with_failures(digits), ("show", "diff")),
             _Kind(deit, ("show", "search")),
+            _Kind(deit, ("show", "compare")),
             _Kind(_with_failures(here), ("show", "import")),
             _Kind(_stated(deit), ("show", "search")),
         )
@@ -87,7 +89,11 @@ class Tables:
         if draw < 0.03:
             path = folder / f"t{suffix}"
             change = f"{special.put(rng, path)} in the place of {path.name}"
-            return Case(change, self._commands(kind, path, folder), lambda ran: None)
+            commands = self._commands(kind, path, folder)
+            return Case(change, commands, lambda ran: None, False, self._environment)
+        if draw < 0.06:
+            content, change = built(rng, kind.table)
+            return self._case(kind, content, ".parquet", change, folder, None)
         if draw < 0.2:
             content, change = damaged(rng, write(kind.table, suffix)[0])
             return self._case(kind, content, suffix, change, folder, None)
@@ -124,7 +130,8 @@ class Tables:
             return "each value is one that it may have, and what is shown follows from them"
 
         is_right = content == right
-        return Case(f"{suffix}: {change}", self._commands(kind, path, folder), reason, is_right)
+        commands = self._commands(kind, path, folder)
+        return Case(f"{suffix}: {change}", commands, reason, is_right, self._environment)
 
     def _commands(self, kind: _Kind, path: Path, folder: Path) -> tuple[tuple[str, ...], ...]:
         found: list[tuple[str, ...]] = []
@@ -139,6 +146,11 @@ class Tables:
                 case "import":
                     (folder / "r.toml").write_text(IMPORT)
                     found.append(("table", "import", "r.toml", path.name))
+                case "compare":
+                    text = SEARCH.replace("NAME", "epyc-avx512").replace("RUNTIME", "tvm")
+                    text = text.replace("[search]", f'[search]\ndevices = ["{path.name}"]')
+                    (folder / "r.toml").write_text(text)
+                    found.append(("search", "r.toml", "--json"))
                 case "search":
                     runtime = kind.table.head["configuration"]["runtime"]
                     text = SEARCH.replace("NAME", path.name).replace("RUNTIME", runtime)

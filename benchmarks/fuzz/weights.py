@@ -90,7 +90,7 @@ class Weights:
         whole = folder / "whole"
         whole.mkdir()
         self._write(whole, ".pth", _saved(self._state))
-        ran = run(("train", "r.toml"), whole)
+        ran = run(("train", "r.toml"), whole, {})
         assert ran.code == 0, ran.err
         kept = load_file(whole / f"runs/w/weights/anchor-{_CHANGED}.safetensors")
         self._places = {
