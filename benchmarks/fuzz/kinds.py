@@ -29,7 +29,7 @@ N_CASES = {
 }
 N_ORIGINALS = {
     "recipes": 7,
-    "tables": 15,
+    "tables": 18,
     "weights": 2,
     "sheets": 4,
     "publications": 1,

@@ -5,11 +5,9 @@ import json
 import os
 import random
 import shutil
-import sqlite3
 import tomllib
 import typing
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,8 @@ from pydantic import BaseModel
 
 from fuzz import published, recipe_laws, special, toml_text, values
 from fuzz.case import Case, Ran
-from fuzz.command import run
 from fuzz.damage import damaged
+from fuzz.stores import filled
 
 TINY = """
 import numpy as np
@@ -157,10 +155,8 @@ class Recipes:
         (self._files / "text.csv").write_text("no,table\n")
         (folder / "r.toml").write_text(toml_text.document(_IMPORTED))
         (folder / "t.csv").write_text(_plain_table())
-        ran = run(("table", "import", "r.toml", "t.csv"), folder, self._environment)
-        assert ran.code == 0, ran.err
-        with closing(sqlite3.connect(folder / "store.sqlite")) as store:  # all of it in one file
-            store.execute("VACUUM INTO ?", (str(self._files / "store.sqlite"),))
+        store = filled(folder / "r.toml", "t.csv", "store.sqlite", self._environment)
+        (self._files / "store.sqlite").write_bytes(store)
 
     def original(self, number: int, folder: Path) -> Case:
         kind = self._kinds[number]

@@ -18,9 +18,11 @@ from fuzz.case import Case, Ran
 from fuzz.damage import damaged
 from fuzz.mutation import mutated
 from fuzz.odd_parquet import built
+from fuzz.stores import filled
 from fuzz.table_files import SUFFIXES, Exported, is_whole, read, shipped, write
 from fuzz.table_laws import medians_ms, violations
 
+_STORE = "runs/imports/store.sqlite"
 _ROUNDS, _SAMPLES = 2, 3  # that are kept of each program
 _NEAR = 1e-9  # relative
 
@@ -61,6 +63,9 @@ class _Kind:
     commands: tuple[str, ...]
 
 
+_TWICE = ("import twice",)
+
+
 class Tables:
     """Tables of four kinds, each in three formats."""
 
@@ -75,9 +80,12 @@ class Tables:
             _Kind(deit, ("show", "compare")),
             _Kind(_with_failures(here), ("show", "import")),
             _Kind(_stated(deit), ("show", "search")),
+            _Kind(_with_failures(here), _TWICE),
         )
         self.n_originals = len(self._kinds) * len(SUFFIXES)
         self._folder = folder
+        (folder / "right.json").write_bytes(write(self._kinds[-1].table, ".json")[0])
+        self._store = filled(folder / "r.toml", "right.json", _STORE, {})
 
     def original(self, number: int, folder: Path) -> Case:
         kind = self._kinds[number // len(SUFFIXES)]
@@ -124,7 +132,7 @@ class Tables:
                 table = _read_anew(content, suffix)
             if wrong := next(violations(table), None):
                 raise AssertionError(wrong)
-            _agrees(table, ran)
+            _agrees(table, kind.table.rows if kind.commands == _TWICE else [], ran)
             if _same(table, read(right, suffix)):
                 return "its values are those of the right table"
             return "each value is one that it may have, and what is shown follows from them"
@@ -143,6 +151,11 @@ class Tables:
                 case "diff":
                     shutil.copy(self._right(kind), folder)
                     found.append(("table", "diff", path.name, "right.json", "--json"))
+                case "import twice":
+                    (folder / "r.toml").write_text(IMPORT)
+                    (folder / _STORE).parent.mkdir(parents=True)
+                    (folder / _STORE).write_bytes(self._store)
+                    found.append(("table", "import", "r.toml", path.name))
                 case "import":
                     (folder / "r.toml").write_text(IMPORT)
                     found.append(("table", "import", "r.toml", path.name))
@@ -287,8 +300,9 @@ def _same(left: Exported, right: Exported) -> bool:
     )
 
 
-def _agrees(table: Exported, ran: Sequence[Ran]) -> None:
-    """What commands showed is what the values say."""
+def _agrees(table: Exported, held: Sequence[dict[str, Any]], ran: Sequence[Ran]) -> None:
+    """What commands showed is what the values say, and what the store held stays."""
+    there = {row["uid"]: row for row in held}
     for one in ran:
         if one.code == 0 and one.arguments[:2] == ("table", "show") and "--json" in one.arguments:
             shown = {row["workload"]: row["median_ms"] for row in json.loads(one.out)["rows"]}
@@ -300,5 +314,8 @@ def _agrees(table: Exported, ran: Sequence[Ran]) -> None:
             wrong = [row for row in json.loads(one.out) if not 0 < row["latency_ms"] < 1e10]
             assert not wrong, f"it finds {wrong[0]}"
         if one.code == 0 and one.arguments[:2] == ("table", "import"):
-            n = len(table.rows)
-            assert f"{n} of {n} rounds" in one.out, f"it imports {one.out}"
+            n_new = sum(row["uid"] not in there for row in table.rows)
+            said = f"{n_new} of {len(table.rows)} rounds"
+            assert said in one.out, f"it imports {one.out}, not {said}"
+            other = [row for row in table.rows if row["uid"] in there and row != there[row["uid"]]]
+            assert not other, f"a round of the store is another: {other[0]}"
