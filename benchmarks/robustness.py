@@ -52,7 +52,7 @@ def main() -> None:
         arguments.keep.mkdir(parents=True, exist_ok=True)
     results: dict[str, object] = {"seed": arguments.seed, "times": arguments.times}
     missed: list[str] = []
-    print(f"{'class':<10}" + "".join(f"{name:>17}" for name in ("tried", *GOOD, *BAD, "seconds")))
+    print(f"{'class':<13}" + "".join(f"{name:>17}" for name in ("tried", *GOOD, *BAD, "seconds")))
     for kind in arguments.only or KINDS:
         numbers = range(-N_ORIGINALS[kind], round(arguments.times * N_CASES[kind]))
         if arguments.case is not None:
@@ -85,7 +85,7 @@ def told(kind: str, done: list[Tried], seconds: float) -> tuple[dict[str, object
     cases = [one for one in done if one.job.number >= 0]
     counts = Counter(one.judged.verdict for one in cases)
     figures = [len(cases), *(counts[name] for name in (*GOOD, *BAD)), round(seconds)]
-    print(f"{kind:<10}" + "".join(f"{figure:>17}" for figure in figures), flush=True)
+    print(f"{kind:<13}" + "".join(f"{figure:>17}" for figure in figures), flush=True)
     reasons = Counter(one.judged.said for one in cases if one.judged.verdict == "accepted")
     for reason, n in reasons.most_common():
         print(f"  {n} accepted: {reason}")

@@ -1,8 +1,8 @@
 """One wrong input: its files, the commands that read them, and why one may accept it."""
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -40,12 +40,14 @@ class Case:
         commands: that read it, one after another, whatever comes of each.
         reason: see `Reason`.
         is_right: whether nothing is wrong with it, so that each command must accept it.
+        environment: variables of the commands, besides those that are there.
     """
 
     change: str
     commands: tuple[tuple[str, ...], ...]
     reason: Reason
     is_right: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Fuzzer(Protocol):

@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,12 +12,13 @@ from fuzz.case import Ran
 OUT, ERR = 1, 2
 
 
-def run(arguments: Sequence[str], folder: Path) -> Ran:
+def run(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Ran:
     """Runs a command in a folder; whatever it raises is told, and never raised."""
     from tailorbird import cli
 
     code, raised = 0, None
     os.chdir(folder)
+    os.environ.update(environment)
     with _written_to(folder.with_suffix(".out"), folder.with_suffix(".err")) as texts:
         sys.argv = ["tailorbird", *arguments]
         try:

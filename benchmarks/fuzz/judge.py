@@ -34,9 +34,13 @@ MOST_LINES, MOST_CHARACTERS = 12, 4_000
 
 _PREFIX = "tailorbird: "
 _UNFORESEEN = "Nobody foresaw"
-_LEFT = re.compile(r"runs/[^/]+/(run\.log|\.lock)|runs(/[^/]+)?|.*\.sqlite-(shm|wal|journal)")
-"""What a refusal may leave: the folder of the run, its log, and the file that holds it; and what
-SQLite keeps beside a database until the process ends."""
+_LEFT = re.compile(
+    r"runs(/[^/]+(/(run\.log|\.lock|weights(/anchor-\w+\.safetensors)?))?)?"
+    r"|(?i:.*\.sqlite-(shm|wal|journal))"
+)
+"""What a refusal may leave: the folder of the run, its log, the file that holds it, and weights,
+where training failed; and what SQLite keeps beside a database until the process ends."""
+_EMPTY = "a store that holds nothing"  # is made when a recipe's own is opened
 _UNFINISHED = re.compile(r"\.(new|part|tmp)$")
 _WARNING = re.compile(r"^.*\.py:\d+: \w*Warning: .*$", re.MULTILINE)
 _TEXT = frozenset("\n\t")
@@ -73,7 +77,7 @@ def judge(case: Case, folder: Path) -> Judged:
     found: _Found | None = None
     for arguments in case.commands:
         before = _state(folder)
-        one = run(arguments, folder)
+        one = run(arguments, folder, case.environment)
         ran.append(one)
         fault = _fault(one)
         found = found or fault or _left_behind(one, before, _state(folder))
@@ -156,8 +160,9 @@ def _left_behind(ran: Ran, before: Mapping[str, str], after: Mapping[str, str]) 
         return "untidy", f"left behind: {unfinished[0]}"
     if ran.code == 0:
         return None
-    if new := [name for name in sorted(after.keys() - before.keys()) if not _LEFT.fullmatch(name)]:
-        return "untidy", f"left behind by a refusal: {', '.join(new)}"
+    new = (name for name in sorted(after.keys() - before.keys()) if after[name] != _EMPTY)
+    if left := [name for name in new if not _LEFT.fullmatch(name)]:
+        return "untidy", f"left behind by a refusal: {', '.join(left)}"
     same = (name for name in before if before[name] != after[name] and not _LEFT.fullmatch(name))
     if changed := next(same, None):
         return "untidy", f"changed by a refusal: {changed}"
@@ -188,10 +193,13 @@ def _state(folder: Path) -> dict[str, str]:
 
 
 def _held(path: Path) -> str | None:
-    if path.suffix != ".sqlite":
+    if path.suffix.lower() != ".sqlite":
         return None
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            return hashlib.sha256("\n".join(connection.iterdump()).encode()).hexdigest()
+            dumped = [*connection.iterdump()]
     except sqlite3.Error:
         return None
+    if not any(line.startswith('INSERT INTO "sample"') for line in dumped):
+        return _EMPTY
+    return hashlib.sha256("\n".join(dumped).encode()).hexdigest()

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fuzz.case import Fuzzer
+from fuzz.evaluations import Evaluations
+from fuzz.publications import Publications
 from fuzz.recipes import Recipes
 from fuzz.sheets import Sheets
 from fuzz.tables import Tables
@@ -14,6 +16,22 @@ KINDS: dict[str, Callable[[Path], Fuzzer]] = {
     "tables": Tables,
     "weights": Weights,
     "sheets": Sheets,
+    "publications": Publications,
+    "evaluations": Evaluations,
 }
-N_CASES = {"recipes": 700, "tables": 1_500, "weights": 100, "sheets": 100}
-N_ORIGINALS = {"recipes": 6, "tables": 12, "weights": 2, "sheets": 4}
+N_CASES = {
+    "recipes": 700,
+    "tables": 1_500,
+    "weights": 100,
+    "sheets": 100,
+    "publications": 100,
+    "evaluations": 100,
+}
+N_ORIGINALS = {
+    "recipes": 7,
+    "tables": 18,
+    "weights": 2,
+    "sheets": 4,
+    "publications": 1,
+    "evaluations": 5,
+}

@@ -10,6 +10,8 @@ from typing import Any
 
 Law = Callable[[Any], bool]
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
 
 def _whole(least: int, most: float = math.inf) -> Law:
     return lambda value: type(value) is int and least <= value <= most
@@ -35,7 +37,7 @@ def _some_of(*known: str) -> Law:
 
 
 def _text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
+    return isinstance(value, str) and bool(value) and not _CONTROL.search(value)
 
 
 def _texts(value: Any) -> bool:
@@ -44,6 +46,16 @@ def _texts(value: Any) -> bool:
 
 def _matches(pattern: str) -> Law:
     return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _files(value: Any) -> bool:
+    """A path, or a path and a key, of each anchor."""
+    return isinstance(value, dict) and all(
+        all(map(_text, one.values())) and {"file"} <= one.keys() <= {"file", "key"}
+        if isinstance(one, dict)
+        else _text(one)
+        for one in value.values()
+    )
 
 
 def _flag(value: Any) -> bool:
@@ -85,7 +97,7 @@ LAWS: dict[str, Law] = {
     "accuracy.module": _PATH,
     "accuracy.published": _text,
     "accuracy.evaluator": _PATH,
-    "accuracy.anchors": lambda value: value == "installed" or isinstance(value, dict),
+    "accuracy.anchors": lambda value: value == "installed" or _files(value),
     "accuracy.train_epochs": _whole(0),
     "accuracy.stitch_epochs": _whole(0),
     "accuracy.batch": _whole(1),

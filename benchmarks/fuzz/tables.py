@@ -17,9 +17,12 @@ from fuzz import published, special
 from fuzz.case import Case, Ran
 from fuzz.damage import damaged
 from fuzz.mutation import mutated
+from fuzz.odd_parquet import built
+from fuzz.stores import filled
 from fuzz.table_files import SUFFIXES, Exported, is_whole, read, shipped, write
 from fuzz.table_laws import medians_ms, violations
 
+_STORE = "runs/imports/store.sqlite"
 _ROUNDS, _SAMPLES = 2, 3  # that are kept of each program
 _NEAR = 1e-9  # relative
 
@@ -60,22 +63,29 @@ class _Kind:
     commands: tuple[str, ...]
 
 
+_TWICE = ("import twice",)
+
+
 class Tables:
     """Tables of four kinds, each in three formats."""
 
     def __init__(self, folder: Path) -> None:
-        published.prepare(folder / "data")
+        self._environment = published.prepare(folder / "data")
         digits = _thinned(shipped("epyc-avx512.digits-resnet.tvm"))
         deit = _thinned(shipped("epyc-avx512.deit-ti-s-b.tvm"))
         here = Exported({**digits.head, "configuration": _configuration(folder)}, digits.rows)
         self._kinds = (
             _Kind(_with_failures(digits), ("show", "diff")),
             _Kind(deit, ("show", "search")),
+            _Kind(deit, ("show", "compare")),
             _Kind(_with_failures(here), ("show", "import")),
             _Kind(_stated(deit), ("show", "search")),
+            _Kind(_with_failures(here), _TWICE),
         )
         self.n_originals = len(self._kinds) * len(SUFFIXES)
         self._folder = folder
+        (folder / "right.json").write_bytes(write(self._kinds[-1].table, ".json")[0])
+        self._store = filled(folder / "r.toml", "right.json", _STORE, {})
 
     def original(self, number: int, folder: Path) -> Case:
         kind = self._kinds[number // len(SUFFIXES)]
@@ -87,7 +97,11 @@ class Tables:
         if draw < 0.03:
             path = folder / f"t{suffix}"
             change = f"{special.put(rng, path)} in the place of {path.name}"
-            return Case(change, self._commands(kind, path, folder), lambda ran: None)
+            commands = self._commands(kind, path, folder)
+            return Case(change, commands, lambda ran: None, False, self._environment)
+        if draw < 0.06:
+            content, change = built(rng, kind.table)
+            return self._case(kind, content, ".parquet", change, folder, None)
         if draw < 0.2:
             content, change = damaged(rng, write(kind.table, suffix)[0])
             return self._case(kind, content, suffix, change, folder, None)
@@ -118,13 +132,14 @@ class Tables:
                 table = _read_anew(content, suffix)
             if wrong := next(violations(table), None):
                 raise AssertionError(wrong)
-            _agrees(table, ran)
+            _agrees(table, kind.table.rows if kind.commands == _TWICE else [], ran)
             if _same(table, read(right, suffix)):
                 return "its values are those of the right table"
             return "each value is one that it may have, and what is shown follows from them"
 
         is_right = content == right
-        return Case(f"{suffix}: {change}", self._commands(kind, path, folder), reason, is_right)
+        commands = self._commands(kind, path, folder)
+        return Case(f"{suffix}: {change}", commands, reason, is_right, self._environment)
 
     def _commands(self, kind: _Kind, path: Path, folder: Path) -> tuple[tuple[str, ...], ...]:
         found: list[tuple[str, ...]] = []
@@ -136,9 +151,19 @@ class Tables:
                 case "diff":
                     shutil.copy(self._right(kind), folder)
                     found.append(("table", "diff", path.name, "right.json", "--json"))
+                case "import twice":
+                    (folder / "r.toml").write_text(IMPORT)
+                    (folder / _STORE).parent.mkdir(parents=True)
+                    (folder / _STORE).write_bytes(self._store)
+                    found.append(("table", "import", "r.toml", path.name))
                 case "import":
                     (folder / "r.toml").write_text(IMPORT)
                     found.append(("table", "import", "r.toml", path.name))
+                case "compare":
+                    text = SEARCH.replace("NAME", "epyc-avx512").replace("RUNTIME", "tvm")
+                    text = text.replace("[search]", f'[search]\ndevices = ["{path.name}"]')
+                    (folder / "r.toml").write_text(text)
+                    found.append(("search", "r.toml", "--json"))
                 case "search":
                     runtime = kind.table.head["configuration"]["runtime"]
                     text = SEARCH.replace("NAME", path.name).replace("RUNTIME", runtime)
@@ -275,8 +300,9 @@ def _same(left: Exported, right: Exported) -> bool:
     )
 
 
-def _agrees(table: Exported, ran: Sequence[Ran]) -> None:
-    """What commands showed is what the values say."""
+def _agrees(table: Exported, held: Sequence[dict[str, Any]], ran: Sequence[Ran]) -> None:
+    """What commands showed is what the values say, and what the store held stays."""
+    there = {row["uid"]: row for row in held}
     for one in ran:
         if one.code == 0 and one.arguments[:2] == ("table", "show") and "--json" in one.arguments:
             shown = {row["workload"]: row["median_ms"] for row in json.loads(one.out)["rows"]}
@@ -288,5 +314,8 @@ def _agrees(table: Exported, ran: Sequence[Ran]) -> None:
             wrong = [row for row in json.loads(one.out) if not 0 < row["latency_ms"] < 1e10]
             assert not wrong, f"it finds {wrong[0]}"
         if one.code == 0 and one.arguments[:2] == ("table", "import"):
-            n = len(table.rows)
-            assert f"{n} of {n} rounds" in one.out, f"it imports {one.out}"
+            n_new = sum(row["uid"] not in there for row in table.rows)
+            said = f"{n_new} of {len(table.rows)} rounds"
+            assert said in one.out, f"it imports {one.out}, not {said}"
+            other = [row for row in table.rows if row["uid"] in there and row != there[row["uid"]]]
+            assert not other, f"a round of the store is another: {other[0]}"

@@ -4,6 +4,7 @@ import argparse
 import collections
 import io
 import json
+import os
 import pickle
 import random
 import struct
@@ -49,6 +50,7 @@ name = "w"
 name = "cifar-resnet"
 [accuracy]
 module = "images:load"
+train_epochs = 0
 stitch_epochs = 0
 stitch_images = 0
 [accuracy.anchors]
@@ -88,7 +90,7 @@ class Weights:
         whole = folder / "whole"
         whole.mkdir()
         self._write(whole, ".pth", _saved(self._state))
-        ran = run(("train", "r.toml"), whole)
+        ran = run(("train", "r.toml"), whole, {})
         assert ran.code == 0, ran.err
         kept = load_file(whole / f"runs/w/weights/anchor-{_CHANGED}.safetensors")
         self._places = {
@@ -137,8 +139,10 @@ class Weights:
     def _write(self, folder: Path, suffix: str, content: bytes) -> None:
         (folder / "images.py").write_text(_DATA)
         (folder / f"{_CHANGED}{suffix}").write_bytes(content)
-        lines = [f"{name} = '{self._folder / name}.safetensors'\n" for name in _DEPTHS]
-        lines[0] = f"{_CHANGED} = '{_CHANGED}{suffix}'\n"
+        lines = [f"{_CHANGED} = '{_CHANGED}{suffix}'\n"]
+        for file in (f"{name}.safetensors" for name in _DEPTHS if name != _CHANGED):
+            os.link(self._folder / file, folder / file)
+            lines.append(f"{file.partition('.')[0]} = '{file}'\n")
         (folder / "r.toml").write_text(_RECIPE + "".join(lines))
 
 
@@ -238,7 +242,9 @@ def _with_more(rng: random.Random, state: State) -> _File:
             ("extra", np.zeros(3)),
         )
     )
-    return _File(_saved({**state, name: value}), f"with {name!r}, {type(value).__name__}"[:200])
+    change = f"with {name!r}, {type(value).__name__}"[:200]
+    is_weight = isinstance(value, Tensor | np.ndarray | argparse.Namespace)
+    return _File(_saved({**state, name: value}), change, None if is_weight else state)
 
 
 def _cast(rng: random.Random, state: State) -> _File:
@@ -314,7 +320,7 @@ def _headed(rng: random.Random, state: State) -> _File:
         del state[name]
     blocks = dict(state)
     if n:
-        state |= {"linear.weight": torch.rand(n, 64), "linear.bias": torch.rand(n)}
+        state |= {"linear.weight": torch.ones(n, 64), "linear.bias": torch.ones(n)}
     return _File(_saved(state), change, blocks)
 
 
@@ -354,8 +360,6 @@ class _Runs:
     command: str = field(default="touch ran")
 
     def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
-        import os
-
         return os.system, (self.command,)
 
 
