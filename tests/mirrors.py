@@ -197,6 +197,32 @@ def moved_to(place: str) -> Fault:
     return fault
 
 
+def announced(size: int) -> Fault:
+    """So many bytes are told beforehand; what is asked for comes, and then nothing."""
+
+    def fault(request: BaseHTTPRequestHandler, content: bytes) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(size))
+        request.end_headers()
+        with suppress(OSError):  # whoever asked has gone
+            request.wfile.write(content)
+            request.wfile.flush()
+            time.sleep(1)
+
+    return fault
+
+
+def moved_with_much(request: BaseHTTPRequestHandler, content: bytes) -> None:
+    """The address where a file is now, with 2 GiB of explanation."""
+    request.send_response(302)
+    request.send_header("Location", "/elsewhere")
+    request.send_header("Content-Length", str(2**31))
+    request.end_headers()
+    with suppress(OSError):
+        for _ in range(2**11):
+            request.wfile.write(bytes(2**20))
+
+
 if __name__ == "__main__":  # `tailorbird data get` in a process of its own, with the small table
     from tailorbird.cli import main
 

@@ -103,7 +103,7 @@ def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule
         (GOOD + "[search]\npopulation = true", "valid integer, but got True"),
         (
             GOOD + "[search]\nmax_latency_ms = -1.0",
-            r"\[search\] max_latency_ms.*equal to 0.000000001, but got -1.0",
+            r"max_latency_ms.*equal to 0.000000001, but got -1.0",
         ),
         (GOOD + "[search]\nmax_latency_ms = nan", "max_latency_ms"),
         (

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -369,3 +370,39 @@ def test_a_password_stays_out_of_copies_of_the_recipe(tailorbird: Tailorbird, wr
     code, _, err = tailorbird("profile", "a.toml")
     assert code == 2
     assert "hunter2" not in err
+
+
+def test_a_store_that_is_none_any_more_is_refused_by_every_command(tailorbird: Tailorbird) -> None:
+    measure("a")
+    store = Path("runs/a/store.sqlite")
+    for name in ("store.sqlite-wal", "store.sqlite-shm"):
+        store.with_name(name).unlink(missing_ok=True)
+    size = store.stat().st_size
+    for content, said in ((b"torn" * 9999, "was damaged"), (bytes(size), "was damaged")):
+        store.write_bytes(content)
+        for command in (("table", "show"), ("search",), ("profile",)):
+            code, out, err = tailorbird(*command, "a.toml")
+            assert (code, out) == (2, ""), err
+            assert said in err
+            assert err.count("\n") == 1
+    store.unlink()
+    store.mkdir()
+    code, _, err = tailorbird("table", "show", "a.toml")
+    assert code == 2
+    assert "A store must be a file, but 'runs/a/store.sqlite' is a folder" in err
+
+
+def test_what_a_file_says_is_not_obeyed_by_a_terminal_nor_printed_as_nan(
+    tailorbird: Tailorbird,
+) -> None:
+    measure("a")
+    code, _, err = tailorbird("table", "export", "a.toml", "t.json", "--device", "\x1b[31mred")
+    assert code == 2
+    assert "device: must hold no control characters" in err
+    assert tailorbird("table", "export", "a.toml", "t.json")[0] == 0
+    record = files.read(Path("t.json"))
+    files.write(replace(record, rounds=record.rounds[:2]), Path("one.json"))
+    code, out, _ = tailorbird("table", "diff", "one.json", "one.json", "--json")
+    assert code == 0
+    assert json.loads(out)["kendall_tau"] is None
+    assert "NaN" not in out

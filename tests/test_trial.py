@@ -194,6 +194,28 @@ def test_a_space_that_breaks_its_contract_is_refused_by_member(
     assert re.search(sentence, told), told
 
 
+@pytest.mark.parametrize("setting", ["leave = 2", "leave = -1", "enter = 2", "target = 0"])
+def test_stitches_that_lead_nowhere_are_refused(tailorbird: Tailorbird, setting: str) -> None:
+    write(f'module = "users_module:stitched"\n{setting}')
+    told = refusal(tailorbird, "profile")
+    assert "A rule's stitches must each lead from a block of one anchor" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("no_space", r"must give a search space, but NoneType has no 'name'"),
+        ("four_images", r"\[device\] batch = 1 at once, but those of mine.* take 4"),
+        ("good", r"refused \{'batch': 1\} \(TypeError"),
+    ],
+)
+def test_what_is_no_space_of_this_recipe_is_refused(
+    tailorbird: Tailorbird, name: str, sentence: str
+) -> None:
+    write(f'module = "users_module:{name}"')
+    assert re.search(sentence, refusal(tailorbird, "run"))
+
+
 def test_a_workload_of_other_types_is_refused(tailorbird: Tailorbird) -> None:
     write('module = "users_module:listed_params"')
     told = refusal(tailorbird, "profile")

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tailorbird.spaces.stitching import Part, StitchSpace, Windows
+from tailorbird.spaces.stitching import Part, Stitch, StitchSpace, Windows
 from tailorbird.spaces.workload import Workload
 from tailorbird.training import Dataset, Split, digits
 
@@ -377,6 +377,22 @@ def listed_params(batch: int) -> StitchSpace:
             return super()._made(op, dict(params), *rest)
 
     return StitchSpace(Listing(batch), Windows(2, 1), max_stitches=1)
+
+
+def stitched(batch: int, leave: int = 0, enter: int = 1, target: int = 1) -> StitchSpace:
+    class Rule:
+        def stitches(self, family: Family) -> tuple[Stitch, ...]:
+            return (Stitch(0, leave, target, enter, 0),)
+
+    return StitchSpace(Family(batch), Rule(), max_stitches=1)
+
+
+def four_images(batch: int) -> StitchSpace:
+    return space(4)
+
+
+def no_space(batch: int) -> None:
+    return None
 
 
 def local_family(batch: int) -> StitchSpace:

@@ -38,6 +38,10 @@ def read(content: bytes, most_bytes: int, columns: Iterable[str] | None = None) 
         io.BytesIO(content), read_dictionary=texts, page_checksum_verification=True
     )
     groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+    n_bytes = sum(group.total_byte_size for group in groups)
+    _check(max(n_bytes, _CELL_BYTES * file.metadata.num_rows), most_bytes)
+    # Faults of a chunk's metadata are errors here; where pyarrow only tells them, it would abort.
+    file.scan_contents(columns=names)
     chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
     chunks = [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in names]
     n_bytes = sum(max(one.total_uncompressed_size, _CELL_BYTES * one.num_values) for one in chunks)

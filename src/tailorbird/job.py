@@ -37,6 +37,7 @@ def open_run(path: Path) -> "Run":
     """
     from tailorbird import recipe as recipes
     from tailorbird import spaces
+    from tailorbird.errors import RecipeError
     from tailorbird.latency_tables import device as devices
     from tailorbird.latency_tables import files, shipped
     from tailorbird.progress import TerminalProgress
@@ -49,6 +50,13 @@ def open_run(path: Path) -> "Run":
     else:
         assert recipe.space.name is not None  # a recipe has one of both
         space = spaces.get(recipe.space.name, **settings)
+    n_images = space.input_shape[0]
+    if n_images != recipe.device.batch:
+        raise RecipeError(
+            f"Networks must take the images of [device] batch = {recipe.device.batch} at once, but "
+            f"those of {space.name} take {n_images}. Write [device] batch = {n_images}, or "
+            "let the space follow it."
+        )
     asked = {
         "threads": recipe.device.threads,
         "batch": recipe.device.batch,
@@ -69,8 +77,6 @@ def open_run(path: Path) -> "Run":
         elsewhere = table_of(recipe.device.name)
         cpu = elsewhere.configuration.cpu
         device = devices.Device(recipe.device.name, cpu, devices.NOWHERE, recipe.device.threads)
-
-    from tailorbird.errors import RecipeError
 
     known = tuple(
         shipped.known(name, recipe.space.name or space.name, recipe.latency.runtime)

@@ -113,7 +113,7 @@ class Materials:
             if not isinstance(made, Dataset):
                 raise RecipeError(
                     f"[accuracy] module = {path!r} must give a tailorbird.training.Dataset, but "
-                    f"gave {type(made).__name__}."
+                    f"gave {type(made).__name__}. Return one."
                 )
             return made
         if self.recipe.accuracy.data == "cifar10-jpeg":
@@ -145,7 +145,7 @@ class Materials:
         if not isinstance(made, nn.Module):
             raise RecipeError(
                 f"[accuracy] teacher = {path!r} must give a torch.nn.Module, but gave "
-                f"{type(made).__name__}."
+                f"{type(made).__name__}. Return one."
             )
         return made
 

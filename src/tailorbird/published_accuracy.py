@@ -67,6 +67,11 @@ class PublishedAccuracy:
         """
         X, y, n_images = self._published()
         self._refuse_too_few(y)
+        if y.max() <= 0.01:
+            raise RecipeError(
+                f"Accuracies must be published in per cent, but none of {self.asked.published!r} "
+                f"for {self.space.name} is above 1, as of fractions. Fetch the table anew."
+            )
         return X, y, n_images
 
     def _published(self) -> tuple[IntArray, FloatArray, int]:
@@ -82,18 +87,18 @@ class PublishedAccuracy:
             found = published.snnet(self.space, data_folder())
             return found.X, found.accuracy, found.n_images
         rows = published_rows(self.space, data_folder())
+        family = self.space.name.partition("(")[0]
         if not rows.accuracies:
-            raise RecipeError(
-                f"There are no accuracies in {rows.source!r}. Add them with "
-                "`tailorbird data get nasbench201 --accuracies FILE.csv`."
-            )
+            way_out = "Delete it, and fetch it anew with `tailorbird data get`."
+            if family == "nasbench201":  # whose are published as a pickle
+                way_out = "Add them with `tailorbird data get nasbench201 --accuracies FILE.csv`."
+            raise RecipeError(f"There are no accuracies in {rows.source!r}. {way_out}")
         if column not in rows.accuracies:
             raise RecipeError(
                 f"There is no column of accuracies {column!r} in {rows.source!r}; "
                 f"{nearest(column, rows.accuracies)}"
             )
         y = rows.column(column) / 100
-        family = self.space.name.partition("(")[0]
         n_images = _IMAGES.get(family, _IMAGES.get(column.partition("_")[0], 10_000))
         return rows.X, y, n_images
 

@@ -92,17 +92,19 @@ def _place(error: BaseException | None) -> str:
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """Standard output is for results, so what is printed inside goes to standard error.
+    """What users' code does to the process ends with it.
 
-    A process that is forked inside ends with it: what follows is its parent's work.
+    What it prints goes to standard error, since standard output is for results; a folder that it
+    changes to is left again, and a process that it forks ends: what follows is its parent's work.
     """
-    ours = os.getpid()
+    ours, folder = os.getpid(), Path.cwd()
     try:
         with redirect_stdout(sys.stderr):
             yield
     finally:
         if os.getpid() != ours:
             os._exit(1)
+        os.chdir(folder)
 
 
 def is_users(file: str) -> bool:

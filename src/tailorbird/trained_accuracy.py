@@ -29,7 +29,6 @@ from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.storage import atomic
 from tailorbird.training import Dataset, Trained, load, train
-from tailorbird.training.stitch import check
 from tailorbird.workplace import LOG
 
 _SCORED = 32  # images that zero-cost scores see
@@ -115,7 +114,6 @@ class TrainedAccuracy:
             MissingStepError: if it was not.
         """
         made = self.materials
-        check(made.space, made.dataset)
         found = load(made.space, made.dataset, made.settings, self.weights, made.score)
         if found is None:
             raise MissingStepError(

@@ -221,7 +221,7 @@ def test_a_store_can_be_made_on_postgresql_as_well() -> None:
 
 def refused(path: Path, match: str) -> None:
     before = path.read_bytes()
-    with pytest.raises((RecipeError, DamagedStoreError), match=match) as caught:
+    with pytest.raises(RecipeError, match=match) as caught:
         Store(f"sqlite:///{path}")
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
@@ -239,7 +239,7 @@ def filled(path: Path) -> Path:
 def test_a_torn_file_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     path.write_bytes(b"SQLite format 3\0 and then nothing that makes sense" * 100)
-    refused(path, "was damaged")
+    refused(path, "cannot be opened .*SQLite's integrity check .*was damaged")
 
 
 @pytest.mark.parametrize("where", [0.2, 0.5, 0.9])
@@ -247,10 +247,10 @@ def test_a_file_torn_anywhere_is_refused_and_left_alone(tmp_path: Path, where: f
     path = filled(tmp_path / "s.sqlite")
     whole = path.read_bytes()
     path.write_bytes(whole[: int(where * len(whole))])
-    refused(path, "was damaged")
+    refused(path, "cannot be opened .*SQLite's integrity check .*was damaged")
     hole = int(where * len(whole)) // 4096 * 4096
     path.write_bytes(whole[:hole] + b"torn" * 1024 + whole[hole + 4096 :])
-    refused(path, "was damaged")
+    refused(path, "cannot be opened .*SQLite's integrity check .*was damaged")
 
 
 @pytest.mark.parametrize("table", ["sample", "session", "version", "colours"])
@@ -462,7 +462,7 @@ def test_a_file_that_is_torn_while_it_is_open_is_told(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{filled(path)}")
     path.write_bytes(b"torn" * 10_000)
     store._database._engine.dispose()
-    with pytest.raises(StoreError, match=r"was damaged \(file is not a database.*Move it away"):
+    with pytest.raises(StoreError, match=r"not a database.*move it away"):
         store.rounds(CONFIGURATION)
 
 
@@ -482,11 +482,10 @@ def test_a_damaged_cell_is_told(tmp_path: Path, damage: str) -> None:
     record = store.record(CONFIGURATION)
     with sqlite3.connect(path) as connection:
         connection.execute(f"update sample set {damage}")
-    with pytest.raises(DamagedStoreError, match="was damaged"):
+    told = r"integrity check finds nothing else\)\. (Move it|It was damaged: move it) away"
+    with pytest.raises(DamagedStoreError, match=told):
         store.take_in(record)
-    with pytest.raises(
-        DamagedStoreError, match=r"was damaged.*integrity check finds nothing else.*Move it away"
-    ):
+    with pytest.raises(DamagedStoreError, match=told):
         store.table(CONFIGURATION, "local", 1)
 
 

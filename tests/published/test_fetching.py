@@ -87,6 +87,14 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "short": (mirrors.sized(14_999), "only 14999 of its 15000 bytes came"),
     "long": (mirrors.sized(15_001), "more came than the 15000 bytes that it has"),
     "endless": (mirrors.sized(30_000), "more came than the 15000 bytes that it has"),
+    "announced": (
+        mirrors.announced(2**31),
+        "the host announces 2147483648 bytes, but it has 15000",
+    ),
+    "moved with much": (
+        mirrors.moved_with_much,
+        "more than 64 kB came with the address of another place",
+    ),
     "404": (mirrors.status(404), "the host answered 404 Not Found"),
     "503": (mirrors.status(503), "the host answered 503 Service Unavailable"),
     "reason": (

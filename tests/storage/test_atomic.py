@@ -95,6 +95,23 @@ def test_a_link_leads_to_the_file_that_is_written(tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere").read_text() == "text"
 
 
+def test_neither_a_pipe_nor_a_link_without_end_is_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "to-pipe").symlink_to("pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    before = names(tmp_path)
+    for name in ("pipe", "to-pipe"):
+        with (
+            pytest.raises(WriteError, match=f"{name}.*is a pipe, a socket or a device. Name a"),
+            written(tmp_path / "other", tmp_path / name),
+        ):
+            pass
+    with pytest.raises(WriteError, match=r"loop.*Too many levels of symbolic links. Name a place"):
+        atomic.write(tmp_path / "loop", "text")
+    assert names(tmp_path) == before
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_not(
     tmp_path: Path,
 ) -> None:

@@ -1,6 +1,8 @@
 """Marks by which files know each other."""
 
+import os
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -48,6 +50,17 @@ def test_files_that_are_older_than_marks_are_no_torn_set(tmp_path: Path) -> None
     for name in ("a", "b"):
         (tmp_path / name).write_text("no mark")
     assert torn([tmp_path / "a", tmp_path / "b", tmp_path / "c"]) is None
+
+
+def test_a_pipe_among_the_files_is_not_waited_for(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.json", "b.json")]
+    atomic.write(paths[0], f'{{"{MARK}": "{mark_of(["a"])}"}}')
+    os.mkfifo(paths[1])
+    told: list[str | None] = []
+    asked = Thread(target=lambda: told.append(torn(paths)), daemon=True)
+    asked.start()
+    asked.join(10)
+    assert told == ["a.json and b.json are of two runs"]
 
 
 def test_the_same_tensors_give_the_same_bytes(tmp_path: Path) -> None:

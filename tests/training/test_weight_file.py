@@ -82,7 +82,7 @@ REFUSED = {
         "holds argparse.Namespace,",
     ),
     "module": (saved(torch.nn.Linear(1, 1)), r"holds torch.nn.modules.linear.Linear,.*only the st"),
-    "numpy": (saved({"best": np.float64(1)}), "holds numpy.*which is not loaded"),
+    "numpy": (saved({"order": np.arange(3)}), "holds numpy.*which is not loaded"),
     "path": (saved({"log": Path("x")}), "holds pathlib"),
     "no end": (TORCH[:-9], "is torn"),
     "half": (TORCH[: len(TORCH) // 2], "is torn"),
@@ -128,6 +128,19 @@ def test_formats_are_told_by_their_content(tmp_path: Path, name: str, content: b
     assert isinstance(held, dict)
     assert held.keys() == STATE.keys()
     assert all(torch.equal(held[key], STATE[key]) for key in STATE)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.int32, np.int64, np.bool_])
+def test_numbers_of_numpy_beside_the_weights_are_read(
+    tmp_path: Path, kind: type[np.generic], legacy: bool
+) -> None:
+    path = tmp_path / "w.pth"
+    path.write_bytes(saved({"state_dict": STATE, "best_acc": kind(1)}, legacy=legacy))
+    loaded = weight_file.load(path)
+    assert isinstance(loaded, dict)
+    assert loaded["best_acc"] == 1
+    assert loaded["state_dict"].keys() == STATE.keys()
 
 
 def test_archives_without_checksums_are_read(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tailorbird import bounded_parquet
 from tailorbird.errors import RecipeError, nearest, plain
 from tailorbird.latency_tables.bounded import LARGEST_BYTES
 from tailorbird.latency_tables.sheet import MOST_ROWS, too_many_rows
@@ -54,9 +55,6 @@ def schema(content: bytes, path: Path) -> "pa.Schema":
 def read(content: bytes, path: Path, kinds: Mapping[str, Kind]) -> "pa.Table":
     """Some columns of a file, in the order in which they are asked for.
 
-    Pages are compressed, and a dictionary holds a value once, however many rows have it: a small
-    file may unpack to any size. So sizes are looked at before pages, and texts stay dictionaries.
-
     Args:
         content: of the file.
         path: of the file, for messages.
@@ -73,16 +71,13 @@ def read(content: bytes, path: Path, kinds: Mapping[str, Kind]) -> "pa.Table":
     _check(schema(content, path), path, kinds)
 
     def unpacked() -> "pa.Table":
-        texts = [name for name, kind in kinds.items() if kind is TEXT]
-        file = parquet.ParquetFile(io.BytesIO(content), read_dictionary=texts)
-        if file.metadata.num_rows > MOST_ROWS:
+        if parquet.read_metadata(io.BytesIO(content)).num_rows > MOST_ROWS:
             raise too_many_rows(path)
-        # Not those of columns: of a torn file, asking for them ends the process.
-        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-        _check_size(sum(group.total_byte_size for group in groups), path)
-        table = file.read(columns=asked, use_threads=False).select(asked)
-        _check_size(sum(_length(table[name]) for name in texts), path)
-        types = [pa.string() if name in texts else _of_values(table[name].type) for name in asked]
+        table = bounded_parquet.read(content, LARGEST_BYTES, asked).select(asked)
+        types = [
+            pa.string() if kind is TEXT else _of_values(table[name].type)
+            for name, kind in kinds.items()
+        ]
         return table.cast(pa.schema(zip(asked, types, strict=True)))
 
     return _told(unpacked, path)
@@ -92,14 +87,6 @@ def _of_values(found: "pa.DataType") -> "pa.DataType":
     import pyarrow.types as types
 
     return found.value_type if types.is_dictionary(found) else found
-
-
-def _length(texts: "pa.ChunkedArray") -> int:
-    """Bytes of a column of texts that is kept as dictionaries."""
-    import pyarrow.compute as pc
-
-    lengths = [pc.take(pc.binary_length(one.dictionary), one.indices) for one in texts.chunks]
-    return sum(pc.sum(one).as_py() or 0 for one in lengths)
 
 
 def _check(found: "pa.Schema", path: Path, kinds: Mapping[str, Kind]) -> None:
@@ -122,14 +109,6 @@ def _check(found: "pa.Schema", path: Path, kinds: Mapping[str, Kind]) -> None:
 def missing(name: str, there: Sequence[str], path: Path) -> RecipeError:
     """Says that a column is."""
     return RecipeError(f"{str(path)!r} has no column {name!r}; {nearest(name, there)}")
-
-
-def _check_size(n_bytes: int, path: Path) -> None:
-    if n_bytes > LARGEST_BYTES:
-        raise RecipeError(
-            f"A table may have {LARGEST_BYTES / _MIB:g} MiB, but {str(path)!r} unpacks to "
-            f"{n_bytes / _MIB:,.0f}. Leave out rows that are not needed."
-        )
 
 
 def _told(call: Callable[[], Any], path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""Databases that were damaged: what gives them away, what SQLite finds in them, and the error."""
+"""Databases that were damaged: what gives them away, and what SQLite finds in them."""
 
 import sqlite3
 from contextlib import closing
@@ -6,11 +6,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from tailorbird.errors import DamagedStoreError
-from tailorbird.latency_tables.url import masked
-
 DECODING = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """What Python raises about a cell that does not hold what was written into it."""
+
+WAY_OUT = "It was damaged: move it away, or bring back a copy."
 
 _SIGNS = ("malformed", "not a database", "could not decode", "codec can't decode", "corrupt")
 _LONGEST = 200  # characters of what a database says
@@ -21,20 +20,17 @@ def is_damage(reason: str) -> bool:
     return any(sign in reason.lower() for sign in _SIGNS)
 
 
-def damaged(url: str, reason: str) -> DamagedStoreError:
-    """The error of a database that holds what nobody wrote.
+def examined(url: str, reason: str) -> str:
+    """What gave damage away, as part of a sentence, with what SQLite finds if it is a file.
 
     Args:
-        url: of the database, for SQLAlchemy; an SQLite file is looked through.
-        reason: what gave it away.
+        url: of the database, for SQLAlchemy.
+        reason: that a driver or Python gave.
     """
-    parsed, name, told = sa.make_url(url), masked(url), _short(reason)
+    parsed, told = sa.make_url(url), _short(reason)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
-        name = parsed.database
-        told += f"; SQLite's integrity check {integrity(name)}"
-    return DamagedStoreError(
-        f"The store {name} was damaged ({told}). Move it away, or bring back a copy of it."
-    )
+        return f"{told}; SQLite's integrity check {integrity(parsed.database)}"
+    return told
 
 
 def integrity(path: str) -> str:

@@ -19,7 +19,7 @@ from tailorbird.errors import (
     in_a_line,
 )
 from tailorbird.latency_tables.connection import PATIENCE_S, options, wait_alone
-from tailorbird.latency_tables.damage import DECODING, damaged, is_damage
+from tailorbird.latency_tables.damage import DECODING, WAY_OUT, examined, is_damage
 from tailorbird.latency_tables.fault import reason, way_out
 from tailorbird.latency_tables.schema import create, is_store
 from tailorbird.latency_tables.url import masked
@@ -38,7 +38,6 @@ class Database:
     Raises:
         RecipeError: if it cannot be opened, or is anything else than a store of this version;
             then it is left as it was.
-        DamagedStoreError: if it was damaged; likewise.
         StoreError: if the disk is full or faulty.
     """
 
@@ -51,7 +50,7 @@ class Database:
             self.name = masked(url)
             if parsed.get_backend_name() == "sqlite":
                 self.name = _path_of(parsed)
-                _inspect(self.name, url)
+                _inspect(self.name)
             engine = sa.create_engine(parsed, **asked)
             weakref.finalize(self, engine.dispose)
             if engine.dialect.name == "sqlite":
@@ -68,12 +67,15 @@ class Database:
                 there = is_store(connection, self.name)
             if not there:
                 self._create()
-        except (RecipeError, DamagedStoreError):
+        except RecipeError:
             raise
         except (sa.exc.SQLAlchemyError, sqlite3.Error, ImportError, ValueError) as error:
             told = reason(error)
             if is_damage(told):
-                raise damaged(url, told) from error
+                found = examined(url, told)
+                raise RecipeError(
+                    f"The store {self.name} cannot be opened ({found}). {WAY_OUT}"
+                ) from error
             if any(sign in told.lower() for sign in ("full", "i/o error", "no space")):
                 raise self._fault(error) from error
             otherwise = "Name another in [latency] store, or move a damaged file away."
@@ -135,13 +137,17 @@ class Database:
         try:
             yield
         except (*DECODING, MeasurementError) as error:
-            told = f"it holds what no measurement writes: {in_a_line(error)}"
-            raise damaged(self._url, told) from error
+            found = examined(self._url, in_a_line(error))
+            raise DamagedStoreError(
+                f"The store {self.name} was damaged: it holds what no measurement writes ({found})."
+                " Move it away, or bring back a copy."
+            ) from error
 
     def _fault(self, error: Exception) -> StoreError:
         told = reason(error)
         if is_damage(told):
-            return damaged(self._url, told)
+            found = examined(self._url, told)
+            return DamagedStoreError(f"The store {self.name} failed ({found}). {WAY_OUT}")
         otherwise = "What was kept before is kept; mend it, then run again."
         kind = ReadOnlyStoreError if "readonly" in told else StoreError
         return kind(f"The store {self.name} failed ({told}). {way_out(told, otherwise)}")
@@ -156,7 +162,7 @@ def _path_of(url: sa.URL) -> str:
     return str(url.database)
 
 
-def _inspect(path: str, url: str) -> None:
+def _inspect(path: str) -> None:
     """Refuses a file through a connection that cannot write to it."""
     try:
         mode = Path(path).stat().st_mode
@@ -188,7 +194,7 @@ def _inspect(path: str, url: str) -> None:
         if is_store(connection, path):
             found = connection.execute(sa.text("PRAGMA quick_check(1)")).scalar_one()
             if found != "ok":
-                raise damaged(url, "not every page of it can be read")
+                raise sqlite3.DatabaseError("database disk image is malformed")
 
 
 def _tune(connection: Any, record: Any) -> None:

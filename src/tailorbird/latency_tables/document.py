@@ -16,7 +16,6 @@ from pydantic import (
     model_validator,
 )
 
-from tailorbird.errors import nearest
 from tailorbird.latency_tables.device import IMPORTED
 from tailorbird.latency_tables.price import LONGEST_MS, SHORTEST_MS, is_latency
 
@@ -58,7 +57,7 @@ def _latency(ms: float) -> float:
 
 _Text = Annotated[str, AfterValidator(_storable)]
 _Name = Annotated[str, AfterValidator(_printable)]
-_Key = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
+_Key = Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(_printable)]
 _Stamp = Annotated[str, AfterValidator(_stamp)]
 _Count = Annotated[int, Field(ge=1, le=_LARGEST_COUNT)]
 _Ms = Annotated[float, AfterValidator(_latency)]
@@ -147,7 +146,9 @@ _LAWS = {
     "dict_type": "must be a table of texts",
     "list_type": "must be a list of numbers",
     "string_type": "must be a text",
+    "string_unicode": "must be a text without halves of a surrogate pair",
     "string_too_short": "must not be empty",
+    "string_too_long": "must have at most 10,000 characters",
     "too_long": "must have at most 100,000 values",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
@@ -182,23 +183,21 @@ def _refuse_contradictions(head: Head, rows: Sequence[Row]) -> None:
     first_of_key: dict[str, int] = {}
     for number, row in enumerate(rows, 1):
         if (first := first_of_uid.setdefault(row.uid, number)) != number:
-            raise ValueError(f"row {number}: uid {row.uid!r} must be its own, but is row {first}'s")
+            told = f"uid {_SHORT.repr(row.uid)} must be its own, but is row {first}'s"
+            raise ValueError(f"row {number}: {told}")
         if row.session not in head.sessions:
-            raise ValueError(
-                f"row {number}: session {row.session!r} must be one of the head's; "
-                f"{nearest(row.session, head.sessions) if head.sessions else 'it has none'}"
-            )
-        if (row.status == IMPORTED) != is_imported:
+            told = f"session {_SHORT.repr(row.session)} must be one of the head's, but is none"
+            raise ValueError(f"row {number}: {told}")
+        if (row.status == "imported") != is_imported:
             raise ValueError(
                 f"row {number}: the status of all rows must be imported where the runtime is, and "
                 f"of none elsewhere, but is {row.status!r} with runtime "
-                f"{head.configuration.runtime!r}"
+                f"{_SHORT.repr(head.configuration.runtime)}"
             )
         first = first_of_key.setdefault(row.key, number)
         if is_imported and first != number:
-            raise ValueError(
-                f"row {number}: key {row.key!r} must have one value, but row {first} has one"
-            )
+            told = f"key {_SHORT.repr(row.key)} must have one value, but row {first} has one"
+            raise ValueError(f"row {number}: {told}")
         if row.costs != rows[first - 1].costs:
             raise ValueError(
                 f"row {number}: costs must be those of row {first}, which is of the same key, but "

@@ -31,8 +31,6 @@ _WAYS_OUT = {
     "i/o error": f"Make room or mend the disk, {_AGAIN}",
     "locked": "Another program holds it: wait for that, then run again.",
     "lock timeout": "Another program holds it: wait for that, then run again.",
-    "malformed": "It was damaged: move it away, or bring back a copy.",
-    "not a database": "It was damaged: move it away, or bring back a copy.",
     **dict.fromkeys(
         ("refused", "timeout expired", "resolve host", "starting up", "shutting down"),
         f"Start the server, or mend host and port in the URL, {_AGAIN}",

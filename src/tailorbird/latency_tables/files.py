@@ -17,6 +17,10 @@ FORMAT = 1
 """Raise it when the content changes; files of other formats are refused."""
 
 _NAME = "tailorbird latency table"
+_UNREADABLE = (
+    *(ValueError, LookupError, TypeError, RuntimeError, OSError),
+    *(ArithmeticError, AttributeError, MemoryError),
+)
 _LONGEST = 300  # characters of what is told of a file
 
 
@@ -59,7 +63,7 @@ def read(path: Path) -> Record:
     except RecipeError:
         raise
     # What libraries raise about bytes that are none of theirs, and we about rows none of ours.
-    except (ValueError, LookupError, TypeError, RuntimeError, OSError, csv.Error) as error:
+    except (*_UNREADABLE, csv.Error) as error:
         reason = (str(error).splitlines() or [""])[0][:_LONGEST].rstrip(".")
         raise RecipeError(
             f"The file {str(path)!r} is torn, or no table that tailorbird exported ({reason}). "

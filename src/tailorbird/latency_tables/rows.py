@@ -1,6 +1,6 @@
 """Records as rows of a store's tables."""
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import asdict
 from itertools import count
 from typing import Any
@@ -121,9 +121,12 @@ def merge(connection: sa.Connection, record: Record, held: Record) -> int:
         RecipeError: if a round is there with other values.
     """
     there = set(connection.scalars(sa.select(SAMPLE.c.uid)))
+    known_sessions = {row.uid: row for row in connection.execute(sa.select(SESSION))}
     _refuse_other_values(there, held, record)
+    if not record.configuration.is_imported:  # whose sessions are of the moment of the import
+        _refuse_other_sessions(known_sessions, record)
     counted = set(connection.scalars(sa.select(FOOTPRINT.c.key)))
-    sessions = {row.uid: row.id for row in connection.execute(sa.select(SESSION))}
+    sessions = {uid: row.id for uid, row in known_sessions.items()}
     for uid, session in record.sessions.items():
         if uid not in sessions:
             marked = {**session.provenance, _IMPORTED: stamp(clock(connection))}
@@ -158,8 +161,12 @@ def _refuse_other_values(there: Set[str], held: Record, record: Record) -> None:
                 f"{one.key}, has the uid of something else there ({one.uid}). Look which of the "
                 "two was altered, or name another in [latency] store."
             )
-    for uid in record.sessions.keys() & held.sessions.keys():
-        if record.sessions[uid] != held.sessions[uid] and not record.configuration.is_imported:
+
+
+def _refuse_other_sessions(known: Mapping[str, Any], record: Record) -> None:
+    """Refuses a session that has the uid of another one in the store."""
+    for uid in record.sessions.keys() & known.keys():
+        if record.sessions[uid] != _session(known[uid]):
             raise RecipeError(
                 f"A store does not change what it holds, but the session {uid} of the file is "
                 "another there. Look which of the two was altered, or name another in [latency] "

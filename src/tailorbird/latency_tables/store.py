@@ -29,7 +29,6 @@ class Store:
 
     Raises:
         RecipeError: if it cannot be opened, or is no store of this version.
-        DamagedStoreError: if it was damaged.
     """
 
     def __init__(self, url: str) -> None:

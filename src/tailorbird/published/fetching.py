@@ -30,6 +30,7 @@ SLOWEST = 10_000
 """Bytes a second that must come on the whole."""
 
 _CHUNK = 128  # bytes; how slowly they come is seen only once so many are there
+_LONGEST_MOVE = 64_000  # bytes
 _TRY_AGAIN = (
     "Try again, since what was fetched stays, or name another host with `--mirror URL`, or in the "
     "environment variable TAILORBIRD_MIRROR."
@@ -150,8 +151,13 @@ def _download(url: str, arrival: _Arrival) -> None:
             def closed_at_the_end(response: requests.Response, **_: Any) -> None:
                 responses.callback(response.close)
 
+            def bounded(response: requests.Response, **_: Any) -> None:
+                _check_size(response, arrival.original.n_bytes)
+
             get = pooch.HTTPDownloader(
-                chunk_size=_CHUNK, timeout=SECONDS, hooks={"response": closed_at_the_end}
+                chunk_size=_CHUNK,
+                timeout=SECONDS,
+                hooks={"response": [closed_at_the_end, bounded]},
             )
             get(url, arrival, None)
         arrival.check()
@@ -163,3 +169,19 @@ def _download(url: str, arrival: _Arrival) -> None:
         return
     shown = faults.without_password(url)
     raise FetchError(f"{shown} cannot be fetched: {reason}. {_TRY_AGAIN}")
+
+
+def _check_size(response: requests.Response, n_bytes: int) -> None:
+    """Refuses an answer that is too long, before more of it is read than that takes.
+
+    What comes with the address of another place is read here: requests would read all of it.
+    """
+    if response.is_redirect:
+        if len(response.raw.read(_LONGEST_MOVE + 1)) > _LONGEST_MOVE:
+            raise _UnfitError(
+                f"more than {_LONGEST_MOVE / 1000:g} kB came with the address of another place"
+            )
+    elif response.ok and "Content-Encoding" not in response.headers:
+        announced = response.headers.get("Content-Length", "")
+        if announced.isdecimal() and int(announced[:20]) > n_bytes:
+            raise _UnfitError(f"the host announces {announced[:20]} bytes, but it has {n_bytes}")

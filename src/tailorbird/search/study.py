@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState, create_trial
 
-from tailorbird.errors import EncodingError, StoreError, in_a_line
-from tailorbird.latency_tables.damage import DECODING, damaged, is_damage
+from tailorbird.errors import DamagedStoreError, EncodingError, StoreError, in_a_line
+from tailorbird.latency_tables.damage import DECODING, WAY_OUT, examined, is_damage
 from tailorbird.latency_tables.fault import reason, way_out
 from tailorbird.latency_tables.url import masked
 from tailorbird.predictors import FloatArray
@@ -142,8 +142,11 @@ class Study:
         try:
             return self._known_and_queued()
         except DECODING as error:
-            told = f"its study holds what no evaluation writes: {in_a_line(error)}"
-            raise damaged(self._url, told) from error
+            found = examined(self._url, in_a_line(error))
+            raise DamagedStoreError(
+                f"The store {masked(self._url)} was damaged: its study holds what no evaluation "
+                f"writes ({found}). Move it away, or bring back a copy."
+            ) from error
 
     def _known_and_queued(self) -> tuple[dict[Row, float], dict[Row, int]]:
         known: dict[Row, float] = {}
@@ -199,7 +202,10 @@ class Study:
         except (StorageInternalError, sa.exc.SQLAlchemyError) as error:
             told = reason(error.__cause__ or error)
             if is_damage(told):
-                raise damaged(self._url, told) from error
+                found = examined(self._url, told)
+                raise DamagedStoreError(
+                    f"The store {masked(self._url)} failed ({found}). {WAY_OUT}"
+                ) from error
             otherwise = "What was evaluated before is kept; mend it, then run again."
             raise StoreError(
                 f"The store {masked(self._url)} failed ({told}). {way_out(told, otherwise)}"

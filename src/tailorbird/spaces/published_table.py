@@ -67,7 +67,7 @@ class PublishedTable:
             rows = bounded_parquet.read(_content(path, name), _MOST_BYTES).to_pandas()
         except PublishedTableError:
             raise
-        except (OSError, ValueError, pa.ArrowException) as error:
+        except (OSError, ValueError, MemoryError, ArithmeticError, pa.ArrowException) as error:
             raise PublishedTableError.of(path, name, error) from None
         return cls(path, name, rows)._filled()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tailorbird.errors import ContractError, in_a_line, raising
+from tailorbird.errors import ContractError, RecipeError, in_a_line, raising
 from tailorbird.spaces.space import SearchSpace
 from tailorbird.spaces.stitching.order import check_order
 from tailorbird.spaces.stitching.space import StitchSpace
@@ -173,9 +173,11 @@ def said_of(what: str, way_out: str = "") -> Iterator[None]:
     Raises:
         ContractError: if anything is.
     """
-    with raising(
-        lambda error: ContractError(f"{what} ({in_a_line(error)}).{way_out}"), ContractError
-    ):
+
+    def broken(error: BaseException) -> ContractError:
+        return ContractError(f"{what} ({in_a_line(error)}).{way_out}")
+
+    with raising(broken, RecipeError):  # which say more
         yield
 
 

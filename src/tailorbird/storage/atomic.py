@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,8 +49,7 @@ def written(*paths: Path) -> Iterator[list[Path]]:
         targets = [Path(os.path.realpath(path)) for path in paths]
         for path, target in zip(paths, targets, strict=True):
             current = path
-            if target.is_dir():
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            _check_place(path)
             _make(target.parent)
             _sweep(target)
             part = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
@@ -74,6 +74,18 @@ def written(*paths: Path) -> Iterator[list[Path]]:
 def refusal(path: Path, error: OSError) -> WriteError:
     """The error that stands for what the system said about a file that it did not take."""
     return (FullDiskError if error.errno in FULL else WriteError)(path, error)
+
+
+def _check_place(path: Path) -> None:
+    """Refuses what a file would take the place of: folders, and devices such as /dev/full."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EEXIST, "it is a pipe, a socket or a device")
 
 
 def _make(folder: Path) -> None:

@@ -43,9 +43,11 @@ def torn(paths: Sequence[Path]) -> str | None:
 
 
 def _read(path: Path) -> bytes | None:
+    if not path.is_file():  # a pipe would wait for a writer
+        return None
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
             found = _FOUND.search(raw)
             return found[1] if found else None
-    except (OSError, ValueError):  # a folder, unreadable, empty
+    except (OSError, ValueError):  # unreadable, empty
         return None

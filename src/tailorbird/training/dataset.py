@@ -59,7 +59,8 @@ class Split:
             )
         if not np.issubdtype(labels.dtype, np.integer):
             raise ContractError(
-                f"Labels must be int64, numbers of classes from 0 on, but are {labels.dtype}."
+                f"Labels must be int64, numbers of classes from 0 on, but are {labels.dtype}. "
+                "Convert them with `.astype(numpy.int64)`."
             )
         if len(images) != len(labels):
             raise ContractError(

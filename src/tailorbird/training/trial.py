@@ -215,8 +215,10 @@ def _check_step(
     ):
         what = f"{part} ({told(workload)})"
         before, version = x.detach().clone(), x._version
-        n = "2 training images" if len(x) > 1 else "a step of one image"
-        with said_of(f"{what} must run on {n}, but failed"):
+        n, way_out = f"{len(x)} training images", ""
+        if len(x) == 1:
+            n, way_out = "a step of one image", " Give more images, or raise [accuracy] batch."
+        with said_of(f"{what} must run on {n}, but failed", way_out):
             y: Any = module(x)
         check_torch()
         check_untouched(x.detach(), before, version, what)
@@ -255,7 +257,10 @@ def _reached(value: Tensor, parameters: Sequence[nn.Parameter]) -> dict[Tensor, 
         parameter.grad = None
 
     if value.requires_grad:
-        hooks = [p.register_post_accumulate_grad_hook(look) for p in parameters]  # type: ignore[no-untyped-call]
+        hooks = [
+            p.register_post_accumulate_grad_hook(look)  # type: ignore[no-untyped-call]  # likewise
+            for p in parameters
+        ]
         value.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
         for hook in hooks:
             hook.remove()

@@ -5,7 +5,9 @@ import stat
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 
@@ -34,6 +36,18 @@ _STARTS: tuple[tuple[bytes, str, str], ...] = (
 """What files begin with, behind white space: the beginning, its name, and the way out."""
 
 _LEGACY = b"l\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save's number, before it wrote zip archives
+
+_SCALAR = np.float64(0).__reduce__()[0]
+
+_NUMBERS: list[Any] = [
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "u4", "u8", "?")),
+    *(
+        (np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar")
+        for core in ("core", "_core")
+    ),
+]
+"""What numbers of NumPy's are made of, such as the best accuracy beside the weights."""
 
 _UNPICKLER = "WeightsUnpickler error:"  # torch says its own part first
 _CLASS = re.compile(r"(?:GLOBAL|<class) '?([A-Za-z_][\w.]+)")
@@ -153,7 +167,11 @@ def _kind(parts: list[zipfile.ZipInfo]) -> tuple[str, str] | None:
 def _unpickled(path: Path) -> object:
     try:
         # Opened here, since torch goes by the ending of a path.
-        with path.open("rb") as file, warnings.catch_warnings():
+        with (
+            path.open("rb") as file,
+            warnings.catch_warnings(),
+            torch.serialization.safe_globals(_NUMBERS),
+        ):
             warnings.simplefilter("ignore")  # of formats and types that are getting old
             return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001  # torch raises whatever its unpickler meets

@@ -1,6 +1,7 @@
 """Laws of a family's anchors: named apart, of whole stages, and from small to large."""
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from tailorbird.errors import ContractError
 from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.stitching.family import Family, Part
+from tailorbird.spaces.stitching.stitch import Stitch
 from tailorbird.spaces.workload import Workload
 
 if TYPE_CHECKING:
@@ -22,6 +24,13 @@ def check_anchors(family: Family) -> None:
     Raises:
         ContractError: naming the first one.
     """
+    if not (isinstance(family.name, str) and family.name and family.name.isprintable()):
+        raise ContractError(f"A family's name must be a text, but got {family.name!r}.")
+    if not isinstance(family.n_classes, int | np.integer) or family.n_classes < 1:
+        raise ContractError(
+            f"A family's n_classes must be a positive integer, but {family.name} has "
+            f"{family.n_classes!r}."
+        )
     names, stages = tuple(family.anchors), tuple(family.stages)
     if not names:
         raise ContractError(f"A family must have an anchor at least, but {family.name} has none.")
@@ -57,6 +66,33 @@ def check_anchors(family: Family) -> None:
             f"Anchors must have names of their own, whatever their case, but those of "
             f"{family.name} are {', '.join(names)}."
         )
+
+
+def check_stitches(family: Family, stitches: Sequence[object]) -> None:
+    """Refuses stitches that do not lead from a block of one anchor to a block of another.
+
+    Raises:
+        ContractError: naming the first one.
+    """
+    depths = [sum(stages) for stages in family.stages]
+    seen: set[Stitch] = set()
+    for stitch in stitches:
+        fits = (
+            isinstance(stitch, Stitch)
+            and stitch.source != stitch.target
+            and {stitch.source, stitch.target} <= {*range(len(depths))}
+            and 0 <= stitch.leave < depths[stitch.source]
+            and 0 <= stitch.enter < depths[stitch.target]
+            and stitch not in seen
+        )
+        if not fits:
+            raise ContractError(
+                "A rule's stitches must each lead from a block of one anchor to one of another, "
+                f"but of {family.name}, with {depths} blocks, it gave {stitch!r}. Numbers begin at "
+                "0, and none may come twice."
+            )
+        assert isinstance(stitch, Stitch)  # or it was refused
+        seen.add(stitch)
 
 
 def check_order(space: "StitchSpace") -> None:

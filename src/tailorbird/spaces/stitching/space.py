@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from tailorbird.spaces.layered import Layer, LayeredGraph, stack_counts
 from tailorbird.spaces.space import IntArray, Variable
 from tailorbird.spaces.stitching.family import Family, Part
-from tailorbird.spaces.stitching.order import check_anchors
+from tailorbird.spaces.stitching.order import check_anchors, check_stitches
 from tailorbird.spaces.stitching.stitch import Rule, workload_of
 from tailorbird.spaces.workload import Workload
 
@@ -37,7 +37,7 @@ class StitchSpace:
         max_stitches: in one route.
 
     Raises:
-        ContractError: if the anchors cannot be told apart.
+        ContractError: if the anchors cannot be told apart, or stitches lead nowhere.
 
     References:
         Pan, Cai, Zhuang: Stitchable Neural Networks. CVPR 2023.
@@ -54,6 +54,7 @@ class StitchSpace:
         self.name = f"{family.name}({rule},max_stitches={max_stitches})"
         self.max_stitches = max_stitches
         self.stitches = rule.stitches(family) if max_stitches else ()
+        check_stitches(family, self.stitches)
         self.depths = tuple(sum(stages) for stages in family.stages)
         self._workload_of_stitch = {s.part: workload_of(family, s) for s in self.stitches}
 

@@ -1,0 +1,173 @@
+"""What each setting of a recipe may be, written from README.md and the examples.
+
+The package's models are judged by it, so they are not asked.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+Law = Callable[[Any], bool]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def _whole(least: int, most: float = math.inf) -> Law:
+    return lambda value: type(value) is int and least <= value <= most
+
+
+def _number(least: float, most: float = math.inf, *, open_: bool = False) -> Law:
+    def holds(value: Any) -> bool:
+        is_number = type(value) in (int, float) and math.isfinite(value)
+        return is_number and (least < value if open_ else least <= value) and value <= most
+
+    return holds
+
+
+def _one_of(*known: str) -> Law:
+    return lambda value: isinstance(value, str) and value in known
+
+
+def _some_of(*known: str) -> Law:
+    def holds(value: Any) -> bool:
+        return isinstance(value, list) and all(isinstance(v, str) and v in known for v in value)
+
+    return holds
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value) and not _CONTROL.search(value)
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_text, value)) and len(set(value)) == len(value)
+
+
+def _matches(pattern: str) -> Law:
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _files(value: Any) -> bool:
+    """A path, or a path and a key, of each anchor."""
+    return isinstance(value, dict) and all(
+        all(map(_text, one.values())) and {"file"} <= one.keys() <= {"file", "key"}
+        if isinstance(one, dict)
+        else _text(one)
+        for one in value.values()
+    )
+
+
+def _flag(value: Any) -> bool:
+    return type(value) is bool
+
+
+_PATH = _matches(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_LIMIT = _number(0, open_=True)
+_OBJECTIVES = ("accuracy", "latency_ms", "mega_macs", "mega_params", "weight_mib", "peak_mib")
+
+LAWS: dict[str, Law] = {
+    "name": _matches(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"),
+    "seed": _whole(0, 2**32 - 1),
+    "space.name": _text,
+    "space.module": _PATH,
+    "space.kernel": _whole(1),
+    "space.stride": _whole(1),
+    "space.max_stitches": _whole(0),
+    "space.pairs": _one_of("neighbours", "all"),
+    "space.stitches": _one_of("windows", "two-way"),
+    "space.n_classes": _whole(1),
+    "device.name": _text,
+    "device.threads": _whole(1),
+    "device.target": _text,
+    "device.endpoint": _text,
+    "device.tracker": _text,
+    "device.key": _matches(r"[^\s:]+"),
+    "device.batch": _whole(1, 4096),
+    "latency.runtime": _one_of("tvm", "onnxruntime", "openvino", "torch", "imported"),
+    "latency.schedule": _matches(r"static|default|eager|imported|tuned:[1-9]\d{0,4}"),
+    "latency.tuning": _text,
+    "latency.tuning_minutes": _number(0),
+    "latency.rounds": _whole(2),
+    "latency.store": _text,
+    "latency.estimate_missing": _flag,
+    "latency.adapt_from": _texts,
+    "latency.samples": _whole(3),
+    "accuracy.data": _one_of("digits", "cifar10-jpeg"),
+    "accuracy.module": _PATH,
+    "accuracy.published": _text,
+    "accuracy.evaluator": _PATH,
+    "accuracy.anchors": lambda value: value == "installed" or _files(value),
+    "accuracy.train_epochs": _whole(0),
+    "accuracy.stitch_epochs": _whole(0),
+    "accuracy.batch": _whole(1),
+    "accuracy.learning_rates.embedding": _number(0),
+    "accuracy.learning_rates.block": _number(0),
+    "accuracy.learning_rates.stitch": _number(0),
+    "accuracy.learning_rates.head": _number(0),
+    "accuracy.routes": _one_of("stitches", "uniform", "resources"),
+    "accuracy.distillation": _one_of("soft", "hard", "none"),
+    "accuracy.teacher": _PATH,
+    "accuracy.stitch_images": _whole(0),
+    "accuracy.stitch_rank": _whole(1),
+    "accuracy.evaluations": _whole(10),
+    "accuracy.earlier": _text,
+    "accuracy.workers": _whole(1),
+    "accuracy.evaluation_timeout_seconds": _number(0, open_=True),
+    "accuracy.predictor": _one_of(
+        *("auto", "process", "process-totals", "process-places", "ridge", "forest", "boosting"),
+        *("perceptrons", "additive"),
+    ),
+    "accuracy.predictor_seconds": _number(0),
+    "accuracy.zero_cost": _some_of(
+        "gradsign", "gradient_norm", "synflow", "naswot", "macs", "parameters"
+    ),
+    "search.algorithm": _one_of(
+        *("nsga2", "guided", "exact", "best", "random", "evolution", "optuna")
+    ),
+    "search.objectives": lambda value: _some_of(*_OBJECTIVES)(value) and _texts(value) and value,
+    "search.devices": _texts,
+    "search.population": _whole(4),
+    "search.generations": _whole(1),
+    "search.sampler": _text,
+    "search.batch": _whole(1),
+    "search.min_accuracy": _number(0, 1, open_=True),
+    **{f"search.max_{name}": _LIMIT for name in _OBJECTIVES[1:]},
+    "report.networks": _whole(1),
+    "report.random_networks": _whole(2),
+}
+
+
+def settings(recipe: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting of a recipe under its dotted name."""
+    for name, value in recipe.items():
+        path = f"{of}{name}"
+        if isinstance(value, dict) and path not in LAWS:
+            yield from settings(value, f"{path}.")
+        else:
+            yield path, value
+
+
+def violations(recipe: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with settings, each for itself."""
+    for name, value in settings(recipe):
+        if name not in LAWS:
+            yield f"there is no law for {name}"
+        elif not LAWS[name](value):
+            yield f"{name} is {value!r}"[:300]
+
+
+def unmet(recipe: Mapping[str, Any], front: list[dict[str, Any]]) -> Iterator[str]:
+    """Limits of a recipe that networks of its front do not meet, and values that are no numbers."""
+    search = recipe.get("search", {})
+    for name in _OBJECTIVES:
+        values = [row[name] for row in front if name in row]
+        if not all(type(v) in (int, float) and math.isfinite(v) for v in values):
+            yield f"{name} is not a number everywhere"
+        elif values and name == "accuracy" and min(values) < search.get("min_accuracy", -math.inf):
+            yield f"accuracy is {min(values)}, below its limit"
+        elif values and name != "accuracy":
+            if max(values) > search.get(f"max_{name}", math.inf):
+                yield f"{name} is {max(values)}, above its limit"
+            elif min(values) <= 0:
+                yield f"{name} is {min(values)}"
