@@ -1,5 +1,6 @@
 """What recipes say of spaces, data and weights, and a user's own code beside them."""
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -281,6 +282,20 @@ def test_what_cannot_be_evaluated_is_left_out_and_told(tmp_path: Path, module: s
     hopeless = opened(tmp_path, DEEP, TRAINED + '\nevaluator = "own_parts:impossible"')
     with pytest.raises(EvaluationError, match=r"At least 5 .* only 0 could be\. .*gave nan"):
         hopeless.predictor(Rising(), NoProgress())
+
+
+def test_an_owner_that_is_no_file_is_refused_and_one_that_is_no_text_is_a_name(
+    tmp_path: Path, module: str
+) -> None:
+    source = opened(tmp_path, DEEP, TRAINED)
+    source.train(NoProgress())
+    owner = source.weights.parent / "owner"
+    os.mkfifo(owner)
+    with pytest.raises(RecipeError, match="owner of a run's trials must be a plain file, but"):
+        source.validation(source.space.landmarks, NoProgress())
+    owner.unlink()
+    owner.write_bytes(b"\xff\0")
+    assert np.isfinite(source.validation(source.space.landmarks, NoProgress())).all()
 
 
 def test_earlier_evaluations_are_learned_from_and_not_repeated(tmp_path: Path, module: str) -> None:

@@ -1,6 +1,7 @@
 """Commands on tables, and runs with the table of another device, through the command line."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from tailorbird import spaces
 from tailorbird.job import open_run
 from tailorbird.latency_tables import Samples, files, published_ofa, shipped
 from tailorbird.latency_tables.record import Record
+from tailorbird.published import ofa_latency_table as published
 from tailorbird.spaces import CALL
 from tailorbird.spaces.footprint import Footprint
 
@@ -324,6 +326,17 @@ def test_keys_that_a_space_needs_are_listed_and_others_are_told(tailorbird: Tail
     assert "4 of 15 rows are of no workload of" in out
     assert "'resblock(width=4)[4x4x8x8]f32' in line 6; the nearest is 'residual_block(" in out
     assert "of which the table holds 11." in tailorbird("table", "keys", "a.toml")[2]
+
+
+def test_a_pipe_in_the_place_of_a_published_table_is_not_waited_for(
+    tailorbird: Tailorbird, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_recipe("mine")
+    os.mkfifo(tmp_path / published.FILE)
+    monkeypatch.setenv("TAILORBIRD_DATA", str(tmp_path))
+    code, _, err = tailorbird("table", "import", "mine.toml", published.NAME)
+    assert code == 2
+    assert "is a pipe, a socket or a device" in err
 
 
 def test_a_bad_file_leaves_the_table_as_it_was(tailorbird: Tailorbird) -> None:

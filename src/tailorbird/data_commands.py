@@ -95,10 +95,11 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
     from tailorbird.latency_tables.lock import file_lock
     from tailorbird.published.whole_file import not_written
+    from tailorbird.storage.atomic import make_folder
 
     path = folder / ".lock"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         path.touch()
     except OSError as error:
         raise not_written(path, error) from None

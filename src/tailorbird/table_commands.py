@@ -176,7 +176,8 @@ def _fetched(file: Path) -> Path | None:
         )
     fetched = data_folder() / ofa_latency_table.FILE
     try:
-        fetched.open("rb").close()
+        if not fetched.is_fifo():  # which would wait for a writer, and is refused when it is read
+            fetched.open("rb").close()
     except OSError as error:
         raise PublishedTableError.of(fetched, name, error) from None
     return fetched

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from tailorbird.errors import EvaluationError, MissingStepError, RecipeError, in_a_line, raising
+from tailorbird.latency_tables import bounded
 from tailorbird.materials import Materials
 from tailorbird.predictors import FloatArray, Predictor, accuracy_predictor
 from tailorbird.predictors.accuracy import FEWEST
@@ -32,6 +33,7 @@ from tailorbird.training import Dataset, Trained, load, train
 from tailorbird.workplace import LOG
 
 _SCORED = 32  # images that zero-cost scores see
+_LONGEST_NAME = 1_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,8 @@ class TrainedAccuracy:
         file = self.weights.parent / "owner"
         if not file.exists():
             atomic.write(file, f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}")
-        return file.read_text(encoding="utf-8")
+        content = bounded.read(file, _LONGEST_NAME, "The owner of a run's trials")
+        return content.decode(errors="replace")
 
     def _executor(self, split: str) -> Executor:
         asked = self.recipe.accuracy

@@ -11,6 +11,7 @@ from filelock import Timeout
 from tailorbird.errors import BusyError, RecipeError
 from tailorbird.latency_tables.lock import file_lock
 from tailorbird.printable import printable
+from tailorbird.storage.atomic import make_folder
 
 LOG = logging.getLogger("tailorbird")
 
@@ -24,7 +25,7 @@ def held(folder: Path) -> Iterator[None]:
         RecipeError: if it cannot be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise _unusable(folder, error) from None
     with ExitStack() as stack:

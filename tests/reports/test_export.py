@@ -73,6 +73,19 @@ def test_both_files_load_in_a_fresh_process_and_agree(
     np.testing.assert_allclose(z, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize(
+    ("column", "value"), [("latency_ms_measured", "fast"), ("latency_ms_predicted", np.nan)]
+)
+def test_a_front_whose_values_are_none_is_torn(column: str, value: object, tmp_path: Path) -> None:
+    row = {"architecture": "a", "accuracy_validation": 0.9, "latency_ms_measured": 1.0}
+    front = tmp_path / "front.parquet"
+    pd.DataFrame([row | {"latency_ms_predicted": 1.0}]).to_parquet(front)
+    assert choice.fastest_enough(front, 3.0) == "a"
+    pd.DataFrame([row | {"latency_ms_predicted": 1.0} | {column: value}]).to_parquet(front)
+    with pytest.raises(MissingStepError, match=r"is torn\. Make it anew"):
+        choice.fastest_enough(front, 3.0)
+
+
 def said_in(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "tailorbird"]
 

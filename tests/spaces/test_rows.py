@@ -1,8 +1,11 @@
+import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from tailorbird.errors import EncodingError
 from tailorbird.spaces import IntArray, rows
@@ -60,6 +63,22 @@ def test_what_does_not_fit_is_named_in_one_sentence(
         assert "\n" not in str(caught.value)
 
 
+def test_neither_pipes_nor_what_unpacks_to_gigabytes_is_read(
+    tiny_space: StitchSpace, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.parquet"
+    names = [variable.name for variable in tiny_space.variables]
+    zeros = pa.repeat(pa.scalar(0), 10_000_000)
+    parquet.write_table(pa.table(dict.fromkeys(names, zeros)), path, compression="zstd")
+    assert path.stat().st_size < 200_000
+    with pytest.raises(EncodingError, match=r"unpacks to .* MiB, but a table may have 64"):
+        rows.read(path, tiny_space)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(EncodingError, match="it is no plain file"):
+        rows.read(path, tiny_space)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"PAR1 and no more"])
 def test_a_file_that_is_none_is_refused(
     tiny_space: StitchSpace, tmp_path: Path, content: bytes | None
@@ -75,5 +94,5 @@ def test_a_file_that_is_none_is_refused(
 def test_a_file_that_is_not_there_is_said_to_be_missing(
     tiny_space: StitchSpace, tmp_path: Path
 ) -> None:
-    with pytest.raises(EncodingError, match="there is no such file"):
+    with pytest.raises(EncodingError, match="No such file"):
         rows.read(tmp_path / "x.parquet", tiny_space)

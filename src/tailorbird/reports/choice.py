@@ -16,6 +16,7 @@ from tailorbird.errors import (
 )
 from tailorbird.spaces import IntArray, SearchSpace
 
+_NUMBERS = ("accuracy_validation", "latency_ms_measured", "latency_ms_predicted")
 _HINTED = 10_000  # beyond that, the nearest of all texts would take minutes to find
 
 
@@ -49,16 +50,16 @@ def fastest_enough(front: Path, max_latency_ms: float | None) -> str:
 
 
 def _read(front: Path) -> pd.DataFrame:
-    columns = ["architecture", "accuracy_validation", "latency_ms_measured", "latency_ms_predicted"]
-    try:
-        networks = pd.read_parquet(front, columns=columns)
-    except OSError:
+    if not front.is_file():
         raise MissingStepError(
             f"There is no front in {str(front)!r}. Make it with `tailorbird run RECIPE`."
-        ) from None
-    except (pa.ArrowException, ValueError, KeyError):
+        )
+    try:
+        networks = pd.read_parquet(front, columns=["architecture", *_NUMBERS])
+        networks = networks.astype(dict.fromkeys(_NUMBERS, np.float64))
+    except (OSError, pa.ArrowException, ValueError, TypeError, KeyError):
         networks = pd.DataFrame()
-    if networks.empty:
+    if networks.empty or networks["latency_ms_predicted"].isna().any():
         raise MissingStepError(
             f"The front in {str(front)!r} is torn. Make it anew with `tailorbird report RECIPE`."
         )

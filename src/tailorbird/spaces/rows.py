@@ -1,11 +1,21 @@
 """Architectures in a Parquet file: a column per variable of the space, a row each."""
 
+import errno
+import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tailorbird.errors import EncodingError, nearest
+from tailorbird import bounded_parquet
+from tailorbird.errors import EncodingError, nearest, plain
 from tailorbird.spaces.space import IntArray, SearchSpace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MOST_BYTES = 64 * 2**20  # of a file, and of what it unpacks to
 
 
 def read(path: Path, space: SearchSpace) -> IntArray:
@@ -17,17 +27,9 @@ def read(path: Path, space: SearchSpace) -> IntArray:
         EncodingError: if the file cannot be read, or does not fit the space.
     """
     import pandas as pd
-    import pyarrow as pa
 
-    try:
-        frame = pd.read_parquet(path)
-    except (OSError, pa.ArrowException) as error:
-        told = str(error) if path.exists() else "there is no such file"  # pandas says its name only
-        reason = told.splitlines()[0].rstrip(".")
-        raise EncodingError(
-            f"The networks in {str(path)!r} cannot be read ({reason}). Give a Parquet file."
-        ) from None
     names = [variable.name for variable in space.variables]
+    frame = _columns(path, names)
     for name in names:
         if name not in frame.columns:
             raise EncodingError(
@@ -55,3 +57,28 @@ def read(path: Path, space: SearchSpace) -> IntArray:
     X = space.repair(X)
     _, first = np.unique(X, axis=0, return_index=True)
     return np.asarray(X[np.sort(first)])
+
+
+def _columns(path: Path, names: Sequence[str]) -> "pd.DataFrame":
+    """Those columns of a file; all of them, without a row, if one is missing."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        if path.exists() and not path.is_file():  # a pipe may wait for ever
+            raise OSError(errno.EINVAL, "it is no plain file")  # noqa: TRY301  # told below
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ValueError(f"it has more than {_MOST_BYTES / 2**20:g} MiB")  # noqa: TRY301
+        schema = parquet.read_schema(io.BytesIO(content))
+        table = schema.empty_table()
+        if set(names) <= set(schema.names):
+            table = bounded_parquet.read(content, _MOST_BYTES, names)
+        frame: pd.DataFrame = table.to_pandas()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0].rstrip(".")
+        raise EncodingError(
+            f"The networks in {str(path)!r} cannot be read ({plain(reason)}). Give a Parquet file."
+        ) from None
+    return frame

@@ -50,7 +50,7 @@ def written(*paths: Path) -> Iterator[list[Path]]:
         for path, target in zip(paths, targets, strict=True):
             current = path
             _check_place(path)
-            _make(target.parent)
+            make_folder(target.parent)
             _sweep(target)
             part = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
             part.touch(exist_ok=False)
@@ -76,6 +76,18 @@ def refusal(path: Path, error: OSError) -> WriteError:
     return (FullDiskError if error.errno in FULL else WriteError)(path, error)
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those above it, unless it is there.
+
+    Raises:
+        OSError: if it cannot be made, such as for a file that has its name.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+
+
 def _check_place(path: Path) -> None:
     """Refuses what a file would take the place of: folders, and devices such as /dev/full."""
     try:
@@ -86,13 +98,6 @@ def _check_place(path: Path) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(mode):
         raise OSError(errno.EEXIST, "it is a pipe, a socket or a device")
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
 
 
 def _sweep(target: Path) -> None:
