@@ -118,6 +118,33 @@ def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule
         ),
         (GOOD + "[search]\nobjectives = []", r"\[search\] objectives"),
         (GOOD + '[search]\nobjectives = ["peak_mib", "peak_mib"]', "objectives must differ"),
+        (GOOD + "[search]\nmax_latency_ms = 5e-324", "equal to 0.000000001, but got 5e-324"),
+        (GOOD + "[search]\nmax_peak_mib = 1e-10", "equal to 0.000000001, but got 1e-10"),
+        (GOOD + "[search]\nmin_accuracy = 5e-324", "equal to 0.000000001, but got 5e-324"),
+        (GOOD + "[search]\npopulation = 1000000", "less than or equal to 100000, but got 1000000"),
+        (
+            GOOD + "[search]\npopulation = 100000\ngenerations = 101",
+            '"nsga2" looks at 10,000,000 networks at most, but population times .* is 10,100,000',
+        ),
+        (
+            GOOD + '[search]\nalgorithm = "random"\ngenerations = 1000000',
+            '"random" looks at 1,000,000 networks at most, but .* is 100,000,000',
+        ),
+        (GOOD + '[search]\nalgorithm = "optuna"\ngenerations = 1001', '"optuna" .* is 100,100'),
+        (
+            GOOD + "[report]\nrandom_networks = 1000000",
+            "less than or equal to 10000, but got 10000",
+        ),
+        (GOOD + "[report]\nnetworks = 10001", "less than or equal to 10000, but got 10001"),
+        (
+            GOOD + "[accuracy]\nevaluations = 1000000",
+            "less than or equal to 10000, but got 1000000",
+        ),
+        (GOOD + "[accuracy]\nworkers = 1000", "less than or equal to 256, but got 1000"),
+        (GOOD + "[latency]\nrounds = 1000000", "less than or equal to 1000, but got 1000000"),
+        (GOOD + "[accuracy]\npredictor_seconds = 1e300", r"equal to 10000000, but got 1e\+300"),
+        (GOOD + "[accuracy.learning_rates]\nhead = inf", "learning_rates. head.*, but got inf"),
+        (GOOD + '[search]\nobjectives = "accuracy"', "valid list, but got 'accuracy'"),
         (GOOD + "[search]\nmin_accuracy = 95.0", "min_accuracy.*less than 1"),
         (
             GOOD + '[search]\ndevices = ["epyc-avx512"]\nobjectives = ["accuracy", "mega_macs"]',

@@ -17,6 +17,8 @@ from tailorbird.latency_tables import bounded
 from tailorbird.materials import Materials
 from tailorbird.predictors import FloatArray, Predictor, accuracy_predictor
 from tailorbird.predictors.accuracy import FEWEST
+from tailorbird.predictors.models import IN_PAIRS
+from tailorbird.predictors.regressors import MOST_IN_PAIRS
 from tailorbird.predictors.zero_cost import ZeroCostFeatures
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
@@ -60,10 +62,20 @@ class TrainedAccuracy:
 
     @cached_property
     def _checked(self) -> bool:
-        _ = self.earlier
+        self._check_number()
         self._check_workers()
         self.materials.check(self.weights)
         return True
+
+    def _check_number(self) -> None:
+        """Its predictor can learn from as many evaluations as there will be."""
+        n = min(self.recipe.accuracy.evaluations, self.space.size) + len(self.earlier[0])
+        if self.recipe.predictor in IN_PAIRS and n > MOST_IN_PAIRS:
+            raise RecipeError(
+                f"[accuracy] predictor = {self.recipe.predictor!r} learns from at most "
+                f"{MOST_IN_PAIRS:,} networks, but evaluations and earlier ones are {n:,}. Take "
+                'fewer, or another predictor, such as "ridge" or "forest".'
+            )
 
     def _check_workers(self) -> None:
         """What evaluates can be sent to workers, if there are any."""

@@ -154,3 +154,11 @@ def test_the_most_accurate_network_that_is_fast_enough_is_taken(tmp_path: Path) 
     assert choice.fastest_enough(front, None) == "slow"
     with pytest.raises(InfeasibleError, match=r"takes 1 ms"):
         choice.fastest_enough(front, 0.5)
+    with pytest.raises(InfeasibleError, match=r"<= 0.999999 ms must hold, .* takes 1 ms"):
+        choice.fastest_enough(front, 0.999999)
+    for wrong in (np.nan, np.inf, -1.0, 0.0):
+        with pytest.raises(RecipeError, match="must be finite and positive, but got"):
+            choice.fastest_enough(front, wrong)
+    front.write_bytes(front.read_bytes()[:-9])
+    with pytest.raises(MissingStepError, match=r"is torn. Make it anew with `tailorbird report"):
+        choice.fastest_enough(front, None)

@@ -71,7 +71,7 @@ class Features:
     @cached_property
     def width(self) -> int:
         """Features of a row before those that never vary are left out, and without extra ones."""
-        return self._raw(self.space.landmarks[:1]).shape[1]
+        return int(self._raw(self.space.landmarks[:1]).shape[1])
 
     def _raw(self, X: IntArray) -> FloatArray:
         counts = self.space.count_workloads(X)

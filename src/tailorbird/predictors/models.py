@@ -16,3 +16,6 @@ MODELS = {
     )
 }
 """Structure of cells, their paths, is in the places; free statistics are in totals and places."""
+
+IN_PAIRS = frozenset({"auto", *(name for name, model in MODELS.items() if model.make is Process)})
+"""Predictors that compare samples pair by pair, see `MOST_IN_PAIRS`; `auto` lets all vote."""

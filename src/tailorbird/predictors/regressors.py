@@ -73,6 +73,10 @@ class Ridge:
         return np.asarray(F @ self.coef_ + self.intercept_)
 
 
+MOST_IN_PAIRS = 5_000
+"""Samples that a Gaussian process learns from: it takes 2 GiB for the derivatives of all pairs."""
+
+
 class Process:
     """A Gaussian process with one length scale.
 
@@ -87,7 +91,16 @@ class Process:
         self.nu = nu
 
     def fit(self, F: FloatArray, y: FloatArray) -> Self:
-        """Tunes signal, length scale and noise by their likelihood."""
+        """Tunes signal, length scale and noise by their likelihood.
+
+        Raises:
+            ValueError: of more samples than fit into memory, pair by pair.
+        """
+        if len(F) > MOST_IN_PAIRS:
+            raise ValueError(
+                f"A Gaussian process learns from at most {MOST_IN_PAIRS:,} samples, but got "
+                f"{len(F):,}. Take fewer, or another model, such as ridge or forest."
+            )
         typical = np.sqrt(F.shape[1])
         matern = Matern(typical, (typical / 50, typical * 50), nu=self.nu)
         return self._fit(ConstantKernel(1.0) * matern + WhiteKernel(0.1), F, y)

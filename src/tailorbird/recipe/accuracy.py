@@ -42,18 +42,18 @@ class AccuracySection(Section):
     published: Annotated[str, Field(min_length=1)] | None = None
     evaluator: PythonPath | None = None
     anchors: dict[str, AnchorFile] | Literal["installed"] = Field(default_factory=dict)
-    train_epochs: Annotated[int, Field(ge=0)] | None = None
-    stitch_epochs: Annotated[int, Field(ge=0)] = 150
+    train_epochs: Annotated[int, Field(ge=0, le=100_000)] | None = None
+    stitch_epochs: Annotated[int, Field(ge=0, le=100_000)] = 150
     batch: Count = 50
     learning_rates: LearningRates = LearningRates()
     routes: Literal["stitches", "uniform", "resources"] = "stitches"
     distillation: Literal["soft", "hard", "none"] = "soft"
     teacher: PythonPath | None = None
     stitch_images: Annotated[int, Field(ge=0)] = 500
-    stitch_rank: Count | None = None
-    evaluations: Annotated[int, Field(ge=10)] = 150
+    stitch_rank: Annotated[int, Field(ge=1, le=4096)] | None = None
+    evaluations: Annotated[int, Field(ge=10, le=10_000)] = 150
     earlier: Annotated[str, Field(min_length=1)] | None = None
-    workers: Count = 1
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
     evaluation_timeout_seconds: Annotated[Seconds, Field(gt=0)] | None = None
     predictor: Literal[
         "auto",

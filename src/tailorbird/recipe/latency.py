@@ -25,11 +25,11 @@ class LatencySection(Section):
     schedule: Annotated[str | None, Field(validate_default=True)] = None  # that of the runtime
     tuning: Annotated[str, Field(min_length=1)] | None = None
     tuning_minutes: Annotated[float, Field(ge=0, le=1e5, allow_inf_nan=False)] = 60.0
-    rounds: Annotated[int, Field(ge=2)] = 5
+    rounds: Annotated[int, Field(ge=2, le=1_000)] = 5
     store: Annotated[str, Field(min_length=1)] | None = None
     estimate_missing: bool = False
     adapt_from: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    samples: Annotated[int, Field(ge=3)] = 10
+    samples: Annotated[int, Field(ge=3, le=1_000)] = 10
 
     @field_validator("schedule")
     @classmethod

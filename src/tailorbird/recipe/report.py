@@ -4,11 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tailorbird.recipe.section import Count, Section
+from tailorbird.recipe.section import Section
 
 
 class ReportSection(Section):
     """What is checked on the device."""
 
-    networks: Count = 16
-    random_networks: Annotated[int, Field(ge=2)] = 20
+    networks: Annotated[int, Field(ge=1, le=10_000)] = 16
+    random_networks: Annotated[int, Field(ge=2, le=10_000)] = 20

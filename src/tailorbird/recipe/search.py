@@ -22,6 +22,14 @@ _KEYS: dict[str, frozenset[str]] = {
 }
 """Which keys of [search] each algorithm has for itself."""
 
+_MOST_PREDICTIONS = {
+    "nsga2": 10_000_000,
+    "random": 1_000_000,
+    "evolution": 1_000_000,
+    "optuna": 100_000,
+}
+"""Networks that each algorithm may look at, so that what it remembers of them takes 3 GiB."""
+
 
 class SearchSection(Section):
     """How the front is searched."""
@@ -34,10 +42,10 @@ class SearchSection(Section):
         "latency_ms",
     )
     devices: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    population: Annotated[int, Field(ge=4)] = 100
+    population: Annotated[int, Field(ge=4, le=100_000)] = 100
     generations: Count = 100
     sampler: str = "TPESampler"
-    batch: Count = 5
+    batch: Annotated[int, Field(ge=1, le=1_000)] = 5
     min_accuracy: Annotated[float, Field(ge=1e-9, lt=1)] | None = None
     max_latency_ms: Limit = None
     max_mega_macs: Limit = None
@@ -51,6 +59,13 @@ class SearchSection(Section):
         if idle:
             raise PydanticCustomError(
                 "search", f'[search] algorithm = "{self.algorithm}" has no {min(idle)}: drop it'
+            )
+        n_predictions = self.population * self.generations
+        if n_predictions > (most := _MOST_PREDICTIONS.get(self.algorithm, n_predictions)):
+            raise PydanticCustomError(
+                "search",
+                f'[search] algorithm = "{self.algorithm}" looks at {most:,} networks at most, but '
+                f"population times generations is {n_predictions:,}: lower one of them",
             )
         if len(set(self.objectives)) < len(self.objectives):
             raise PydanticCustomError("search", "[search] objectives must differ")

@@ -61,6 +61,9 @@ def _evenly(cost: FloatArray, first: NDArray[np.bool_], n: int) -> IntArray:
     edges = np.linspace(logs.min(), logs.max(), _BINS + 1)[1:-1]
     bins = np.digitize(logs, edges)
     # The k-th network of each bin comes before the (k + 1)-th of any.
-    turn = np.array([np.sum(bins[:i] == bins[i]) for i in range(len(bins))])
+    turn = np.empty(len(bins), dtype=np.int64)
+    for one in np.unique(bins):
+        of_bin = np.flatnonzero(bins == one)
+        turn[of_bin] = np.arange(len(of_bin))
     turn[first] = -1
     return np.argsort(turn, kind="stable")[:n]
