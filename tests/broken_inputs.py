@@ -35,8 +35,6 @@ class Broken:
         folder: not used.
     """
 
-    n_originals = 1
-
     def __init__(self, fault: str, folder: Path) -> None:
         self._fault = fault
 

@@ -51,13 +51,7 @@ class Case:
 
 
 class Fuzzer(Protocol):
-    """Makes inputs of one class.
-
-    Attributes:
-        n_originals: right inputs that the wrong ones are made from.
-    """
-
-    n_originals: int
+    """Makes inputs of one class."""
 
     def original(self, number: int, folder: Path) -> Case:
         """A right input; all its commands must accept it, or cases made of it would say nothing."""

@@ -44,8 +44,6 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 class Evaluations:
     """Accuracies of networks of a small space, by the indices of their choices."""
 
-    n_originals = 5
-
     def __init__(self, folder: Path) -> None:
         import numpy as np
 

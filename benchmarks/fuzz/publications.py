@@ -40,8 +40,6 @@ _LARGEST = 64 * 2**20
 class Publications:
     """The table of stitched networks, of which only those of one space are made up."""
 
-    n_originals = 1
-
     def __init__(self, folder: Path) -> None:
         rows = [*published.rows()]
         cells = (tuple("" if v is None else str(v) for v in row.values()) for row in rows)

@@ -120,7 +120,8 @@ _NAMES = (*_STORES, "tiny:load", "tiny:score", "tiny:teacher", "tiny:nothing", "
           "riscv64-linux-gnu/nothing")  # fmt: skip
 _SIZES = (-1, 0, 1, 2, 3, 10**7, 2**31, 2**63, 10**30)
 """Searches of spaces of the small ones take less than a second, those of the others for ever."""
-_EPOCHS = 10
+_LONG = ("population", "generations")
+_MOST = 10
 _HUGE = "@5,000 digits@"
 
 
@@ -146,7 +147,6 @@ class Recipes:
             _Kind(_ELSEWHERE, ("table", "show", "r.toml")),
             _Kind(_MEASURED, ("table", "keys", "r.toml")),
         )
-        self.n_originals = len(self._kinds)
         self._keys = dict(keys_of_recipes())
         self._files = folder / "files"
         self._files.mkdir()
@@ -183,7 +183,7 @@ class Recipes:
         while True:
             recipe = copy.deepcopy(kind.recipe)
             changes = [self._changed(rng, recipe) for _ in range(rng.choice((1, 1, 1, 2, 3)))]
-            if kind.command[0] != "train" or _is_quick(recipe):
+            if _is_quick(recipe, kind.command):
                 break
         text = toml_text.document(recipe).replace(f'"{_HUGE}"', "9" * 5_000)
         content = text.encode("utf-8", "surrogatepass")
@@ -260,13 +260,15 @@ class Recipes:
         return values.other(rng, old) if old is not None else values.anything(rng)
 
 
-def _is_quick(recipe: dict[str, Any]) -> bool:
-    """Whether it is refused, or trains for less than a second: nobody forbids long trainings."""
-    asked = recipe.get("accuracy")
-    if asked is None or not isinstance(asked, dict):
-        return asked is not None
-    epochs = [asked.get(name, 100) for name in ("train_epochs", "stitch_epochs")]
-    return all(type(n) is not int or n < _EPOCHS for n in epochs) and "module" in asked
+def _is_quick(recipe: dict[str, Any], command: Sequence[str]) -> bool:
+    """Whether it is refused, or done in a second: long searches and trainings are nothing wrong."""
+    search, accuracy = recipe.get("search"), recipe.get("accuracy")
+    sizes = [search.get(name) for name in _LONG] if isinstance(search, dict) else []
+    if command[0] == "train" and (accuracy is None or isinstance(accuracy, dict)):
+        asked = accuracy or {}
+        sizes += [1 if "module" in asked else _MOST]
+        sizes += [asked.get(name, _MOST) for name in ("train_epochs", "stitch_epochs")]
+    return all(type(n) is not int or n < _MOST or n >= 2**63 for n in sizes)
 
 
 def _text_of(content: bytes) -> str:

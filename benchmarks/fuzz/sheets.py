@@ -46,8 +46,6 @@ _KEYS = (
 class Sheets:
     """Files with a latency, and perhaps its spread, for each workload of a small space."""
 
-    n_originals = 4
-
     def __init__(self, folder: Path) -> None:
         from tailorbird import spaces
 

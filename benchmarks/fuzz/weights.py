@@ -79,8 +79,6 @@ class _File:
 class Weights:
     """Weights for the smallest of four residual networks; the others have theirs."""
 
-    n_originals = 2
-
     def __init__(self, folder: Path) -> None:
         warnings.filterwarnings("ignore", module=__name__)
         self._folder = folder
