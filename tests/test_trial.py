@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,7 @@ def _as_before() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
     torch.set_grad_enabled(True)
     users_module.SHARED.clear()
+    users_module._SEEN.clear()
 
 
 def write(space: str = SPACE, accuracy: str = DATA) -> None:
@@ -108,7 +110,7 @@ TRAINED = [
     ('block = "RaisesInTraining"', r"2 training images, but failed \(RuntimeError: no such"),
     ('block = "Remembers"', r"fit for copy.deepcopy after training, but block-0-1"),
     ('block = "Shares"', r"block-0-0.conv.weight and block-0-1.conv.weight share theirs"),
-    ('block = "Tied"', r"conv.weight and block-0-0.again.weight share theirs"),
+    ('block = "Expanded"', r"memory of its own, but block-0-0.mask is expanded. Add `.clone\(\)`"),
     ('block = "NoGradients"', r"must get gradients, but none of block-0-1 .*NoGradients\) does"),
     ('head = "DetachingHead"', r"must get gradients, but none of block-0-1"),
 ]
@@ -246,6 +248,9 @@ DATA_SETS = [
     ("aug_none", r"but the data's `augment` gave NoneType"),
     ("aug_array", r"but the data's `augment` gave ndarray"),
     ("aug_nan", r"must be finite, but some of the data's `augment`"),
+    ("masked", r"Images must be whole, but some are masked"),
+    ("doubles", r"default dtype must be torch.float32, but was set to torch.float64"),
+    ("aug_rarely", r"must do the same again"),
     ("aug_chance", r"must do the same again"),
     ("aug_data", r"must leave the data set as it is"),
     ("aug_text", r"must be a function of images and a torch.Generator, but got str"),
@@ -275,6 +280,7 @@ SCORES = [
     ("score_three", r"outputs \(29, 10\) and labels \(29,\).* failed \(TypeError: .*'images'\)"),
     ("score_method", r"failed \(AttributeError: .*'float'\)\. See line"),
     ("score_chance", r"the same for the same outputs"),
+    ("score_running", r"the same for the same outputs.* keep nothing from one call to the next"),
     ("score_changes", r"must leave labels as they are"),
 ]
 
@@ -297,6 +303,7 @@ TEACHERS = [
     ("teacher_nan", r"finite, but some of the teacher"),
     ("teacher_double", r"A teacher must take images, but it failed \(RuntimeError"),
     ("teacher_doubles", r"must be torch.float32, but the teacher gave torch.float64"),
+    ("teacher_without_gradients", r"must keep gradients, but that was switched off"),
     ("teacher_in_place", r"must leave its input as it is, but the teacher works in place"),
 ]
 
@@ -321,7 +328,12 @@ def test_teachers_that_give_no_logits_are_refused_by_key(
         ("", 'module = "users_module:aug_in_place"\nevaluator = "users_module:score"'),
         ('block = "Squeezed"', f"{DATA}\nbatch = 20"),
         ('block = "Squeezed"', f"{DATA}\nbatch = 60"),
+        ("", 'module = "users_module:unmasked"'),
+        ("", 'module = "users_module:high_digits"\nevaluator = "users_module:score_near"'),
         ('block = "Frozen"', DATA),
+        ('block = "LeftOut"', DATA),
+        ('block = "Tied"', DATA),
+        ('block = "Alias"', DATA),
         ('block = "Prints"', DATA),
         ('block = "NoGradients"', f"{DATA}\n{OFF}"),
     ],
@@ -331,6 +343,25 @@ def test_what_is_right_trains(tailorbird: Tailorbird, space: str, accuracy: str)
     code, out, err = tailorbird("train", "own.toml")
     assert code == 0, err
     assert re.fullmatch(r"Weights \w{12} are in runs/own/weights\.\n", out)
+
+
+def test_images_whose_gradients_are_too_large_are_refused_before_training(
+    tailorbird: Tailorbird,
+) -> None:
+    write(accuracy='module = "users_module:too_bright"')
+    assert re.search(r"Gradients must be finite.*not scaled", refusal(tailorbird, "run"))
+
+
+@pytest.mark.parametrize("block", ["Tied", "Alias"])
+def test_weights_that_layers_of_a_block_share_are_kept_and_loaded(
+    tailorbird: Tailorbird, block: str
+) -> None:
+    write(f'{SPACE}\nblock = "{block}"')
+    assert tailorbird("train", "own.toml")[0] == 0
+    accuracy: Any = open_run(Path("own.toml")).accuracy
+    small = accuracy.network(accuracy.space.landmarks[0])[1]
+    again = small.again if block == "Tied" else small.layers[2]
+    assert again.weight is small.conv.weight
 
 
 def test_only_what_a_command_uses_is_asked_for(tailorbird: Tailorbird) -> None:

@@ -198,6 +198,16 @@ def test_a_module_of_the_users_is_theirs_wherever_it_lies(
     assert f"Your own code failed ({installed / f'x{module.name}'}, line 25" in err
 
 
+@pytest.mark.parametrize("file", ["<frozen _sitebuiltins>", "<string>"])
+def test_code_without_a_file_is_nobodys(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(python_path, "_HOMES", {str(tmp_path)})
+    monkeypatch.chdir(tmp_path)
+    assert python_path.is_users(str(tmp_path / "own.py"))
+    assert not python_path.is_users(file)
+
+
 def test_a_package_that_is_reached_by_a_link_is_ours(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(Path(tailorbird_package.__file__).parents[1])
     command = [sys.executable, "-m", "tailorbird", "--version"]

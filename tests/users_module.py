@@ -194,6 +194,27 @@ class Tied(Block):
         self.again.weight = self.conv.weight
 
 
+class Alias(Block):
+    """One convolution under two names."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.layers = nn.Sequential(self.norm, nn.ReLU(), self.conv)
+
+
+class Expanded(Block):
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.register_buffer("mask", torch.ones(1).expand(8, 8))
+
+
+class LeftOut(Block):
+    """As deep networks are trained with stochastic depth."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if self.training and torch.rand(()) < 0.5 else super().forward(x)
+
+
 class Extra(Block):
     def get_extra_state(self) -> object:
         return {"a": 1}
@@ -509,6 +530,33 @@ def no_split() -> Dataset:
     return Dataset("mine", 10, made.train, made.validation, None)
 
 
+def masked() -> Dataset:
+    x, y = _xy()
+    return _made(np.ma.masked_greater(x, float(x.mean())), y)
+
+
+def unmasked() -> Dataset:
+    x, y = _xy()
+    return _made(np.ma.array(x), y)
+
+
+def too_bright() -> Dataset:
+    x, y = _xy()
+    return _made(x * np.float32(1e30), y)
+
+
+def doubles() -> Dataset:
+    torch.set_default_dtype(torch.float64)
+    return good()
+
+
+def high_digits() -> Dataset:
+    """A validation split without the digit 9."""
+    made, (x, y) = good(), _xy()
+    few = np.flatnonzero((y > 4) & (y < 9))[:2]
+    return Dataset("mine", 10, made.train, Split(x[few], y[few]), made.test)
+
+
 def pair() -> object:
     return _xy()
 
@@ -531,6 +579,7 @@ aug_none = _augmented(lambda x, g: None)
 aug_array = _augmented(lambda x, g: x.numpy())
 aug_nan = _augmented(lambda x, g: x / 0.0)
 aug_chance = _augmented(lambda x, g: x + float(np.random.rand()))  # noqa: NPY002
+aug_rarely = _augmented(lambda x, g: x.flip(3) if np.random.rand() < 0.4 else x)  # noqa: NPY002
 aug_text = _augmented("flip")
 
 
@@ -612,6 +661,19 @@ def score_chance(outputs: np.ndarray, labels: np.ndarray) -> float:
     return float(np.random.rand())  # noqa: NPY002
 
 
+_SEEN: list[float] = []
+
+
+def score_running(outputs: np.ndarray, labels: np.ndarray) -> float:
+    """As metrics of torchmetrics that are never reset."""
+    _SEEN.append(_accuracy(outputs, labels) / (1 + len(_SEEN)))
+    return sum(_SEEN) / len(_SEEN)
+
+
+def score_near(outputs: np.ndarray, labels: np.ndarray) -> float:
+    return float((abs(outputs.argmax(axis=1) - labels) <= 1).mean())
+
+
 def score_changes(outputs: np.ndarray, labels: np.ndarray) -> float:
     value = _accuracy(outputs, labels)
     labels[:] = 0
@@ -649,6 +711,11 @@ def teacher_double() -> nn.Module:
 
 def teacher_doubles() -> nn.Module:
     return _Teacher(lambda y: y.double())
+
+
+def teacher_without_gradients() -> nn.Module:
+    torch.set_grad_enabled(False)
+    return teacher()
 
 
 def teacher_in_place() -> nn.Module:

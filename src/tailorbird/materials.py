@@ -11,6 +11,7 @@ from tailorbird.errors import RecipeError
 from tailorbird.python_path import resolve, users_code
 from tailorbird.recipe import Recipe
 from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.spaces.trial import check_torch
 from tailorbird.training import Dataset, Training, cifar, digits, distillation
 from tailorbird.training.anchors import Placement
 from tailorbird.training.distillation import Loss
@@ -61,11 +62,13 @@ class Materials:
         asked = self.recipe.accuracy
         with users_code(f"[accuracy] evaluator = {asked.evaluator!r}"):
             check_score(self.score, self.dataset)
+            check_torch()
         self._check_anchors()
         if is_trained(self.space, self.dataset, self.settings, weights):
             return
         with users_code(self._named_data):
             batch = tried_batch(self.dataset, self.settings.batch)
+            check_torch()
         loss: Loss = distillation.labels_only
         if self.teacher is not None:
             with users_code(f"[accuracy] teacher = {asked.teacher!r}"):
@@ -110,6 +113,7 @@ class Materials:
             load = resolve(path, self.home, "[accuracy] module")
             with users_code(self._named_data):
                 made = load()
+                check_torch()
             if not isinstance(made, Dataset):
                 raise RecipeError(
                     f"[accuracy] module = {path!r} must give a tailorbird.training.Dataset, but "
@@ -142,6 +146,7 @@ class Materials:
         make = resolve(path, self.home, "[accuracy] teacher")
         with users_code(f"[accuracy] teacher = {path!r}"):
             made = make()
+            check_torch()
         if not isinstance(made, nn.Module):
             raise RecipeError(
                 f"[accuracy] teacher = {path!r} must give a torch.nn.Module, but gave "

@@ -109,6 +109,8 @@ def _apart() -> Iterator[None]:
 
 def is_users(file: str) -> bool:
     """Whether code of that file is what recipes named, or lies in their folders."""
+    if file.startswith("<"):  # of Python itself, or made from a text
+        return False
     path = str(Path(file).resolve())
     if any(path == named or path.startswith(f"{named}{os.sep}") for named in _NAMED):
         return True

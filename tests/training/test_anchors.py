@@ -1,6 +1,7 @@
 import os
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tailorbird.errors import WeightsError
 from tailorbird.progress import NoProgress
 from tailorbird.spaces.stitching import StitchSpace, Windows
 from tailorbird.spaces.stitching.cifar_resnet import CifarResNet
+from tailorbird.spaces.stitching.efficientnet_lite import EfficientNetLite
 from tailorbird.training import Dataset, Split, Training, anchors, train
 from tailorbird.training.network import StitchedNetwork
 
@@ -264,6 +266,71 @@ def test_half_a_head_or_one_of_another_width_is_no_head_for_other_classes(
         torch.save(given, tmp_path / "w.pth")
         with pytest.raises(WeightsError, match=r"linear\.bias"):
             anchors.place(network, FAMILY, LARGE, tmp_path / "w.pth")
+
+
+def test_a_layer_that_is_as_wide_as_there_are_classes_is_none_of_them(tmp_path: Path) -> None:
+    """EfficientNet's last convolution has 1,280 outputs, and needs its weights whatever comes."""
+    family = replace(EfficientNetLite(1), n_classes=1280)
+    space = StitchSpace(family, Windows(2, 1), max_stitches=0)
+    with torch.device("meta"):
+        network = StitchedNetwork(space)
+    parts = (part for part in space.route(space.landmarks[0]))
+    full = {
+        family.name_of(part, inner): torch.zeros(()).expand(tensor.shape)
+        for part in parts
+        for inner, tensor in network.parts[str(part)].state_dict().items()
+    }
+    for given in (
+        without(full, "conv_head.weight"),
+        full | {"conv_head.weight": torch.zeros(()).expand(640, 320, 1, 1)},
+    ):
+        torch.save(given, tmp_path / "w.pth")
+        with pytest.raises(WeightsError, match=r"in 1 place\. .*conv_head\.weight"):
+            anchors.place(network, family, 0, tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(
+    ("make", "keys"),
+    [
+        (
+            lambda s: {"state_dict": renamed(s, "", "model.", 1) | {"loss.weight": torch.ones(10)}},
+            ("state_dict.model",),
+        ),
+        (
+            lambda s: renamed(s, "", "student.", 1) | renamed(s, "", "teacher.net.", 1),
+            ("student", "teacher"),
+        ),
+        (
+            lambda s: renamed(s, "", "module.encoder_q.", 1) | {"module.queue": torch.ones(3)},
+            ("module.encoder_q",),
+        ),
+    ],
+)
+def test_a_part_of_the_names_that_fits_is_offered_by_its_key(
+    network: StitchedNetwork,
+    state: State,
+    tmp_path: Path,
+    make: Callable[[State], State],
+    keys: tuple[str, ...],
+) -> None:
+    path = tmp_path / "w.pth"
+    torch.save(make(state), path)
+    with pytest.raises(WeightsError) as caught:
+        anchors.place(network, FAMILY, LARGE, path)
+    told = ", ".join(map(repr, keys))
+    assert f'{told} fit alone: choose by a key, as in {{ file = "w.pth", key = "{keys[0]}" }}.' in (
+        str(caught.value)
+    )
+    for key in keys:
+        anchors.place(network, FAMILY, LARGE, path, key)
+
+
+def test_another_name_of_the_head_is_shown_beside_the_one_that_is_looked_for(
+    network: StitchedNetwork, state: State, tmp_path: Path
+) -> None:
+    torch.save(renamed(state, "linear", "linear.1"), tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=r"'linear\.1\.bias' / 'linear\.bias'"):
+        anchors.place(network, FAMILY, LARGE, tmp_path / "w.pth")
 
 
 class Bomb:

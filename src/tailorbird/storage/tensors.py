@@ -35,7 +35,14 @@ def fill(path: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    contiguous: dict[str, Tensor] = {}
+    written_already: set[int] = set()  # the library writes no memory twice, but layers may share
+    for name, tensor in tensors.items():
+        memory = tensor.untyped_storage().data_ptr()
+        contiguous[name] = tensor.contiguous()
+        if memory in written_already:
+            contiguous[name] = contiguous[name].clone()
+        written_already.add(memory)
     try:
         save_file(contiguous, path, metadata=dict(metadata))
     except SafetensorError as error:

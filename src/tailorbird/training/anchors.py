@@ -1,7 +1,7 @@
 """Weights that anchors come with."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +10,12 @@ from torch import Tensor
 from tailorbird.errors import WeightsError
 from tailorbird.spaces.stitching import Part, Pretrained
 from tailorbird.training.misfits import Misfits
-from tailorbird.training.naming import sort_names
+from tailorbird.training.naming import Place, sort_names
 from tailorbird.training.network import StitchedNetwork
-from tailorbird.training.state_dict import listed, plain, read
+from tailorbird.training.state_dict import StateDict, listed, plain, read
 from tailorbird.training.weight_values import check_kind, converted
+
+_COUNTER = "num_batches_tracked"  # of norms; nothing depends on it
 
 _Own = Mapping[tuple[Part, str], Tensor]
 """The network's tensors of one anchor, by part and name there."""
@@ -71,13 +73,16 @@ def place(
         for where, name in places.items()
         if state.tensors[name].shape != own[where].shape
     }
-    needed = [where for where in own if not where[1].endswith("num_batches_tracked")]
-    missing = [where for where in needed if where not in places and where not in fresh]
+    unplaced = [name for name in names.unplaced if not name.endswith(_COUNTER)]
+    needed = {where for where in own if not where[1].endswith(_COUNTER)}
+    looked_for = needed - given.keys() - fresh.keys()
+    if unplaced and not looked_for:  # they may be a head's by another name
+        looked_for = needed - given.keys()
     misfits = Misfits(
         _twice(names.placed),
         shapes,
-        names.unplaced,
-        [_name(family, *where) for where in missing],
+        unplaced,
+        [_name(family, *where) for where in own if where in looked_for],
     )
     if len(misfits):
         whose = f"Its names are those of {names.owner}. " if names.owner else ""
@@ -85,7 +90,8 @@ def place(
         raise WeightsError(
             f"The weights in {str(path)!r}{taken} do not fit {family.anchors[anchor]} of "
             f"{family.name}, in {_counted(len(misfits), 'place')}. In the file / looked for: "
-            f"{misfits}. {whose}{_other_keys(state.others)}Name the file of that anchor."
+            f"{misfits}. {whose}{_other_keys(state.others)}"
+            f"{_fitting(state, find, needed - fresh.keys())}"
         )
     network.load_state_dict(
         {
@@ -124,17 +130,22 @@ def _fresh(
     head = [where for layer in layers.values() for where in layer]
     if not any(where in given for where in head):
         return {where: own[where] for where in head}, f"{str(path)!r} holds none"
-    for layer in layers.values():
-        if not any(own[w].dim() > 1 and len(own[w]) == family.n_classes for w in layer):
-            continue
-        there = [given[where] for where in layer if where in given]
-        fresh = {where: own[where] for where in layer}
-        if not there:
-            return fresh, f"{str(path)!r} holds none"
-        sizes = {len(tensor) if tensor.dim() else 0 for tensor in there}
-        alike = all(given[w].shape[1:] == own[w].shape[1:] for w in layer if w in given)
-        if len(there) == len(layer) and alike and len(sizes) == 1 and family.n_classes not in sizes:
-            return fresh, f"that in {str(path)!r} is for {sizes.pop():,}"
+    of_classes = [
+        layer
+        for layer in layers.values()
+        if any(own[w].dim() > 1 and len(own[w]) == family.n_classes for w in layer)
+    ]
+    if not of_classes:
+        return {}, ""
+    layer = of_classes[-1]  # another may be as wide by chance, but classes come last
+    there = [given[where] for where in layer if where in given]
+    fresh = {where: own[where] for where in layer}
+    if not there:
+        return fresh, f"{str(path)!r} holds none"
+    sizes = {len(tensor) if tensor.dim() else 0 for tensor in there}
+    alike = all(given[w].shape[1:] == own[w].shape[1:] for w in layer if w in given)
+    if len(there) == len(layer) and alike and len(sizes) == 1 and family.n_classes not in sizes:
+        return fresh, f"that in {str(path)!r} is for {sizes.pop():,}"
     return {}, ""
 
 
@@ -156,6 +167,23 @@ def _other_keys(others: tuple[str, ...]) -> str:
     if not others:
         return ""
     return f"There are others under {listed(others)}, which a `key` beside the `file` takes. "
+
+
+def _fitting(state: StateDict, find: Place, needed: Set[tuple[Part, str]]) -> str:
+    """The way out: the keys of a part of the names that fits by itself, if there is any."""
+    keys: list[str] = []
+    for key, group in state.beginnings():
+        if len(group) < len(needed) or any(key.startswith(f"{known}.") for known in keys):
+            continue
+        names = sort_names(group, find)
+        if needed <= set(names.placed.values()) and not names.unplaced:
+            keys.append(key)
+    if not keys:
+        return "Name the file of that anchor."
+    return (
+        f"The names under {listed(keys)} fit alone: choose by a key, as in "
+        f'{{ file = "{state.path.name}", key = "{plain(keys[0])}" }}.'
+    )
 
 
 def _left_out(path: Path, no_weights: tuple[str, ...]) -> tuple[str, ...]:

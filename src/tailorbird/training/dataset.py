@@ -157,6 +157,10 @@ class Dataset:
 
 def _array(values: Any, what: str) -> Any:
     """What has a type and a shape of NumPy's as it is, anything else as an array of NumPy's."""
+    if np.ma.is_masked(values):
+        raise ContractError(f"{what} must be whole, but some are masked. Use `.filled(VALUE)`.")
+    if isinstance(values, np.ma.MaskedArray):
+        return values.filled()  # nothing is masked
     if isinstance(getattr(values, "dtype", None), np.dtype) and hasattr(values, "shape"):
         return values
     try:

@@ -1,7 +1,7 @@
 """State dicts in files of others: which of several is taken, and from under which keys."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,20 @@ class StateDict:
             f"Of the weights in {str(self.path)!r} those under {_quoted(self.key)} are taken, not "
             f"{listed(self.others)}; a `key` beside the `file` chooses others.",
         )
+
+    def beginnings(self) -> Iterator[tuple[str, Collection[str]]]:
+        """What the names begin with, up to each of their first dots, and the rest of the names.
+
+        Each is a key of the file for these tensors alone.
+        """
+        for depth in range(1, _DEPTH):
+            groups: dict[str, list[str]] = {}
+            for name in self.tensors:
+                parts = name.split(".", depth)
+                if len(parts) > depth:
+                    groups.setdefault(".".join(parts[:depth]), []).append(parts[depth])
+            for first, rest in groups.items():
+                yield ".".join(filter(None, (self.key, first))), rest
 
 
 def read(path: Path, key: str | None = None) -> StateDict:

@@ -155,13 +155,13 @@ def check(space: StitchSpace, dataset: Dataset) -> None:
     """
     check_order(space)
     wanted = space.input_shape[1:]
-    shapes = [tuple(getattr(dataset, split).images.shape[1:]) for split in SPLITS]
-    for shape in shapes:
+    for split in SPLITS:
+        shape = tuple(getattr(dataset, split).images.shape[1:])
         if shape == wanted:
             continue
         raise RecipeError(
             f"There is no training for {space.name} on the data {dataset.name!r}: "
-            f"its images have shape {shape}, and the space takes {wanted}. "
+            f"images of its {split} split have shape {shape}, and the space takes {wanted}. "
             "Its latencies can be had with `tailorbird profile RECIPE`."
         )
     if dataset.n_classes != space.family.n_classes:

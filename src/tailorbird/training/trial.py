@@ -21,6 +21,8 @@ from tailorbird.training.settings import Training
 from tailorbird.training.trained import Score, Trained, as_score
 
 _IMAGES = 2
+_AUGMENTED = 8  # times, since what is drawn by chance may be drawn alike
+_STEPS = 16  # until every block was reached: training may leave some out by chance
 _SURE = 8.0  # a logit that is clearly above those of noise
 
 
@@ -62,7 +64,7 @@ def tried_batch(dataset: Dataset, batch: int) -> Batch:
     index = np.linspace(0, len(train.labels) - 1, min(_IMAGES, batch, len(train.labels)), dtype=int)
     before = train.batch(index)
     made = []
-    for _ in range(2):
+    for _ in range(_AUGMENTED):
         with (
             torch.random.fork_rng(devices=[]),
             said_of("The data's `augment` must take images and a torch.Generator, but it failed"),
@@ -76,7 +78,7 @@ def tried_batch(dataset: Dataset, batch: int) -> Batch:
             "The data's `augment` must leave the data set as it is, but changes its images. Change "
             "those that it is given."
         )
-    if not torch.equal(*made):
+    if not all(torch.equal(made[0], again) for again in made[1:]):
         raise ContractError(
             "The data's `augment` must do the same again, or what is resumed ends up different, "
             "but it does not. Draw from the generator that it is given."
@@ -152,11 +154,12 @@ def check_score(score: Score, dataset: Dataset) -> None:
         ):
             best, again = (_scored(score, outputs, labels) for _ in range(2))
         outputs[rows, labels] = -_SURE
-        outputs[rows, (labels + 1) % dataset.n_classes] = _SURE
+        wrong = labels + rng.integers(1, dataset.n_classes, len(labels))  # some may be near
+        outputs[rows, wrong % dataset.n_classes] = _SURE
         if best != again:
             raise ContractError(
                 f"A score must be the same for the same outputs, but was {best:g} and {again:g}. "
-                "Leave nothing to chance."
+                "Leave nothing to chance, and keep nothing from one call to the next."
             )
         try:
             with raising(ValueError, ContractError):
@@ -183,16 +186,21 @@ def _scored(score: Score, outputs: NDArray[np.float32], labels: NDArray[np.int64
 
 
 def _check_state(network: StitchedNetwork) -> None:
-    """Weights can be kept: each is a tensor with memory of its own."""
+    """Refuses weights that cannot be kept and loaded part by part."""
     owners: dict[int, str] = {}
     for name, tensor in network.state_dict().items():
         short = name.removeprefix("parts.")
         if not tensor.numel():
             continue
-        owner = owners.setdefault(tensor.untyped_storage().data_ptr(), short)
-        if owner != short:
+        if any(n > 1 and not step for n, step in zip(tensor.shape, tensor.stride(), strict=True)):
             raise ContractError(
-                f"Each weight must have memory of its own, but {owner} and {short} share theirs. "
+                f"Each value of a weight must have memory of its own, but {short} is expanded. "
+                "Add `.clone()`."
+            )
+        owner = owners.setdefault(tensor.untyped_storage().data_ptr(), short)
+        if owner.partition(".")[0] != short.partition(".")[0]:
+            raise ContractError(
+                f"Parts must have weights of their own, but {owner} and {short} share theirs. "
                 "Make every weight in the module that it belongs to."
             )
 
@@ -205,7 +213,41 @@ def _check_step(
     loss: Loss,
     route: Sequence[Part],
 ) -> None:
-    x = batch.images.clone()
+    modules = network.modules_of(route)
+    groups = [_learning(part, m, settings) for part, m in zip(route, modules, strict=True)]
+    reached: dict[Tensor, bool] = {}
+    for _ in range(_STEPS):
+        logits = _run_parts(space, network, batch.images.clone(), route)
+        with said_of("The loss must be one number that gradients can be had of, but it failed"):
+            value = loss(logits, batch.labels, batch.images)
+            learn = [p for module in modules for p in module.parameters() if p.requires_grad]
+            for parameter, is_finite in _reached(value, learn).items():
+                reached[parameter] = reached.get(parameter, True) and is_finite
+        if all(any(p in reached for p in group) for group in groups if group):
+            break
+    # The last one first: what cuts off gradients lies in it, or next to it.
+    for part, module, group in [*zip(route, modules, groups, strict=True)][::-1]:
+        what = f"{part} ({told(space.workload(part))})"
+        found = [reached[p] for p in group if p in reached]
+        if group and not found:
+            raise ContractError(
+                f"Weights must get gradients, but none of {what} does. Look for `no_grad` and "
+                "`detach` in it and behind it, or let it be: learning rate 0, `requires_grad` off."
+            )
+        if not all(found):
+            raise ContractError(
+                f"Gradients must be finite, but some of {what} are not. Look for roots and "
+                "divisions of what may be zero, and for images that are not scaled."
+            )
+        law = f"Modules must be fit for copy.deepcopy after training, but {what} is not"
+        with said_of(law, " Keep activations with `.detach()`, if at all."):
+            copy.deepcopy(module)
+
+
+def _run_parts(
+    space: StitchSpace, network: StitchedNetwork, x: Tensor, route: Sequence[Part]
+) -> Tensor:
+    """The logits of a network, once each of its parts gave what the next one takes."""
     takes = [space.workload(part) for part in route]
     wanted = [workload.inputs[0][1:] for workload in takes[1:]] + [(space.family.n_classes,)]
     thens = [*map(str, route[1:]), "the loss"]
@@ -224,27 +266,7 @@ def _check_step(
         check_untouched(x.detach(), before, version, what)
         check_output(y, (len(x), *shape), what, then)
         x = y
-    with said_of("The loss must be one number that gradients can be had of, but it failed"):
-        value = loss(x, batch.labels, batch.images)
-        groups = [_learning(part, m, settings) for part, m in zip(route, modules, strict=True)]
-        reached = _reached(value, [p for m in modules for p in m.parameters() if p.requires_grad])
-    # The last one first: what cuts off gradients lies in it, or next to it.
-    for part, workload, module, group in [*zip(route, takes, modules, groups, strict=True)][::-1]:
-        what = f"{part} ({told(workload)})"
-        found = [reached[p] for p in group if p in reached]
-        if group and not found:
-            raise ContractError(
-                f"Weights must get gradients, but none of {what} does. Look for `no_grad` and "
-                "`detach` in it and behind it, or let it be: learning rate 0, `requires_grad` off."
-            )
-        if not all(found):
-            raise ContractError(
-                f"Gradients must be finite, but some of {what} are not. Look for roots and "
-                "divisions of what may be zero."
-            )
-        law = f"Modules must be fit for copy.deepcopy after training, but {what} is not"
-        with said_of(law, " Keep activations with `.detach()`, if at all."):
-            copy.deepcopy(module)
+    return x
 
 
 def _reached(value: Tensor, parameters: Sequence[nn.Parameter]) -> dict[Tensor, bool]:
@@ -253,7 +275,7 @@ def _reached(value: Tensor, parameters: Sequence[nn.Parameter]) -> dict[Tensor, 
 
     def look(parameter: Tensor) -> None:
         assert parameter.grad is not None  # it was just made
-        found[parameter] = bool(parameter.grad.isfinite().all())
+        found[parameter] = bool(parameter.grad.norm().isfinite())  # as training measures it
         parameter.grad = None
 
     if value.requires_grad:
