@@ -1,6 +1,39 @@
-"""`python -m tailorbird`."""
+"""`python -m tailorbird`, and the command `tailorbird`: a process that signals end in order."""
 
-from tailorbird.cli import main
+import atexit
+import os
+import sys
+from contextlib import suppress
+
+from tailorbird.interruption import CODE, STOPPED, Signals
+
+
+def main() -> None:
+    """Runs the command line; signals are listened to before its modules are loaded."""
+    signals = Signals()
+    signals.listen()
+    atexit.register(_leave, signals)  # the first that is registered runs last
+    try:
+        from tailorbird.cli import command_line
+
+        command_line(signals)
+    except KeyboardInterrupt:
+        signals.is_ending = True
+        sys.exit(f"tailorbird: {STOPPED}")  # prints it, and is code 1
+
+
+def _leave(signals: Signals) -> None:
+    """Ends a process that was interrupted, after all others that wait for its end.
+
+    Python would end it by SIGINT instead, if that came while it ran code from a text, as
+    dataclasses do.
+    """
+    if signals.came and signals.is_ending:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):  # nobody reads, closed, None
+                stream.flush()
+        os._exit(CODE)
+
 
 if __name__ == "__main__":
     main()

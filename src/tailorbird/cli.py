@@ -22,7 +22,7 @@ from tailorbird.errors import (
     TailorbirdError,
     in_a_line,
 )
-from tailorbird.interruption import interruptible
+from tailorbird.interruption import CODE, STOPPED, Signals, interruptible
 from tailorbird.job import hold
 from tailorbird.python_path import is_users
 from tailorbird.storage.atomic import FULL, refusal
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _OF_THE_DISK = (*FULL, errno.EROFS)
 _DEBUG = "--debug"  # wherever it stands
+_INTERRUPTED = 130  # is typer's exit code where no command has begun
 
 app = typer.Typer(
     help="Hardware-aware architecture search on latency measured, and checked, on the device.",
@@ -59,26 +60,39 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard out
 
 
 def main() -> None:
-    """Runs a command; exit code 2 is the user's input, their own code included, 1 anything else."""
+    """Runs a command as part of a process that goes on."""
+    with interruptible() as signals:
+        command_line(signals)
+
+
+def command_line(signals: Signals) -> None:
+    """Runs a command; exit code 2 is the user's input, their own code included, 1 anything else.
+
+    Args:
+        signals: that may end it.
+    """
     arguments = sys.argv[1:]
     command = typer.main.get_command(app)
     _guard(command)
+    error: BaseException = KeyboardInterrupt()
     try:
-        with interruptible() as signals:
-            command(args=[argument for argument in arguments if argument != _DEBUG])
+        command(args=[argument for argument in arguments if argument != _DEBUG])
     except EndedError as ended:
-        error = ended.error
-        if signals:  # some libraries make another error of it
-            error = KeyboardInterrupt()
-        frame = innermost(error, is_users)
-        if isinstance(error, BrokenPipeError) and frame is None:  # as of `| head`
-            sys.stdout = None
-            sys.exit(1)
-        if _DEBUG in arguments:
-            traceback.print_exception(error)
-        code, sentence = _told(error, frame)
-        echo(f"tailorbird: {sentence}", err=True)
-        sys.exit(code)
+        if not signals.came:  # of which some libraries make another error
+            error = ended.error
+    except SystemExit as ended:
+        if not signals.came or ended.code != _INTERRUPTED:
+            raise
+    signals.is_ending = True
+    frame = innermost(error, is_users)
+    if isinstance(error, BrokenPipeError) and frame is None:  # as of `| head`
+        sys.stdout = None
+        sys.exit(1)
+    if _DEBUG in arguments:
+        traceback.print_exception(error)
+    code, sentence = _told(error, frame)
+    echo(f"tailorbird: {sentence}", err=True)
+    sys.exit(code)
 
 
 def _guard(command: Any) -> None:
@@ -97,7 +111,7 @@ def _told(error: BaseException, frame: FrameSummary | None) -> tuple[int, str]:
         frame: in the user's own code that it came through, if there is any.
     """
     if isinstance(error, KeyboardInterrupt):
-        return 1, "stopped. What was done is kept; run again to go on."
+        return CODE, STOPPED
     if isinstance(error, (DamagedStoreError, ReadOnlyStoreError)):
         return 2, str(error)
     if isinstance(error, TailorbirdError):

@@ -1,36 +1,74 @@
 """Signals that ask a command to end: it leaves in order, whatever it is doing."""
 
+import os
 import signal
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Timer
 from types import FrameType
-from typing import NoReturn
 
-_ENDING = {
+STOPPED = "stopped. What was done is kept; run again to go on."
+CODE = 1
+"""Exit code of a command that a signal ended."""
+
+_AGAIN_S = 0.005
+_Hook = Callable[["sys.UnraisableHookArgs"], object]
+
+_ENDING: dict[signal.Signals, Callable[[int, FrameType | None], object] | signal.Handlers] = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
     signal.SIGHUP: signal.SIG_DFL,
 }
 
 
-@contextmanager
-def interruptible() -> Iterator[list[int]]:
-    """Lets the signals of a scheduler and of a closed terminal end a command as Ctrl-C does.
+class Signals:
+    """Those of a scheduler and of a closed terminal, which end a command as Ctrl-C does.
 
-    Signals that somebody else handles or ignores, such as nohup, stay theirs.
-
-    Yields:
-        Numbers of the signals that came, as long as they come.
+    Attributes:
+        came: numbers of those that came, as long as they come.
+        is_ending: whether the command has nothing left to do than to say how it ended; whoever
+            then insists ends the process at once.
     """
-    came: list[int] = []
 
-    def leave(number: int, frame: FrameType | None) -> NoReturn:
-        came.append(number)
+    def __init__(self) -> None:  # by hand: dataclasses take longer to load than all else here
+        self.came: list[int] = []
+        self.is_ending = False
+
+    def listen(self) -> list[signal.Signals]:
+        """Takes those that nobody else handles or ignores, as nohup does; returns them."""
+        taken = [number for number, usual in _ENDING.items() if signal.getsignal(number) == usual]
+        for number in taken:
+            signal.signal(number, self._leave)
+        sys.unraisablehook = self._told_again(sys.unraisablehook)
+        return taken
+
+    def _told_again(self, otherwise: _Hook) -> _Hook:
+        """Sends a signal again that met a destructor's callback, where no error ends anything."""
+
+        def hook(met: "sys.UnraisableHookArgs") -> None:
+            if self.came and issubclass(met.exc_type, KeyboardInterrupt):
+                Timer(_AGAIN_S, os.kill, (os.getpid(), self.came[-1])).start()
+            else:
+                otherwise(met)
+
+        return hook
+
+    def _leave(self, number: int, frame: FrameType | None) -> None:
+        self.came.append(number)
+        if self.is_ending:
+            os._exit(CODE)
         raise KeyboardInterrupt
 
-    with ExitStack() as handlers:
-        for number, usual in _ENDING.items():
-            if signal.getsignal(number) == usual:
-                signal.signal(number, leave)
-                handlers.callback(signal.signal, number, usual)
-        yield came
+
+@contextmanager
+def interruptible() -> Iterator[Signals]:
+    """Lets signals end what is done inside, as part of a process that goes on."""
+    signals, hook = Signals(), sys.unraisablehook
+    taken = signals.listen()
+    try:
+        yield signals
+    finally:
+        sys.unraisablehook = hook
+        for number in taken:
+            signal.signal(number, _ENDING[number])
