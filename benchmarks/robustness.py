@@ -22,6 +22,7 @@ import re
 import sys
 import time
 from collections import Counter, defaultdict
+from dataclasses import asdict
 from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
@@ -90,7 +91,7 @@ def told(kind: str, done: list[Tried], seconds: float) -> tuple[dict[str, object
     for reason, n in reasons.most_common():
         print(f"  {n} accepted: {reason}")
     missed = [
-        f"{one.job}, an original: {one.judged.verdict}: {one.judged.said}"
+        f"{one.job}, an original: {one.judged.verdict}: {' '.join(one.judged.said.split())}"
         for one in done
         if one.job.number < 0 and one.judged.verdict != "accepted"
     ]
@@ -99,7 +100,7 @@ def told(kind: str, done: list[Tried], seconds: float) -> tuple[dict[str, object
         if one.judged.verdict in BAD:
             failures[one.judged.verdict, _VARIES.sub("…", one.judged.said)].append(one)
     for (verdict, _), of in sorted(failures.items(), key=lambda item: -len(item[1])):
-        said = of[0].judged.said
+        said = " ".join(of[0].judged.said.split())
         print(f"  {len(of)} {verdict}: {said[:300]}")
         for one in of[:SHOWN]:
             print(f"    {one.job} {one.judged.change}"[:300])
@@ -111,16 +112,10 @@ def told(kind: str, done: list[Tried], seconds: float) -> tuple[dict[str, object
         "seconds": seconds,
         "slowest": {"case": str(slowest.job), "seconds": slowest.seconds},
         "reasons": dict(reasons),
-        "failures": [
-            {
-                "case": str(one.job),
-                "verdict": one.judged.verdict,
-                "said": one.judged.said,
-                "change": one.judged.change,
-                "commands": one.judged.commands,
-            }
+        "cases": [
+            {"case": str(one.job), **asdict(one.judged)}
             for one in done
-            if one.judged.verdict in BAD
+            if one.judged.verdict != "refused"
         ],
     }, missed
 
