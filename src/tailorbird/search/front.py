@@ -131,7 +131,7 @@ def nearest_miss(problem: Problem, X: IntArray, G: FloatArray) -> InfeasibleErro
     for c, g in zip(problem.constraints, G[nearest], strict=True):
         if g > 0:
             value = c.limit + c.objective.sign * g * c.unit
-            beyond = f"{g:.1%} beyond" if g < _MANY_TIMES else f"{g:.3g} times the limit beyond"
+            beyond = f"{g:.1%} beyond" if g < _MANY_TIMES else f"{g:,.0f} times the limit beyond"
             missed.append(f"{c.objective.column} = {apart(value, c.limit)} ({beyond})")
     name, tightest = problem.space.describe(X[nearest]), problem.constraints[G[nearest].argmax()]
     return InfeasibleError(

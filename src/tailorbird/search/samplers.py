@@ -119,6 +119,11 @@ def _study(name: str, seed: int, n_objectives: int) -> optuna.Study:
         for _ in range(2):  # some samplers look at the study from the second trial on only
             trial = probe.ask({"x": optuna.distributions.IntDistribution(0, 9)})
             probe.tell(trial, [0.0] * n_objectives)
+    except ImportError as error:
+        raise ValueError(
+            f"{name} needs a package that is not installed ({error}). Install it with pip, or take "
+            "another, such as TPESampler or NSGAIISampler."
+        ) from error
     except ValueError as error:
         raise ValueError(
             f"{name} must do {n_objectives} objectives, but it does one at a time. "
