@@ -15,15 +15,10 @@ from tailorbird.spaces.trial import check_torch
 from tailorbird.training import Dataset, Training, cifar, digits, distillation
 from tailorbird.training.anchors import Placement
 from tailorbird.training.distillation import Loss
+from tailorbird.training.network_trial import check_networks
 from tailorbird.training.stitch import check, check_heads, is_trained, loss_of, placed
 from tailorbird.training.trained import Score, accuracy
-from tailorbird.training.trial import (
-    check_images,
-    check_networks,
-    check_score,
-    check_teacher,
-    tried_batch,
-)
+from tailorbird.training.trial import check_images, check_score, check_teacher, tried_batch
 
 _EPOCHS = 30  # of anchors that learn from scratch, or have a new head
 
