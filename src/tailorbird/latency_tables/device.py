@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from tailorbird.errors import RecipeError, nearest
+from tailorbird.errors import RecipeError, nearest, shown
 from tailorbird.latency_tables.facts import Facts
 from tailorbird.latency_tables.server import Server
 from tailorbird.latency_tables.target import Target
@@ -95,7 +95,7 @@ def find(name: str, threads: int, target: str | None = None) -> Device:
         RecipeError: if there is none, or it has fewer cores, or the target is none.
     """
     if name != HERE:
-        raise RecipeError(f"There is no device named {name!r}; {nearest(name, [HERE])}")
+        raise RecipeError(f"There is no device named {shown(name)}; {nearest(name, [HERE])}")
     facts = Facts.here()
     if not 1 <= threads <= facts.cores:
         raise RecipeError(

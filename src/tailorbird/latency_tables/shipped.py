@@ -6,7 +6,7 @@ from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from tailorbird.errors import RecipeError, nearest
+from tailorbird.errors import RecipeError, nearest, shown
 from tailorbird.latency_tables import files as table_files
 from tailorbird.latency_tables.device import Configuration, tell
 from tailorbird.latency_tables.record import Record
@@ -90,7 +90,7 @@ def _shipped(name: str, space: str, runtime: str) -> ShippedTable:
     of_device = [table for table in tables if table.device == name]
     if not of_device:
         known = nearest(name, ["local", *{table.device for table in tables}])
-        raise RecipeError(f"There is no device named {name!r}; {known}")
+        raise RecipeError(f"There is no device named {shown(name)}; {known}")
     for table in of_device:
         if (table.space, table.runtime) == (space, runtime):
             return table
