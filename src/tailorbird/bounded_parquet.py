@@ -11,6 +11,10 @@ _MIB = 2**20
 _CELL_BYTES = 8
 
 
+class TooLargeError(ValueError):
+    """Content that unpacks to more than it may."""
+
+
 def read(content: bytes, most_bytes: int, columns: Iterable[str] | None = None) -> "pa.Table":
     """The table in the content of a file; texts are plain ones.
 
@@ -24,7 +28,8 @@ def read(content: bytes, most_bytes: int, columns: Iterable[str] | None = None) 
         columns: that are read, in any order; all if None.
 
     Raises:
-        ValueError: if there is more, or columns hold more than texts and numbers.
+        TooLargeError: if there is more.
+        ValueError: if columns hold more than texts and numbers.
         pyarrow.ArrowException, OSError: if it is torn, or no Parquet.
     """
     import pyarrow as pa
@@ -58,11 +63,13 @@ def read(content: bytes, most_bytes: int, columns: Iterable[str] | None = None) 
 def _is_text(kind: "pa.DataType") -> bool:
     import pyarrow.types as types
 
+    if types.is_dictionary(kind):
+        return _is_text(kind.value_type)
     return any(is_of(kind) for is_of in (types.is_string, types.is_large_string, types.is_binary))
 
 
 def _check(n_bytes: int, most_bytes: int) -> None:
     if n_bytes > most_bytes:
-        raise ValueError(
+        raise TooLargeError(
             f"it unpacks to {n_bytes / _MIB:,.0f} MiB, but a table may have {most_bytes / _MIB:g}"
         )

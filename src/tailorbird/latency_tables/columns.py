@@ -119,6 +119,10 @@ def _told(call: Callable[[], Any], path: Path) -> Any:
         return call()
     except RecipeError:
         raise
+    except bounded_parquet.TooLargeError as error:
+        raise RecipeError(
+            f"The file {str(path)!r} is too large: {error}. Leave out rows that are not needed."
+        ) from None
     # What it raises about bytes that are none of Parquet's.
     except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
