@@ -62,6 +62,12 @@ def refusal(tailorbird: Tailorbird, command: str) -> str:
     return err.removeprefix("tailorbird: ").rstrip()
 
 
+def assert_told(told: str, begin: str, sentence: str) -> None:
+    """Asserts that a refusal names its key first, and then the law."""
+    assert told.startswith(begin)
+    assert re.search(sentence, told), told
+
+
 MODULES = [
     ('block = "InPlace"', r"must leave its input as it is, but block\(.*of users_module:InPlace"),
     ('block = "Hidden"', r"must leave its input as it is"),
@@ -96,9 +102,7 @@ def test_modules_that_cannot_be_measured_or_stitched_are_refused_by_name(
     tailorbird: Tailorbird, command: str, setting: str, sentence: str
 ) -> None:
     write(f"{SPACE}\n{setting}", DATA if command == "train" else 'module = "no_such:data"')
-    told = refusal(tailorbird, command)
-    assert told.startswith("[space] module = 'users_module:space'")
-    assert re.search(sentence, told), told
+    assert_told(refusal(tailorbird, command), "[space] module = 'users_module:space'", sentence)
 
 
 TRAINED = [
@@ -121,9 +125,7 @@ def test_modules_that_cannot_be_trained_are_refused_by_part(
     tailorbird: Tailorbird, setting: str, sentence: str
 ) -> None:
     write(f"{SPACE}\n{setting}")
-    told = refusal(tailorbird, "run")
-    assert told.startswith("[space] module = 'users_module:space'")
-    assert re.search(sentence, told), told
+    assert_told(refusal(tailorbird, "run"), "[space] module = 'users_module:space'", sentence)
 
 
 SPACES = [
@@ -148,9 +150,8 @@ def test_anchors_that_cannot_be_told_apart_are_refused_by_every_command(
 ) -> None:
     write(f"{SPACE}\n{setting}")
     told = refusal(tailorbird, command)
-    assert told.startswith("[space] module = 'users_module:space'")
+    assert_told(told, "[space] module = 'users_module:space'", sentence)
     assert "smaller one first" not in told
-    assert re.search(sentence, told), told
 
 
 @pytest.mark.parametrize("command", ["run", "profile", "train", "search"])
@@ -191,9 +192,7 @@ def test_a_space_that_breaks_its_contract_is_refused_by_member(
     tailorbird: Tailorbird, member: str, sentence: str
 ) -> None:
     write(f'module = "users_module:wrong"\nmember = "{member}"')
-    told = refusal(tailorbird, "profile")
-    assert told.startswith("[space] module = 'users_module:wrong'")
-    assert re.search(sentence, told), told
+    assert_told(refusal(tailorbird, "profile"), "[space] module = 'users_module:wrong'", sentence)
 
 
 @pytest.mark.parametrize("setting", ["leave = 2", "leave = -1", "enter = 2", "target = 0"])
@@ -291,9 +290,8 @@ def test_evaluators_that_say_nothing_are_refused_by_key(
     tailorbird: Tailorbird, command: str, name: str, sentence: str
 ) -> None:
     write(accuracy=f'{DATA}\nevaluator = "users_module:{name}"')
-    told = refusal(tailorbird, command)
-    assert told.startswith(f"[accuracy] evaluator = 'users_module:{name}'")
-    assert re.search(sentence, told), told
+    key = f"[accuracy] evaluator = 'users_module:{name}'"
+    assert_told(refusal(tailorbird, command), key, sentence)
 
 
 OFF = "learning_rates = { embedding = 0.0, block = 0.0, stitch = 0.0 }"
@@ -313,9 +311,8 @@ def test_teachers_that_give_no_logits_are_refused_by_key(
     tailorbird: Tailorbird, name: str, sentence: str
 ) -> None:
     write(accuracy=f'{DATA}\nteacher = "users_module:{name}"')
-    told = refusal(tailorbird, "train")
-    assert told.startswith(f"[accuracy] teacher = 'users_module:{name}'")
-    assert re.search(sentence, told), told
+    key = f"[accuracy] teacher = 'users_module:{name}'"
+    assert_told(refusal(tailorbird, "train"), key, sentence)
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ class _Worker:
     def _received(self) -> Judged:
         got = self._connection.recv()
         if not isinstance(got, Judged):
-            raise RuntimeError(f"The fuzzer itself failed:\n{got}")  # noqa: TRY004
+            raise RuntimeError(f"The fuzzer itself failed:\n{got}")  # noqa: TRY004  # no argument
         return got
 
     def keep(self, folder: Path) -> None:

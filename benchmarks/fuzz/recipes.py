@@ -17,23 +17,12 @@ from pydantic import BaseModel
 from fuzz import published, recipe_laws, special, toml_text, values
 from fuzz.case import Case, Ran
 from fuzz.damage import damaged
+from fuzz.images import images
 from fuzz.stores import filled
 
-TINY = """
-import numpy as np
+TINY = f"""
 from torch import nn
-
-from tailorbird.training import Dataset, Split
-
-
-def load():
-    rng = np.random.default_rng(0)
-    splits = [
-        Split(rng.standard_normal((20, 1, 8, 8), dtype=np.float32), np.arange(20) % 10)
-        for _ in range(3)
-    ]
-    return Dataset("tiny", 10, *splits)
-
+{images(1, 8)}
 
 def score(logits, labels):
     return float((logits.argmax(1) == labels).mean())

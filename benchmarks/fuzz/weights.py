@@ -24,26 +24,13 @@ from fuzz import special, values
 from fuzz.case import Case, Ran
 from fuzz.command import run
 from fuzz.damage import HTML, damaged
+from fuzz.images import images
 
 State = dict[str, Tensor]
 
 _DEPTHS = {"r20": 3, "r32": 5, "r44": 7, "r56": 9}
 _CHANGED = "r20"
 _HEAD = ("linear.weight", "linear.bias")
-_DATA = """
-import numpy as np
-
-from tailorbird.training import Dataset, Split
-
-
-def load():
-    rng = np.random.default_rng(0)
-    splits = [
-        Split(rng.standard_normal((20, 3, 32, 32), dtype=np.float32), np.arange(20) % 10)
-        for _ in range(3)
-    ]
-    return Dataset("tiny", 10, *splits)
-"""
 _RECIPE = """
 name = "w"
 [space]
@@ -135,7 +122,7 @@ class Weights:
         return Case(f"{file.suffix}: {file.change}", _TRAIN, reason, file.is_right)
 
     def _write(self, folder: Path, suffix: str, content: bytes) -> None:
-        (folder / "images.py").write_text(_DATA)
+        (folder / "images.py").write_text(images(3, 32))
         (folder / f"{_CHANGED}{suffix}").write_bytes(content)
         lines = [f"{_CHANGED} = '{_CHANGED}{suffix}'\n"]
         for file in (f"{name}.safetensors" for name in _DEPTHS if name != _CHANGED):

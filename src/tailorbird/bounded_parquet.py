@@ -47,8 +47,9 @@ def read(content: bytes, most_bytes: int, columns: Iterable[str] | None = None) 
     _check(max(n_bytes, _CELL_BYTES * file.metadata.num_rows), most_bytes)
     # Faults of a chunk's metadata are errors here; where pyarrow only tells them, it would abort.
     file.scan_contents(columns=names)
-    chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
-    chunks = [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in names]
+    paths = [file.schema.column(i).path for i in range(len(file.schema))]
+    scanned = [i for i, path in enumerate(paths) if path.partition(".")[0] in names]
+    chunks = [group.column(i) for group in groups for i in scanned]
     n_bytes = sum(max(one.total_uncompressed_size, _CELL_BYTES * one.num_values) for one in chunks)
     _check(n_bytes, most_bytes)
     table = file.read(columns=names).select(names)

@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tailorbird.training.augment import shift
 from tailorbird.training.checkpoint import Checkpoint
 from tailorbird.training.fit import n_batches
 from tailorbird.training.network import StitchedNetwork
+from tailorbird.training.stage import Stage
 
 SETTINGS = Training(train_epochs=2, stitch_epochs=2, seed=0, stitch_images=40)
 
@@ -182,6 +184,19 @@ def test_training_stops_at_an_image_that_is_not_finite_and_keeps_what_it_had(
         small_space, few_digits, replace(SETTINGS, batch=25), tmp_path / "whole", NoProgress()
     )
     assert mended.fingerprint == whole.fingerprint  # the image was not seen before it was mended
+
+
+def test_a_pipe_in_the_place_of_weights_is_not_waited_for(
+    small_space: StitchSpace, few_digits: Dataset, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.safetensors"
+    os.mkfifo(path)
+    network = StitchedNetwork(small_space)
+    stage = Stage(path, "any", small_space.parts)
+    assert not stage.is_made
+    assert not stage.load(network)
+    checkpoint = Checkpoint(path, "any", small_space.parts)
+    assert checkpoint.load(network, torch.optim.SGD(network.parameters(), lr=1.0)) == 0
 
 
 def test_training_that_fails_at_once_has_a_good_checkpoint_all_the_same(

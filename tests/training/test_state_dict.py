@@ -106,6 +106,14 @@ def loop() -> dict[str, Any]:
         ({"state_dict": {"a": 1}}, r"but holds 'state_dict' \(dict\)"),
         ({"\x1b[31m": {}}, r"but holds '\?\[31m' \(dict\)"),
         (loop(), "must hold a state dict"),
+        (
+            dict[Any, Any](LAST) | {("a", 1): LAST["fc.bias"]},
+            r"one lies under .*, a tuple\. Save the module's own",
+        ),
+        (
+            {"model": dict[Any, Any](LAST) | {None: LAST["fc.bias"]}},
+            r"one lies under 'None', a NoneType",
+        ),
     ],
 )
 def test_what_is_no_state_dict_is_refused_with_what_is_there(

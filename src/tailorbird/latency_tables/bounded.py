@@ -9,7 +9,7 @@ from pathlib import Path
 from tailorbird.errors import RecipeError
 
 LARGEST_BYTES = 64 * 2**20
-"""Of a file, and of what it unpacks to; as JSON, that takes less than 2 GiB of memory to parse."""
+"""Size limit of a file, and of what it unpacks to."""
 
 _MIB = 2**20
 

@@ -4,7 +4,6 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from reprlib import Repr
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from tailorbird.errors import shown
 from tailorbird.latency_tables.device import IMPORTED
 from tailorbird.latency_tables.price import LONGEST_MS, SHORTEST_MS, is_latency
 
@@ -138,9 +138,6 @@ class Row(_Part):
         return self
 
 
-_SHORT = Repr()
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
-
 _LAWS = {
     "model_type": "must be a table of fields",
     "dict_type": "must be a table of texts",
@@ -153,7 +150,7 @@ _LAWS = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",
 }
-"""In our words, by pydantic's name of what is wrong."""
+"""Laws in our words, by pydantic's name of the fault."""
 
 
 def checked(head: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> tuple[Head, list[Row]]:
@@ -183,20 +180,20 @@ def _refuse_contradictions(head: Head, rows: Sequence[Row]) -> None:
     first_of_key: dict[str, int] = {}
     for number, row in enumerate(rows, 1):
         if (first := first_of_uid.setdefault(row.uid, number)) != number:
-            told = f"uid {_SHORT.repr(row.uid)} must be its own, but is row {first}'s"
+            told = f"uid {shown(row.uid)} must be its own, but is row {first}'s"
             raise ValueError(f"row {number}: {told}")
         if row.session not in head.sessions:
-            told = f"session {_SHORT.repr(row.session)} must be one of the head's, but is none"
+            told = f"session {shown(row.session)} must be one of the head's, but is none"
             raise ValueError(f"row {number}: {told}")
         if (row.status == "imported") != is_imported:
             raise ValueError(
                 f"row {number}: the status of all rows must be imported where the runtime is, and "
                 f"of none elsewhere, but is {row.status!r} with runtime "
-                f"{_SHORT.repr(head.configuration.runtime)}"
+                f"{shown(head.configuration.runtime)}"
             )
         first = first_of_key.setdefault(row.key, number)
         if is_imported and first != number:
-            told = f"key {_SHORT.repr(row.key)} must have one value, but row {first} has one"
+            told = f"key {shown(row.key)} must have one value, but row {first} has one"
             raise ValueError(f"row {number}: {told}")
         if row.costs != rows[first - 1].costs:
             raise ValueError(
@@ -213,7 +210,7 @@ def _explained(error: ValidationError, part: str) -> str:
         if isinstance(step, int):
             place += f"[{step}]"
         elif step != "[key]":
-            place += f".{_SHORT.repr(step)[1:-1]}"
+            place += f".{shown(step)[1:-1]}"
     where = f"{part}, {place[1:]}" if place else part
     match first["type"]:
         case "missing":
@@ -224,4 +221,4 @@ def _explained(error: ValidationError, part: str) -> str:
             law = str(first["ctx"]["error"])
         case kind:
             law = _LAWS.get(kind, first["msg"].replace("Input should be", "must be"))
-    return f"{where}: {law}, but is {_SHORT.repr(first['input'])}" if place else f"{where}: {law}"
+    return f"{where}: {law}, but is {shown(first['input'])}" if place else f"{where}: {law}"

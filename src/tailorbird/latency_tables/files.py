@@ -73,7 +73,7 @@ def read(path: Path) -> Record:
 
 def _checked(head: Head, rows: Rows, path: str) -> Record:
     if not isinstance(head, dict) or not isinstance(rows, list):
-        raise ValueError("it must hold a head and rows")  # noqa: TRY004  # of the file
+        raise ValueError("it must hold a head and rows")  # noqa: TRY004  # the file is wrong, no argument
     for name in ("name", "format", "sha256"):
         if name not in head:
             raise ValueError(f"head, {name} is missing")

@@ -9,7 +9,7 @@ from tailorbird.spaces import CALL, SearchSpace
 
 
 def remark(stated: Sequence[Stated], place: str, space: SearchSpace) -> str | None:
-    """Which rows are of no workload of a space; None if all are of one.
+    """Sentence on the rows that are of no workload of a space; None if there are none.
 
     A published table may hold more than a space needs, so such rows are no fault by themselves.
 

@@ -18,7 +18,7 @@ from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathSum, PathValues
 
 _MOST_NUMBERS = 2**27
-"""Of networks times steps: a GiB."""
+"""Largest product of networks and steps to learn from: a GiB of features."""
 
 
 @runtime_checkable

@@ -82,8 +82,8 @@ def write(report: Report, folder: Path) -> str:
         WriteError: if one cannot be written.
     """
     front, random = report.front.networks, report.random.networks
-    tables = {name: table.to_json(orient="split") for name, table in (("f", front), ("r", random))}
-    mark = mark_of((report.recipe, *tables.values(), str(report.provenance.get("weights"))))
+    tables = (table.to_json(orient="split") for table in (front, random))
+    mark = mark_of((report.recipe, *tables, str(report.provenance.get("weights"))))
     records = front.to_dict(orient="records")
     contents: dict[str, str | bytes] = {
         "recipe.toml": _marked_recipe(report.recipe, mark),

@@ -133,7 +133,7 @@ def _kept(url: str, name: str, source: str) -> _Kept:
 
 
 def _version(url: str, source: str) -> str:
-    """Of the Optuna that made the tables of a database."""
+    """Version of the Optuna that made the tables of a database."""
     with existing_engine(url).connect() as connection:
         if not set(sa.inspect(connection).get_table_names()) >= _TABLES:
             raise EncodingError(f"There are no studies of Optuna where {source} should be.")

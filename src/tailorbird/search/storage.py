@@ -15,7 +15,7 @@ from tailorbird.storage.presence import watch
 
 
 def existing(url: str) -> RDBStorage:
-    """Of studies that are there, to be read; an empty database fails when it is."""
+    """Storage of studies that are there, to be read; an empty database fails when it is read."""
     return RDBStorage(_literal(url), _reading(sa.make_url(url)), skip_table_creation=True)
 
 

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from tailorbird.errors import ContractError
+from tailorbird.errors import ContractError, plain
 from tailorbird.spaces.space import IntArray, SearchSpace, Variable
 from tailorbird.spaces.workload import Workload
 
-_LONGEST = 200  # characters of a value
 _ROWS = 8  # enough to meet what is wrong with all of them
 
 
@@ -142,7 +141,6 @@ def _law(holds: object, member: str, law: str, value: object) -> None:
     if not holds:
         text = " ".join((value if isinstance(value, str) else repr(value)).split())
         raise ContractError(
-            f"The `{member}` of a search space must be {law}, but gave "
-            f"{text if len(text) < _LONGEST else text[:_LONGEST] + '…'}. See "
+            f"The `{member}` of a search space must be {law}, but gave {plain(text)}. See "
             "tailorbird.spaces.SearchSpace for all members."
         )

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tailorbird import bounded_parquet
-from tailorbird.errors import PublishedTableError, nearest
+from tailorbird.errors import PublishedTableError, nearest, shown
 
 _MOST_BYTES = 64 * 2**20  # of a file, and of what it unpacks to; published ones take 2 MB
 
@@ -139,7 +139,8 @@ class PublishedTable:
         """The error of a row, counted from 0, whose value is against the law."""
         value = self.rows[column].iloc[row]
         is_missing = value is None or value is pd.NA or value != value or value == ""
-        found = "is missing" if is_missing else f"is {_short(value)}"
+        plain = value.item() if isinstance(value, np.generic) else value
+        found = "is missing" if is_missing else f"is {shown(plain)}"
         return self._torn(f"row {row + 1}, {column}: must be {law}, but {found}")
 
     def numbers(self, column: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -216,8 +217,3 @@ def _check_size(path: Path, name: str, n_bytes: int) -> None:
     if n_bytes > _MOST_BYTES:
         reason = f"it is larger than {_MOST_BYTES / 2**20:g} MiB, which no published table is"
         raise PublishedTableError.torn(path, name, reason)
-
-
-def _short(value: object) -> str:
-    text = repr(value.item() if isinstance(value, np.generic) else value)
-    return text if len(text) <= 60 else f"{text[:60]}..."

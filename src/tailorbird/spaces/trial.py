@@ -182,7 +182,7 @@ def said_of(what: str, way_out: str = "") -> Iterator[None]:
 
 
 def _check_anchors(space: StitchSpace) -> None:
-    """Of a stitched space: outputs fit the next part's input, and inputs stay as they are."""
+    """Runs the parts of all anchors: outputs fit the next input, and inputs stay as they are."""
     shapes: dict[Workload, tuple[int, ...]] = {}
     batch = space.input_shape[0]
     for row in space.landmarks:

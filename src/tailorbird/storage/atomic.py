@@ -41,7 +41,8 @@ def written(*paths: Path) -> Iterator[list[Path]]:
         A path for each target, of an empty file with the permissions of a new one.
 
     Raises:
-        WriteError: if a target cannot be written; then all of them are as they were.
+        WriteError: if a target cannot be written; then all of them are as they were, unless the
+            system refuses to rename one after others, which `marks` tells as well.
     """
     parts: list[Path] = []
     current = paths[0]

@@ -53,6 +53,33 @@ def fill(path: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str
     _sort_header(path)
 
 
+def is_of(path: Path, identity: str) -> bool:
+    """Whether a file is there whose metadata give this identity."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        if not path.is_file():  # a pipe would wait for a writer
+            return False
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("identity") == identity
+    except (OSError, SafetensorError):
+        return False
+
+
+def read(path: Path, identity: str) -> "tuple[dict[str, Tensor], dict[str, str]] | None":
+    """Tensors by name and metadata of a file that `is_of`; None if there is none, or it is torn."""
+    from safetensors import SafetensorError, safe_open
+
+    if not is_of(path, identity):
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = file.keys()  # the file is no mapping, and cannot be iterated over
+            return {name: file.get_tensor(name) for name in names}, file.metadata()
+    except (OSError, SafetensorError):
+        return None
+
+
 def _sort_header(path: Path) -> None:
     """Orders the metadata, which the library writes in any order; the length stays."""
     with path.open("r+b") as file:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tailorbird.errors import WeightsError
 from tailorbird.spaces.stitching import Part, Pretrained
+from tailorbird.spaces.stitching.family import parts_of
 from tailorbird.training.misfits import Misfits
 from tailorbird.training.naming import Place, sort_names
 from tailorbird.training.network import StitchedNetwork
@@ -106,11 +107,9 @@ def place(
 
 
 def _own(network: StitchedNetwork, family: Pretrained, anchor: int) -> _Own:
-    blocks = (Part("block", anchor, i) for i in range(sum(family.stages[anchor])))
-    parts = (Part("embedding", anchor), *blocks, Part("head", anchor))
     return {
         (part, inner): tensor
-        for part in parts
+        for part in parts_of(family, anchor)
         for inner, tensor in network.parts[str(part)].state_dict().items()
     }
 

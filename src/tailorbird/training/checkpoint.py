@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn, optim
 
 from tailorbird.spaces.stitching import Part
-from tailorbird.storage.tensors import write
+from tailorbird.storage.tensors import read, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +44,10 @@ class Checkpoint:
 
     def load(self, network: nn.Module, optimizer: optim.Optimizer) -> int:
         """Puts all of it in place, and returns the number of steps; 0 if there is nothing."""
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("identity") != self.identity:
-                    return 0
-                names = file.keys()  # the file is no mapping, and cannot be iterated over
-                tensors = {name: file.get_tensor(name) for name in names}
-        except (OSError, SafetensorError):
+        found = read(self.path, self.identity)
+        if found is None:
             return 0
+        tensors, metadata = found
         states: dict[int, dict[str, Tensor]] = {}
         weights: dict[str, Tensor] = {}
         for name, tensor in tensors.items():

@@ -33,7 +33,7 @@ class Misfits:
         return len(self.twice) + len(self.shapes) + max(len(self.unplaced), len(self.missing))
 
     def __str__(self) -> str:
-        """At most five of them, each side by side: in the file / looked for."""
+        """Pairs of names, in the file / looked for, at most five."""
         shown = [f"{plain(a)!r} and {plain(b)!r} / one of them" for a, b in self.twice]
         shown += [
             f"{plain(name)!r} of shape {tuple(there)} / {wanted!r} of shape {tuple(own)}"

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from tailorbird.spaces.stitching import Part
-from tailorbird.storage.tensors import write
+from tailorbird.storage.tensors import is_of, read, write
 from tailorbird.training.checkpoint import Checkpoint
 from tailorbird.training.network import StitchedNetwork
 
@@ -37,22 +36,14 @@ class Stage:
     @property
     def is_made(self) -> bool:
         """Whether the file says that it holds these weights."""
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                return (file.metadata() or {}).get("identity") == self.identity
-        except (OSError, SafetensorError):
-            return False
+        return is_of(self.path, self.identity)
 
     def load(self, network: StitchedNetwork) -> bool:
         """Puts the weights in place; false if there are none, others, or not all."""
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                if (file.metadata() or {}).get("identity") != self.identity:
-                    return False
-                names = file.keys()  # not a mapping: it cannot be iterated itself
-                weights = {name: file.get_tensor(name) for name in names}
-        except (OSError, SafetensorError):
+        found = read(self.path, self.identity)
+        if found is None:
             return False
+        weights, _ = found
         own = self._weights(network)
         if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in own.items()}:
             return False

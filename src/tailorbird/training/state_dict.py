@@ -115,6 +115,7 @@ def _descend(path: Path, table: _Table, keys: list[str]) -> StateDict:
         tensors = _tensors(table)
         averaged = [name for name in below if _is_averaged(name)]
         if tensors and not averaged and len(tensors) >= max(map(len, below.values()), default=0):
+            _check_names(path, table)
             return StateDict(path, tensors, ".".join(keys), tuple(others), is_averaged)
         if not below:
             break
@@ -135,6 +136,16 @@ def _descend(path: Path, table: _Table, keys: list[str]) -> StateDict:
         f"{str(path)!r} must hold a state dict, a tensor under each name, but holds{where} "
         f"{', '.join(inside) or 'nothing'}."
     )
+
+
+def _check_names(path: Path, table: _Table) -> None:
+    """Refuses tensors beside the others that no module could have named."""
+    for name, value in table.items():
+        if isinstance(value, Tensor) and not isinstance(name, str):
+            raise WeightsError(
+                f"{str(path)!r} must hold a tensor under each name, but one lies under "
+                f"{_quoted(name)}, a {type(name).__name__}. Save the module's own state dict."
+            )
 
 
 def _likeliest(names: list[str]) -> str | None:

@@ -76,3 +76,9 @@ class Pretrained(Family, Protocol):
         Raises:
             KeyError: if an anchor has no such weight.
         """
+
+
+def parts_of(family: Family, anchor: int) -> tuple[Part, ...]:
+    """Parts of an anchor alone, in their order: embedding, blocks and head."""
+    blocks = (Part("block", anchor, i) for i in range(sum(family.stages[anchor])))
+    return (Part("embedding", anchor), *blocks, Part("head", anchor))

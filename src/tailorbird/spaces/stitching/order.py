@@ -8,7 +8,7 @@ import numpy as np
 
 from tailorbird.errors import ContractError
 from tailorbird.spaces.footprint import count_macs
-from tailorbird.spaces.stitching.family import Family, Part
+from tailorbird.spaces.stitching.family import Family, parts_of
 from tailorbird.spaces.stitching.stitch import Stitch
 from tailorbird.spaces.workload import Workload
 
@@ -53,7 +53,7 @@ def check_anchors(family: Family) -> None:
             )
     first_of: dict[tuple[Workload, ...], int] = {}
     for anchor, name in enumerate(names):
-        workloads = tuple(family.workload(part) for part in _parts(family, anchor))
+        workloads = tuple(family.workload(part) for part in parts_of(family, anchor))
         twin = first_of.setdefault(workloads, anchor)
         if twin != anchor:
             raise ContractError(
@@ -113,8 +113,3 @@ def check_order(space: "StitchSpace") -> None:
             f"{law}{names[a]} takes {macs[a]:,} MACs and {names[a + 1]}, behind it, "
             f"{macs[a + 1]:,}. Put the smaller one first."
         )
-
-
-def _parts(family: Family, anchor: int) -> tuple[Part, ...]:
-    blocks = (Part("block", anchor, i) for i in range(sum(family.stages[anchor])))
-    return (Part("embedding", anchor), *blocks, Part("head", anchor))
