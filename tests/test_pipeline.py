@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tailorbird.progress import NoProgress
 from tailorbird.reports.check import COLUMNS
 from tailorbird.trained_accuracy import TrainedAccuracy
 
+Tailorbird = Callable[..., tuple[int, str, str]]
 SMALL = """
 name = "small"
 [space]
@@ -68,7 +70,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def tailorbird(folder: Path, *arguments: str) -> tuple[int, str, str]:
+def in_a_process(folder: Path, *arguments: str) -> tuple[int, str, str]:
     process = start(folder, *arguments)
     out, err = process.communicate(timeout=240)
     return process.returncode, out, err
@@ -113,7 +115,7 @@ def workers_of(folder: Path) -> list[int]:
 @pytest.mark.tvm
 @pytest.mark.long
 def test_the_main_job_reports_and_picks_up_what_is_there(folder: Path) -> None:
-    code, out, err = tailorbird(folder, "run", "small.toml", "--json")
+    code, out, err = in_a_process(folder, "run", "small.toml", "--json")
     assert code == 0, err
     made = folder / "runs" / "small"
     assert {path.name for path in made.iterdir()} >= FILES
@@ -133,20 +135,20 @@ def test_the_main_job_reports_and_picks_up_what_is_there(folder: Path) -> None:
     assert "<script src=" not in html  # opens offline
 
     before = count_rounds(folder)
-    code, out, err = tailorbird(folder, "run", "small.toml", "--json")
+    code, out, err = in_a_process(folder, "run", "small.toml", "--json")
     assert code == 0, err
     assert count_rounds(folder) == before
     pd.testing.assert_frame_equal(pd.read_parquet(made / "front.parquet"), front)
 
-    code, _, err = tailorbird(folder, "export", "small.toml", "--architecture", "w4:0-5")
+    code, _, err = in_a_process(folder, "export", "small.toml", "--architecture", "w4:0-5")
     assert code == 0, err
     assert (made / "network.safetensors").exists()
     assert (made / "network.onnx").exists()
-    code, _, err = tailorbird(folder, "export", "small.toml", "--max-latency-ms", "1e-9")
+    code, _, err = in_a_process(folder, "export", "small.toml", "--max-latency-ms", "1e-9")
     assert code == 2
     assert "the fastest network of the front takes" in err
 
-    code, out, err = tailorbird(folder, "table", "show", "small.toml", "--json")
+    code, out, err = in_a_process(folder, "table", "show", "small.toml", "--json")
     assert code == 0, err
     shown = {row["workload"] for row in json.loads(out)["rows"]}
     assert "residual_block(width=8)[4x8x8x8]f32" in shown
@@ -178,7 +180,7 @@ def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
 
     assert count_rounds(folder) >= 20
     small.write_text(SMALL.replace("rounds = 2", "rounds = 3"))
-    code, _, err = tailorbird(folder, "profile", "small.toml")
+    code, _, err = in_a_process(folder, "profile", "small.toml")
     assert code == 0, err
     monkeypatch.chdir(folder)
     counted = open_run(small).measurement.record.accepted
@@ -199,7 +201,7 @@ def test_whole_networks_are_measured_beside_workloads(folder: Path, runtime: str
     X = space.sample(2, np.random.default_rng(0))
     columns = [variable.name for variable in space.variables]
     pd.DataFrame(np.concatenate([X, X]), columns=columns).to_parquet(folder / "nets.parquet")
-    code, out, err = tailorbird(
+    code, out, err = in_a_process(
         folder, "profile", "small.toml", "--networks", "nets.parquet", "--json"
     )
     assert code == 0, err
@@ -207,9 +209,11 @@ def test_whole_networks_are_measured_beside_workloads(folder: Path, runtime: str
         assert key in out
 
 
-def test_networks_that_do_not_fit_are_named_before_anything_is_measured(folder: Path) -> None:
+def test_networks_that_do_not_fit_are_named_before_anything_is_measured(
+    folder: Path, tailorbird: Tailorbird
+) -> None:
     pd.DataFrame({"a": [1]}).to_parquet(folder / "nets.parquet")
-    code, _, err = tailorbird(folder, "profile", "small.toml", "--networks", "nets.parquet")
+    code, _, err = tailorbird("profile", "small.toml", "--networks", "nets.parquet")
     assert code == 2
     assert "must have a column for each variable" in err
     assert err.count("\n") == 1
@@ -245,10 +249,10 @@ def test_what_fails_is_counted_and_the_rest_is_measured(
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_nothing(
-    folder: Path, change: tuple[str, str], message: str
+    folder: Path, tailorbird: Tailorbird, change: tuple[str, str], message: str
 ) -> None:
     (folder / "small.toml").write_text(SMALL.replace(*change))
-    code, out, err = tailorbird(folder, "run", "small.toml")
+    code, out, err = tailorbird("run", "small.toml")
     assert code == 2
     assert message in err
     assert err.count("\n") == 1
@@ -256,8 +260,10 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     assert [path.name for path in folder.iterdir()] == ["small.toml"]
 
 
-def test_a_search_without_a_table_names_a_workload_and_the_command(folder: Path) -> None:
-    code, _, err = tailorbird(folder, "search", "small.toml")
+def test_a_search_without_a_table_names_a_workload_and_the_command(
+    folder: Path, tailorbird: Tailorbird
+) -> None:
+    code, _, err = tailorbird("search", "small.toml")
     assert code == 2
     assert "16 of 16 workloads are not in the table of 'local'" in err
     assert "embedding(width=4)[4x1x8x8]f32" in err
@@ -273,7 +279,7 @@ def test_published_accuracies_need_no_training(folder: Path) -> None:
         '[accuracy]\npublished = "snnet"\n[search]\npopulation = 20\ngenerations = 5\n'
         "[report]\nnetworks = 71\nrandom_networks = 3\n"
     )
-    code, out, err = tailorbird(folder, "run", "deit.toml", "--json")
+    code, out, err = in_a_process(folder, "run", "deit.toml", "--json")
     assert code == 0, err
     front = pd.read_parquet(folder / "runs/deit/front.parquet")
     # SN-Net's own best stitch, and a front that is true since every network is in its table.
@@ -282,7 +288,7 @@ def test_published_accuracies_need_no_training(folder: Path) -> None:
     assert front["latency_ms_measured"].isna().all()
     assert "published" in (folder / "runs/deit/report.html").read_text()
     assert json.loads(out)["share_of_exact_hypervolume"] > 0.9
-    code, _, err = tailorbird(folder, "export", "deit.toml")
+    code, _, err = in_a_process(folder, "export", "deit.toml")
     assert code == 2
     assert "no weights to export" in err
 
@@ -291,37 +297,39 @@ def test_published_accuracies_need_no_training(folder: Path) -> None:
 def test_two_processes_do_not_share_a_run(folder: Path) -> None:
     (folder / "runs" / "small").mkdir(parents=True)
     with FileLock(folder / "runs" / "small" / ".lock"):
-        code, _, err = tailorbird(folder, "train", "small.toml")
+        code, _, err = in_a_process(folder, "train", "small.toml")
     assert code == 2
     assert "Another process is working in 'runs/small'" in err
 
 
-def test_a_torn_store_is_refused_and_left_alone(folder: Path) -> None:
+def test_a_torn_store_is_refused_and_left_alone(folder: Path, tailorbird: Tailorbird) -> None:
     store = folder / "runs" / "small" / "store.sqlite"
     store.parent.mkdir(parents=True)
     store.write_bytes(b"SQLite format 3\0" + b"torn" * 1000)
-    code, _, err = tailorbird(folder, "profile", "small.toml")
+    code, _, err = tailorbird("profile", "small.toml")
     assert code == 2
     assert "cannot be opened" in err
     assert store.read_bytes().endswith(b"torn")
 
 
-def test_a_folder_that_cannot_be_used_is_named(folder: Path) -> None:
+def test_a_folder_that_cannot_be_used_is_named(folder: Path, tailorbird: Tailorbird) -> None:
     (folder / "runs").write_text("a file")
-    code, _, err = tailorbird(folder, "profile", "small.toml")
+    code, _, err = tailorbird("profile", "small.toml")
     assert code == 2
     assert "The folder 'runs/small' cannot be used" in err
     assert err.count("\n") == 1
 
 
-def test_a_table_that_is_not_there_is_an_error_and_leaves_nothing(folder: Path) -> None:
-    code, _, err = tailorbird(folder, "table", "show", "small.toml")
+def test_a_table_that_is_not_there_is_an_error_and_leaves_nothing(
+    folder: Path, tailorbird: Tailorbird
+) -> None:
+    code, _, err = tailorbird("table", "show", "small.toml")
     assert code == 2
     assert "tailorbird profile" in err
     assert not (folder / "runs").exists()
 
 
-def test_devices_says_what_recipes_see(folder: Path) -> None:
-    code, out, err = tailorbird(folder, "devices", "--json")
+def test_devices_says_what_recipes_see(folder: Path, tailorbird: Tailorbird) -> None:
+    code, out, err = tailorbird("devices", "--json")
     assert code == 0, err
     assert json.loads(out)[0]["name"] == "local"

@@ -429,6 +429,7 @@ def data():
 """
 
 
+@pytest.mark.long
 def test_a_process_that_users_fork_does_not_go_on_with_our_work(tmp_path: Path) -> None:
     (tmp_path / "forks.py").write_text(FORKS)
     text = RECIPE.format(space='name = "digits-resnet"', accuracy='module = "forks:data"')

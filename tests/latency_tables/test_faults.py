@@ -176,6 +176,7 @@ def test_a_profiler_killed_twenty_times_ends_with_the_table_of_one_never_killed(
     assert_nothing_is_lost_or_doubled(tmp_path, url, n)
 
 
+@pytest.mark.long
 def test_two_profilers_share_the_work_and_never_time_at_once(tmp_path: Path, url: str) -> None:
     both = [start(tmp_path, url, name, 40) for name in ("first", "second")]
     for process in both:
@@ -185,7 +186,7 @@ def test_two_profilers_share_the_work_and_never_time_at_once(tmp_path: Path, url
     assert assert_never_timed_at_once(tmp_path) == {process.pid for process in both}
 
 
-@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("victim", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_what_a_killed_profiler_held_is_measured_by_the_other(
     tmp_path: Path, url: str, victim: int
 ) -> None:

@@ -74,6 +74,7 @@ def draw(*shape: int) -> tuple[np.ndarray, ...]:
     return (np.random.default_rng(0).standard_normal(shape, dtype=np.float32),)
 
 
+@pytest.mark.long
 def test_it_says_what_it_is_and_is_this_machine(server: RpcProcess) -> None:
     said, here = facts_of(Server.parse(server.address)), Facts.here()
     assert (said.cpu, said.cores, said.target) == (here.cpu, here.cores, here.target)
@@ -81,6 +82,7 @@ def test_it_says_what_it_is_and_is_this_machine(server: RpcProcess) -> None:
     assert device_at(server).machine == HERE  # so that both are never timed side by side
 
 
+@pytest.mark.long
 def test_programs_run_there_and_compute_what_torch_computes(
     server: RpcProcess, tmp_path: Path
 ) -> None:

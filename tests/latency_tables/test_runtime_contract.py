@@ -163,6 +163,7 @@ def test_compiling_leaves_the_module_alone(any_runtime: Runtime, local: Device) 
     assert all((before[name] == tensor).all() for name, tensor in module.state_dict().items())
 
 
+@pytest.mark.long
 def test_closed_runtimes_work_again_and_a_killed_worker_costs_one_request(
     with_worker: Runtime, local: Device
 ) -> None:

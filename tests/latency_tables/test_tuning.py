@@ -115,6 +115,7 @@ def test_the_static_rule_is_a_plan_of_every_task(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
+@pytest.mark.long
 def test_whatever_the_plan_the_kernel_computes_the_same(name: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for task in tasks(name):
@@ -331,6 +332,7 @@ def test_more_minutes_go_to_what_was_not_reached_and_leave_what_was_decided(tmp_
     assert tuning(tmp_path, minutes=0.0).schedule == first.schedule
 
 
+@pytest.mark.long
 def test_what_another_process_holds_comes_last_and_may_turn_out_to_be_untunable(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

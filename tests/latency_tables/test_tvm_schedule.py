@@ -148,20 +148,24 @@ MODULES: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("target", [*SMALLER, HOST], ids=str)
+@pytest.mark.parametrize(
+    "target", [HOST, *(pytest.param(other, marks=pytest.mark.long) for other in SMALLER)], ids=str
+)
 @pytest.mark.parametrize("name", MODULES)
 def test_programs_agree_with_torch(name: str, target: Target, tmp_path: Path) -> None:
     module, shape = MODULES[name]
     compare(module, shape, target, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["digits-resnet", "deit-ti-s-b"])
+@pytest.mark.parametrize(
+    "name", ["digits-resnet", pytest.param("deit-ti-s-b", marks=pytest.mark.long)]
+)
 def test_no_workload_of_a_shipped_space_runs_scalar_code(name: str, tmp_path: Path) -> None:
     for workload in spaces.get(name).workloads:
         assert compare(workload.build(), workload.inputs[0], HOST, tmp_path) == [], workload.key
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_whole_networks_agree_with_torch(tmp_path: Path, batch: int) -> None:
     space = spaces.get("digits-resnet", batch=batch)
     (row,) = space.sample(1, np.random.default_rng(0))

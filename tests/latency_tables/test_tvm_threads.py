@@ -67,7 +67,7 @@ def _threads() -> None:
     tvm.get_global_func("runtime.config_threadpool")(1, 2)
 
 
-@pytest.mark.parametrize("threads", [2, 7])
+@pytest.mark.parametrize("threads", [2, pytest.param(7, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", MODULES)
 def test_what_threads_share_agrees_with_torch(name: str, threads: int, tmp_path: Path) -> None:
     torch.manual_seed(0)

@@ -51,6 +51,7 @@ def test_every_model_keeps_the_contract(name: str) -> None:
     keeps_the_contract(name, space, X, truth(space, X))
 
 
+@pytest.mark.long
 def test_auto_keeps_the_contract(problem: tuple[SearchSpace, IntArray, FloatArray]) -> None:
     keeps_the_contract("auto", *problem)
 

@@ -246,6 +246,7 @@ def test_originals_are_those_of_the_list_that_came_with_the_data() -> None:
 @pytest.mark.data(
     "originals", "nb201_help_mini.parquet:c10_test_12ep", *(table.file for table in TABLES.values())
 )
+@pytest.mark.long
 def test_made_tables_equal_those_that_were_there(tmp_path: Path) -> None:
     """The benchmark, on data of which one cell was changed: it finds that one and no other."""
     there = data_folder.data_folder()

@@ -189,7 +189,7 @@ def test_only_the_guilty_row_fails(
     ("factory", "reason"),
     [
         ("Broken", "OSError: no weights"),
-        ("Killed", "it was killed by SIGKILL, as others were"),
+        pytest.param("Killed", "it was killed by SIGKILL, as others were", marks=pytest.mark.long),
         pytest.param("Mute", "it ended with status 5", marks=pytest.mark.slow),
     ],
 )

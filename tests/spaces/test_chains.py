@@ -272,7 +272,13 @@ def test_genes_of_ofa_are_named_and_written_as_published() -> None:
     assert [v.name for v in OFA.variables[7:12]] == ["ks03", "e03", "d1", "ks04", "e04"]
 
 
-@pytest.mark.parametrize("resolution", range(96, 257, 4))
+@pytest.mark.parametrize(
+    "resolution",
+    [
+        *range(96, 257, 32),
+        *(pytest.param(r, marks=pytest.mark.long) for r in range(100, 257, 4) if r % 32),
+    ],
+)
 def test_grids_of_ofa_fit_at_every_resolution(resolution: int) -> None:
     space = Chain(OFAMobileNetV3(1, resolution))
     with torch.device("meta"):

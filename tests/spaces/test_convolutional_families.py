@@ -295,6 +295,7 @@ CHANGING_BLOCKS = {
 
 
 @pytest.mark.tvm
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("name", CHANGING_BLOCKS)

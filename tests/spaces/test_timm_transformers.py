@@ -130,6 +130,7 @@ def test_small_images_make_small_windows() -> None:
 
 
 @pytest.mark.tvm
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize(
