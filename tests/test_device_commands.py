@@ -71,7 +71,11 @@ def test_devices_tells_who_answers_and_what_tables_hold(
     [
         ('endpoint = "127.0.0.1"', "must be 'host:port'"),
         ('endpoint = "127.0.0.1:1"', "127.0.0.1:1 cannot be used: nothing answers there"),
-        ('tracker = "127.0.0.1:1"\nkey = "rpi4"', "'rpi4' behind the tracker at 127.0.0.1:1"),
+        pytest.param(
+            'tracker = "127.0.0.1:1"\nkey = "rpi4"',
+            "'rpi4' behind the tracker at 127.0.0.1:1",
+            marks=pytest.mark.long,
+        ),
         ('target = "aarch64-linux-gnu/cortex-a72"', "do not run on this machine"),
         ('target = "x86-64-v33"', "knows no CPU 'x86-64-v33'.*did you mean"),
     ],
@@ -86,6 +90,7 @@ def test_a_device_that_cannot_be_had_is_one_sentence(
     assert re.search(message, last), last
 
 
+@pytest.mark.long
 def test_programs_are_compiled_for_another_processor_as_objects(on_device: Tailorbird) -> None:
     code, _, err = on_device(
         'target = "riscv64-linux-gnu/generic-rv64"', "compile", "recipe.toml", "out", "--objects"

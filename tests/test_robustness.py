@@ -14,10 +14,10 @@ from fuzz.recipes import keys_of_recipes
 CASES = {
     "recipes": 20,
     "tables": 30,
-    "weights": 2,
+    "weights": 1,
     "sheets": 12,
     "publications": 6,
-    "evaluations": 5,
+    "evaluations": 3,
 }
 ORIGINALS = 1  # of each class
 

@@ -301,6 +301,7 @@ def test_processors_that_hypervisors_give_one_name_are_told_apart() -> None:
     assert cpus == ["AMD EPYC (family 25, model 17)", "AMD EPYC (family 25, model 2)"]
 
 
+@pytest.mark.long
 def test_what_is_not_there_is_told() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

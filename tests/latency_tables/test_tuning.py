@@ -220,6 +220,7 @@ def test_nothing_is_compiled_before_it_was_decided(tmp_path: Path) -> None:
         runtime.compile(linear().eval(), PROGRAMS[0].examples(0), DEVICE)
 
 
+@pytest.mark.long
 def test_lines_that_a_kill_left_torn_are_cut_off(tmp_path: Path) -> None:
     (task,) = tasks("dense, gelu")
     folder = make(tmp_path, task)

@@ -69,7 +69,9 @@ def keeps_the_contract(name: str, space: SearchSpace, X: IntArray, y: FloatArray
     np.testing.assert_array_equal(again.mean(X[60:]), predictor.mean(X[60:]))
 
 
-@pytest.mark.parametrize("name", ["auto", "process", "forest"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("auto", marks=pytest.mark.long), "process", "forest"]
+)
 def test_what_cannot_be_learned_from_is_refused(name: str) -> None:
     space = spaces.get("macro-mobilenetv2")
     X = np.unique(space.sample(20, np.random.default_rng(0)), axis=0)
@@ -103,6 +105,7 @@ def test_images_add_their_binomial_error() -> None:
     np.testing.assert_allclose(added, np.sqrt(exact.mean * (1 - exact.mean) / 100), rtol=1e-6)
 
 
+@pytest.mark.long
 def test_auto_listens_to_the_models_that_rank_best() -> None:
     space = spaces.get("nasbench201")
     rng = np.random.default_rng(0)

@@ -90,6 +90,7 @@ def test_a_pool_with_bursts_is_smoothed(world: tuple[IntArray, FloatArray]) -> N
     assert rho(few_shot, X[310:], Y_ms[310:, -1]) > 0.88
 
 
+@pytest.mark.long
 def test_nine_in_ten_intervals_hold_the_truth_over_devices(
     world: tuple[IntArray, FloatArray],
 ) -> None:

@@ -323,6 +323,7 @@ def test_compiled_blocks_that_change_the_grid_agree_with_torch(name: str, tmp_pa
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CHANGING_BLOCKS)
 def test_exported_blocks_that_change_the_grid_agree_with_torch(name: str, tmp_path: Path) -> None:
     import onnxruntime

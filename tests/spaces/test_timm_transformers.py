@@ -20,12 +20,12 @@ SWIN = StitchSpace(Swin(1), Windows(2, 1, skipped_stages=(3,)), max_stitches=1)
 
 ANCHORS = [
     (DeiT(1), 0, "deit_tiny_patch16_224"),
-    (DeiT(1), 1, "deit_small_patch16_224"),
+    pytest.param(DeiT(1), 1, "deit_small_patch16_224", marks=pytest.mark.long),
     pytest.param(DeiT(1), 2, "deit_base_patch16_224", marks=pytest.mark.slow),
     (DeiT3(1), 0, "deit3_small_patch16_224"),
     pytest.param(DeiT3(1), 1, "deit3_large_patch16_224", marks=pytest.mark.slow),
     (Swin(1), 0, "swin_tiny_patch4_window7_224"),
-    (Swin(1), 1, "swin_small_patch4_window7_224"),
+    pytest.param(Swin(1), 1, "swin_small_patch4_window7_224", marks=pytest.mark.long),
     pytest.param(Swin(1), 2, "swin_base_patch4_window7_224", marks=pytest.mark.slow),
 ]
 
