@@ -31,6 +31,8 @@ from fuzz.judge import Verdict
 from fuzz.kinds import KINDS, N_CASES, N_ORIGINALS
 from fuzz.pool import Job, Tried, tried
 
+from tailorbird.progress import on_stderr
+
 LIMIT_S = 60.0
 GOOD: tuple[Verdict, ...] = ("refused", "accepted")
 BAD: tuple[Verdict, ...] = ("traceback", "hang", "untidy", "unexplained", "wrongly refused")
@@ -60,16 +62,17 @@ def main() -> None:
             numbers = range(arguments.case, arguments.case + 1)
         start = time.perf_counter()
         done = []
-        for one in tried(
-            [Job(kind, number) for number in numbers],
-            KINDS,
-            seed=arguments.seed,
-            n_workers=2,
-            limit_s=arguments.limit_s,
-            keep=arguments.keep,
-        ):
-            done.append(one)
-            print(f"{len(done)} of {len(numbers)} {kind}", end="\033[K\r", file=sys.stderr)
+        with on_stderr().task(kind, len(numbers)) as advance:
+            for one in tried(
+                [Job(kind, number) for number in numbers],
+                KINDS,
+                seed=arguments.seed,
+                n_workers=2,
+                limit_s=arguments.limit_s,
+                keep=arguments.keep,
+            ):
+                done.append(one)
+                advance(str(one.job))
         results[kind], failed = told(kind, done, time.perf_counter() - start)
         missed += failed
     for line in missed:

@@ -70,6 +70,7 @@ def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule
         (GOOD.encode("utf-32"), "is in UTF-32"),
         (f"{GOOD}kernel = {2**63}", "64 bits, .*, but 'space.kernel' is 9223372036854775808"),
         (f"{GOOD}zz = {'[' * 33}{']' * 33}", "more than 32 deep"),
+        (f'{GOOD}[device]\nname = "{1001 * "a"}"', "1,000 char.*, but 'device.name' has 1,001"),
         (f'{GOOD}[device]\nname = "a\\u0000"', r"control characters, but 'device.name' is 'a.x00'"),
         (f'{GOOD}[search]\ndevices = ["\\u001b[31m"]', r"'search.devices.0' is '.x1b\[31m'"),
         (f'"\\u001b[31m" = 1\n{GOOD}', r"no key '.x1b\[31m'"),

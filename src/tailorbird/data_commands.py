@@ -67,12 +67,12 @@ def get(names: Names, mirror: Mirror = None, accuracies: AccuracyFile = None) ->
     What is there already is neither fetched nor made again.
     """
     from tailorbird.data_folder import data_folder
-    from tailorbird.progress import TerminalProgress
+    from tailorbird.progress import on_stderr
     from tailorbird.published.fetching import GITHUB, host_of
 
     tables = _known(names)
     host = GITHUB if mirror is None else host_of(mirror)
-    folder, progress = data_folder(), TerminalProgress()
+    folder, progress = data_folder(), on_stderr()
     if accuracies is not None:
         tables = [_with_accuracies(tables, accuracies, folder)]
     nothing_to_do = accuracies is None and all(table.is_in(folder) for table in tables)

@@ -40,7 +40,7 @@ def open_run(path: Path) -> "Run":
     from tailorbird.errors import RecipeError
     from tailorbird.latency_tables import device as devices
     from tailorbird.latency_tables import files, shipped
-    from tailorbird.progress import TerminalProgress
+    from tailorbird.progress import on_stderr
 
     recipe, text = recipes.load(path)
     home = path.parent
@@ -105,7 +105,7 @@ def open_run(path: Path) -> "Run":
     folder = Path("runs") / recipe.name
     measurement = Measurement(recipe, space, device, folder, elsewhere, others, known)
     accuracy = _accuracy(recipe, home, measurement, folder / "weights")
-    return Run(recipe, text, space, measurement, accuracy, folder, TerminalProgress())
+    return Run(recipe, text, space, measurement, accuracy, folder, on_stderr())
 
 
 def _accuracy(

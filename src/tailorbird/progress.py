@@ -1,10 +1,15 @@
 """How long work tells what it does, how much is left and how long that takes."""
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from tailorbird.printable import printable
+
+_LINE_EVERY_S = 10.0
 
 Advance = Callable[[str], None]
 """Called with what was finished, once per piece of work."""
@@ -51,3 +56,45 @@ class TerminalProgress:
         with progress.Progress(*columns, console=Console(stderr=True), expand=True) as bar:
             task = bar.add_task(title, total=total, last="")
             yield lambda done: bar.update(task, advance=1, last=printable(done))
+
+
+@dataclass(frozen=True, slots=True)
+class LineProgress:
+    """A line now and then and one at the end, on standard error: for what is no terminal.
+
+    Attributes:
+        every_s: seconds between lines.
+    """
+
+    every_s: float = _LINE_EVERY_S
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Advance]:
+        """Opens a piece of work."""
+        start = told = time.monotonic()
+        n, untold = 0, False
+
+        def tell(last: str) -> None:
+            nonlocal told, untold
+            told, untold = time.monotonic(), False
+            seconds = told - start
+            left = f", {seconds / n * (total - n):.0f} s left" if 0 < n < total else ""
+            line = f"{title}: {n}/{total} in {seconds:.0f} s{left} {last}"
+            sys.stderr.write(f"{printable(line.rstrip())}\n")
+
+        def advance(done: str) -> None:
+            nonlocal n, untold
+            n, untold = n + 1, True
+            if time.monotonic() - told >= self.every_s:
+                tell(done)
+
+        try:
+            yield advance
+        finally:
+            if untold:
+                tell("")
+
+
+def on_stderr() -> Progress:
+    """Bars on a terminal, lines elsewhere."""
+    return TerminalProgress() if sys.stderr.isatty() else LineProgress()

@@ -8,10 +8,16 @@ from typing import Any
 
 from tailorbird.errors import RecipeError, plain, shown
 
+_LONGEST = 1_000  # characters of a text; the longest are paths and addresses of stores
 _DEEPEST = 32  # tables and lists within each other; no key of ours has more than three
 _QUOTED = re.compile(r"\"[^\"\n]*+\"|'[^'\n]*+'")
 _DOTTED = re.compile(rf"(?<![\w.-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{_DEEPEST}}}")
 _INTEGERS = range(-(2**63), 2**63)
+_OUR_KEYS = (
+    (),
+    ("name",),
+    ("module",),
+)  # of [space]; settings of a user's own are that user's affair
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -24,7 +30,7 @@ def parse(text: str, path: Path) -> dict[str, Any]:
 
     Raises:
         RecipeError: if it is no TOML, nests deeply, or holds an integer of more than 64 bits or a
-            text with control characters.
+            text that is long or has control characters.
     """
     too_deep = (
         f"Recipe {str(path)!r} must not nest tables or lists more than {_DEEPEST} deep. Look for a "
@@ -47,8 +53,14 @@ def parse(text: str, path: Path) -> dict[str, Any]:
             raise RecipeError(too_deep)
         if isinstance(value, int) and value not in _INTEGERS:
             raise RecipeError(f"{too_long}, but {key} is {shown(value)}.")
-        # Settings of a user's own space are that user's affair.
-        if isinstance(value, str) and where[0] != "space" and _CONTROL.search(value):
+        if not isinstance(value, str) or (where[0] == "space" and where[1:2] not in _OUR_KEYS):
+            continue
+        if len(value) > _LONGEST:
+            raise RecipeError(
+                f"Recipe {str(path)!r}: texts must have at most {_LONGEST:,} characters, but {key} "
+                f"has {len(value):,}. Shorten it."
+            )
+        if _CONTROL.search(value):
             raise RecipeError(
                 f"Recipe {str(path)!r}: texts must not hold control characters, but {key} is "
                 f"{shown(value)}."

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, PositiveInt, ValidationError, validate_call
 
-from tailorbird.errors import RecipeError, nearest
+from tailorbird.errors import RecipeError, nearest, shown
 from tailorbird.spaces.cells import NasBench201
 from tailorbird.spaces.chains import (
     Chain,
@@ -194,14 +194,14 @@ def get(name: str, **settings: object) -> SearchSpace:
     for setting in settings:
         if setting not in known:
             hint = nearest(setting, known)
-            raise RecipeError(f"Space {name!r} has no setting {setting!r}; {hint}")
+            raise RecipeError(f"Space {name!r} has no setting {shown(setting)}; {hint}")
     try:
         return validate_call(config=ConfigDict(strict=True))(factory)(**settings)
     except ValidationError as error:
         first = error.errors()[0]
         raise RecipeError(
             f"Setting {first['loc'][0]!r} of space {name!r}: {first['msg']}, "
-            f"but got {first['input']!r}."
+            f"but got {shown(first['input'])}."
         ) from None
     except ValueError as error:
         raise RecipeError(f"Space {name!r}: {error}") from None
