@@ -1,4 +1,4 @@
-"""Database files that are deleted or replaced while they are used, which SQLite does not notice."""
+"""Database files that are deleted, replaced or emptied while they are used, unseen by SQLite."""
 
 import os
 
@@ -8,7 +8,7 @@ from tailorbird.errors import StoreError
 
 
 def watch(engine: sa.Engine, path: str) -> None:
-    """Lets transactions of an SQLite file fail once its path no longer leads to it.
+    """Lets transactions of an SQLite file fail once its path no longer leads to what it held.
 
     The open file would take all that is written, and vanish with the process.
 
@@ -17,22 +17,28 @@ def watch(engine: sa.Engine, path: str) -> None:
         path: of the file; the first transaction tells which one it is.
     """
     identity: tuple[int, int] | None = None
+    was_empty = True
 
     def check(connection: sa.Connection) -> None:
-        nonlocal identity
+        nonlocal identity, was_empty
         try:
             status = os.stat(path)  # noqa: PTH116  # as cheap as can be: it is done often
-            found = (status.st_dev, status.st_ino)
+            found, is_empty = (status.st_dev, status.st_ino), not status.st_size
         except OSError:
-            found = None
+            found, is_empty = None, True
         if identity is None:
             identity = found
-        elif found != identity:
+        what = None
+        if found != identity:
+            what = "deleted or moved" if found is None else "replaced by another file"
+        elif is_empty and not was_empty:
+            what = "emptied"
+        if what is not None:
             raise StoreError(
-                f"The store {path!r} must stay where it is while a command uses it, but was "
-                f"{'deleted or moved' if found is None else 'replaced by another file'}. Bring it "
-                "back, or run again to begin anew: what was kept meanwhile is in no file."
+                f"The store {path!r} must stay as it is while a command uses it, but was {what}. "
+                "Bring it back, or run again to begin anew: what was kept meanwhile is in no file."
             )
+        was_empty = is_empty
 
     sa.event.listen(engine, "begin", check)
     sa.event.listen(engine, "commit", check)
