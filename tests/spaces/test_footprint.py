@@ -1,8 +1,10 @@
+import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from tailorbird import spaces
-from tailorbird.spaces.footprint import Footprint, footprint
+from tailorbird.spaces.footprint import Footprint, footprint, n_macs, network_costs
 from tailorbird.spaces.stitching import StitchSpace
 
 
@@ -40,3 +42,16 @@ def test_macs_grow_with_the_batch_and_weights_do_not(digits_space: StitchSpace) 
         assert b.n_macs == 2 * a.n_macs
         assert b.weight_bytes == a.weight_bytes
         assert b.peak_activation_bytes == 2 * a.peak_activation_bytes
+
+
+@pytest.mark.parametrize("name", ["digits-resnet", "macro-mobilenetv2", "nasbench201"])
+def test_costs_of_networks_are_those_of_the_modules_that_are_built(name: str) -> None:
+    space = spaces.get(name, batch=2)
+    X = space.sample(5, np.random.default_rng(0))
+    with torch.device("meta"):
+        built = [space.build(row).eval() for row in X]
+    expected = [
+        (n_macs(network, (space.input_shape,)), sum(p.numel() for p in network.parameters()))
+        for network in built
+    ]
+    np.testing.assert_array_equal(network_costs(space, X), expected)

@@ -12,7 +12,7 @@ from tailorbird.predictors import FloatArray, Predictor
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
 from tailorbird.spaces import IntArray, SearchSpace
-from tailorbird.spaces.footprint import n_macs
+from tailorbird.spaces.footprint import network_costs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -111,7 +111,7 @@ class Checker:
         measured = [entries.get(program.key) for program in programs]
         validation = self.accuracies.validation(X, progress)
         test = self.accuracies.test(X, progress)
-        costs = [self._cost(row) for row in X]
+        n_macs, n_params = network_costs(self.space, X).T
         networks = pd.DataFrame(
             {
                 "architecture": names,
@@ -127,8 +127,8 @@ class Checker:
                 if latencies_ms.extrapolated is not None
                 else np.zeros(len(X), dtype=bool),
                 "latency_ms_measured": [m.median_ms if m else np.nan for m in measured],
-                "n_macs": [n_macs for n_macs, _ in costs],
-                "n_params": [n_params for _, n_params in costs],
+                "n_macs": n_macs // self.space.input_shape[0],
+                "n_params": n_params,
             }
         )
         rounds = [m.round_ms[:ROUNDS] if m else (np.nan,) * ROUNDS for m in measured]
@@ -157,12 +157,3 @@ class Checker:
         weights = f"{self.space.name}@{self.accuracies.fingerprint}"
         key = f"{weights}/{name}[{'x'.join(map(str, shape))}]f32"
         return Program(key, lambda: self.accuracies.network(row), (shape,))
-
-    def _cost(self, row: IntArray) -> tuple[int, int]:
-        """MACs for one image, and parameters."""
-        import torch
-
-        with torch.device("meta"):
-            network = self.space.build(row).eval()
-        shape = (1, *self.space.input_shape[1:])
-        return n_macs(network, (shape,)), sum(p.numel() for p in network.parameters())

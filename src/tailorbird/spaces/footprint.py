@@ -70,8 +70,18 @@ def n_macs(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> int:
 
 
 def count_macs(space: SearchSpace, X: IntArray) -> IntArray:
-    """Multiply-adds of canonical rows (n, d) for a whole batch, (n,): sums of their workloads'."""
-    return np.asarray(space.count_workloads(X) @ count_costs(space)[:, 0])
+    """Multiply-adds of canonical rows (n, d) for a whole batch, (n,). Imports torch."""
+    return network_costs(space, X)[:, 0]
+
+
+def network_costs(space: SearchSpace, X: IntArray) -> IntArray:
+    """Multiply-adds for a whole batch, and learned values, of canonical rows (n, d), (n, 2).
+
+    Sums of their workloads'; no network is built. Imports torch.
+    """
+    counts = space.count_workloads(X)
+    used = np.unique(counts.indices)
+    return np.asarray(counts[:, used] @ costs([space.workloads[i] for i in used]))
 
 
 def count_costs(space: SearchSpace) -> IntArray:
