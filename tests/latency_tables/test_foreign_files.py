@@ -63,7 +63,10 @@ def test_what_programs_save_otherwise_is_named(
     assert len(said) < 1_000
 
 
-@pytest.mark.parametrize("document", [dict(zip(KEYS, OWN["ms"], strict=True)), [], 3, "a"])
+@pytest.mark.parametrize(
+    "document",
+    [dict(zip(KEYS, OWN["ms"], strict=True)), {"of": "table", "rounds": 3}, [], 3, "a"],
+)
 def test_json_is_refused_with_what_is_taken(tmp_path: Path, document: object) -> None:
     path = tmp_path / "lut.JSON"
     path.write_text(json.dumps(document))
@@ -104,7 +107,7 @@ def test_types_that_hold_texts_and_numbers_are_as_good(tmp_path: Path) -> None:
         (OWN.assign(ms=OWN["ms"].map(lambda ms: [ms])), "must hold numbers, but its type is list"),
         (OWN.assign(key=1), "Column 'key' .* must hold text, but its type is int64"),
         (OWN.assign(ms=-1.0), "row 1: ms must be finite and positive, but is -1.0"),
-        (OWN.assign(ms=OWN["ms"].where(OWN["ms"] > 0.2)), "row 1: ms must be a number, but is ''"),
+        (OWN.assign(ms=OWN["ms"].where(OWN["ms"] > 0.2)), "row 1: ms is missing"),
         (OWN.assign(std_ms=[0.0, *[np.inf] * (len(OWN) - 1)]), "row 2: std_ms must be finite"),
         (OWN.assign(key="\x1b[31m"), "row 1: a key must be printable"),
         (OWN.assign(key="a"), "row 2: a has .* ms, but 0.1 ms in row 1"),

@@ -318,6 +318,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         ("sqlite:///:memory:", "There is no file ':memory:'"),
         (f"sqlite:///{'s' * 300}", "There is no file 's+"),
         ("sqlite:///.", "There is no file '.'"),
+        ("sqlite:///s.db?mode=ro", r"without options, .* but got \{'mode': 'ro'\}. Leave out"),
         ("a b://c", "is no URL of a database"),
         ("://", "is no URL of a database"),
         ("postgresql://a:b@c:port/d", "is no URL of a database"),

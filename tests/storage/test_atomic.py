@@ -88,6 +88,14 @@ def test_permissions_are_those_of_any_new_file_whatever_wrote_it(tmp_path: Path)
     assert (tmp_path / "safe").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+@pytest.mark.parametrize("name", ["a" * 255, "ä" * 127])
+def test_names_may_be_as_long_as_the_file_system_lets_them(tmp_path: Path, name: str) -> None:
+    target = tmp_path / name
+    killed([target], "torn", n_renamed=0)
+    atomic.write(target, "text")
+    assert names(tmp_path) == [name]
+
+
 def test_a_link_leads_to_the_file_that_is_written(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     atomic.write(tmp_path / "link", "text")

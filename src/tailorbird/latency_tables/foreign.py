@@ -25,6 +25,8 @@ _INDEX = re.compile(r"__index_level_\d+__")  # pandas' numbers of rows
 _EXPORTED = b"tailorbird"
 """What metadata of a Parquet file that this package wrote hold."""
 
+_EXPORTED_JSON = re.compile(rb'\s*\{\s*"(table|rounds)"\s*:')
+
 _Parse = Callable[[Row], tuple[str, float, float | None]]
 """Key, milliseconds and spread of a row; a ValueError says what is wrong with it."""
 
@@ -59,7 +61,7 @@ def is_foreign(path: Path) -> bool:
             return True
         case ".json":
             content = bounded.read(path)
-            return b'"rounds"' not in content and b'"table"' not in content
+            return _EXPORTED_JSON.match(content) is None
         case ".parquet":
             content = bounded.read(path)
             return _EXPORTED not in (columns.schema(content, path).metadata or {})
@@ -177,6 +179,8 @@ def _priced(
 
 def _number(row: Row, name: str) -> float:
     text = row[name].strip()
+    if not text:
+        raise ValueError(f"{name} is missing")
     try:
         if "_" not in text:  # which Python would skip
             return float(text)

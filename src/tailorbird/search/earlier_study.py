@@ -88,6 +88,11 @@ def _checked(url: str) -> str:
             f"Studies are read from SQLite and PostgreSQL, but [accuracy] earlier names {kind!r}: "
             f"{_AS_CSV}."
         )
+    if kind == "sqlite" and parsed.query:
+        raise EncodingError(
+            "[accuracy] earlier names an SQLite file without options, as sqlite:///FILE#STUDY, but "
+            f"got {shown(dict(parsed.query))}. Leave out what follows the question mark."
+        )
     if kind == "sqlite" and not _is_file(parsed.database):  # it would be made
         raise EncodingError(f"There is no file {parsed.database or ''!r} to read a study from.")
     return masked(url)

@@ -14,6 +14,7 @@ from tailorbird.errors import FullDiskError, WriteError
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Numbers of what the system says when a disk takes no more."""
 
+_LONGEST = 200  # bytes of a name; file systems take 255 at most
 _PART = re.compile(r"\.(\d+)-[0-9a-f]{8}\.part")
 
 
@@ -53,7 +54,7 @@ def written(*paths: Path) -> Iterator[list[Path]]:
             _check_place(path)
             make_folder(target.parent)
             _sweep(target)
-            part = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+            part = target.with_name(f"{_begin(target)}.{os.getpid()}-{secrets.token_hex(4)}.part")
             part.touch(exist_ok=False)
             parts.append(part)
         modes = [part.stat().st_mode & 0o777 for part in parts]
@@ -103,7 +104,7 @@ def _check_place(path: Path) -> None:
 
 def _sweep(target: Path) -> None:
     """Removes what processes left beside a target when they were killed."""
-    begin = f".{target.name}"
+    begin = _begin(target)
     for path in target.parent.iterdir():
         if not path.name.startswith(begin):
             continue
@@ -111,6 +112,11 @@ def _sweep(target: Path) -> None:
         if found and not _is_alive(int(found[1])):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
+
+
+def _begin(target: Path) -> str:
+    """Of the names of its parts, which have to fit where the longest of names do."""
+    return "." + os.fsdecode(os.fsencode(target.name)[:_LONGEST])
 
 
 def _is_alive(pid: int) -> bool:
