@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -12,7 +13,7 @@ from tailorbird.search import Constraint, Objective, ParetoFront, Problem, exact
 from tailorbird.search.budget import Budget
 from tailorbird.search.random_search import random_search
 from tailorbird.search.regularised_evolution import regularised_evolution
-from tailorbird.search.samplers import optuna_search
+from tailorbird.search.samplers import check, optuna_search
 from tailorbird.spaces import IntArray, SearchSpace
 
 SPACE = spaces.get("macro-mobilenetv2")  # 3^8 networks, every row of which is canonical
@@ -236,6 +237,12 @@ def test_a_sampler_that_is_not_there_or_does_one_objective_is_refused() -> None:
             optuna_search(problem(), sampler=name, n_evaluations=5, seed=0)
     with pytest.raises(ValueError, match="CmaEsSampler must do 2 objectives, but it does one"):
         optuna_search(problem(), sampler="CmaEsSampler", n_evaluations=5, seed=0)
+
+
+def test_a_sampler_without_its_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cmaes", None)
+    with pytest.raises(ValueError, match="CmaEsSampler needs a package .*cmaes.* Install it with"):
+        check("CmaEsSampler", n_objectives=1)
 
 
 def test_one_objective_is_enough() -> None:

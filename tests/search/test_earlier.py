@@ -277,6 +277,7 @@ def refused(url: str, message: str) -> None:
         ),
         ("UPDATE studies SET study_name='b'", "no study 'a' .*; known: b"),
         ("DELETE FROM studies", "no study 'a' in .*; there is none at all"),
+        ("DELETE FROM version_info", "no telling which Optuna wrote the study 'a'"),
         ("DELETE FROM study_directions", "directions .* are: none"),
         ("DROP TABLE trial_values", "There are no studies of Optuna where the study 'a'"),
         ("UPDATE trial_user_attributes SET value_json='[1,'", "no reading the study 'a'"),

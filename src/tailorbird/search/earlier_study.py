@@ -142,7 +142,13 @@ def _version(url: str, source: str) -> str:
     with existing_engine(url).connect() as connection:
         if not set(sa.inspect(connection).get_table_names()) >= _TABLES:
             raise EncodingError(f"There are no studies of Optuna where {source} should be.")
-        return plain(str(connection.scalar(sa.text("SELECT library_version FROM version_info"))))
+        version = connection.scalar(sa.text("SELECT library_version FROM version_info"))
+    if version is None:
+        raise EncodingError(
+            f"There is no telling which Optuna wrote {source}: its table version_info is empty. "
+            f"Bring back a copy that is whole, or {_AS_CSV}."
+        )
+    return plain(str(version))
 
 
 def _unreadable(source: str, error: Exception) -> EncodingError:
