@@ -241,7 +241,7 @@ def test_a_sampler_that_is_not_there_or_does_one_objective_is_refused() -> None:
 
 def test_a_sampler_without_its_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cmaes", None)
-    with pytest.raises(ValueError, match="CmaEsSampler needs a package .*cmaes.* Install it with"):
+    with pytest.raises(ValueError, match=r"CmaEsSampler needs a package .*cmaes.* Install it with"):
         check("CmaEsSampler", n_objectives=1)
 
 
