@@ -82,6 +82,7 @@ def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule
         (GOOD + 'modul = "a:b"', r"no key '\[space\] modul'; did you mean 'module'"),
         (GOOD + "Name = 3", r"no key '\[space\] Name'; did you mean 'name'"),
         (GOOD + "[accuracy]\nanchors = ['a']", r"\[accuracy\] anchors must be a table"),
+        (GOOD + "[accuracy]\nanchors = { a = 'https://b.c/d.pth' }", "nothing is fetched. Downl"),
         (GOOD + "[accuracy]\nanchors = { a = 1 }", r"\[accuracy.anchors\] a must have a path"),
         (GOOD + "[serch]\n", "no key 'serch'; did you mean 'search'"),
         (

@@ -139,6 +139,8 @@ SPACES = [
     ('names = ["a > b", "c"]', r"has 'a > b'"),
     ('names = ["a"]', r"anchors a and stages"),
     ("depth = 0", r"a block at least"),
+    ("depth = 1000000000", r"1,000 blocks at most, but w2 in mine has 1,000,000,000"),
+    (f"widths = {[*range(2, 103)]}", r"100 anchors at most, but mine has 101"),
     ("widths = []", r"an anchor at least"),
 ]
 
@@ -240,9 +242,10 @@ DATA_SETS = [
     ("flat_images", r"must have shape \(n, channels, height, width\), but have \(61,\)"),
     ("no_split", r"test split must be a Split"),
     ("pair", r"must give a tailorbird.training.Dataset, but gave tuple"),
-    ("untold", r"name must be a text, but got 7"),
+    ("untold", r"name must be a text of at most 200 characters, but got 7"),
     ("aug_signature", r"`augment` must take images and a torch.Generator, but it failed \(TypeErr"),
     ("aug_shape", r"`augment` must give shape \(2, 1, 8, 8\).* gave \(2, 1, 7, 8\)"),
+    ("aug_many", r"`augment` must give shape \(50, 1, 8, 8\).* gave \(49, 1, 8, 8\)"),
     ("aug_dtype", r"but the data's `augment` gave torch.float64"),
     ("aug_none", r"but the data's `augment` gave NoneType"),
     ("aug_array", r"but the data's `augment` gave ndarray"),

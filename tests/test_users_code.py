@@ -217,6 +217,13 @@ def test_a_package_that_is_reached_by_a_link_is_ours(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_an_interruption_that_no_signal_made_is_told_as_such(tailorbird: Tailorbird) -> None:
+    write_priced(tailorbird, "score", "raise KeyboardInterrupt")
+    code, _, err = tailorbird("run", "own.toml")
+    assert code == 1
+    assert "stopped by a KeyboardInterrupt that some code raised, and no signal" in err
+
+
 @pytest.mark.parametrize("how", ["sys.exit(0)", "raise Stop"])
 def test_an_evaluator_that_ends_the_program_fails_for_that_network(
     tailorbird: Tailorbird, how: str

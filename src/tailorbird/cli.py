@@ -21,8 +21,9 @@ from tailorbird.errors import (
     StoreError,
     TailorbirdError,
     in_a_line,
+    shortened,
 )
-from tailorbird.interruption import CODE, STOPPED, Signals, interruptible
+from tailorbird.interruption import CODE, STOPPED, UNASKED, Signals, interruptible
 from tailorbird.job import hold
 from tailorbird.python_path import is_users
 from tailorbird.storage.atomic import FULL, refusal
@@ -91,7 +92,9 @@ def command_line(signals: Signals) -> None:
     if _DEBUG in arguments:
         traceback.print_exception(error)
     code, sentence = _told(error, frame)
-    echo(f"tailorbird: {sentence}", err=True)
+    if isinstance(error, KeyboardInterrupt) and not signals.came:
+        sentence = UNASKED
+    echo(f"tailorbird: {shortened(sentence)}", err=True)
     sys.exit(code)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 _LONGEST = 500  # characters of a message that others wrote
 _SHORT = 200  # characters of a value
+_LONGEST_SENTENCE = 2_000
 _MANY = 40  # names that are listed
 _MOST_DIGITS = 17  # that a number has
 
@@ -288,6 +289,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return f"did you mean {shown(close[0])}?"
     more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
     return f"known: {', '.join(map(plain, names[:_MANY]))}{more}."
+
+
+def shortened(sentence: str) -> str:
+    """A sentence as it is, or its begin and end if a terminal would drown in it."""
+    if len(sentence) <= _LONGEST_SENTENCE:
+        return sentence
+    return f"{sentence[: _LONGEST_SENTENCE - 500]} [...] {sentence[-500:]}"
 
 
 def plain(text: str) -> str:

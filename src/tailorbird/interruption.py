@@ -9,6 +9,7 @@ from threading import Timer
 from types import FrameType
 
 STOPPED = "stopped. What was done is kept; run again to go on."
+UNASKED = "stopped by a KeyboardInterrupt that some code raised, and no signal. Look for it there."
 CODE = 1
 """Exit code of a command that a signal ended."""
 

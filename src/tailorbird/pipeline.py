@@ -265,7 +265,7 @@ class Run:
         if architecture is None:
             architecture = fastest_enough(self.folder / "front.parquet", max_latency_ms)
         row = find(self.space, architecture)
-        if not to.name:
+        if not to.name.strip(". "):
             raise RecipeError(f"The files need a name, but got {str(to)!r}. Add one to the path.")
         return save(self.accuracy.network(row), self.space, row, to)
 

@@ -24,7 +24,7 @@ from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.search.design import spread_over
 from tailorbird.search.earlier import read, read_study
-from tailorbird.search.evaluated import Learner
+from tailorbird.search.evaluated import Learner, same_for_all
 from tailorbird.search.evaluation import Evaluator, Executor, InProcess
 from tailorbird.search.study import Study
 from tailorbird.search.workers import Workers
@@ -167,8 +167,11 @@ class TrainedAccuracy:
         if known.sum() < FEWEST:
             raise EvaluationError(
                 f"At least {FEWEST} networks must be evaluated to predict the accuracy of others, "
-                f"but of {len(X)} only {known.sum()} could be. {' '.join(self.remarks)}"
+                f"but of {len(X)} only {known.sum()} could be. {' '.join(self.remarks)} "
+                "Mend what fails there, and run again."
             )
+        if (y[known] == y[known][0]).all():
+            raise EvaluationError(same_for_all(int(known.sum()), y[known][0]))
         if not known.all():
             LOG.warning("%d of %d networks teach nothing", (~known).sum(), len(X))
         return self.learner(progress, self.n_validation).fit(X[known], y[known])

@@ -70,7 +70,12 @@ def test_errors_that_are_none_of_writing_pass_and_leave_nothing(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("target", "reason"),
-    [("file/below", "Not a directory"), ("n" * 300, "File name too long"), ("", "Is a directory")],
+    [
+        ("file/below", "Not a directory"),
+        ("n" * 300, "File name too long"),
+        ("", "Is a directory"),
+        ("a\x1b[2J", "its name holds control characters"),
+    ],
 )
 def test_places_that_cannot_be_written_are_refused_in_a_sentence(
     target: str, reason: str, tmp_path: Path

@@ -83,3 +83,7 @@ def test_a_mark_in_a_table_is_no_column(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(_parquet(table, mark_of([content])))
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "a"), table)
     assert torn([tmp_path / "a", tmp_path / "b"]) == "a and b are of two runs"
+
+
+def test_a_name_that_no_file_can_have_is_of_no_set(tmp_path: Path) -> None:
+    assert torn([tmp_path / ("x" * 300), tmp_path / "y"]) is None

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from tailorbird.errors import shown
 from tailorbird.recipe.section import Count, PythonPath, Seconds, Section
 
 LEARNING_RATE = 2e-2  # right for networks that are trained from scratch
@@ -120,6 +121,11 @@ def _file(name: str, value: object) -> AnchorFile:
         if not isinstance(text, str) or not text:
             what = "a path" if key == "file" else "a key of that file"
             raise _wrong(f"{where} must have {what} as {key}, but got {text!r}")
+    if "://" in str(table["file"]):
+        raise _wrong(
+            f"{where} must be a file here, but is an address, {shown(table['file'])}: "
+            "nothing is fetched. Download it, and name the file"
+        )
     return AnchorFile(**table)
 
 

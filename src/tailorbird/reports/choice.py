@@ -13,6 +13,7 @@ from tailorbird.errors import (
     apart,
     exactly,
     nearest,
+    shown,
 )
 from tailorbird.spaces import IntArray, SearchSpace
 
@@ -82,4 +83,4 @@ def find(space: SearchSpace, architecture: str) -> IntArray:
             if len(some) > _HINTED:
                 some.pop(0)
     hint = nearest(architecture, some) if len(some) < _HINTED else f"one is {some[-1]!r}."
-    raise RecipeError(f"There is no network {architecture!r} in {space.name}; {hint}")
+    raise RecipeError(f"There is no network {shown(architecture)} in {space.name}; {hint}")

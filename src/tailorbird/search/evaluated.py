@@ -152,6 +152,9 @@ class Evaluated:
         told = self.succeeded
         if not self._teaches(told):
             n_values = [len(np.unique(self.F[told, i])) for i in self.unknown]
+            if told.sum() >= FEWEST:
+                i = min(self.unknown, key=lambda i: float(np.ptp(self.F[told, i])))
+                raise EvaluationError(same_for_all(int(told.sum()), abs(self.F[told, i][0])))
             raise EvaluationError(
                 f"At least {FEWEST} networks with more than one value must be evaluated, but of "
                 f"{len(self.X)} evaluations {told.sum()} succeeded, with {min(n_values)} different "
@@ -197,3 +200,11 @@ class Evaluated:
                 volume = float(moocore.hypervolume(best, ref=ref_point))
             history.append(volume)
         return tuple(history)
+
+
+def same_for_all(n: int, value: float) -> str:
+    """The sentence of an error: evaluations that do not differ teach nothing."""
+    return (
+        f"Networks must differ to tell what others are like, but all {n} that were evaluated have "
+        f"{value:g}. Take more validation images, train for longer, or look at the evaluator."
+    )

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tailorbird.errors import ContractError
+from tailorbird.errors import ContractError, shown
 
 if TYPE_CHECKING:
     from torch import nn
+
+_LONGEST_OP = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,12 @@ class Workload:
 
     def __post_init__(self) -> None:
         laws = {
-            "op": ("a text", isinstance(self.op, str) and self.op != ""),
+            "op": (
+                f"a printable text of at most {_LONGEST_OP} characters",
+                isinstance(self.op, str)
+                and self.op.isprintable()
+                and 0 < len(self.op) <= _LONGEST_OP,
+            ),
             "params": ("a tuple of pairs of a name and a finite number", _are_params(self.params)),
             "inputs": ("a tuple of shapes, tuples of positive integers", _are_shapes(self.inputs)),
             "builder": (
@@ -51,8 +58,8 @@ class Workload:
         for name, (law, holds) in laws.items():
             if not holds:
                 raise ContractError(
-                    f"A workload's `{name}` must be {law}, but that of {self.op!r} is "
-                    f"{getattr(self, name)!r}."
+                    f"A workload's `{name}` must be {law}, but that of {shown(self.op)} is "
+                    f"{shown(getattr(self, name))}."
                 )
 
     @property

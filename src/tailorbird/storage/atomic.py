@@ -92,6 +92,8 @@ def make_folder(folder: Path) -> None:
 
 def _check_place(path: Path) -> None:
     """Refuses what a file would take the place of: folders, and devices such as /dev/full."""
+    if not path.name.isprintable():
+        raise OSError(errno.EINVAL, "its name holds control characters")
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):

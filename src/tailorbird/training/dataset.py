@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tailorbird.errors import ContractError, in_a_line
+from tailorbird.errors import ContractError, in_a_line, shown
 
 SPLITS = ("train", "validation", "test")
+_LONGEST_NAME = 200  # characters of a data set's
 _MOST_BYTES = 2**30  # of a split that are read to tell what is in it
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
@@ -129,11 +130,16 @@ class Dataset:
         return f"{self.name}@{digest.hexdigest()[:12]}"
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.name, str) and self.name.isprintable() and self.name):
-            raise ContractError(f"A data set's name must be a text, but got {self.name!r}.")
+        named = isinstance(self.name, str) and self.name.isprintable()
+        if not (named and 0 < len(self.name) <= _LONGEST_NAME):
+            raise ContractError(
+                f"A data set's name must be a text of at most {_LONGEST_NAME} characters, but got "
+                f"{shown(self.name)}."
+            )
         if not isinstance(self.n_classes, int | np.integer) or self.n_classes < 2:
             raise ContractError(
-                f"A data set must have two classes or more, but got n_classes = {self.n_classes!r}."
+                "A data set's n_classes must be a whole number, two or more, but got "
+                f"{shown(self.n_classes)}."
             )
         if not callable(self.augment):
             raise ContractError(

@@ -44,6 +44,8 @@ def check_images(dataset: Dataset) -> None:
 def tried_batch(dataset: Dataset, batch: int) -> Batch:
     """Two training images, augmented; fewer where a step or the split has no more.
 
+    As many as a step has are augmented as well, but not returned.
+
     Args:
         dataset: whose augmentation is tried.
         batch: images of a step.
@@ -74,6 +76,15 @@ def tried_batch(dataset: Dataset, batch: int) -> Batch:
             "The data's `augment` must do the same again, or what is resumed ends up different, "
             "but it does not. Draw from the generator that it is given."
         )
+    step = np.linspace(0, len(train.labels) - 1, min(batch, len(train.labels)), dtype=int)
+    images = train.batch(step)
+    shape = images.shape
+    with (
+        torch.random.fork_rng(devices=[]),
+        said_of(f"The data's `augment` must take {len(step)} images, but it failed"),
+    ):
+        many = dataset.augment(images, torch.Generator().manual_seed(0))
+    check_output(many, shape, what, "training")
     return Batch(made[0].detach(), torch.from_numpy(train.labels[index]))
 
 

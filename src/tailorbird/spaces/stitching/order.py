@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tailorbird.errors import ContractError
+from tailorbird.errors import ContractError, shown
 from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.stitching.family import Family, parts_of
 from tailorbird.spaces.stitching.stitch import Stitch
@@ -15,6 +15,9 @@ from tailorbird.spaces.workload import Workload
 if TYPE_CHECKING:
     from tailorbird.spaces.stitching.space import StitchSpace
 
+_MOST_ANCHORS = 100
+_MOST_BLOCKS = 1_000  # of an anchor
+_LONGEST = 200  # characters of a family's name
 _NAME = re.compile(r"[^\W_][\w.+-]{0,49}")  # part of files' names, and of texts with : and >
 
 
@@ -24,8 +27,12 @@ def check_anchors(family: Family) -> None:
     Raises:
         ContractError: naming the first one.
     """
-    if not (isinstance(family.name, str) and family.name and family.name.isprintable()):
-        raise ContractError(f"A family's name must be a text, but got {family.name!r}.")
+    named = isinstance(family.name, str) and family.name.isprintable()
+    if not (named and 0 < len(family.name) <= _LONGEST):
+        raise ContractError(
+            f"A family's name must be a text of at most {_LONGEST} characters, but got "
+            f"{shown(family.name)}."
+        )
     if not isinstance(family.n_classes, int | np.integer) or family.n_classes < 1:
         raise ContractError(
             f"A family's n_classes must be a positive integer, but {family.name} has "
@@ -34,11 +41,16 @@ def check_anchors(family: Family) -> None:
     names, stages = tuple(family.anchors), tuple(family.stages)
     if not names:
         raise ContractError(f"A family must have an anchor at least, but {family.name} has none.")
+    if len(names) > _MOST_ANCHORS:
+        raise ContractError(
+            f"A family may have {_MOST_ANCHORS} anchors at most, but {family.name} has "
+            f"{len(names):,}. Leave out those that are much alike."
+        )
     for name in names:
         if not (isinstance(name, str) and _NAME.fullmatch(name)):
             raise ContractError(
                 "An anchor's name must be a letter or digit and at most 49 more, or `_`, `.`, `+`, "
-                f"`-`, but {family.name} has {name!r}. It is part of the names of files."
+                f"`-`, but {family.name} has {shown(name)}. It is part of the names of files."
             )
     if len(stages) != len(names) or len({len(of) for of in stages}) > 1:
         raise ContractError(
@@ -50,6 +62,11 @@ def check_anchors(family: Family) -> None:
             raise ContractError(
                 f"A stage must have a block at least, but those of {name} in {family.name} have "
                 f"{depths}."
+            )
+        if sum(depths) > _MOST_BLOCKS:
+            raise ContractError(
+                f"An anchor may have {_MOST_BLOCKS:,} blocks at most, but {name} in {family.name} "
+                f"has {sum(depths):,}. Put several into one block."
             )
     first_of: dict[tuple[Workload, ...], int] = {}
     for anchor, name in enumerate(names):
