@@ -62,7 +62,7 @@ def test_columns_may_change_places_and_lines_may_repeat(tmp_path: Path) -> None:
         ("\n\n", "is empty"),
         ("key,ms\n", "has a header, but no latencies"),
         ("key,ms\na,1\nb,fast\n", "line 3: ms must be a number, but is 'fast'"),
-        ("key,ms\na,\n", "line 2: ms must be a number, but is ''"),
+        ("key,ms\na,\n", "line 2: ms is missing"),
         ("key,ms\na,nan\n", "line 2: ms must be finite and positive, but is nan"),
         ("key,ms\na,inf\n", "line 2: ms must be finite and positive"),
         ("key,ms\na,0\n", "line 2: ms must be finite and positive, but is 0"),
