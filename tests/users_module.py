@@ -654,6 +654,12 @@ def score_three(outputs: np.ndarray, labels: np.ndarray, images: np.ndarray) -> 
     return _accuracy(outputs, labels)
 
 
+def score_bold(outputs: np.ndarray, labels: np.ndarray) -> float:
+    if outputs.max() < 7:
+        raise ValueError("nothing is sure")
+    return _accuracy(outputs, labels)
+
+
 def score_method(outputs: np.ndarray, labels: np.ndarray) -> float:
     return float((outputs.argmax(1) == labels).float().mean())
 

@@ -150,7 +150,10 @@ def test_a_user_who_may_not_make_tables_is_told_how_to_let_them(server: Any, url
 @pytest.mark.parametrize(
     ("statement", "match"),
     [
-        ("CREATE TABLE colours (id integer)", "belongs to another program .it holds colours"),
+        (
+            "CREATE TABLE colours (id integer)",
+            "belongs to another program, or was damaged .it holds 'colours'",
+        ),
         ("CREATE TABLE session (id integer)", "belongs to another program"),
         ("ALTER TABLE sample ADD COLUMN colour text", "belongs to another program"),
         ("DROP TABLE claim", "belongs to another program"),
@@ -519,7 +522,9 @@ def test_a_study_whose_server_dies_goes_on_where_it_was(server: Any, url: str) -
 
 
 def test_a_study_that_is_not_there_is_told_without_the_password(url: str) -> None:
-    with pytest.raises(EncodingError, match="no reading the study 'a' in postgresql") as caught:
+    with pytest.raises(
+        EncodingError, match="no studies of Optuna where the study 'a' in postgresql"
+    ) as caught:
         earlier.read_study(url, "a", SPACE)
     assert_is_a_sentence(caught.value)
 

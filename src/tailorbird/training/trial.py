@@ -15,6 +15,7 @@ from tailorbird.training.trained import Score, as_score
 _IMAGES = 2
 _AUGMENTED = 8  # times, since what is drawn by chance may be drawn alike
 _SURE = 8.0  # a logit that is clearly above those of noise
+_TIMIDER = 100.0  # are networks that have hardly learned: their logits are as small
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,6 +121,7 @@ def check_score(score: Score, dataset: Dataset) -> None:
             "NumPy's, but it failed"
         ):
             best, again = (_scored(score, outputs, labels) for _ in range(2))
+            _scored(score, outputs / _TIMIDER, labels)
         outputs[rows, labels] = -_SURE
         wrong = labels + rng.integers(1, dataset.n_classes, len(labels))  # some may be near
         outputs[rows, wrong % dataset.n_classes] = _SURE
