@@ -5,7 +5,7 @@ import os
 import sys
 from contextlib import suppress
 
-from tailorbird.interruption import CODE, STOPPED, UNASKED, Signals
+from tailorbird.interruption import CODE, Signals
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
         command_line(signals)
     except KeyboardInterrupt:
         signals.is_ending = True
-        sys.exit(f"tailorbird: {STOPPED if signals.came else UNASKED}")  # prints it, and is code 1
+        sys.exit(f"tailorbird: {signals.sentence}")  # prints it, and is code 1
 
 
 def _leave(signals: Signals) -> None:

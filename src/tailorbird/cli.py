@@ -23,7 +23,7 @@ from tailorbird.errors import (
     in_a_line,
     shortened,
 )
-from tailorbird.interruption import CODE, STOPPED, UNASKED, Signals, interruptible
+from tailorbird.interruption import CODE, Signals, interruptible
 from tailorbird.job import hold
 from tailorbird.python_path import is_users
 from tailorbird.storage.atomic import FULL, refusal
@@ -91,9 +91,10 @@ def command_line(signals: Signals) -> None:
         sys.exit(1)
     if _DEBUG in arguments:
         traceback.print_exception(error)
-    code, sentence = _told(error, frame)
-    if isinstance(error, KeyboardInterrupt) and not signals.came:
-        sentence = UNASKED
+    if isinstance(error, KeyboardInterrupt):
+        code, sentence = CODE, signals.sentence
+    else:
+        code, sentence = _told(error, frame)
     echo(f"tailorbird: {shortened(sentence)}", err=True)
     sys.exit(code)
 
@@ -113,8 +114,6 @@ def _told(error: BaseException, frame: FrameSummary | None) -> tuple[int, str]:
         error: as it was raised.
         frame: in the user's own code that it came through, if there is any.
     """
-    if isinstance(error, KeyboardInterrupt):
-        return CODE, STOPPED
     if isinstance(error, (DamagedStoreError, ReadOnlyStoreError)):
         return 2, str(error)
     if isinstance(error, TailorbirdError):

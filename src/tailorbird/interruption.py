@@ -36,6 +36,11 @@ class Signals:
         self.came: list[int] = []
         self.is_ending = False
 
+    @property
+    def sentence(self) -> str:
+        """What to say of a command that a KeyboardInterrupt ended."""
+        return STOPPED if self.came else UNASKED
+
     def listen(self) -> list[signal.Signals]:
         """Takes those that nobody else handles or ignores, as nohup does; returns them."""
         taken = [number for number, usual in _ENDING.items() if signal.getsignal(number) == usual]

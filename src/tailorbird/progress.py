@@ -9,8 +9,6 @@ from typing import Protocol
 
 from tailorbird.printable import printable
 
-_LINE_EVERY_S = 10.0
-
 Advance = Callable[[str], None]
 """Called with what was finished, once per piece of work."""
 
@@ -66,7 +64,7 @@ class LineProgress:
         every_s: seconds between lines.
     """
 
-    every_s: float = _LINE_EVERY_S
+    every_s: float = 10.0
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:
@@ -96,5 +94,7 @@ class LineProgress:
 
 
 def on_stderr() -> Progress:
-    """Bars on a terminal, lines elsewhere."""
+    """Bars on a terminal, lines elsewhere, nothing where standard error is closed."""
+    if sys.stderr is None:
+        return NoProgress()
     return TerminalProgress() if sys.stderr.isatty() else LineProgress()

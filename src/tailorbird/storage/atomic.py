@@ -117,7 +117,7 @@ def _sweep(target: Path) -> None:
 
 
 def _begin(target: Path) -> str:
-    """Of the names of its parts, which have to fit where the longest of names do."""
+    """Beginning of the names of a target's parts, cut to what file systems take."""
     return "." + os.fsdecode(os.fsencode(target.name)[:_LONGEST])
 
 
