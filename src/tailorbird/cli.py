@@ -24,11 +24,11 @@ from tailorbird.errors import (
     shortened,
 )
 from tailorbird.interruption import CODE, Signals, interruptible
-from tailorbird.job import hold
-from tailorbird.python_path import is_users
+from tailorbird.python_path import users_frame
+from tailorbird.recipe_run import held
 from tailorbird.storage.atomic import FULL, refusal
 from tailorbird.terminal import echo, echo_json
-from tailorbird.unforeseen import EndedError, guarded, innermost, keep
+from tailorbird.unforeseen import EndedError, guarded, keep
 
 if TYPE_CHECKING:
     from tailorbird.pipeline import Run
@@ -85,7 +85,7 @@ def command_line(signals: Signals) -> None:
         if not signals.came or ended.code != _INTERRUPTED:
             raise
     signals.is_ending = True
-    frame = innermost(error, is_users)
+    frame = users_frame(error)
     if isinstance(error, BrokenPipeError) and frame is None:  # as of `| head`
         sys.stdout = None
         sys.exit(1)
@@ -144,14 +144,14 @@ def version(
 @app.command()
 def run(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Does all of it in order: profile or adapt, train, search, report. Resumes."""
-    with hold(recipe) as job:
+    with held(recipe) as job:
         _finish(job, job.run(), as_json)
 
 
 @app.command()
 def profile(recipe: RecipePath, networks: Networks = None, as_json: AsJson = False) -> None:
     """Measures every workload of the space, and whole networks, that are not in the table yet."""
-    with hold(recipe) as job:
+    with held(recipe) as job:
         try:
             job.profile(networks)
         except MeasurementError:  # what was measured is there, and why the rest is not
@@ -169,7 +169,7 @@ def adapt(
     as_json: AsJson = False,
 ) -> None:
     """Measures a few networks, by which latencies are adapted from tables of known devices."""
-    with hold(recipe) as job:
+    with held(recipe) as job:
         adapted = job.adapt(samples)
         if as_json:
             networks = adapted.networks.to_dict(orient="records")
@@ -182,7 +182,7 @@ def adapt(
 @app.command()
 def train(recipe: RecipePath) -> None:
     """Trains the networks of the space."""
-    with hold(recipe) as job:
+    with held(recipe) as job:
         trained = job.train()
         echo(f"Weights {trained.fingerprint} are in {job.folder / 'weights'}.")
 
@@ -190,7 +190,7 @@ def train(recipe: RecipePath) -> None:
 @app.command()
 def search(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Searches under predictors; needs a table and weights."""
-    with hold(recipe) as job:
+    with held(recipe) as job:
         found = job.search()
         frame = found.front.to_pandas(job.space)
         measures = [objective.column for objective in found.front.objectives]
@@ -205,7 +205,7 @@ def search(recipe: RecipePath, as_json: AsJson = False) -> None:
 @app.command()
 def report(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Searches, checks the front on the device and writes the report."""
-    with hold(recipe) as job:
+    with held(recipe) as job:
         _finish(job, job.report(), as_json)
 
 
@@ -223,7 +223,7 @@ def export(
     ] = None,
 ) -> None:
     """Writes a trained network as safetensors and ONNX: the best one, or that of a text."""
-    with hold(recipe) as job:
+    with held(recipe) as job:
         stem = to if to is not None else job.folder / "network"
         exported = job.export(architecture, max_latency_ms, stem)
         echo(f"The network is in {exported.weights} and {exported.onnx}.")

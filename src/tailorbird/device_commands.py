@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tailorbird.errors import RecipeError, TailorbirdError
-from tailorbird.job import open_run, warn_of
+from tailorbird.recipe_run import opened, warn
 from tailorbird.terminal import echo, echo_json
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def compile_(
     from tailorbird import libraries
     from tailorbird.programs import programs_of
 
-    job = open_run(recipe)
+    job = opened(recipe)
     device = job.measurement.device
     if not job.measurement.measures:
         raise RecipeError(
@@ -124,7 +124,8 @@ def _behind(server: "Server") -> Facts:
     """What a server says of itself, or why it says nothing."""
     from tailorbird.latency_tables.tvm.reach import facts_of
 
-    warn_of(server)
+    if server.risk:
+        warn(server.risk)
     facts: Facts = {"server": str(server)}
     try:
         said = facts_of(server)
@@ -154,7 +155,7 @@ def _of_recipe(path: Path) -> Facts:
     """The device of a recipe, whether it answers, and what its table holds."""
     facts: Facts = {"recipe": str(path)}
     try:
-        job = open_run(path)
+        job = opened(path)
     except TailorbirdError as error:
         return {**facts, "reason": str(error)}
     measurement = job.measurement

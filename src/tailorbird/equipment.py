@@ -10,8 +10,8 @@ from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import Configuration, Device, Profiler, Program, Runtime, Store
 from tailorbird.latency_tables.target import host_triple
 from tailorbird.progress import Progress
-from tailorbird.recipe import Recipe
-from tailorbird.runtimes import remote_of, runtime_of, tuning_of
+from tailorbird.recipe import LatencySection, Recipe
+from tailorbird.runtimes import remote_of, runtime_of
 from tailorbird.spaces import SearchSpace
 from tailorbird.workplace import LOG
 
@@ -103,8 +103,35 @@ class Equipment:
     @cached_property
     def _tuning(self) -> "Tuning | None":
         keys = [workload.key for workload in self.space.workloads]
-        return tuning_of(self.recipe.latency, self.device, keys, self.folder / "tuning")
+        return _tuning_of(self.recipe.latency, self.device, keys, self.folder / "tuning")
 
     @cached_property
     def _remote(self) -> "RemoteBench | None":
         return remote_of(self.device, self.folder / "compiled")
+
+
+def _tuning_of(
+    asked: LatencySection, device: Device, keys: Sequence[str], folder: Path
+) -> "Tuning | None":
+    """How kernels are tuned; None where the static rule schedules all.
+
+    Args:
+        asked: of a recipe.
+        device: that is tuned for.
+        keys: of the programs.
+        folder: of databases, unless the recipe names one.
+
+    Raises:
+        RecipeError: if the device is behind a server.
+    """
+    if asked.n_trials is None:
+        return None
+    if device.server is not None:
+        raise RecipeError(
+            f"[latency] schedule = {asked.schedule!r} tunes for this machine only: for a "
+            'remote device write schedule = "static".'
+        )
+    from tailorbird.latency_tables.tvm.tuning import Tuning
+
+    where = Path(asked.tuning) if asked.tuning else folder
+    return Tuning(where, device, tuple(keys), asked.n_trials, asked.tuning_minutes)

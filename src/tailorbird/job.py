@@ -1,12 +1,12 @@
-"""A recipe that was opened: what commands work on. Loads torch only once the input is right."""
+"""Opens a recipe as a run. Loads torch only once the input is right."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tailorbird.terminal import echo
+from tailorbird.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Device
@@ -19,17 +19,20 @@ if TYPE_CHECKING:
     from tailorbird.trained_accuracy import TrainedAccuracy
 
 
-@contextmanager
-def hold(path: Path) -> Iterator["Run"]:
-    """The run of a recipe while nobody else works in its folder."""
-    with open_run(path).held() as job:
-        yield job
-        for remark in job.measurement.equipment.losses:
-            echo(remark, err=True)
+_LOG = logging.getLogger("tailorbird")
 
 
-def open_run(path: Path) -> "Run":
+def open_run(
+    path: Path,
+    progress: Progress | None = None,
+    warn: Callable[[str], object] = _LOG.warning,
+) -> "Run":
     """The run of a recipe.
+
+    Args:
+        path: of the recipe.
+        progress: where its long work reports to; nowhere if None.
+        warn: told what a user must know before anything is done.
 
     Raises:
         RecipeError: if anything in the recipe is wrong.
@@ -40,7 +43,7 @@ def open_run(path: Path) -> "Run":
     from tailorbird.errors import RecipeError
     from tailorbird.latency_tables import device as devices
     from tailorbird.latency_tables import files, shipped
-    from tailorbird.progress import on_stderr
+    from tailorbird.latency_tables.configuration import IMPORTED
 
     recipe, text = recipes.load(path)
     home = path.parent
@@ -68,8 +71,8 @@ def open_run(path: Path) -> "Run":
     is_file = files.is_file(Path(recipe.device.name))
     server = recipe.device.server
     if server is not None:
-        device = _remote(recipe.device, server, Path("runs") / recipe.name)
-    elif recipe.latency.runtime == devices.IMPORTED and not is_file:
+        device = _remote(recipe.device, server, Path("runs") / recipe.name, warn)
+    elif recipe.latency.runtime == IMPORTED and not is_file:
         device = devices.others(recipe.device.name, recipe.device.threads)
     elif recipe.device.name == "local":
         device = devices.find("local", recipe.device.threads, recipe.device.target)
@@ -105,7 +108,7 @@ def open_run(path: Path) -> "Run":
     folder = Path("runs") / recipe.name
     measurement = Measurement(recipe, space, device, folder, elsewhere, others, known)
     accuracy = _accuracy(recipe, home, measurement, folder / "weights")
-    return Run(recipe, text, space, measurement, accuracy, folder, on_stderr())
+    return Run(recipe, text, space, measurement, accuracy, folder, progress or NoProgress())
 
 
 def _accuracy(
@@ -124,25 +127,18 @@ def _accuracy(
     return trained
 
 
-def _remote(asked: "DeviceSection", server: "Server", folder: Path) -> "Device":
+def _remote(
+    asked: "DeviceSection", server: "Server", folder: Path, warn: Callable[[str], object]
+) -> "Device":
     """The device behind a server, under its name in the recipe, its key or its address."""
     from tailorbird.latency_tables import remote
 
-    warn_of(server)
+    if server.risk:
+        warn(server.risk)
     name = asked.key or asked.endpoint or ""
     if "name" in asked.model_fields_set:
         name = asked.name
     return remote.find(name, server, asked.threads, asked.target, folder / "device.json")
-
-
-def warn_of(server: "Server") -> None:
-    """Tells what a server outside of this machine means."""
-    if not server.is_loopback:
-        echo(
-            f"tailorbird: TVM's RPC has no authentication: whoever reaches {server} can run "
-            "programs there. Keep it in a network that you trust.",
-            err=True,
-        )
 
 
 def _own_space(module: str, home: Path, settings: dict[str, object]) -> "SearchSpace":

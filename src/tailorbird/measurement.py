@@ -19,7 +19,7 @@ from tailorbird.latency_tables import (
     Record,
     Store,
 )
-from tailorbird.latency_tables.device import IMPORTED
+from tailorbird.latency_tables.configuration import IMPORTED
 from tailorbird.predictors import Predictor, TableSum, complete
 from tailorbird.predictors.completion import missing_workloads
 from tailorbird.programs import network_program, programs_of

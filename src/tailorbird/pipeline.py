@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.adaptation import Adapted
+from tailorbird.checking import Checker
 from tailorbird.errors import RecipeError
 from tailorbird.fronts import Fronts
 from tailorbird.latency_tables import LatencyTable
@@ -24,7 +25,7 @@ from tailorbird.progress import Progress
 from tailorbird.published_accuracy import PublishedAccuracy
 from tailorbird.python_path import users_code
 from tailorbird.recipe import Recipe
-from tailorbird.reports import Checker, Report, summarise, write
+from tailorbird.reports import Report, summarise, write
 from tailorbird.reports.choice import fastest_enough, find
 from tailorbird.reports.export import Exported, save
 from tailorbird.reports.write import FILES

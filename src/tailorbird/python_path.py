@@ -4,9 +4,11 @@ import importlib
 import os
 import sys
 import sysconfig
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from traceback import FrameSummary
 from types import ModuleType
 from typing import Any
 
@@ -17,7 +19,6 @@ from tailorbird.errors import (
     in_a_line,
     raising,
 )
-from tailorbird.unforeseen import innermost
 
 _HOMES: set[str] = set()
 _NAMED: set[str] = set()
@@ -86,7 +87,7 @@ def users_code(named: str, failed: str = "failed") -> Iterator[None]:
 
 def _place(error: BaseException | None) -> str:
     """A sentence that names the line of a user's that raised it, if one did."""
-    frame = None if error is None else innermost(error, is_users)
+    frame = None if error is None else users_frame(error)
     return "" if frame is None else f" See line {frame.lineno} of {frame.filename}."
 
 
@@ -105,6 +106,12 @@ def _apart() -> Iterator[None]:
         if os.getpid() != ours:
             os._exit(1)
         os.chdir(folder)
+
+
+def users_frame(error: BaseException) -> FrameSummary | None:
+    """The last place that an error came through in users' code; None if there is none."""
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    return next((frame for frame in frames if is_users(frame.filename)), None)
 
 
 def is_users(file: str) -> bool:

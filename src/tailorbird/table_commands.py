@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tailorbird.errors import MissingStepError, PublishedTableError, RecipeError
-from tailorbird.job import open_run
+from tailorbird.recipe_run import opened
 from tailorbird.terminal import echo, echo_json
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def import_(recipe: RecipePath, file: Importable) -> None:
     """
     from tailorbird import elsewhere
     from tailorbird.latency_tables import files, foreign, unneeded
-    from tailorbird.latency_tables.device import tell
+    from tailorbird.latency_tables.configuration import tell
     from tailorbird.published import ofa_latency_table
 
     fetched = _fetched(file)
@@ -72,7 +72,7 @@ def import_(recipe: RecipePath, file: Importable) -> None:
         if fetched is None:
             raise
         raise PublishedTableError.torn(fetched, ofa_latency_table.NAME, str(error)) from None
-    job = open_run(recipe)
+    job = opened(recipe)
     if job.measurement.elsewhere is not None:
         raise elsewhere.refusal(job.measurement.elsewhere.device)
     remark = None
@@ -104,7 +104,7 @@ def keys(recipe: RecipePath) -> None:
     """Lists the keys of all workloads that a recipe's space needs, one a line."""
     from tailorbird.spaces import CALL
 
-    job = open_run(recipe)
+    job = opened(recipe)
     needed = [workload.key for workload in job.space.workloads]
     held = job.measurement.table.entries if _has_table(job) else ()
     for key in needed:
@@ -147,7 +147,7 @@ def _record(source: Path) -> "tuple[Record, int]":
 
     if files.is_file(source):
         return files.read(source), 2
-    job = open_run(source)
+    job = opened(source)
     if not _has_table(job):
         if job.measurement.is_imported:
             raise elsewhere.nothing_imported(job.measurement.device.name)

@@ -1,4 +1,4 @@
-"""Errors that ended a command, whatever they are: whose they may be, and a log for ours."""
+"""Errors that ended a command, whatever they are, and a log of those that nobody foresaw."""
 
 import functools
 import os
@@ -6,7 +6,6 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from traceback import FrameSummary
 from typing import Any
 
 import typer
@@ -41,12 +40,6 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
             raise EndedError(error) from error
 
     return body
-
-
-def innermost(error: BaseException, is_theirs: Callable[[str], bool]) -> FrameSummary | None:
-    """The last place that an error came through in files of somebody; None if there is none."""
-    frames = reversed(traceback.extract_tb(error.__traceback__))
-    return next((frame for frame in frames if is_theirs(frame.filename)), None)
 
 
 def keep(error: BaseException) -> str:

@@ -23,7 +23,7 @@ from tailorbird.latency_tables import (
     Store,
     shift,
 )
-from tailorbird.latency_tables.program import check
+from tailorbird.latency_tables.numerics import check
 from tailorbird.latency_tables.reference import Reference
 from tailorbird.latency_tables.runtime import Artifact
 from tailorbird.latency_tables.shift import EXTRA_TRIES

@@ -24,16 +24,17 @@ from tailorbird.errors import MeasurementError, MissingStepError, RecipeError
 from tailorbird.job import open_run
 from tailorbird.latency_tables import Program, Timing
 from tailorbird.latency_tables.device import find
-from tailorbird.latency_tables.program import check
+from tailorbird.latency_tables.numerics import check
 from tailorbird.latency_tables.tvm import TvmRuntime
 from tailorbird.latency_tables.tvm.build import build_tuned_library
 from tailorbird.latency_tables.tvm.importer import import_module
 from tailorbird.latency_tables.tvm.kernel_bench import KernelBench
 from tailorbird.latency_tables.tvm.peak import macs_per_second
 from tailorbird.latency_tables.tvm.plan import Plan
+from tailorbird.latency_tables.tvm.planned import planned
 from tailorbird.latency_tables.tvm.schedule import schedule_kernel
 from tailorbird.latency_tables.tvm.target import llvm_target, vector_unit
-from tailorbird.latency_tables.tvm.tasks import Task, planned, tasks_of
+from tailorbird.latency_tables.tvm.tasks import Task, tasks_of
 from tailorbird.latency_tables.tvm.tile import Tile
 from tailorbird.latency_tables.tvm.tuned import Tuned
 from tailorbird.latency_tables.tvm.tuner import Bench, tune, weakest_first

@@ -7,7 +7,8 @@ from functools import partial
 
 from tailorbird.errors import MeasurementError, raising
 from tailorbird.latency_tables.device import Device
-from tailorbird.latency_tables.program import Program, check
+from tailorbird.latency_tables.numerics import check
+from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.runtime import Artifact, Runtime, Tensors
 from tailorbird.latency_tables.store import Store
 from tailorbird.spaces.footprint import footprint

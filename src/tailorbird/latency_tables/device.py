@@ -1,19 +1,15 @@
-"""The machine that is measured, and what makes two measurements comparable."""
+"""The machine that is measured."""
 
-import json
 import os
 import platform
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from tailorbird.errors import RecipeError, nearest, shown
+from tailorbird.latency_tables.configuration import IMPORTED
 from tailorbird.latency_tables.facts import Facts
 from tailorbird.latency_tables.server import Server
 from tailorbird.latency_tables.target import Target
-
-IMPORTED = "imported"
-"""In the place of runtime and schedule, where a table was not measured by this package."""
 
 HERE = "local"
 """This machine, among those that are timed one program at a time."""
@@ -41,46 +37,6 @@ class Device:
     threads: int
     server: Server | None = None
     machine: str = HERE
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """What must be equal for two latencies to stand in one sum."""
-
-    cpu: str
-    target: str
-    threads: int
-    batch: int
-    runtime: str
-    runtime_version: str
-    schedule: str
-    timing: str
-
-    @classmethod
-    def imported(cls, device: str, threads: int, batch: int) -> "Configuration":
-        """That of a table which others measured: what they do not say is not known."""
-        unknown = "not stated"
-        return cls(device, unknown, threads, batch, IMPORTED, unknown, IMPORTED, unknown)
-
-    @property
-    def is_imported(self) -> bool:
-        """Whether others measured the table, in a way of their own."""
-        return self.runtime == IMPORTED
-
-    @property
-    def key(self) -> str:
-        """Stable text; equal configurations have equal keys."""
-        return json.dumps(asdict(self), sort_keys=True)
-
-    def differences(self, ours: "Configuration") -> dict[str, tuple[object, object]]:
-        """This one's value and ours of each field in which they are not equal."""
-        pairs = ((f.name, getattr(self, f.name), getattr(ours, f.name)) for f in fields(self))
-        return {name: (theirs, our) for name, theirs, our in pairs if theirs != our}
-
-
-def tell(differences: Mapping[str, tuple[object, object]]) -> str:
-    """Such as `threads: 4 / 1; batch: 1 / 16`."""
-    return "; ".join(f"{name}: {theirs} / {ours}" for name, (theirs, ours) in differences.items())
 
 
 def find(name: str, threads: int, target: str | None = None) -> Device:

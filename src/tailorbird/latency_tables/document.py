@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from tailorbird.errors import shown
-from tailorbird.latency_tables.device import IMPORTED
+from tailorbird.latency_tables.configuration import IMPORTED
 from tailorbird.latency_tables.price import LONGEST_MS, SHORTEST_MS, is_latency
 
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00")

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from tailorbird.errors import MeasurementError, RecipeError, raising
-from tailorbird.latency_tables.device import Configuration, Device
-from tailorbird.latency_tables.runtime import Artifact, Samples, Tensors, Timing
+from tailorbird.latency_tables.configuration import Configuration
+from tailorbird.latency_tables.device import Device
+from tailorbird.latency_tables.runtime import Artifact, Tensors, Timing
+from tailorbird.latency_tables.samples import Samples
 from tailorbird.latency_tables.sampling import PROTOCOL
 from tailorbird.latency_tables.workbench import Workbench
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from tailorbird.errors import MeasurementError
-from tailorbird.latency_tables.device import Configuration
+from tailorbird.latency_tables.configuration import Configuration
 from tailorbird.latency_tables.document import Head, Row
 from tailorbird.latency_tables.record import Record, Round, Session
-from tailorbird.latency_tables.runtime import Samples
+from tailorbird.latency_tables.samples import Samples
 from tailorbird.spaces.footprint import Footprint
 
 _COSTS = tuple(field.name for field in fields(Footprint))

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import numpy as np
 
 from tailorbird.errors import RecipeError
-from tailorbird.latency_tables.device import Configuration
+from tailorbird.latency_tables.configuration import Configuration
 from tailorbird.latency_tables.record import Record, Round, Session
-from tailorbird.latency_tables.runtime import Samples
+from tailorbird.latency_tables.samples import Samples
 
 
 @dataclass(frozen=True, slots=True)

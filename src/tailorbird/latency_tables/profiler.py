@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tailorbird.latency_tables.compiled import Spent
-from tailorbird.latency_tables.device import Configuration, Device, provenance
+from tailorbird.latency_tables.configuration import Configuration
+from tailorbird.latency_tables.device import Device, provenance
 from tailorbird.latency_tables.lock import seat
 from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.runtime import Runtime

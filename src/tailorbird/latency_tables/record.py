@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 
 from tailorbird.errors import PriceError
+from tailorbird.latency_tables.configuration import Configuration
 from tailorbird.latency_tables.connection import stamp
-from tailorbird.latency_tables.device import Configuration
+from tailorbird.latency_tables.drift import floor
 from tailorbird.latency_tables.price import (
     LARGEST_RELATIVE_STD,
     LONGEST_MS,
@@ -17,8 +18,7 @@ from tailorbird.latency_tables.price import (
     is_latency,
     is_spread,
 )
-from tailorbird.latency_tables.reference import floor
-from tailorbird.latency_tables.runtime import Samples
+from tailorbird.latency_tables.samples import Samples
 from tailorbird.latency_tables.table import Latency, LatencyTable
 from tailorbird.spaces.footprint import Footprint
 

@@ -15,12 +15,12 @@ import numpy as np
 
 from tailorbird.errors import FaultyMachineError, LostDeviceError, MeasurementError
 from tailorbird.latency_tables.device import Device
+from tailorbird.latency_tables.drift import floor
 from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.runtime import Artifact, Runtime
 
 _FRESH_S = 1.0  # a reference older than this says nothing of the time before a slot
 _FIRST = 5  # references before the first slot, so that one slow start does not set the floor
-_FLOOR = 10  # percentile: a lucky reference would condemn everything that comes after it
 _TRIES = 2  # of one reference: a worker that died must not cost the program in the slot its row
 
 
@@ -28,11 +28,6 @@ def _dense() -> Program:
     from torch import nn
 
     return Program("reference", lambda: nn.Linear(256, 256), ((64, 256),))
-
-
-def floor(references_ms: Sequence[float]) -> float:
-    """What the reference takes on the quiet machine; NaN if it never ran."""
-    return float(np.percentile(references_ms, _FLOOR)) if len(references_ms) else float("nan")
 
 
 @dataclass(slots=True)

@@ -33,7 +33,8 @@ from typing import Protocol
 
 import numpy as np
 
-from tailorbird.latency_tables.runtime import FloatArray, Timing
+from tailorbird.latency_tables.runtime import Timing
+from tailorbird.latency_tables.samples import FloatArray
 
 PROTOCOL = "rotating-1"
 """Part of a measurement's configuration: raise it when a change here changes what is measured."""

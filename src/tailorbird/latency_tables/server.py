@@ -46,6 +46,16 @@ class Server:
             return False
 
     @property
+    def risk(self) -> str | None:
+        """What a server outside of this machine means; None for one inside."""
+        if self.is_loopback:
+            return None
+        return (
+            f"TVM's RPC has no authentication: whoever reaches {self} can run programs there. "
+            "Keep it in a network that you trust."
+        )
+
+    @property
     def facts(self) -> dict[str, str | int | None]:
         """Its fields."""
         return asdict(self)

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 
 from tailorbird.errors import FaultyMachineError, LostDeviceError, MeasurementError
 from tailorbird.latency_tables.compiled import Compiled, Spent, prepare
-from tailorbird.latency_tables.device import Configuration, Device
+from tailorbird.latency_tables.configuration import Configuration
+from tailorbird.latency_tables.device import Device
 from tailorbird.latency_tables.lock import timing_lock
 from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.reference import Reference
-from tailorbird.latency_tables.runtime import Runtime, Samples
+from tailorbird.latency_tables.runtime import Runtime
+from tailorbird.latency_tables.samples import Samples
 from tailorbird.latency_tables.store import Store
 from tailorbird.latency_tables.table import LARGEST_DRIFT
 from tailorbird.storage.atomic import FULL

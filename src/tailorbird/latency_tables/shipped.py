@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tailorbird.errors import RecipeError, nearest, shown
 from tailorbird.latency_tables import files as table_files
-from tailorbird.latency_tables.device import Configuration, tell
+from tailorbird.latency_tables.configuration import Configuration, tell
 from tailorbird.latency_tables.record import Record
 
 

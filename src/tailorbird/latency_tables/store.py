@@ -7,13 +7,13 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from tailorbird.latency_tables import claims, rows
+from tailorbird.latency_tables.configuration import Configuration
 from tailorbird.latency_tables.connection import clock, stamp
 from tailorbird.latency_tables.database import Database
-from tailorbird.latency_tables.device import Configuration
 from tailorbird.latency_tables.imported import refuse_changes
 from tailorbird.latency_tables.price import refuse_dear_call
 from tailorbird.latency_tables.record import Record, Round
-from tailorbird.latency_tables.runtime import Samples
+from tailorbird.latency_tables.samples import Samples
 from tailorbird.latency_tables.schema import SESSION
 from tailorbird.latency_tables.table import LatencyTable
 from tailorbird.spaces.footprint import Footprint

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailorbird.errors import MissingWorkloadError, PriceError
-from tailorbird.latency_tables.device import Configuration
+from tailorbird.latency_tables.configuration import Configuration
 from tailorbird.latency_tables.price import (
     LARGEST_RELATIVE_STD,
     LONGEST_MS,

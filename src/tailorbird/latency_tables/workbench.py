@@ -12,7 +12,8 @@ import numpy as np
 
 from tailorbird.errors import MeasurementError
 from tailorbird.latency_tables.device import Device
-from tailorbird.latency_tables.runtime import Artifact, Samples, Tensors, Timing
+from tailorbird.latency_tables.runtime import Artifact, Tensors, Timing
+from tailorbird.latency_tables.samples import Samples
 from tailorbird.latency_tables.worker import Worker
 
 _STARTUP_S = 60.0  # importing a runtime takes seconds on a cold disk

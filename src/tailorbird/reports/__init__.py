@@ -1,7 +1,7 @@
 """What people look at: networks checked on the device, figures, tables and files."""
 
-from tailorbird.reports.check import Accuracies, Checked, Checker
+from tailorbird.reports.check import Checked
 from tailorbird.reports.summary import summarise
 from tailorbird.reports.write import Report, write
 
-__all__ = ["Accuracies", "Checked", "Checker", "Report", "summarise", "write"]
+__all__ = ["Checked", "Report", "summarise", "write"]

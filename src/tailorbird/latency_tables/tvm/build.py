@@ -18,9 +18,9 @@ from tailorbird.latency_tables.tvm.importer import import_module
 from tailorbird.latency_tables.tvm.linker import check_machine, compiler, link
 from tailorbird.latency_tables.tvm.packing import pack_weights
 from tailorbird.latency_tables.tvm.plan import Plan
+from tailorbird.latency_tables.tvm.planned import scheduled
 from tailorbird.latency_tables.tvm.schedule import Kernels, lower
 from tailorbird.latency_tables.tvm.target import llvm_target, vector_unit
-from tailorbird.latency_tables.tvm.tasks import scheduled
 from tailorbird.latency_tables.tvm.weights import lift_weights
 
 

@@ -18,9 +18,9 @@ from tailorbird.latency_tables.sampling import LARGEST_GAP
 from tailorbird.latency_tables.tvm.blocks import operands
 from tailorbird.latency_tables.tvm.kernels import TILE, pack
 from tailorbird.latency_tables.tvm.plan import PLAN, Plan
+from tailorbird.latency_tables.tvm.planned import annotate, contraction
 from tailorbird.latency_tables.tvm.schedule import schedule_kernel
 from tailorbird.latency_tables.tvm.target import VectorUnit
-from tailorbird.latency_tables.tvm.tasks import annotate, contraction
 from tailorbird.latency_tables.tvm.tile import Tile
 from tailorbird.latency_tables.tvm.tuning_database import TaskFolder
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tailorbird.errors import FaultyMachineError, LostDeviceError, RecipeError, UnansweredError
 from tailorbird.latency_tables.device import Device
-from tailorbird.latency_tables.runtime import Artifact, Samples, Tensors, Timing
+from tailorbird.latency_tables.runtime import Artifact, Tensors, Timing
+from tailorbird.latency_tables.samples import Samples
 from tailorbird.latency_tables.server import Server
 from tailorbird.latency_tables.tvm.reach import facts_of
 from tailorbird.latency_tables.workbench import Workbench

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tailorbird.errors import MeasurementError, MissingStepError, RecipeError, raising
-from tailorbird.latency_tables.device import Configuration, Device
-from tailorbird.latency_tables.runtime import Artifact, Samples, Tensors, Timing
+from tailorbird.latency_tables.configuration import Configuration
+from tailorbird.latency_tables.device import Device
+from tailorbird.latency_tables.runtime import Artifact, Tensors, Timing
+from tailorbird.latency_tables.samples import Samples
 from tailorbird.latency_tables.tvm.remote import RemoteBench
 from tailorbird.latency_tables.tvm.target import SCHEDULE, TIMING
 from tailorbird.latency_tables.tvm.tuning import Tuning

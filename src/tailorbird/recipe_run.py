@@ -1,0 +1,32 @@
+"""The run of a recipe as commands open it: it reports to the terminal, and warns there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tailorbird.job import open_run
+from tailorbird.progress import on_stderr
+from tailorbird.terminal import echo
+
+if TYPE_CHECKING:
+    from tailorbird.pipeline import Run
+
+
+def opened(path: Path) -> "Run":
+    """The run of a recipe; errors are those of `open_run`."""
+    return open_run(path, on_stderr(), warn)
+
+
+@contextmanager
+def held(path: Path) -> Iterator["Run"]:
+    """The run of a recipe while nobody else works in its folder."""
+    with opened(path).held() as run:
+        yield run
+        for remark in run.measurement.equipment.losses:
+            echo(remark, err=True)
+
+
+def warn(sentence: str) -> None:
+    """Prints a warning on standard error."""
+    echo(f"tailorbird: {sentence}", err=True)
