@@ -33,8 +33,8 @@ from typing import Any
 
 import pandas as pd
 
-from tailorbird import data_commands
-from tailorbird.data_folder import data_folder
+from tailorbird.cli import data as data_commands
+from tailorbird.published.data_folder import data_folder
 from tailorbird.published.sources import Original
 from tailorbird.published.tables import TABLES
 

@@ -32,12 +32,12 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.linear_model import RidgeCV
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
 from tailorbird.predictors import AccuracyPredictor, AutoPredictor, FloatArray
 from tailorbird.predictors.models import MODELS
+from tailorbird.published.data_folder import data_folder
+from tailorbird.published.rows import published_rows
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.footprint import count_macs
-from tailorbird.spaces.published import published_rows
 
 TABLES = {
     "nb201_help_mini": ("nasbench201", "c10_test_12ep"),

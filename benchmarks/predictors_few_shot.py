@@ -31,8 +31,8 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import BayesianRidge
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
 from tailorbird.predictors import FewShotLatency, FloatArray
+from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces import IntArray
 
 TABLES = {"nb201_help_mini": "nasbench201", "fbnet_help": "fbnet"}

@@ -30,15 +30,17 @@ from scipy.stats import t as student
 from sklearn.linear_model import LinearRegression
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
-from tailorbird.latency_tables import Configuration, Latency, LatencyTable, published_ofa, sheet
+from tailorbird.latency_tables import Configuration, Latency, LatencyTable
 from tailorbird.latency_tables.imported import Stated, record_of
 from tailorbird.predictors import FloatArray, Prediction, TableSum, WorkloadLatency, complete
 from tailorbird.predictors.likeness import Likeness
 from tailorbird.predictors.metrics import coverage, mape, spearman_rho
+from tailorbird.published import ofa_latencies
+from tailorbird.published.data_folder import data_folder
+from tailorbird.published.rows import published_rows
 from tailorbird.spaces import IntArray, Workload
 from tailorbird.spaces.footprint import costs
-from tailorbird.spaces.published import published_rows
+from tailorbird.storage.foreign import csv_sheet
 
 FILE = "ofa_mbv3_lut_i7_8700k.csv.gz"
 FEWEST_ROWS = 20
@@ -52,14 +54,14 @@ Draw = Mapping[str, Mapping[str, Figures]]
 
 def published_table() -> tuple[tuple[Workload, ...], LatencyTable]:
     """Workloads of the rows, and their latencies."""
-    lines = sheet.read(data_folder() / FILE).rows
-    workloads = {line: published_ofa.workload(row) for line, row in lines.items()}
+    lines = csv_sheet.read(data_folder() / FILE).rows
+    workloads = {line: ofa_latencies.workload(row) for line, row in lines.items()}
     stated = [
         Stated(workloads[line].key, float(row["mean"]), float(row["var"]) ** 0.5, line)
         for line, row in lines.items()
     ]
-    configuration = Configuration.imported("i7-8700K", threads=1, batch=published_ofa.BATCH)
-    record = record_of(stated, published_ofa.SOURCE, configuration, SPACE.name)
+    configuration = Configuration.imported("i7-8700K", threads=1, batch=ofa_latencies.BATCH)
+    record = record_of(stated, ofa_latencies.SOURCE, configuration, SPACE.name)
     return tuple(workloads.values()), record.table(1)
 
 

@@ -27,8 +27,8 @@ import torch
 from numpy.typing import NDArray
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
 from tailorbird.errors import RecipeError
+from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.footprint import n_macs
 from tailorbird.spaces.stitching import Part, StitchSpace

@@ -34,12 +34,13 @@ import numpy as np
 from scipy.stats import t as student
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
 from tailorbird.errors import InfeasibleError
 from tailorbird.latency_tables import Configuration, foreign
 from tailorbird.latency_tables.imported import record_of
 from tailorbird.predictors import AdditiveAccuracy, FloatArray, TableSum
 from tailorbird.predictors.cost import WorkloadSum
+from tailorbird.published.data_folder import data_folder
+from tailorbird.published.rows import published_rows
 from tailorbird.search import (
     Constraint,
     Objective,
@@ -51,7 +52,6 @@ from tailorbird.search import (
 from tailorbird.search.nsga2 import nsga2
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.chains import Chain, macro_mobilenetv2_layout
-from tailorbird.spaces.published import published_rows
 
 LATENCIES = "ofa_mbv3_lut_i7_8700k.csv.gz"
 POPULATION, GENERATIONS = 200, 100

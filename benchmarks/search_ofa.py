@@ -38,11 +38,13 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
-from tailorbird.latency_tables import Configuration, published_ofa, sheet
+from tailorbird.latency_tables import Configuration
 from tailorbird.latency_tables.imported import Stated, record_of
 from tailorbird.predictors import FloatArray, Prediction, Predictor, TableSum, accuracy_predictor
 from tailorbird.progress import NoProgress
+from tailorbird.published import ofa_latencies
+from tailorbird.published.data_folder import data_folder
+from tailorbird.published.rows import published_rows
 from tailorbird.search import Objective, Problem
 from tailorbird.search.evaluated import Unknown
 from tailorbird.search.guided import guided
@@ -50,7 +52,7 @@ from tailorbird.search.nsga2 import nsga2
 from tailorbird.search.random_search import random_search
 from tailorbird.search.samplers import optuna_search
 from tailorbird.spaces import IntArray
-from tailorbird.spaces.published import published_rows
+from tailorbird.storage.foreign import csv_sheet
 
 SPACE = spaces.get("ofa-mobilenetv3")
 WORST, BEST = np.array([-0.707, 36.3]), np.array([-0.78, 6.7])
@@ -126,13 +128,13 @@ class Truth:
 @cache
 def latency() -> TableSum:
     """By the published table."""
-    lines = sheet.read(data_folder() / "ofa_mbv3_lut_i7_8700k.csv.gz").rows
+    lines = csv_sheet.read(data_folder() / "ofa_mbv3_lut_i7_8700k.csv.gz").rows
     stated = [
-        Stated(published_ofa.workload(row).key, float(row["mean"]), float(row["var"]) ** 0.5, line)
+        Stated(ofa_latencies.workload(row).key, float(row["mean"]), float(row["var"]) ** 0.5, line)
         for line, row in lines.items()
     ]
-    configuration = Configuration.imported("i7-8700K", threads=1, batch=published_ofa.BATCH)
-    record = record_of(stated, published_ofa.SOURCE, configuration, SPACE.name)
+    configuration = Configuration.imported("i7-8700K", threads=1, batch=ofa_latencies.BATCH)
+    record = record_of(stated, ofa_latencies.SOURCE, configuration, SPACE.name)
     return TableSum(SPACE, record.table(1))
 
 

@@ -43,11 +43,11 @@ from pymoo.termination.max_gen import MaximumGenerationTermination
 from scipy.stats import t as student
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
 from tailorbird.latency_tables import Configuration, foreign
 from tailorbird.latency_tables.imported import record_of
 from tailorbird.predictors import FloatArray, Prediction, TableSum, accuracy_predictor
 from tailorbird.progress import NoProgress
+from tailorbird.published.data_folder import data_folder
 from tailorbird.search import Objective, Problem
 from tailorbird.search.archive import Archive
 from tailorbird.search.evaluated import Unknown

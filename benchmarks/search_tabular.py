@@ -30,9 +30,11 @@ from peers.linas import linas
 from scipy.stats import t as student
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
 from tailorbird.predictors import FloatArray, Prediction, accuracy_predictor
 from tailorbird.progress import NoProgress
+from tailorbird.published import snnet
+from tailorbird.published.data_folder import data_folder
+from tailorbird.published.rows import published_rows
 from tailorbird.search import Objective, Problem
 from tailorbird.search.evaluated import Unknown
 from tailorbird.search.guided import guided
@@ -41,9 +43,7 @@ from tailorbird.search.random_search import random_search
 from tailorbird.search.regularised_evolution import regularised_evolution
 from tailorbird.search.samplers import optuna_search
 from tailorbird.spaces import IntArray
-from tailorbird.spaces.published import published_rows
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.training import published
 
 STITCHED = ("deit-ti-s-b", "deit3-s-l")
 BUDGETS = {"nasbench201": 200, "macro-mobilenetv2": 200, "deit-ti-s-b": 71, "deit3-s-l": 134}
@@ -103,7 +103,7 @@ def table(name: str) -> Table:
     space = spaces.get(family)
     if family in STITCHED:
         assert isinstance(space, StitchSpace)
-        found = published.snnet(space, data_folder())
+        found = snnet.snnet(space, data_folder())
         X, accuracy, cost = found.X, found.accuracy, found.n_macs_published
     else:
         rows = published_rows(space, data_folder())

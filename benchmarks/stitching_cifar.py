@@ -20,13 +20,13 @@ import torch
 from torch import nn
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
 from tailorbird.latency_tables import Profiler, Store, Timing
 from tailorbird.latency_tables.device import find
 from tailorbird.latency_tables.tvm import TvmRuntime
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.programs import network_program
 from tailorbird.progress import TerminalProgress
+from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.stitching import StitchSpace

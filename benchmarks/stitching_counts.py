@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
 from tailorbird.errors import PublishedTableError
+from tailorbird.published.data_folder import data_folder
+from tailorbird.published.snnet import snnet
 from tailorbird.spaces.stitching import Part, Stitch, StitchSpace, TwoWay, Windows
 from tailorbird.spaces.workload import Workload
-from tailorbird.training.published import snnet
 
 NAMED = {
     "digits-resnet": 4_795,

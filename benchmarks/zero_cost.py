@@ -29,13 +29,13 @@ import torch
 from scipy.stats import bootstrap, spearmanr
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
 from tailorbird.latency_tables.device import find
 from tailorbird.predictors import FloatArray
 from tailorbird.predictors.metrics import kendall_tau
 from tailorbird.predictors.zero_cost import NAMES, scores
 from tailorbird.progress import NoProgress, TerminalProgress
-from tailorbird.spaces.published import published_rows
+from tailorbird.published.data_folder import data_folder
+from tailorbird.published.rows import published_rows
 from tailorbird.training import cifar
 
 N_NETWORKS = 200

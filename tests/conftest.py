@@ -17,9 +17,9 @@ import sqlalchemy as sa
 from fake_runtime import FakeRuntime
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
 from tailorbird.latency_tables import Device, Profiler, Store
 from tailorbird.latency_tables.target import Target
+from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces import Workload
 from tailorbird.spaces.stitching import Part, StitchSpace, Windows
 
@@ -111,7 +111,7 @@ def command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
     """The command line in this process and an empty folder: its code, output and errors."""
-    from tailorbird import cli
+    from tailorbird.cli import app
 
     monkeypatch.chdir(tmp_path)
 
@@ -119,7 +119,7 @@ def command_line(
         monkeypatch.setattr(sys, "argv", ["tailorbird", *arguments])
         code = 0
         try:
-            cli.main()
+            app.main()
         except SystemExit as ended:
             code = int(ended.code or 0)
         return code, *capsys.readouterr()

@@ -224,7 +224,7 @@ def moved_with_much(request: BaseHTTPRequestHandler, content: bytes) -> None:
 
 
 if __name__ == "__main__":  # `tailorbird data get` in a process of its own, with the small table
-    from tailorbird.cli import main
+    from tailorbird.cli.app import main
 
     TABLES["toy"] = toy()
     sys.argv = ["tailorbird", *sys.argv[1:]]

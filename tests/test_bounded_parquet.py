@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from tailorbird import bounded_parquet
+from tailorbird.storage.foreign import bounded_parquet
 
 MIB = 2**20
 
@@ -75,7 +75,7 @@ FLIPS = """
 import sys
 import numpy as np
 import pyarrow as pa
-from tailorbird import bounded_parquet
+from tailorbird.storage.foreign import bounded_parquet
 whole = sys.stdin.buffer.read()
 rng = np.random.default_rng(0)
 n_told = n_read = 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tailorbird.interruption import interruptible
+from tailorbird.cli.interruption import interruptible
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -36,7 +36,7 @@ runpy.run_module("tailorbird", run_name="__main__")
 @pytest.mark.parametrize(
     ("module", "how"),
     [
-        ("tailorbird.cli", "once"),
+        ("tailorbird.cli.app", "once"),
         ("typer.main", "once"),
         ("tailorbird.published.tables", "once"),  # by the body of a command
         ("tailorbird.published.tables", "in a text"),  # Python would end by SIGINT

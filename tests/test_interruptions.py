@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tailorbird.data_folder import data_folder
+from tailorbird.published.data_folder import data_folder
 
 RECIPE = """
 name = "kept"

@@ -17,7 +17,7 @@ HEAVY = ("torch", "tvm", "pymoo", "optuna", "matplotlib", "onnxruntime", "onnx")
     "program",
     [
         "import tailorbird",
-        "import sys, tailorbird.cli as c; sys.argv = ['tailorbird', '--help']; c.main()",
+        "import sys, tailorbird.cli.app as c; sys.argv = ['tailorbird', '--help']; c.main()",
         "import tailorbird.spaces as s; s.get('digits-resnet').size",
     ],
 )

@@ -12,8 +12,9 @@ import pytest
 
 from tailorbird import spaces
 from tailorbird.job import open_run
-from tailorbird.latency_tables import Samples, files, published_ofa, shipped
+from tailorbird.latency_tables import Samples, files, shipped
 from tailorbird.latency_tables.record import Record
+from tailorbird.published import ofa_latencies
 from tailorbird.published import ofa_latency_table as published
 from tailorbird.spaces import CALL
 from tailorbird.spaces.footprint import Footprint
@@ -348,7 +349,7 @@ def test_a_bad_file_leaves_the_table_as_it_was(tailorbird: Tailorbird) -> None:
     Path("torn.csv").write_text("key,ms\nnew,1\nnewer,soon\n")
     Path("other.csv").write_text("name,seconds\na,1\n")
     Path("empty.csv").touch()
-    header = ",".join(published_ofa.COLUMNS)
+    header = ",".join(ofa_latencies.COLUMNS)
     cells = "c,0.03,0,classifier,1280,1000,,,,,"
     Path("ofa.csv").write_text(f"{header}\n{cells}\n")
     said = {

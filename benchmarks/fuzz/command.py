@@ -14,7 +14,7 @@ OUT, ERR = 1, 2
 
 def run(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Ran:
     """Runs a command in a folder; whatever it raises is told, and never raised."""
-    from tailorbird import cli
+    from tailorbird.cli import app
 
     code, raised = 0, None
     os.chdir(folder)
@@ -22,7 +22,7 @@ def run(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) 
     with _written_to(folder.with_suffix(".out"), folder.with_suffix(".err")) as texts:
         sys.argv = ["tailorbird", *arguments]
         try:
-            cli.main()
+            app.main()
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         except BaseException as error:  # noqa: BLE001  # nothing may come through

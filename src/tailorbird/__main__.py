@@ -5,7 +5,7 @@ import os
 import sys
 from contextlib import suppress
 
-from tailorbird.interruption import CODE, Signals
+from tailorbird.cli.interruption import CODE, Signals
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
     signals.listen()
     atexit.register(_leave, signals)  # the first that is registered runs last
     try:
-        from tailorbird.cli import command_line
+        from tailorbird.cli.app import command_line
 
         command_line(signals)
     except KeyboardInterrupt:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torch import nn
 
-from tailorbird.data_folder import data_folder
 from tailorbird.errors import RecipeError
+from tailorbird.published.data_folder import data_folder
 from tailorbird.python_path import resolve, users_code
 from tailorbird.recipe import Recipe
 from tailorbird.spaces.stitching import StitchSpace

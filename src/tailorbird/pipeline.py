@@ -18,7 +18,6 @@ from tailorbird.checking import Checker
 from tailorbird.errors import RecipeError
 from tailorbird.fronts import Fronts
 from tailorbird.latency_tables import LatencyTable
-from tailorbird.latency_tables.url import without_password
 from tailorbird.measurement import Measurement
 from tailorbird.predictors import Predictor
 from tailorbird.progress import Progress
@@ -34,6 +33,7 @@ from tailorbird.search.regret import choices, regrets
 from tailorbird.searches import check
 from tailorbird.spaces import CALL, SearchSpace
 from tailorbird.storage.atomic import written
+from tailorbird.storage.databases.url import without_password
 from tailorbird.storage.marks import MARK, torn
 from tailorbird.workplace import LOG, held
 

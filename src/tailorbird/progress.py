@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from tailorbird.printable import printable
+from tailorbird.errors.printable import printable
 
 Advance = Callable[[str], None]
 """Called with what was finished, once per piece of work."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tailorbird.data_folder import data_folder
 from tailorbird.errors import RecipeError, nearest
 from tailorbird.predictors import (
     AdditiveAccuracy,
@@ -18,9 +17,10 @@ from tailorbird.predictors import (
 from tailorbird.predictors.accuracy import FEWEST
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
+from tailorbird.published.data_folder import data_folder
+from tailorbird.published.rows import published_rows
 from tailorbird.recipe import AccuracySection
 from tailorbird.spaces import IntArray, SearchSpace
-from tailorbird.spaces.published import published_rows
 from tailorbird.spaces.stitching import StitchSpace
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ class PublishedAccuracy:
                 raise RecipeError(
                     f"Accuracies of {self.space.name} are published as 'snnet', not as {column!r}."
                 )
-            from tailorbird.training import published  # counts MACs in torch
+            from tailorbird.published import snnet
 
-            found = published.snnet(self.space, data_folder())
+            found = snnet.snnet(self.space, data_folder())
             return found.X, found.accuracy, found.n_images
         rows = published_rows(self.space, data_folder())
         family = self.space.name.partition("(")[0]

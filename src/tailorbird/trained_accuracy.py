@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from tailorbird.errors import EvaluationError, MissingStepError, RecipeError, in_a_line, raising
-from tailorbird.latency_tables import bounded
 from tailorbird.materials import Materials
 from tailorbird.predictors import FloatArray, Predictor, accuracy_predictor
 from tailorbird.predictors.accuracy import FEWEST
@@ -31,6 +30,7 @@ from tailorbird.search.workers import Workers
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.storage import atomic
+from tailorbird.storage.foreign import bounded_file
 from tailorbird.training import Dataset, Trained, load, train
 from tailorbird.workplace import LOG
 
@@ -282,7 +282,7 @@ class TrainedAccuracy:
         file = self.weights.parent / "owner"
         if not file.exists():
             atomic.write(file, f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}")
-        content = bounded.read(file, _LONGEST_NAME, "The owner of a run's trials")
+        content = bounded_file.read(file, _LONGEST_NAME, "The owner of a run's trials")
         return content.decode(errors="replace")
 
     def _executor(self, split: str) -> Executor:

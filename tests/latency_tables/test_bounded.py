@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from tailorbird.errors import RecipeError
-from tailorbird.latency_tables import bounded
+from tailorbird.storage.foreign import bounded_file
 
 
 def test_a_file_of_just_as_many_bytes_as_it_may_have_is_read(tmp_path: Path) -> None:
     file = tmp_path / "some.csv"
     file.write_bytes(b"x" * 1000)
-    assert bounded.read(file, 1000) == b"x" * 1000
+    assert bounded_file.read(file, 1000) == b"x" * 1000
     with pytest.raises(RecipeError, match=r"may have .* MiB, but '.*some\.csv' has 0\.0"):
-        bounded.read(file, 999)
+        bounded_file.read(file, 999)
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
         hole.truncate(2**40)
     tracemalloc.start()
     with pytest.raises(RecipeError, match=r"may have 64 MiB, but .* has 1,048,576"):
-        bounded.read(file)
+        bounded_file.read(file)
     assert tracemalloc.get_traced_memory()[1] < 2**20
     tracemalloc.stop()
 
@@ -32,10 +32,10 @@ def test_what_gzip_packed_is_unpacked_no_further_than_it_may_be_long(tmp_path: P
     path = tmp_path / "bomb.csv.gz"
     plain = b"key,ms\n" + bytes(30 * 2**20)
     packed = gzip.compress(plain)
-    assert bounded.unpacked(packed, path, len(plain)) == plain
+    assert bounded_file.unpacked(packed, path, len(plain)) == plain
     tracemalloc.start()
     with pytest.raises(RecipeError, match=r"may have 1 MiB, but '.*bomb\.csv\.gz' unpacks to more"):
-        bounded.unpacked(packed, path, 2**20)
+        bounded_file.unpacked(packed, path, 2**20)
     assert tracemalloc.get_traced_memory()[1] < 2**23
     tracemalloc.stop()
 
@@ -43,7 +43,7 @@ def test_what_gzip_packed_is_unpacked_no_further_than_it_may_be_long(tmp_path: P
 @pytest.mark.parametrize("packed", [b"key,ms\n", gzip.compress(b"key,ms\n", mtime=0)[:-5]])
 def test_what_gzip_did_not_pack_is_refused(packed: bytes) -> None:
     with pytest.raises(RecipeError, match="is torn, or not compressed by gzip"):
-        bounded.unpacked(packed, Path("a.csv.gz"))
+        bounded_file.unpacked(packed, Path("a.csv.gz"))
 
 
 def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
@@ -58,4 +58,4 @@ def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
         (tmp_path / "a\0b.csv", "cannot be read"),
     ]:
         with pytest.raises(RecipeError, match=reason):
-            bounded.read(path)
+            bounded_file.read(path)

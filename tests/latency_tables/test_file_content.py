@@ -17,11 +17,11 @@ from pyarrow import parquet
 
 from tailorbird import __version__
 from tailorbird.errors import RecipeError, TailorbirdError
+from tailorbird.errors.printable import printable
 from tailorbird.latency_tables import Configuration, Record, Samples, Store, files, formats
 from tailorbird.latency_tables.flat import COLUMNS, TEXTS, to_rows
 from tailorbird.latency_tables.listing import listing, text
 from tailorbird.latency_tables.record import Round, Session
-from tailorbird.printable import printable
 from tailorbird.spaces.footprint import Footprint
 
 FACTS = {"n_copies": "2"}

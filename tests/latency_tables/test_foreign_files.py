@@ -13,8 +13,9 @@ from pyarrow import parquet
 
 from tailorbird import spaces
 from tailorbird.errors import RecipeError
-from tailorbird.latency_tables import foreign, sheet, unneeded
+from tailorbird.latency_tables import foreign, unneeded
 from tailorbird.latency_tables.imported import Stated
+from tailorbird.storage.foreign import csv_sheet
 
 SPACE = spaces.get("digits-resnet", max_stitches=1)
 KEYS = [workload.key for workload in SPACE.workloads]
@@ -143,7 +144,7 @@ def test_torn_parquet_is_named(tmp_path: Path) -> None:
 
 def bomb(path: Path) -> None:
     """A small file, of which much comes out."""
-    n, most = sheet.MOST_ROWS, 65 * 2**20
+    n, most = csv_sheet.MOST_ROWS, 65 * 2**20
     match path.name:
         case "text.csv.gz":
             path.write_bytes(gzip.compress(b"key,ms\n" + b"a" * most + b",1\n", 1))

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
 from tailorbird.errors import MissingWorkloadError, RecipeError
 from tailorbird.latency_tables import Configuration, Record, Samples, Store, files, foreign
 from tailorbird.latency_tables.flat import to_rows
 from tailorbird.latency_tables.imported import Stated, record_of
-from tailorbird.latency_tables.published_ofa import BATCH, COLUMNS, SOURCE, workload
 from tailorbird.latency_tables.record import Round
 from tailorbird.predictors import TableSum
+from tailorbird.published.data_folder import data_folder
+from tailorbird.published.ofa_latencies import BATCH, COLUMNS, SOURCE, workload
 from tailorbird.spaces import CALL, SearchSpace
 
 CONFIGURATION = Configuration.imported("my board", threads=1, batch=1)

@@ -22,15 +22,7 @@ from optuna.trial import TrialState
 
 from tailorbird import spaces
 from tailorbird.errors import EncodingError, RecipeError, StoreError
-from tailorbird.latency_tables import (
-    Configuration,
-    Record,
-    Samples,
-    Store,
-    claims,
-    connection,
-    rows,
-)
+from tailorbird.latency_tables import Configuration, Record, Samples, Store, claims, rows
 from tailorbird.latency_tables.imported import Stated, record_of
 from tailorbird.latency_tables.record import Round, Session
 from tailorbird.predictors import FloatArray
@@ -41,6 +33,7 @@ from tailorbird.search.storage import existing
 from tailorbird.search.study import Study
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.footprint import Footprint
+from tailorbird.storage.databases import connection
 
 pytestmark = pytest.mark.postgresql
 

@@ -23,13 +23,14 @@ from tailorbird.errors import (
     RecipeError,
     StoreError,
 )
-from tailorbird.latency_tables import Configuration, Record, Samples, Store, claims, connection
+from tailorbird.latency_tables import Configuration, Record, Samples, Store, claims
 from tailorbird.latency_tables import store as store_module
 from tailorbird.latency_tables.listing import listing, text
 from tailorbird.latency_tables.record import Round, Session
 from tailorbird.latency_tables.schema import METADATA
-from tailorbird.latency_tables.url import masked
 from tailorbird.spaces.footprint import Footprint
+from tailorbird.storage.databases import connection
+from tailorbird.storage.databases.url import masked
 
 CONFIGURATION = Configuration("a processor", "x86-64-v3", 1, 16, "tvm", "0.27", "static-1", "1")
 

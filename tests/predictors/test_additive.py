@@ -10,7 +10,6 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
 from tailorbird.predictors import (
     Additive,
@@ -22,11 +21,12 @@ from tailorbird.predictors import (
 )
 from tailorbird.predictors.metrics import coverage, kendall_tau
 from tailorbird.predictors.path_features import PathFeatures
+from tailorbird.published.data_folder import data_folder
+from tailorbird.published.rows import published_rows
 from tailorbird.spaces import CALL, IntArray, SearchSpace
 from tailorbird.spaces.footprint import costs
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathSum, PathValues
-from tailorbird.spaces.published import published_rows
 
 SPACES = {
     name: spaces.get(name)

@@ -14,15 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tailorbird import data_folder, spaces
+from tailorbird import spaces
 from tailorbird.errors import PublishedTableError, RecipeError
-from tailorbird.published import table_file
+from tailorbird.published import data_folder, snnet, table_file
+from tailorbird.published.rows import published_rows
 from tailorbird.published.tables import TABLES
 from tailorbird.published_accuracy import PublishedAccuracy
 from tailorbird.recipe import AccuracySection
-from tailorbird.spaces.published import published_rows
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.training import published
 
 Tailorbird = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
@@ -104,7 +103,7 @@ def test_a_reader_that_misses_a_table_says_how_to_get_it(folder: str, tmp_path: 
     stitched = spaces.get("deit-ti-s-b")
     assert isinstance(stitched, StitchSpace)
     with pytest.raises(PublishedTableError) as caught:
-        published.snnet(stitched, tmp_path / folder)
+        snnet.snnet(stitched, tmp_path / folder)
     check(caught.value, tmp_path / folder / TABLES["snnet"].file, "snnet", missing)
 
 
@@ -129,7 +128,7 @@ def test_a_torn_table_is_to_be_fetched_anew(content: bytes, tmp_path: Path) -> N
     with pytest.raises(PublishedTableError, match=r"Delete it, and fetch .* data get fbnet"):
         published_rows(space, tmp_path)
     with pytest.raises(PublishedTableError, match=r"Delete it, and fetch .* data get snnet"):
-        published.snnet(stitched, tmp_path)
+        snnet.snnet(stitched, tmp_path)
 
 
 HEADER = "source,task,cfg_id,path,front,back,n_blocks,flops,params,score,stitches"
@@ -152,10 +151,10 @@ def test_stitched_networks_that_are_none_are_torn(text: str, tmp_path: Path) -> 
     assert isinstance(stitched, StitchSpace)
     path = tmp_path / TABLES["snnet"].file
     path.write_bytes(gzip.compress(f"{HEADER}\n{STITCHED}\n".encode()))
-    assert published.snnet(stitched, tmp_path).accuracy.tolist() == pytest.approx([0.70564])
+    assert snnet.snnet(stitched, tmp_path).accuracy.tolist() == pytest.approx([0.70564])
     path.write_bytes(gzip.compress(text.encode()))
     with pytest.raises(PublishedTableError, match=r"Delete it, and fetch .* data get snnet"):
-        published.snnet(stitched, tmp_path)
+        snnet.snnet(stitched, tmp_path)
 
 
 def test_a_flipped_byte_is_told(tmp_path: Path) -> None:
@@ -181,7 +180,7 @@ def test_a_folder_in_place_of_a_table_is_told(tmp_path: Path) -> None:
     with pytest.raises(PublishedTableError, match=r"\(Is a directory\)\. Move it away, and fetch"):
         published_rows(space, tmp_path)
     with pytest.raises(PublishedTableError, match=r"\(Is a directory\)\. Move it away, and fetch"):
-        published.snnet(stitched, tmp_path)
+        snnet.snnet(stitched, tmp_path)
 
 
 def test_what_this_user_may_not_read_is_not_torn() -> None:
@@ -192,7 +191,7 @@ def test_what_this_user_may_not_read_is_not_torn() -> None:
 
 def test_lists_need_no_http(tmp_path: Path) -> None:
     program = (
-        "import sys\nfrom tailorbird import data_commands\ndata_commands.list_()\n"
+        "import sys\nfrom tailorbird.cli import data\ndata.list_()\n"
         "assert not {'pooch', 'requests'} & {*sys.modules}"
     )
     environment = {"TAILORBIRD_DATA": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}

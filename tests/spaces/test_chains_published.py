@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
+from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces import IntArray, Workload
 from tailorbird.spaces.chains import Chain, OFAMobileNetV3
 from tailorbird.spaces.chains.workloads import strided

@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tailorbird.data_folder import data_folder
 from tailorbird.errors import RecipeError
+from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces import Workload
 from tailorbird.spaces.stitching import Part, Pretrained, StitchSpace, Windows, efficientnet_lite
 from tailorbird.spaces.stitching.cifar_resnet import CifarResNet

@@ -8,11 +8,11 @@ import pytest
 from _pytest.mark.structures import ParameterSet
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
 from tailorbird.errors import RecipeError
+from tailorbird.published.data_folder import data_folder
+from tailorbird.published.rows import PublishedRows, published_rows
 from tailorbird.spaces.cells import NasBench201
 from tailorbird.spaces.footprint import count_macs
-from tailorbird.spaces.published import PublishedRows, published_rows
 
 SPACE = NasBench201()
 NAMES = [variable.name for variable in SPACE.variables]

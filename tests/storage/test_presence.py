@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from tailorbird.errors import StoreError
-from tailorbird.storage.presence import watch
+from tailorbird.storage.databases.presence import watch
 
 
 def test_a_file_that_is_emptied_while_it_is_open_is_told(tmp_path: Path) -> None:

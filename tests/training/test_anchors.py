@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tailorbird.data_folder import data_folder
 from tailorbird.errors import WeightsError
 from tailorbird.progress import NoProgress
+from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces.stitching import StitchSpace, Windows
 from tailorbird.spaces.stitching.cifar_resnet import CifarResNet
 from tailorbird.spaces.stitching.efficientnet_lite import EfficientNetLite

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from tailorbird.data_folder import data_folder
+from tailorbird.published.data_folder import data_folder
 from tailorbird.training import cifar
 
 

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 
 from tailorbird import spaces
-from tailorbird.data_folder import data_folder
 from tailorbird.errors import RecipeError
+from tailorbird.published import snnet
+from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.spaces.stitching.digits_resnet import DigitsResNet
-from tailorbird.training import published
 
 has_table = pytest.mark.data("snnet_stitches.csv.gz")
 
@@ -28,7 +28,7 @@ def space(name: str, **settings: object) -> StitchSpace:
 )
 def test_published_networks_are_joined_where_macs_agree(name: str, n: int) -> None:
     named = space(name)
-    table = published.snnet(named, data_folder())
+    table = snnet.snnet(named, data_folder())
     assert len(table.X) == len(table.accuracy) == n
     assert len(np.unique(table.X, axis=0)) == n
     np.testing.assert_array_equal(named.repair(table.X), table.X)
@@ -43,7 +43,7 @@ def test_published_networks_are_joined_where_macs_agree(name: str, n: int) -> No
 def test_anchors_have_the_accuracies_of_their_papers() -> None:
     """DeiT: 72.2, 79.9 and 81.8 % before; SN-Net's table holds them after joint training."""
     named = space("deit-ti-s-b")
-    table = published.snnet(named, data_folder())
+    table = snnet.snnet(named, data_folder())
     found = dict(zip(map(tuple, table.X.tolist()), table.accuracy, strict=True))
     alone = [found[tuple(row)] for row in named.landmarks.tolist()]
     np.testing.assert_allclose(alone, [0.722, 0.799, 0.818], atol=0.02)
@@ -51,10 +51,10 @@ def test_anchors_have_the_accuracies_of_their_papers() -> None:
 
 @has_table
 def test_a_narrower_space_has_fewer_of_them_and_the_batch_does_not_matter() -> None:
-    wide = published.snnet(space("deit-ti-s-b", batch=4), data_folder())
+    wide = snnet.snnet(space("deit-ti-s-b", batch=4), data_folder())
     assert len(wide.X) == 71
     named = space("deit-ti-s-b", kernel=1)
-    narrow = published.snnet(named, data_folder())
+    narrow = snnet.snnet(named, data_folder())
     assert 3 < len(narrow.X) < 71
     texts = map(space("deit-ti-s-b").describe, wide.X)
     known = dict(zip(texts, wide.accuracy, strict=True))
@@ -66,10 +66,10 @@ def test_a_narrower_space_has_fewer_of_them_and_the_batch_does_not_matter() -> N
 def test_where_nothing_is_published_a_near_name_is_proposed() -> None:
     named = space("digits-resnet")
     with pytest.raises(RecipeError, match="Nothing is published for 'digits-resnet'"):
-        published.snnet(named, data_folder())
+        snnet.snnet(named, data_folder())
     impostor = StitchSpace(DigitsResNet(1, name="deit-ti-s-b"), named.rule, max_stitches=1)
     with pytest.raises((RecipeError, ValueError)):
-        published.snnet(impostor, data_folder())
+        snnet.snnet(impostor, data_folder())
 
 
 FILE = "snnet_stitches.csv.gz"
@@ -89,7 +89,7 @@ def write(folder: Path, rows: list[str], columns: str = COLUMNS) -> Path:
 
 
 def test_networks_of_a_small_table_are_found(tmp_path: Path) -> None:
-    table = published.snnet(space("deit-ti-s-b"), write(tmp_path, ROWS))
+    table = snnet.snnet(space("deit-ti-s-b"), write(tmp_path, ROWS))
     assert table.accuracy[:2].tolist() == [0.72, 0.8]
 
 
@@ -124,7 +124,7 @@ def test_rows_that_cannot_be_are_refused(
     assert old in rows[row]
     rows[row] = rows[row].replace(old, new)
     with pytest.raises(RecipeError, match=message) as caught:
-        published.snnet(space("deit-ti-s-b"), write(tmp_path, rows))
+        snnet.snnet(space("deit-ti-s-b"), write(tmp_path, rows))
     assert str(caught.value).count("\n") == 0
     assert FILE in str(caught.value)
     assert "data get snnet" in str(caught.value)
@@ -133,7 +133,7 @@ def test_rows_that_cannot_be_are_refused(
 def test_numbers_beyond_those_that_were_published_are_refused(tmp_path: Path) -> None:
     rows = ["snnet_r18_r50,imagenet_top1,10,,-1,-1,,1814000000,,70.0,"]
     with pytest.raises(RecipeError, match="row 1, cfg_id: must be 0 to 9 for this source, but is"):
-        published.snnet(space("resnet-18-50"), write(tmp_path, rows))
+        snnet.snnet(space("resnet-18-50"), write(tmp_path, rows))
 
 
 @pytest.mark.parametrize("column", ["source", "cfg_id", "path", "flops", "score", "stitches"])
@@ -141,18 +141,18 @@ def test_a_table_that_lacks_a_column_is_refused(tmp_path: Path, column: str) -> 
     frame = pd.read_csv(write(tmp_path, ROWS) / FILE, dtype=str)
     frame.drop(columns=column).to_csv(tmp_path / FILE, index=False)
     with pytest.raises(RecipeError, match=f"the column {column} is missing"):
-        published.snnet(space("deit-ti-s-b"), tmp_path)
+        snnet.snnet(space("deit-ti-s-b"), tmp_path)
 
 
 def test_files_that_are_torn_or_no_table_are_refused(tmp_path: Path) -> None:
     named = space("deit-ti-s-b")
     with pytest.raises(RecipeError, match="there is no such file"):
-        published.snnet(named, tmp_path)
+        snnet.snnet(named, tmp_path)
     whole = (write(tmp_path, ROWS) / FILE).read_bytes()
     bomb = gzip.compress(COLUMNS.encode() + bytes(70 * 2**20), compresslevel=1)
     contents = (b"", b"no gzip", whole[:-9], whole[: len(whole) // 2], gzip.compress(b""), bomb)
     for content in (*contents, gzip.compress(b"\xff\n"), gzip.compress(COLUMNS.encode())):
         (tmp_path / FILE).write_bytes(content)
         with pytest.raises(RecipeError, match=f"{FILE}' cannot be read") as caught:
-            published.snnet(named, tmp_path)
+            snnet.snnet(named, tmp_path)
         assert str(caught.value).count("\n") == 0

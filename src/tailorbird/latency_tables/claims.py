@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from tailorbird.latency_tables.connection import clock, stamp
 from tailorbird.latency_tables.schema import CLAIM
+from tailorbird.storage.databases.connection import clock, stamp
 
 _LONGEST_LEASES = 10  # of ours; nobody's is that much longer
 

@@ -18,12 +18,12 @@ from tailorbird.errors import (
     StoreError,
     in_a_line,
 )
-from tailorbird.latency_tables.connection import PATIENCE_S, options, wait_alone
-from tailorbird.latency_tables.damage import DECODING, WAY_OUT, examined, is_damage
-from tailorbird.latency_tables.fault import reason, way_out
 from tailorbird.latency_tables.schema import create, is_store
-from tailorbird.latency_tables.url import masked
-from tailorbird.storage.presence import watch
+from tailorbird.storage.databases.connection import PATIENCE_S, options, wait_alone
+from tailorbird.storage.databases.damage import DECODING, WAY_OUT, examined, is_damage
+from tailorbird.storage.databases.faults import reason, way_out
+from tailorbird.storage.databases.presence import watch
+from tailorbird.storage.databases.url import masked
 
 
 class Database:

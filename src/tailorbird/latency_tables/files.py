@@ -7,11 +7,12 @@ from pathlib import Path
 
 from tailorbird import __version__
 from tailorbird.errors import RecipeError
-from tailorbird.latency_tables import bounded, document
+from tailorbird.latency_tables import document
 from tailorbird.latency_tables.flat import from_rows, to_rows
 from tailorbird.latency_tables.formats import FORMATS, Format, Head, Rows
 from tailorbird.latency_tables.record import Record
 from tailorbird.storage import atomic
+from tailorbird.storage.foreign import bounded_file
 
 FORMAT = 1
 """Raise it when the content changes; files of other formats are refused."""
@@ -57,7 +58,7 @@ def read(path: Path) -> Record:
         RecipeError: if the file cannot be read, is torn, or is no table of this format.
     """
     _, from_bytes = _format_of(path)
-    content = bounded.read(path)
+    content = bounded_file.read(path)
     try:
         return _checked(*from_bytes(content), str(path))
     except RecipeError:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tailorbird.errors import RecipeError, shown
-from tailorbird.latency_tables import bounded, columns, published_ofa, sheet
 from tailorbird.latency_tables.imported import Stated
 from tailorbird.latency_tables.price import (
     LARGEST_RELATIVE_STD,
@@ -17,10 +16,16 @@ from tailorbird.latency_tables.price import (
     is_latency,
     is_spread,
 )
-from tailorbird.latency_tables.sheet import Row, Rows, Sheet
+from tailorbird.published import ofa_latencies
+from tailorbird.storage.foreign import bounded_file, csv_sheet, parquet_columns
+from tailorbird.storage.foreign.csv_sheet import Row, Rows, Sheet
 
 _LONGEST_KEY = 1_000
-_KINDS = {"key": columns.TEXT, "ms": columns.NUMBER, "std_ms": columns.NUMBER}
+_KINDS = {
+    "key": parquet_columns.TEXT,
+    "ms": parquet_columns.NUMBER,
+    "std_ms": parquet_columns.NUMBER,
+}
 _INDEX = re.compile(r"__index_level_\d+__")  # pandas' numbers of rows
 _EXPORTED = b"tailorbird"
 """What metadata of a Parquet file that this package wrote hold."""
@@ -54,17 +59,17 @@ def is_foreign(path: Path) -> bool:
     Raises:
         RecipeError: if it cannot be read.
     """
-    match sheet.ending(path):
+    match csv_sheet.ending(path):
         case ".csv":
-            return not bounded.read(path).startswith(b"# {")
+            return not bounded_file.read(path).startswith(b"# {")
         case ".csv.gz":
             return True
         case ".json":
-            content = bounded.read(path)
+            content = bounded_file.read(path)
             return _EXPORTED_JSON.match(content) is None
         case ".parquet":
-            content = bounded.read(path)
-            return _EXPORTED not in (columns.schema(content, path).metadata or {})
+            content = bounded_file.read(path)
+            return _EXPORTED not in (parquet_columns.schema(content, path).metadata or {})
     return False
 
 
@@ -74,7 +79,7 @@ def read(path: Path) -> ForeignTable:
     Raises:
         RecipeError: naming the first line or row that is wrong.
     """
-    match sheet.ending(path):
+    match csv_sheet.ending(path):
         case ".json":
             raise RecipeError(
                 f"Latencies of your own are read from CSV or Parquet with the columns key, ms and "
@@ -83,37 +88,37 @@ def read(path: Path) -> ForeignTable:
         case ".parquet":
             found = _from_parquet(path)
         case _:
-            found = sheet.read(path)
+            found = csv_sheet.read(path)
     facts = {"file": path.name, "sha256": found.file_sha256}
     names = sorted(found.columns)
     if names in (["key", "ms"], ["key", "ms", "std_ms"]):
         return ForeignTable(_stated(found, _plain), facts, None, found.place)
-    if names == sorted(published_ofa.COLUMNS):
-        if found.text_sha256 == published_ofa.SHA256:
-            facts |= published_ofa.SOURCE
+    if names == sorted(ofa_latencies.COLUMNS):
+        if found.text_sha256 == ofa_latencies.SHA256:
+            facts |= ofa_latencies.SOURCE
         stated = _stated(found, _of_ofa)
-        return ForeignTable(stated, facts, published_ofa.BATCH, found.place)
+        return ForeignTable(stated, facts, ofa_latencies.BATCH, found.place)
     if not names:
         raise RecipeError(f"The file {str(path)!r} is empty.")
     raise found.refusal(
         1,
         "the columns must be key, ms and perhaps std_ms, or those of OFA's published table "
-        f"({', '.join(published_ofa.COLUMNS)}), but are {sheet.listed(found.columns)}",
+        f"({', '.join(ofa_latencies.COLUMNS)}), but are {csv_sheet.listed(found.columns)}",
     )
 
 
 def _from_parquet(path: Path) -> Sheet:
     """Latencies as the same rows of text that CSV has, so that the same laws hold for them."""
-    content = bounded.read(path)
-    names = columns.schema(content, path).names
+    content = bounded_file.read(path)
+    names = parquet_columns.schema(content, path).names
     wanted = [name for name in _KINDS if name in names or name != "std_ms"]
     others = [name for name in names if name not in wanted and not _INDEX.fullmatch(name)]
     if others:
         raise RecipeError(
             "Latencies of your own must have the columns key, ms and perhaps std_ms, but "
-            f"{str(path)!r} has {sheet.listed(tuple(names))}. Drop the others."
+            f"{str(path)!r} has {csv_sheet.listed(tuple(names))}. Drop the others."
         )
-    table = columns.read(content, path, {name: _KINDS[name] for name in wanted})
+    table = parquet_columns.read(content, path, {name: _KINDS[name] for name in wanted})
     rows = zip(*(map(_cell, table[name].to_pylist()) for name in wanted), strict=True)
     digest = hashlib.sha256(content).hexdigest()
     cells = Rows(tuple(wanted), dict(enumerate(rows, start=1)))
@@ -156,7 +161,7 @@ def _plain(row: Row) -> tuple[str, float, float | None]:
 def _of_ofa(row: Row) -> tuple[str, float, float | None]:
     variance = _number(row, "var")
     std_ms = math.sqrt(variance) if variance >= 0 else variance
-    return published_ofa.workload(row).key, *_priced(_number(row, "mean"), std_ms, "mean", "var")
+    return ofa_latencies.workload(row).key, *_priced(_number(row, "mean"), std_ms, "mean", "var")
 
 
 def _priced(

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tailorbird import bounded_parquet
-from tailorbird.latency_tables.bounded import LARGEST_BYTES
 from tailorbird.latency_tables.flat import COLUMNS, TEXTS
+from tailorbird.storage.foreign import bounded_parquet
+from tailorbird.storage.foreign.bounded_file import LARGEST_BYTES
 
 Head = dict[str, Any]
 Rows = list[dict[str, Any]]

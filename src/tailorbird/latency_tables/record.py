@@ -9,7 +9,6 @@ import numpy as np
 
 from tailorbird.errors import PriceError
 from tailorbird.latency_tables.configuration import Configuration
-from tailorbird.latency_tables.connection import stamp
 from tailorbird.latency_tables.drift import floor
 from tailorbird.latency_tables.price import (
     LARGEST_RELATIVE_STD,
@@ -21,6 +20,7 @@ from tailorbird.latency_tables.price import (
 from tailorbird.latency_tables.samples import Samples
 from tailorbird.latency_tables.table import Latency, LatencyTable
 from tailorbird.spaces.footprint import Footprint
+from tailorbird.storage.databases.connection import stamp
 
 _CLOCKS_DIFFER = timedelta(hours=1)  # of machines that share a store
 

@@ -10,12 +10,12 @@ import sqlalchemy as sa
 
 from tailorbird.errors import RecipeError
 from tailorbird.latency_tables.configuration import Configuration
-from tailorbird.latency_tables.connection import clock, stamp
 from tailorbird.latency_tables.record import Record, Round, Session
 from tailorbird.latency_tables.samples import Samples
 from tailorbird.latency_tables.schema import FOOTPRINT, SAMPLE, SESSION
 from tailorbird.latency_tables.table import FloatArray
 from tailorbird.spaces.footprint import Footprint
+from tailorbird.storage.databases.connection import clock, stamp
 
 _COSTS = [column.name for column in FOOTPRINT.columns if not column.primary_key]
 

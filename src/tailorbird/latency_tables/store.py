@@ -8,7 +8,6 @@ import sqlalchemy as sa
 
 from tailorbird.latency_tables import claims, rows
 from tailorbird.latency_tables.configuration import Configuration
-from tailorbird.latency_tables.connection import clock, stamp
 from tailorbird.latency_tables.database import Database
 from tailorbird.latency_tables.imported import refuse_changes
 from tailorbird.latency_tables.price import refuse_dear_call
@@ -17,6 +16,7 @@ from tailorbird.latency_tables.samples import Samples
 from tailorbird.latency_tables.schema import SESSION
 from tailorbird.latency_tables.table import LatencyTable
 from tailorbird.spaces.footprint import Footprint
+from tailorbird.storage.databases.connection import clock, stamp
 
 
 class Store:

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.errors import RecipeError
-from tailorbird.latency_tables import sheet
-from tailorbird.latency_tables.sheet import Row, Sheet
+from tailorbird.published import typed_table
 from tailorbird.published.tables import PublishedTable
-from tailorbird.spaces import published_table
+from tailorbird.storage.foreign import csv_sheet as sheet
+from tailorbird.storage.foreign.csv_sheet import Row, Sheet
 
 NAME = "nasbench201"
 """Name of the only table that accuracies can be added to."""
@@ -120,7 +120,7 @@ def read(path: Path) -> Accuracies:
 
 def _without_accuracies(file: Path) -> pd.DataFrame:
     """A table that is there; one with accuracies is refused, as those would be lost."""
-    table = published_table.PublishedTable.of_parquet(file, NAME)
+    table = typed_table.PublishedTable.of_parquet(file, NAME)
     table.require(("index", "arch_str"))
     cells = table.rows
     if held := [name for name in map(str, cells) if _ACCURACY.fullmatch(name)]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tailorbird.latency_tables.published_ofa import COLUMNS
+from tailorbird.published.ofa_latencies import COLUMNS
 
 NAME = "ofa-i7-8700k"
 """Name under which the table is fetched, and imported into a recipe's store."""

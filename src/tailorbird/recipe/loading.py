@@ -5,10 +5,10 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from tailorbird.errors import RecipeError, nearest, shown
-from tailorbird.latency_tables import bounded
-from tailorbird.latency_tables.text import decoded
 from tailorbird.recipe.document import parse
 from tailorbird.recipe.recipe import Recipe
+from tailorbird.storage.foreign import bounded_file
+from tailorbird.storage.foreign.text import decoded
 
 _LARGEST_BYTES = 2**20
 _LONGEST = 500  # characters of a sentence
@@ -20,7 +20,7 @@ def load(path: Path) -> tuple[Recipe, str]:
     Raises:
         RecipeError: naming the first thing that is wrong, and what would be right.
     """
-    text = decoded(bounded.read(path, _LARGEST_BYTES, what="A recipe"), path)
+    text = decoded(bounded_file.read(path, _LARGEST_BYTES, what="A recipe"), path)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
         recipe = Recipe.model_validate(parse(text, path))

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from tailorbird.errors import EncodingError, nearest, plain, shown
-from tailorbird.latency_tables import bounded, columns, sheet
 from tailorbird.predictors import FloatArray
 from tailorbird.search.earlier_rows import EarlierRows
 from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.storage.foreign import bounded_file, csv_sheet, parquet_columns
 
 _ACCURACY = "accuracy"
 _WHAT = "A file of evaluations"
@@ -30,7 +30,7 @@ def rows(path: Path, space: SearchSpace) -> EarlierRows:
         EncodingError: if columns are missing, or it holds no rows.
         RecipeError: if it cannot be read, naming the first row and column that are wrong.
     """
-    is_csv = sheet.ending(path) in (".csv", ".csv.gz")
+    is_csv = csv_sheet.ending(path) in (".csv", ".csv.gz")
     found = _from_csv(path, space) if is_csv else _from_parquet(path, space)
     if not len(found.X):
         raise EncodingError(f"There are no evaluations in {str(path)!r}. Give one in each row.")
@@ -38,7 +38,7 @@ def rows(path: Path, space: SearchSpace) -> EarlierRows:
 
 
 def _from_csv(path: Path, space: SearchSpace) -> EarlierRows:
-    table = sheet.read(path, what=_WHAT)
+    table = csv_sheet.read(path, what=_WHAT)
     names = [variable.name for variable in space.variables]
     for name in (*names, _ACCURACY):
         if name not in table.columns:
@@ -55,7 +55,7 @@ def _from_csv(path: Path, space: SearchSpace) -> EarlierRows:
     return EarlierRows(X, y, repr(str(path)), table.place, tuple(table.rows))
 
 
-def _accuracy(table: sheet.Sheet, line: int, text: str) -> float:
+def _accuracy(table: csv_sheet.Sheet, line: int, text: str) -> float:
     try:
         if "_" not in text:  # which Python would skip
             return float(text)
@@ -65,7 +65,7 @@ def _accuracy(table: sheet.Sheet, line: int, text: str) -> float:
 
 
 def _from_parquet(path: Path, space: SearchSpace) -> EarlierRows:
-    content = bounded.read(path, what=_WHAT)
+    content = bounded_file.read(path, what=_WHAT)
     if content.startswith(_DATABASE):
         raise EncodingError(
             f"{str(path)!r} is a database. To read a study of Optuna in it, write [accuracy] "
@@ -77,12 +77,12 @@ def _from_parquet(path: Path, space: SearchSpace) -> EarlierRows:
             f"{str(path)!r} is none of them. Write it as one."
         )
     names = [variable.name for variable in space.variables]
-    there = columns.schema(content, path).names
+    there = parquet_columns.schema(content, path).names
     for name in (*names, _ACCURACY):
         if name not in there:
             raise _missing(name, there, path, space)
-    kinds = {**dict.fromkeys(names, columns.WHOLE), _ACCURACY: columns.NUMBER}
-    table = columns.read(content, path, kinds)
+    kinds = {**dict.fromkeys(names, parquet_columns.WHOLE), _ACCURACY: parquet_columns.NUMBER}
+    table = parquet_columns.read(content, path, kinds)
     X = np.empty((len(table), len(names)), dtype=np.int64)
     for column, name in enumerate(names):
         X[:, column] = _numbers(table[name], pa.int64(), name, path)
@@ -96,7 +96,7 @@ def _numbers(
 ) -> IntArray | FloatArray:
     if column.null_count:
         row = column.is_null().to_pylist().index(True) + 1
-        raise sheet.refusal(path, f"row {row}", f"{name} must be a number, but is missing")
+        raise csv_sheet.refusal(path, f"row {row}", f"{name} must be a number, but is missing")
     try:
         return np.asarray(column.cast(kind).to_numpy())
     except pa.ArrowInvalid as error:

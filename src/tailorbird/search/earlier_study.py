@@ -11,11 +11,11 @@ from optuna.trial import TrialState
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tailorbird.errors import EncodingError, nearest, plain, shown
-from tailorbird.latency_tables.fault import reason
-from tailorbird.latency_tables.url import masked
 from tailorbird.search.earlier_rows import EarlierRows
 from tailorbird.search.storage import existing, existing_engine
 from tailorbird.spaces import SearchSpace
+from tailorbird.storage.databases.faults import reason
+from tailorbird.storage.databases.url import masked
 
 _TABLES = {"studies", "trials", "trial_values", "trial_user_attributes", "version_info"}
 _AS_CSV = "write its trials to a CSV with the columns of the space and accuracy"

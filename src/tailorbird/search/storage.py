@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from optuna.storages import RDBStorage
 
-from tailorbird.latency_tables.connection import PATIENCE_S, options, wait_alone
-from tailorbird.storage.presence import watch
+from tailorbird.storage.databases.connection import PATIENCE_S, options, wait_alone
+from tailorbird.storage.databases.presence import watch
 
 
 def existing(url: str) -> RDBStorage:

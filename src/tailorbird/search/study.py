@@ -11,14 +11,14 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState, create_trial
 
 from tailorbird.errors import DamagedStoreError, EncodingError, StoreError, in_a_line
-from tailorbird.latency_tables.damage import DECODING, WAY_OUT, examined, is_damage
-from tailorbird.latency_tables.fault import reason, way_out
-from tailorbird.latency_tables.url import masked
 from tailorbird.predictors import FloatArray
 from tailorbird.progress import Progress
 from tailorbird.search.evaluation import Executor, Outcome, Row
 from tailorbird.search.storage import made_alone
 from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.storage.databases.damage import DECODING, WAY_OUT, examined, is_damage
+from tailorbird.storage.databases.faults import reason, way_out
+from tailorbird.storage.databases.url import masked
 
 LOG = logging.getLogger(__name__)
 

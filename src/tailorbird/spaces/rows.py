@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tailorbird import bounded_parquet
 from tailorbird.errors import EncodingError, nearest, plain
 from tailorbird.spaces.space import IntArray, SearchSpace
+from tailorbird.storage.foreign import bounded_parquet
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tailorbird.cli.recipe_run import opened, warn
+from tailorbird.cli.terminal import echo, echo_json
 from tailorbird.errors import RecipeError, TailorbirdError
-from tailorbird.recipe_run import opened, warn
-from tailorbird.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Record

@@ -2,8 +2,8 @@
 
 import typer
 
-from tailorbird import strict_json
-from tailorbird.printable import printable
+from tailorbird.errors.printable import printable
+from tailorbird.storage import strict_json
 
 
 def echo(text: str, *, err: bool = False) -> None:

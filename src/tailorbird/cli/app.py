@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tailorbird import __version__, data_commands, device_commands, table_commands
+from tailorbird import __version__
+from tailorbird.cli import data, devices, tables
+from tailorbird.cli.interruption import CODE, Signals, interruptible
+from tailorbird.cli.recipe_run import held
+from tailorbird.cli.terminal import echo, echo_json
+from tailorbird.cli.unforeseen import EndedError, guarded, keep
 from tailorbird.errors import (
     DamagedStoreError,
     EvaluationError,
@@ -23,12 +28,8 @@ from tailorbird.errors import (
     in_a_line,
     shortened,
 )
-from tailorbird.interruption import CODE, Signals, interruptible
 from tailorbird.python_path import users_frame
-from tailorbird.recipe_run import held
 from tailorbird.storage.atomic import FULL, refusal
-from tailorbird.terminal import echo, echo_json
-from tailorbird.unforeseen import EndedError, guarded, keep
 
 if TYPE_CHECKING:
     from tailorbird.pipeline import Run
@@ -43,10 +44,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(table_commands.app, name="table")
-app.add_typer(data_commands.app, name="data")
-app.command()(device_commands.devices)
-app.command("compile")(device_commands.compile_)
+app.add_typer(tables.app, name="table")
+app.add_typer(data.app, name="data")
+app.command()(devices.devices)
+app.command("compile")(devices.compile_)
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file.")]
 Networks = Annotated[
@@ -155,9 +156,9 @@ def profile(recipe: RecipePath, networks: Networks = None, as_json: AsJson = Fal
         try:
             job.profile(networks)
         except MeasurementError:  # what was measured is there, and why the rest is not
-            table_commands.print_table(job.measurement.record, job.recipe.latency.rounds, as_json)
+            tables.print_table(job.measurement.record, job.recipe.latency.rounds, as_json)
             raise
-        table_commands.print_table(job.measurement.record, job.recipe.latency.rounds, as_json)
+        tables.print_table(job.measurement.record, job.recipe.latency.rounds, as_json)
 
 
 @app.command()
@@ -233,7 +234,7 @@ def _finish(job: "Run", summary: dict[str, object], as_json: bool) -> None:
     if as_json:
         echo_json(summary)
     else:
-        device_commands.show(summary)
+        devices.show(summary)
         echo(f"The report is {job.folder / 'report.html'}.")
     if summary["n_failed"]:
         raise MeasurementError(

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tailorbird.cli.terminal import echo
 from tailorbird.job import open_run
 from tailorbird.progress import on_stderr
-from tailorbird.terminal import echo
 
 if TYPE_CHECKING:
     from tailorbird.pipeline import Run

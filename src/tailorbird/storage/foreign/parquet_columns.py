@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tailorbird import bounded_parquet
 from tailorbird.errors import RecipeError, nearest, plain
-from tailorbird.latency_tables.bounded import LARGEST_BYTES
-from tailorbird.latency_tables.sheet import MOST_ROWS, too_many_rows
+from tailorbird.storage.foreign import bounded_parquet
+from tailorbird.storage.foreign.bounded_file import LARGEST_BYTES
+from tailorbird.storage.foreign.csv_sheet import MOST_ROWS, too_many_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa

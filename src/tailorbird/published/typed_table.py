@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tailorbird import bounded_parquet
 from tailorbird.errors import PublishedTableError, nearest, shown
+from tailorbird.storage.foreign import bounded_parquet
 
 _MOST_BYTES = 64 * 2**20  # of a file, and of what it unpacks to; published ones take 2 MB
 

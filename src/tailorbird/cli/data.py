@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tailorbird.cli.terminal import echo, echo_json
 from tailorbird.errors import RecipeError, nearest
-from tailorbird.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from tailorbird.published.tables import PublishedTable
@@ -34,7 +34,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard out
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """Shows what can be fetched, its licence and size, and whether it is here."""
-    from tailorbird.data_folder import data_folder
+    from tailorbird.published.data_folder import data_folder
     from tailorbird.published.tables import TABLES
 
     folder = data_folder()
@@ -66,8 +66,8 @@ def get(names: Names, mirror: Mirror = None, accuracies: AccuracyFile = None) ->
 
     What is there already is neither fetched nor made again.
     """
-    from tailorbird.data_folder import data_folder
     from tailorbird.progress import on_stderr
+    from tailorbird.published.data_folder import data_folder
     from tailorbird.published.fetching import GITHUB, host_of
 
     tables = _known(names)

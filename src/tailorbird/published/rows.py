@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tailorbird.errors import RecipeError, nearest
-from tailorbird.spaces.published_table import MS, PER_CENT, Law, PublishedTable
+from tailorbird.published.typed_table import MS, PER_CENT, Law, PublishedTable
 from tailorbird.spaces.space import IntArray, SearchSpace, Variable
 
 

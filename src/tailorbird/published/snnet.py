@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tailorbird.errors import RecipeError, nearest
+from tailorbird.published.typed_table import COUNT, PER_CENT, Law, PublishedTable
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.footprint import count_macs
-from tailorbird.spaces.published_table import COUNT, PER_CENT, Law, PublishedTable
 from tailorbird.spaces.stitching import Stitch, StitchSpace, Windows
 
 _FILE = "snnet_stitches.csv.gz"

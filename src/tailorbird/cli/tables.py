@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tailorbird.cli.recipe_run import opened
+from tailorbird.cli.terminal import echo, echo_json
 from tailorbird.errors import MissingStepError, PublishedTableError, RecipeError
-from tailorbird.recipe_run import opened
-from tailorbird.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Record
@@ -163,8 +163,8 @@ def _has_table(job: "Run") -> bool:
 
 def _fetched(file: Path) -> Path | None:
     """The file that the name of a published table stands for, if it is such a name."""
-    from tailorbird.data_folder import data_folder
     from tailorbird.published import ofa_latency_table, sources
+    from tailorbird.published.data_folder import data_folder
 
     name = str(file)
     if name not in sources.names() or file.exists():

@@ -6,7 +6,7 @@ from pathlib import Path
 from tailorbird.errors import RecipeError
 
 _VARIABLE = "TAILORBIRD_DATA"
-_SOURCE = Path(__file__).resolve().parents[1]
+_SOURCE = Path(__file__).resolve().parents[2]
 _BESIDE_THE_CHECKOUT = _SOURCE.parent.parent / "shared" / "data"
 
 

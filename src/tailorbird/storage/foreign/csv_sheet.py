@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tailorbird.errors import RecipeError, plain, shown
-from tailorbird.latency_tables import bounded
-from tailorbird.latency_tables.text import decoded
+from tailorbird.storage.foreign import bounded_file
+from tailorbird.storage.foreign.text import decoded
 
 MOST_ROWS = 200_000
 
@@ -78,10 +78,10 @@ def read(path: Path, what: str = "A table") -> Sheet:
         RecipeError: if it is torn, too large or no text in UTF-8, or a line has not as many cells
             as the header.
     """
-    packed = bounded.read(path, what=what)
+    packed = bounded_file.read(path, what=what)
     content = packed
     if ending(path) == ".csv.gz":
-        content = bounded.unpacked(packed, path, what=what)
+        content = bounded_file.unpacked(packed, path, what=what)
     columns, cells = _parsed(decoded(content, path), path)
     digests = (hashlib.sha256(some).hexdigest() for some in (packed, content))
     return Sheet(path, columns, Rows(columns, cells), "line", *digests)

@@ -1,0 +1,1 @@
+"""Databases of any kind that SQLAlchemy knows: connections, their failures, their addresses."""
