@@ -19,14 +19,14 @@ import numpy as np
 
 from tailorbird import spaces
 from tailorbird.latency_tables import LatencyTable, Profiler, Runtime, Store, Timing
-from tailorbird.latency_tables.device import find
-from tailorbird.latency_tables.eager import EagerRuntime
-from tailorbird.latency_tables.onnx import OnnxRuntime
-from tailorbird.latency_tables.openvino import OpenVinoRuntime
-from tailorbird.latency_tables.tvm import TvmRuntime
+from tailorbird.latency_tables.devices.device import find
+from tailorbird.latency_tables.profiling.space_programs import network_program, programs_of
+from tailorbird.latency_tables.runtimes.onnxruntime import OnnxRuntime
+from tailorbird.latency_tables.runtimes.openvino import OpenVinoRuntime
+from tailorbird.latency_tables.runtimes.torch_eager import EagerRuntime
+from tailorbird.latency_tables.runtimes.tvm import TvmRuntime
 from tailorbird.predictors import CalibratedSum, FloatArray, TableSum
 from tailorbird.predictors.metrics import kendall_tau, mape, share_within, tau_within_bands
-from tailorbird.programs import network_program, programs_of
 from tailorbird.progress import TerminalProgress
 from tailorbird.spaces import IntArray, SearchSpace
 

@@ -27,7 +27,7 @@ import scipy
 
 from tailorbird import spaces
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
-from tailorbird.latency_tables.device import find
+from tailorbird.latency_tables.devices.device import find
 from tailorbird.predictors import FloatArray, Predictor, TableSum, accuracy_predictor
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.rows import published_rows

@@ -31,7 +31,7 @@ from sklearn.linear_model import LinearRegression
 
 from tailorbird import spaces
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
-from tailorbird.latency_tables.imported import Stated, record_of
+from tailorbird.latency_tables.formats.imported import Stated, record_of
 from tailorbird.predictors import FloatArray, Prediction, TableSum, WorkloadLatency, complete
 from tailorbird.predictors.likeness import Likeness
 from tailorbird.predictors.metrics import coverage, mape, spearman_rho

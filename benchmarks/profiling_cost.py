@@ -17,10 +17,10 @@ import torch
 
 from tailorbird import spaces
 from tailorbird.latency_tables import Profiler, Program, Runtime, Store, Timing
-from tailorbird.latency_tables.device import find
-from tailorbird.latency_tables.onnx import OnnxRuntime
-from tailorbird.latency_tables.tvm import TvmRuntime
-from tailorbird.programs import programs_of
+from tailorbird.latency_tables.devices.device import find
+from tailorbird.latency_tables.profiling.space_programs import programs_of
+from tailorbird.latency_tables.runtimes.onnxruntime import OnnxRuntime
+from tailorbird.latency_tables.runtimes.tvm import TvmRuntime
 from tailorbird.progress import TerminalProgress
 
 GOAL_S = 2.0

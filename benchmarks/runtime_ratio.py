@@ -32,10 +32,10 @@ from torch import Tensor, nn
 from tvm import relax
 
 from tailorbird import spaces
-from tailorbird.latency_tables.device import find
-from tailorbird.latency_tables.target import Target
-from tailorbird.latency_tables.tvm.build import build_library
-from tailorbird.latency_tables.tvm.layout import NCHW_TO_NHWC
+from tailorbird.latency_tables.devices.device import find
+from tailorbird.latency_tables.devices.target import Target
+from tailorbird.latency_tables.runtimes.tvm.compile.build import build_library
+from tailorbird.latency_tables.runtimes.tvm.compile.layout import NCHW_TO_NHWC
 
 ROUNDS = 7
 SAMPLE_S = 0.02

@@ -35,8 +35,9 @@ from scipy.stats import t as student
 
 from tailorbird import spaces
 from tailorbird.errors import InfeasibleError
-from tailorbird.latency_tables import Configuration, foreign
-from tailorbird.latency_tables.imported import record_of
+from tailorbird.latency_tables import Configuration
+from tailorbird.latency_tables.formats import foreign
+from tailorbird.latency_tables.formats.imported import record_of
 from tailorbird.predictors import AdditiveAccuracy, FloatArray, TableSum
 from tailorbird.predictors.cost import WorkloadSum
 from tailorbird.published.data_folder import data_folder

@@ -39,7 +39,7 @@ from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 
 from tailorbird import spaces
 from tailorbird.latency_tables import Configuration
-from tailorbird.latency_tables.imported import Stated, record_of
+from tailorbird.latency_tables.formats.imported import Stated, record_of
 from tailorbird.predictors import FloatArray, Prediction, Predictor, TableSum, accuracy_predictor
 from tailorbird.progress import NoProgress
 from tailorbird.published import ofa_latencies

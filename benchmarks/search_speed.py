@@ -43,8 +43,9 @@ from pymoo.termination.max_gen import MaximumGenerationTermination
 from scipy.stats import t as student
 
 from tailorbird import spaces
-from tailorbird.latency_tables import Configuration, foreign
-from tailorbird.latency_tables.imported import record_of
+from tailorbird.latency_tables import Configuration
+from tailorbird.latency_tables.formats import foreign
+from tailorbird.latency_tables.formats.imported import record_of
 from tailorbird.predictors import FloatArray, Prediction, TableSum, accuracy_predictor
 from tailorbird.progress import NoProgress
 from tailorbird.published.data_folder import data_folder

@@ -21,10 +21,10 @@ from torch import nn
 
 from tailorbird import spaces
 from tailorbird.latency_tables import Profiler, Store, Timing
-from tailorbird.latency_tables.device import find
-from tailorbird.latency_tables.tvm import TvmRuntime
+from tailorbird.latency_tables.devices.device import find
+from tailorbird.latency_tables.profiling.space_programs import network_program
+from tailorbird.latency_tables.runtimes.tvm import TvmRuntime
 from tailorbird.predictors.metrics import accuracy_std
-from tailorbird.programs import network_program
 from tailorbird.progress import TerminalProgress
 from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces import IntArray

@@ -33,12 +33,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tailorbird import spaces
 from tailorbird.latency_tables import Program
-from tailorbird.latency_tables.device import find
-from tailorbird.latency_tables.tvm.kernel_bench import KernelBench, clock_of, sample
-from tailorbird.latency_tables.tvm.peak import macs_per_second
-from tailorbird.latency_tables.tvm.target import llvm_target, vector_unit
-from tailorbird.latency_tables.tvm.tuning import Tuning
-from tailorbird.latency_tables.tvm.tuning_database import TaskFolder
+from tailorbird.latency_tables.devices.device import find
+from tailorbird.latency_tables.runtimes.tvm.target import llvm_target, vector_unit
+from tailorbird.latency_tables.runtimes.tvm.tuning.database import TaskFolder
+from tailorbird.latency_tables.runtimes.tvm.tuning.kernel_bench import KernelBench, clock_of, sample
+from tailorbird.latency_tables.runtimes.tvm.tuning.peak import macs_per_second
+from tailorbird.latency_tables.runtimes.tvm.tuning.tuning import Tuning
 from tailorbird.progress import TerminalProgress
 
 SPACES = (("digits-resnet", 16, 0.3), ("deit-ti-s-b", 1, 0.7))  # and shares of the time

@@ -29,7 +29,7 @@ import torch
 from scipy.stats import bootstrap, spearmanr
 
 from tailorbird import spaces
-from tailorbird.latency_tables.device import find
+from tailorbird.latency_tables.devices.device import find
 from tailorbird.predictors import FloatArray
 from tailorbird.predictors.metrics import kendall_tau
 from tailorbird.predictors.zero_cost import NAMES, scores

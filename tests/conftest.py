@@ -18,7 +18,7 @@ from fake_runtime import FakeRuntime
 
 from tailorbird import spaces
 from tailorbird.latency_tables import Device, Profiler, Store
-from tailorbird.latency_tables.target import Target
+from tailorbird.latency_tables.devices.target import Target
 from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces import Workload
 from tailorbird.spaces.stitching import Part, StitchSpace, Windows

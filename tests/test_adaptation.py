@@ -15,9 +15,10 @@ from tailorbird import recipe, spaces
 from tailorbird.adaptation import Adaptation
 from tailorbird.errors import MeasurementError, MissingStepError, RecipeError
 from tailorbird.job import open_run
-from tailorbird.latency_tables import Configuration, Device, LatencyTable, Record, files
-from tailorbird.latency_tables.imported import Stated, record_of
-from tailorbird.latency_tables.table import Latency
+from tailorbird.latency_tables import Configuration, Device, LatencyTable, Record
+from tailorbird.latency_tables.formats import files
+from tailorbird.latency_tables.formats.imported import Stated, record_of
+from tailorbird.latency_tables.tables.table import Latency
 from tailorbird.measurement import Measurement
 from tailorbird.pipeline import Run
 from tailorbird.predictors.cost import WorkloadSum

@@ -14,7 +14,7 @@ import pytest
 from servers import RpcProcess, rpc_server, rpc_tracker
 
 from tailorbird.latency_tables import Configuration, Record, Store
-from tailorbird.latency_tables.device import find
+from tailorbird.latency_tables.devices.device import find
 
 pytestmark = [pytest.mark.tvm, pytest.mark.slow]
 
@@ -90,7 +90,7 @@ def wait_for_rows(running: "subprocess.Popen[str]", folder: Path, key: str, n_ro
 
 def record_of(folder: Path, kind: Kind) -> Record:
     from tailorbird.latency_tables.runtime import Timing
-    from tailorbird.latency_tables.tvm import TvmRuntime
+    from tailorbird.latency_tables.runtimes.tvm import TvmRuntime
 
     device = find("local", threads=kind.threads, target=kind.target)
     configuration: Configuration = TvmRuntime(folder / "none", Timing()).configuration(device, 16)

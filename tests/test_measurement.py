@@ -12,8 +12,9 @@ from tailorbird.errors import (
     RecipeError,
     TooFewNeighboursError,
 )
-from tailorbird.latency_tables import Configuration, Record, device
-from tailorbird.latency_tables.imported import Stated, record_of
+from tailorbird.latency_tables import Configuration, Record
+from tailorbird.latency_tables.devices import device
+from tailorbird.latency_tables.formats.imported import Stated, record_of
 from tailorbird.measurement import Measurement
 from tailorbird.predictors import TableSum
 from tailorbird.spaces.footprint import costs

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from tailorbird import spaces
 from tailorbird.errors import MeasurementError, PriceError
-from tailorbird.latency_tables import Configuration, Latency, LatencyTable, Store, files
-from tailorbird.latency_tables.imported import Stated, record_of
-from tailorbird.latency_tables.record import Record
+from tailorbird.latency_tables import Configuration, Latency, LatencyTable, Store
+from tailorbird.latency_tables.formats import files
+from tailorbird.latency_tables.formats.imported import Stated, record_of
+from tailorbird.latency_tables.tables.record import Record
 from tailorbird.predictors import FloatArray, Prediction, TableSum
 from tailorbird.predictors.accuracy import AccuracyPredictor
 from tailorbird.predictors.completion import complete

@@ -1,7 +1,11 @@
 import numpy as np
 import torch
 
-from tailorbird.programs import network_bytes, network_program, programs_of
+from tailorbird.latency_tables.profiling.space_programs import (
+    network_bytes,
+    network_program,
+    programs_of,
+)
 from tailorbird.spaces import CALL
 from tailorbird.spaces.stitching import StitchSpace
 

@@ -12,8 +12,9 @@ import pytest
 
 from tailorbird import spaces
 from tailorbird.job import open_run
-from tailorbird.latency_tables import Samples, files, shipped
-from tailorbird.latency_tables.record import Record
+from tailorbird.latency_tables import Samples, shipped
+from tailorbird.latency_tables.formats import files
+from tailorbird.latency_tables.tables.record import Record
 from tailorbird.published import ofa_latencies
 from tailorbird.published import ofa_latency_table as published
 from tailorbird.spaces import CALL

@@ -17,8 +17,8 @@ import tailorbird as tailorbird_package
 from tailorbird import python_path
 from tailorbird.errors import MeasurementError
 from tailorbird.latency_tables import Device, Program, Store, shipped
-from tailorbird.latency_tables.compiled import Spent, prepare
-from tailorbird.latency_tables.numerics import check
+from tailorbird.latency_tables.profiling.numerics import check
+from tailorbird.latency_tables.profiling.preparation import Spent, prepare
 from tailorbird.predictors import FloatArray
 from tailorbird.search.evaluation import outcomes
 from tailorbird.spaces import IntArray

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import Configuration, Device, Profiler, Program, Runtime, Store
-from tailorbird.latency_tables.target import host_triple
+from tailorbird.latency_tables.devices.target import host_triple
+from tailorbird.latency_tables.runtimes.registry import remote_of, runtime_of
 from tailorbird.progress import Progress
 from tailorbird.recipe import LatencySection, Recipe
-from tailorbird.runtimes import remote_of, runtime_of
 from tailorbird.spaces import SearchSpace
 from tailorbird.workplace import LOG
 
 if TYPE_CHECKING:
-    from tailorbird.latency_tables.tvm.remote import RemoteBench
-    from tailorbird.latency_tables.tvm.tuning import Tuning
+    from tailorbird.latency_tables.runtimes.tvm.rpc.workbench import RemoteBench
+    from tailorbird.latency_tables.runtimes.tvm.tuning.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Equipment:
     def _met(self) -> Device:
         """The device, once it is known to be there, and to be what it was."""
         if self.device.server is not None:
-            from tailorbird.latency_tables.remote import met_again
+            from tailorbird.latency_tables.runtimes.tvm.rpc.device import met_again
 
             return met_again(self.device, self.folder / "device.json")
         if self.device.target.triple != host_triple():
@@ -131,7 +131,7 @@ def _tuning_of(
             f"[latency] schedule = {asked.schedule!r} tunes for this machine only: for a "
             'remote device write schedule = "static".'
         )
-    from tailorbird.latency_tables.tvm.tuning import Tuning
+    from tailorbird.latency_tables.runtimes.tvm.tuning.tuning import Tuning
 
     where = Path(asked.tuning) if asked.tuning else folder
     return Tuning(where, device, tuple(keys), asked.n_trials, asked.tuning_minutes)

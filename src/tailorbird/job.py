@@ -10,7 +10,7 @@ from tailorbird.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Device
-    from tailorbird.latency_tables.server import Server
+    from tailorbird.latency_tables.devices.rpc_address import Server
     from tailorbird.measurement import Measurement
     from tailorbird.pipeline import Run
     from tailorbird.published_accuracy import PublishedAccuracy
@@ -41,9 +41,10 @@ def open_run(
     from tailorbird import recipe as recipes
     from tailorbird import spaces
     from tailorbird.errors import RecipeError
-    from tailorbird.latency_tables import device as devices
-    from tailorbird.latency_tables import files, shipped
-    from tailorbird.latency_tables.configuration import IMPORTED
+    from tailorbird.latency_tables import shipped
+    from tailorbird.latency_tables.devices import device as devices
+    from tailorbird.latency_tables.formats import files
+    from tailorbird.latency_tables.tables.configuration import IMPORTED
 
     recipe, text = recipes.load(path)
     home = path.parent
@@ -131,7 +132,7 @@ def _remote(
     asked: "DeviceSection", server: "Server", folder: Path, warn: Callable[[str], object]
 ) -> "Device":
     """The device behind a server, under its name in the recipe, its key or its address."""
-    from tailorbird.latency_tables import remote
+    from tailorbird.latency_tables.runtimes.tvm.rpc import device as remote
 
     if server.risk:
         warn(server.risk)

@@ -19,10 +19,10 @@ from tailorbird.latency_tables import (
     Record,
     Store,
 )
-from tailorbird.latency_tables.configuration import IMPORTED
+from tailorbird.latency_tables.profiling.space_programs import network_program, programs_of
+from tailorbird.latency_tables.tables.configuration import IMPORTED
 from tailorbird.predictors import Predictor, TableSum, complete
 from tailorbird.predictors.completion import missing_workloads
-from tailorbird.programs import network_program, programs_of
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.spaces import SearchSpace, rows

@@ -10,7 +10,7 @@ from filelock import Timeout
 
 from tailorbird.errors import BusyError, RecipeError
 from tailorbird.errors.printable import printable
-from tailorbird.latency_tables.lock import file_lock
+from tailorbird.latency_tables.devices.locks import file_lock
 from tailorbird.storage.atomic import make_folder
 
 LOG = logging.getLogger("tailorbird")

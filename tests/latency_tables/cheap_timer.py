@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from tailorbird.latency_tables.runtime import Tensors
-from tailorbird.latency_tables.sampling import Calls
-from tailorbird.latency_tables.service import serve
+from tailorbird.latency_tables.runtimes.process.service import serve
+from tailorbird.latency_tables.runtimes.timing_protocol import Calls
 
 
 class Layer:

@@ -3,9 +3,9 @@ import platform
 import pytest
 
 from tailorbird.errors import RecipeError
-from tailorbird.latency_tables import device
-from tailorbird.latency_tables.target import Target
-from tailorbird.latency_tables.tvm.target import VectorUnit, vector_unit
+from tailorbird.latency_tables.devices import device
+from tailorbird.latency_tables.devices.target import Target
+from tailorbird.latency_tables.runtimes.tvm.target import VectorUnit, vector_unit
 
 AVX2 = {"sse2", "avx", "avx2", "fma"}
 AVX512 = AVX2 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from tailorbird import spaces
-from tailorbird.latency_tables.eager.export import export, pickles
-from tailorbird.latency_tables.eager.timer import _Program
+from tailorbird.latency_tables.runtimes.torch_eager.export import export, pickles
+from tailorbird.latency_tables.runtimes.torch_eager.timer import _Program
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

@@ -25,12 +25,12 @@ from tailorbird.latency_tables import (
     Samples,
     Store,
     Timing,
-    shift,
 )
-from tailorbird.latency_tables.device import NOWHERE
-from tailorbird.latency_tables.record import Round
+from tailorbird.latency_tables.devices.device import NOWHERE
+from tailorbird.latency_tables.profiling import interleaving
 from tailorbird.latency_tables.runtime import Tensors
-from tailorbird.latency_tables.workbench import Workbench
+from tailorbird.latency_tables.runtimes.process.workbench import Workbench
+from tailorbird.latency_tables.tables.record import Round
 from tailorbird.progress import NoProgress
 
 TIMING = Timing(warmup_ms=1, sample_ms=1, least_samples=5, most_samples=5, limit_s=1.5)
@@ -103,7 +103,7 @@ def programs(n: int) -> list[Program]:
 
 def profile(folder: Path, url: str, name: str, n: int, lease_s: float) -> None:
     """What a killed process runs."""
-    shift.LEASE_S = lease_s
+    interleaving.LEASE_S = lease_s
     runtime = CheapRuntime(folder / name, folder / "log")
     try:
         profiler = Profiler(runtime, DEVICE, 1, Store(url))

@@ -18,10 +18,11 @@ from pyarrow import parquet
 from tailorbird import __version__
 from tailorbird.errors import RecipeError, TailorbirdError
 from tailorbird.errors.printable import printable
-from tailorbird.latency_tables import Configuration, Record, Samples, Store, files, formats
-from tailorbird.latency_tables.flat import COLUMNS, TEXTS, to_rows
-from tailorbird.latency_tables.listing import listing, text
-from tailorbird.latency_tables.record import Round, Session
+from tailorbird.latency_tables import Configuration, Record, Samples, Store
+from tailorbird.latency_tables.formats import codecs, files
+from tailorbird.latency_tables.formats.plain_rows import COLUMNS, TEXTS, to_rows
+from tailorbird.latency_tables.tables.listing import listing, text
+from tailorbird.latency_tables.tables.record import Round, Session
 from tailorbird.spaces.footprint import Footprint
 
 FACTS = {"n_copies": "2"}
@@ -76,7 +77,7 @@ def to_csv(head: Any, rows: Any) -> bytes:
 def to_parquet(head: Any, rows: Any) -> bytes:
     flat = [row | {"provenance": json.dumps(row.get("provenance"))} for row in rows]
     try:
-        table = pa.Table.from_pylist(flat, schema=pa.schema(formats._types()))
+        table = pa.Table.from_pylist(flat, schema=pa.schema(codecs._types()))
     except (TypeError, ValueError, OverflowError):
         table = pa.Table.from_pylist(flat)
     file = io.BytesIO()
@@ -265,7 +266,7 @@ def test_parquet_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path: Path) -> No
     head, rows = content()
     n_rows, n_samples = 50_000, 200
     one = pa.Table.from_pylist(
-        [rows[0] | {"provenance": "{}", "reason": ""}], schema=pa.schema(formats._types())
+        [rows[0] | {"provenance": "{}", "reason": ""}], schema=pa.schema(codecs._types())
     )
     many = {name: pa.repeat(one[name][0], n_rows) for name in one.column_names}
     ends = pa.array(np.arange(n_rows + 1, dtype=np.int32) * n_samples)

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tailorbird.errors import RecipeError, WriteError
-from tailorbird.latency_tables import Configuration, Record, Samples, Store, files
-from tailorbird.latency_tables.flat import to_rows
-from tailorbird.latency_tables.record import Round, Session, Status
+from tailorbird.latency_tables import Configuration, Record, Samples, Store
+from tailorbird.latency_tables.formats import files
+from tailorbird.latency_tables.formats.plain_rows import to_rows
+from tailorbird.latency_tables.tables.record import Round, Session, Status
 from tailorbird.spaces.footprint import Footprint
 
 SUFFIXES = (".parquet", ".csv", ".json")

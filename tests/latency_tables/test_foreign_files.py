@@ -13,8 +13,8 @@ from pyarrow import parquet
 
 from tailorbird import spaces
 from tailorbird.errors import RecipeError
-from tailorbird.latency_tables import foreign, unneeded
-from tailorbird.latency_tables.imported import Stated
+from tailorbird.latency_tables.formats import foreign, unneeded_rows
+from tailorbird.latency_tables.formats.imported import Stated
 from tailorbird.storage.foreign import csv_sheet
 
 SPACE = spaces.get("digits-resnet", max_stitches=1)
@@ -185,12 +185,15 @@ def test_a_small_file_of_which_much_would_come_out_is_refused(
 
 def test_rows_of_no_workload_are_told_with_the_nearest_key() -> None:
     stated = [Stated(key, 1.0, None, line) for line, key in enumerate(KEYS, start=2)]
-    assert unneeded.remark(stated, "line", SPACE) is None
-    assert unneeded.remark([*stated, Stated("call()[1]f32", 0.1, None, 30)], "line", SPACE) is None
+    assert unneeded_rows.remark(stated, "line", SPACE) is None
+    assert (
+        unneeded_rows.remark([*stated, Stated("call()[1]f32", 0.1, None, 30)], "line", SPACE)
+        is None
+    )
     misspelt = [
         Stated(one.key.replace("residual_block", "resblock"), 1.0, None, one.line) for one in stated
     ]
-    assert unneeded.remark(misspelt, "line", SPACE) == (
+    assert unneeded_rows.remark(misspelt, "line", SPACE) == (
         f"4 of 15 rows are of no workload of {SPACE.name} (first: "
         "'resblock(width=4)[1x4x8x8]f32' in line 6; the nearest is "
         "'residual_block(width=4)[1x4x8x8]f32')."
@@ -198,4 +201,4 @@ def test_rows_of_no_workload_are_told_with_the_nearest_key() -> None:
     with pytest.raises(
         RecipeError, match=r"None of 4 rows is of a workload of digits-.*table keys"
     ):
-        unneeded.remark(misspelt[4:8], "row", SPACE)
+        unneeded_rows.remark(misspelt[4:8], "row", SPACE)

@@ -11,10 +11,11 @@ import pytest
 
 from tailorbird import spaces
 from tailorbird.errors import MissingWorkloadError, RecipeError
-from tailorbird.latency_tables import Configuration, Record, Samples, Store, files, foreign
-from tailorbird.latency_tables.flat import to_rows
-from tailorbird.latency_tables.imported import Stated, record_of
-from tailorbird.latency_tables.record import Round
+from tailorbird.latency_tables import Configuration, Record, Samples, Store
+from tailorbird.latency_tables.formats import files, foreign
+from tailorbird.latency_tables.formats.imported import Stated, record_of
+from tailorbird.latency_tables.formats.plain_rows import to_rows
+from tailorbird.latency_tables.tables.record import Round
 from tailorbird.predictors import TableSum
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.ofa_latencies import BATCH, COLUMNS, SOURCE, workload

@@ -3,7 +3,7 @@ import json
 import numpy as np
 
 from tailorbird.latency_tables import Configuration, Samples, Store
-from tailorbird.latency_tables.listing import listing, text
+from tailorbird.latency_tables.tables.listing import listing, text
 from tailorbird.spaces.footprint import Footprint
 
 CONFIGURATION = Configuration("a processor", "x86-64-v3", 1, 16, "tvm", "0.27", "static-1", "1")

@@ -13,14 +13,14 @@ import pytest
 from filelock import Timeout
 
 from tailorbird.errors import LockError
-from tailorbird.latency_tables.lock import file_lock, seat, timing_lock
+from tailorbird.latency_tables.devices.locks import file_lock, seat, timing_lock
 
 pytestmark = pytest.mark.usefixtures("locks_of_its_own")
 
 HOLD = """
 import os, sys
 from tailorbird.errors import LockError
-from tailorbird.latency_tables.lock import seat, timing_lock
+from tailorbird.latency_tables.devices.locks import seat, timing_lock
 os.setuid({user})
 try:
     with {what} as name:

@@ -22,9 +22,11 @@ from optuna.trial import TrialState
 
 from tailorbird import spaces
 from tailorbird.errors import EncodingError, RecipeError, StoreError
-from tailorbird.latency_tables import Configuration, Record, Samples, Store, claims, rows
-from tailorbird.latency_tables.imported import Stated, record_of
-from tailorbird.latency_tables.record import Round, Session
+from tailorbird.latency_tables import Configuration, Record, Samples, Store
+from tailorbird.latency_tables.formats.imported import Stated, record_of
+from tailorbird.latency_tables.store import claims
+from tailorbird.latency_tables.store import record_sql as rows
+from tailorbird.latency_tables.tables.record import Round, Session
 from tailorbird.predictors import FloatArray
 from tailorbird.progress import NoProgress
 from tailorbird.search import earlier

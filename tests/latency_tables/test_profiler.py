@@ -14,19 +14,12 @@ import torch
 from torch import nn
 
 from tailorbird.errors import FaultyMachineError, MeasurementError
-from tailorbird.latency_tables import (
-    Configuration,
-    Device,
-    Profiler,
-    Program,
-    Samples,
-    Store,
-    shift,
-)
-from tailorbird.latency_tables.numerics import check
-from tailorbird.latency_tables.reference import Reference
+from tailorbird.latency_tables import Configuration, Device, Profiler, Program, Samples, Store
+from tailorbird.latency_tables.profiling import interleaving
+from tailorbird.latency_tables.profiling.drift_reference import Reference
+from tailorbird.latency_tables.profiling.interleaving import EXTRA_TRIES
+from tailorbird.latency_tables.profiling.numerics import check
 from tailorbird.latency_tables.runtime import Artifact
-from tailorbird.latency_tables.shift import EXTRA_TRIES
 from tailorbird.progress import NoProgress
 from tailorbird.spaces import CALL
 from tailorbird.spaces.stitching import StitchSpace
@@ -316,7 +309,9 @@ def test_an_old_reference_is_measured_again_before_a_slot(
     runtime: Any, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
-    monkeypatch.setattr("tailorbird.latency_tables.reference.time.monotonic", lambda: now)
+    monkeypatch.setattr(
+        "tailorbird.latency_tables.profiling.drift_reference.time.monotonic", lambda: now
+    )
     reference = Reference(runtime, device)
     reference.before()
     n = len(reference.ms)
@@ -343,8 +338,8 @@ def test_a_round_is_not_kept_by_who_lost_the_claim(
     digits_space: StitchSpace,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shift, "LEASE_S", -1.0)  # over as soon as it is taken
-    monkeypatch.setattr("tailorbird.latency_tables.profiler._WAIT_S", 0.01)
+    monkeypatch.setattr(interleaving, "LEASE_S", -1.0)  # over as soon as it is taken
+    monkeypatch.setattr("tailorbird.latency_tables.profiling.profiler._WAIT_S", 0.01)
     program = programs_of(digits_space)[0]
     stolen: list[set[str]] = []
 
@@ -368,7 +363,7 @@ def test_a_round_is_not_doubled_by_who_lost_the_claim_to_one_that_is_done(
     digits_space: StitchSpace,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shift, "LEASE_S", -1.0)  # as after a compilation of minutes
+    monkeypatch.setattr(interleaving, "LEASE_S", -1.0)  # as after a compilation of minutes
     program = programs_of(digits_space)[0]
 
     def ms(number: int) -> float:

@@ -34,15 +34,16 @@ from tailorbird.latency_tables import (
     Store,
     Timing,
 )
-from tailorbird.latency_tables.device import HERE, find
-from tailorbird.latency_tables.facts import Facts, load, save
-from tailorbird.latency_tables.remote import device_of, met_again
+from tailorbird.latency_tables.devices.device import HERE, find
+from tailorbird.latency_tables.devices.host import Facts, load, save
+from tailorbird.latency_tables.devices.rpc_address import Server
 from tailorbird.latency_tables.runtime import Tensors
-from tailorbird.latency_tables.server import Server
-from tailorbird.latency_tables.tvm import TvmRuntime, reach, remote
-from tailorbird.latency_tables.tvm.reach import devices_behind, facts_of
-from tailorbird.latency_tables.tvm.remote import RemoteBench
-from tailorbird.latency_tables.tvm.session import refuse_other_versions
+from tailorbird.latency_tables.runtimes.tvm import TvmRuntime
+from tailorbird.latency_tables.runtimes.tvm.rpc import client, workbench
+from tailorbird.latency_tables.runtimes.tvm.rpc.client import devices_behind, facts_of
+from tailorbird.latency_tables.runtimes.tvm.rpc.device import device_of, met_again
+from tailorbird.latency_tables.runtimes.tvm.rpc.session import refuse_other_versions
+from tailorbird.latency_tables.runtimes.tvm.rpc.workbench import RemoteBench
 from tailorbird.progress import NoProgress
 
 pytestmark = [
@@ -138,8 +139,8 @@ def test_a_device_that_is_frozen_is_given_up_within_the_limit(
     server: RpcProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = device_at(server)
-    monkeypatch.setattr(remote, "PATIENCE_S", 1.0)
-    monkeypatch.setattr(reach, "LIMIT_S", 6.0)
+    monkeypatch.setattr(workbench, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(client, "LIMIT_S", 6.0)
     timing = Timing(warmup_ms=1, sample_ms=1, least_samples=5, most_samples=5, limit_s=4)
     bench = RemoteBench(device, tmp_path / "compiled", timing)
     runtime = TvmRuntime(tmp_path / "compiled", timing, bench)

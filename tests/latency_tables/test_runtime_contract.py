@@ -18,11 +18,11 @@ from torch import nn
 
 from tailorbird.errors import MeasurementError, RecipeError
 from tailorbird.latency_tables import Artifact, Device, Runtime, Timing
-from tailorbird.latency_tables.device import find
-from tailorbird.latency_tables.eager import EagerRuntime
-from tailorbird.latency_tables.onnx import OnnxRuntime
-from tailorbird.latency_tables.openvino import OpenVinoRuntime
-from tailorbird.latency_tables.tvm import TvmRuntime
+from tailorbird.latency_tables.devices.device import find
+from tailorbird.latency_tables.runtimes.onnxruntime import OnnxRuntime
+from tailorbird.latency_tables.runtimes.openvino import OpenVinoRuntime
+from tailorbird.latency_tables.runtimes.torch_eager import EagerRuntime
+from tailorbird.latency_tables.runtimes.tvm import TvmRuntime
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -232,7 +232,7 @@ def test_what_is_not_installed_is_named_with_the_way_to_install_it(
 
 def test_openvino_reports_to_nobody() -> None:
     code = (
-        "import sys; from tailorbird.latency_tables.openvino import timer; "
+        "import sys; from tailorbird.latency_tables.runtimes.openvino import timer; "
         "sys.exit(any(name.startswith('openvino_telemetry.') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tailorbird.latency_tables import Timing
-from tailorbird.latency_tables.sampling import PLACEMENTS, Calls, measure
+from tailorbird.latency_tables.runtimes.timing_protocol import PLACEMENTS, Calls, measure
 
 TIMING = Timing(
     warmup_ms=20, sample_ms=3, least_samples=10, most_samples=40, spread=0.02, limit_s=60.0

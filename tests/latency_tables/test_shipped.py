@@ -4,7 +4,8 @@ import pytest
 
 from tailorbird import spaces
 from tailorbird.errors import RecipeError
-from tailorbird.latency_tables import Configuration, Record, files, shipped
+from tailorbird.latency_tables import Configuration, Record, shipped
+from tailorbird.latency_tables.formats import files
 from tailorbird.spaces import CALL
 
 CONFIGURATION = Configuration("a processor", "x86-64-v3", 1, 4, "tvm", "0.27", "static-7", "1")

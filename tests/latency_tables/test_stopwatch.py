@@ -12,11 +12,11 @@ import tvm
 from torch import Tensor, nn
 from tvm import relax
 
-from tailorbird.latency_tables.device import find
-from tailorbird.latency_tables.tvm.build import build_library
-from tailorbird.latency_tables.tvm.library import Library
-from tailorbird.latency_tables.tvm.stopwatch import NAME, build
-from tailorbird.latency_tables.tvm.timer import _Here
+from tailorbird.latency_tables.devices.device import find
+from tailorbird.latency_tables.runtimes.tvm.compile.build import build_library
+from tailorbird.latency_tables.runtimes.tvm.compile.stopwatch import NAME, build
+from tailorbird.latency_tables.runtimes.tvm.library import Library
+from tailorbird.latency_tables.runtimes.tvm.timer import _Here
 
 pytestmark = [
     pytest.mark.tvm,

@@ -23,11 +23,12 @@ from tailorbird.errors import (
     RecipeError,
     StoreError,
 )
-from tailorbird.latency_tables import Configuration, Record, Samples, Store, claims
-from tailorbird.latency_tables import store as store_module
-from tailorbird.latency_tables.listing import listing, text
-from tailorbird.latency_tables.record import Round, Session
-from tailorbird.latency_tables.schema import METADATA
+from tailorbird.latency_tables import Configuration, Record, Samples, Store
+from tailorbird.latency_tables.store import claims
+from tailorbird.latency_tables.store import store as store_module
+from tailorbird.latency_tables.store.schema import METADATA
+from tailorbird.latency_tables.tables.listing import listing, text
+from tailorbird.latency_tables.tables.record import Round, Session
 from tailorbird.spaces.footprint import Footprint
 from tailorbird.storage.databases import connection
 from tailorbird.storage.databases.url import masked

@@ -1,8 +1,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailorbird.latency_tables.tvm.target import VectorUnit
-from tailorbird.latency_tables.tvm.tile import Tile, choose_exact_tile, choose_tile
+from tailorbird.latency_tables.runtimes.tvm.schedule.tile import (
+    Tile,
+    choose_exact_tile,
+    choose_tile,
+)
+from tailorbird.latency_tables.runtimes.tvm.target import VectorUnit
 
 AVX512, AVX2, NEON = VectorUnit(16, 32), VectorUnit(8, 16), VectorUnit(4, 32)
 UNITS = st.sampled_from([AVX512, AVX2, NEON])

@@ -23,24 +23,24 @@ from tvm.s_tir.schedule import Schedule
 from tailorbird.errors import MeasurementError, MissingStepError, RecipeError
 from tailorbird.job import open_run
 from tailorbird.latency_tables import Program, Timing
-from tailorbird.latency_tables.device import find
-from tailorbird.latency_tables.numerics import check
-from tailorbird.latency_tables.tvm import TvmRuntime
-from tailorbird.latency_tables.tvm.build import build_tuned_library
-from tailorbird.latency_tables.tvm.importer import import_module
-from tailorbird.latency_tables.tvm.kernel_bench import KernelBench
-from tailorbird.latency_tables.tvm.peak import macs_per_second
-from tailorbird.latency_tables.tvm.plan import Plan
-from tailorbird.latency_tables.tvm.planned import planned
-from tailorbird.latency_tables.tvm.schedule import schedule_kernel
-from tailorbird.latency_tables.tvm.target import llvm_target, vector_unit
-from tailorbird.latency_tables.tvm.tasks import Task, tasks_of
-from tailorbird.latency_tables.tvm.tile import Tile
-from tailorbird.latency_tables.tvm.tuned import Tuned
-from tailorbird.latency_tables.tvm.tuner import Bench, tune, weakest_first
-from tailorbird.latency_tables.tvm.tuning import Tuning
-from tailorbird.latency_tables.tvm.tuning_database import TaskFolder
-from tailorbird.latency_tables.tvm.tuning_space import TuningSpace
+from tailorbird.latency_tables.devices.device import find
+from tailorbird.latency_tables.profiling.numerics import check
+from tailorbird.latency_tables.runtimes.tvm import TvmRuntime
+from tailorbird.latency_tables.runtimes.tvm.compile.build import build_tuned_library
+from tailorbird.latency_tables.runtimes.tvm.compile.importer import import_module
+from tailorbird.latency_tables.runtimes.tvm.compile.planned import planned
+from tailorbird.latency_tables.runtimes.tvm.schedule.plan import Plan
+from tailorbird.latency_tables.runtimes.tvm.schedule.plan_space import TuningSpace
+from tailorbird.latency_tables.runtimes.tvm.schedule.schedule import schedule_kernel
+from tailorbird.latency_tables.runtimes.tvm.schedule.tile import Tile
+from tailorbird.latency_tables.runtimes.tvm.target import llvm_target, vector_unit
+from tailorbird.latency_tables.runtimes.tvm.tuning.database import TaskFolder
+from tailorbird.latency_tables.runtimes.tvm.tuning.decision import Tuned
+from tailorbird.latency_tables.runtimes.tvm.tuning.kernel_bench import KernelBench
+from tailorbird.latency_tables.runtimes.tvm.tuning.peak import macs_per_second
+from tailorbird.latency_tables.runtimes.tvm.tuning.tasks import Task, tasks_of
+from tailorbird.latency_tables.runtimes.tvm.tuning.trials import Bench, tune, weakest_first
+from tailorbird.latency_tables.runtimes.tvm.tuning.tuning import Tuning
 from tailorbird.progress import NoProgress
 from tailorbird.recipe import load
 

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from tvm import relax
 
 from tailorbird import spaces
-from tailorbird.latency_tables.device import find
-from tailorbird.latency_tables.tvm.build import build_library
-from tailorbird.latency_tables.tvm.importer import import_module
-from tailorbird.latency_tables.tvm.layout import NCHW_TO_NHWC
-from tailorbird.latency_tables.tvm.packing import pack_weights
-from tailorbird.latency_tables.tvm.schedule import lower
-from tailorbird.latency_tables.tvm.target import llvm_target, vector_unit
+from tailorbird.latency_tables.devices.device import find
+from tailorbird.latency_tables.runtimes.tvm.compile.build import build_library
+from tailorbird.latency_tables.runtimes.tvm.compile.importer import import_module
+from tailorbird.latency_tables.runtimes.tvm.compile.layout import NCHW_TO_NHWC
+from tailorbird.latency_tables.runtimes.tvm.compile.packing import pack_weights
+from tailorbird.latency_tables.runtimes.tvm.schedule.schedule import lower
+from tailorbird.latency_tables.runtimes.tvm.target import llvm_target, vector_unit
 
 pytestmark = [
     pytest.mark.tvm,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tailorbird.errors import MeasurementError
-from tailorbird.latency_tables.worker import Worker
+from tailorbird.latency_tables.runtimes.process.worker import Worker
 
 ANSWERS = """
 import json, os, subprocess, sys, time
@@ -132,7 +132,8 @@ def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            "from pathlib import Path; from tailorbird.latency_tables.worker import Worker;"
+            "from pathlib import Path;"
+            "from tailorbird.latency_tables.runtimes.process.worker import Worker;"
             "w = Worker('answers', 1, Path('w.log')); w.ask({'do': 'answer'}, 30);"
             "Path('pid').write_text(str(w.pid)); import time; time.sleep(600)",
         ],

@@ -9,7 +9,7 @@ import pytest
 from tailorbird import spaces
 from tailorbird.errors import MissingWorkloadError, TooFewNeighboursError
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
-from tailorbird.latency_tables.table import Covariance
+from tailorbird.latency_tables.tables.table import Covariance
 from tailorbird.predictors import FloatArray, TableSum, WorkloadLatency, complete
 from tailorbird.predictors.likeness import Likeness
 from tailorbird.predictors.metrics import coverage

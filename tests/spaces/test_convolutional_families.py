@@ -304,8 +304,8 @@ def test_compiled_blocks_that_change_the_grid_agree_with_torch(name: str, tmp_pa
     from safetensors.numpy import load_file
     from tvm import relax
 
-    from tailorbird.latency_tables.device import find
-    from tailorbird.latency_tables.tvm.build import build_library
+    from tailorbird.latency_tables.devices.device import find
+    from tailorbird.latency_tables.runtimes.tvm.compile.build import build_library
 
     torch.manual_seed(0)
     module = varied(CHANGING_BLOCKS[name].build())
@@ -328,7 +328,7 @@ def test_compiled_blocks_that_change_the_grid_agree_with_torch(name: str, tmp_pa
 def test_exported_blocks_that_change_the_grid_agree_with_torch(name: str, tmp_path: Path) -> None:
     import onnxruntime
 
-    from tailorbird.latency_tables.onnx.export import export
+    from tailorbird.export.onnx import export
 
     torch.manual_seed(0)
     module = varied(CHANGING_BLOCKS[name].build())

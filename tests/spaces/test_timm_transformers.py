@@ -153,9 +153,9 @@ def test_programs_agree_with_torch(family: Pretrained, part: Part, tmp_path: Pat
     import tvm
     from tvm import relax
 
-    from tailorbird.latency_tables.device import find
-    from tailorbird.latency_tables.tvm.build import build_library
-    from tailorbird.latency_tables.tvm.layout import NCHW_TO_NHWC
+    from tailorbird.latency_tables.devices.device import find
+    from tailorbird.latency_tables.runtimes.tvm.compile.build import build_library
+    from tailorbird.latency_tables.runtimes.tvm.compile.layout import NCHW_TO_NHWC
 
     torch.manual_seed(0)
     workload = family.workload(part)

@@ -93,7 +93,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """Held while no other process makes tables in a folder."""
     from filelock import Timeout
 
-    from tailorbird.latency_tables.lock import file_lock
+    from tailorbird.latency_tables.devices.locks import file_lock
     from tailorbird.published.whole_file import not_written
     from tailorbird.storage.atomic import make_folder
 

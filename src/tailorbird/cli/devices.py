@@ -12,7 +12,7 @@ from tailorbird.errors import RecipeError, TailorbirdError
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Record
-    from tailorbird.latency_tables.server import Server
+    from tailorbird.latency_tables.devices.rpc_address import Server
 
 Facts = dict[str, object]
 
@@ -33,7 +33,7 @@ def devices(
 
     Servers are asked what they are; a recipe's table is counted.
     """
-    from tailorbird.latency_tables.server import Server
+    from tailorbird.latency_tables.devices.rpc_address import Server
 
     found = [_this_machine()]
     if not (recipes or endpoint or tracker):
@@ -59,8 +59,8 @@ def compile_(
     ] = False,
 ) -> None:
     """Compiles every workload of the space for the recipe's device, and measures nothing."""
-    from tailorbird import libraries
-    from tailorbird.programs import programs_of
+    from tailorbird.latency_tables.profiling.space_programs import programs_of
+    from tailorbird.latency_tables.runtimes.tvm.compile import library_folder
 
     job = opened(recipe)
     device = job.measurement.device
@@ -74,7 +74,7 @@ def compile_(
             "Programs are compiled by TVM and its static schedule: drop [latency] runtime and "
             "schedule."
         )
-    manifest = libraries.write(
+    manifest = library_folder.write(
         programs_of(job.space),
         device.target,
         device.threads,
@@ -93,7 +93,7 @@ def show(facts: Mapping[str, object]) -> None:
 
 
 def _this_machine() -> Facts:
-    from tailorbird.latency_tables import device
+    from tailorbird.latency_tables.devices import device
 
     local = device.find("local", threads=1)
     facts = {"name": local.name, "cpu": local.cpu, "target": str(local.target)}
@@ -112,7 +112,7 @@ def _shipped() -> list[Facts]:
 
 def _held(record: "Record") -> Facts:
     """What a table is of, and how good it is."""
-    from tailorbird.latency_tables.listing import quality
+    from tailorbird.latency_tables.tables.listing import quality
 
     configuration = record.configuration
     facts = ("cpu", "target", "threads", "batch", "runtime", "schedule")
@@ -122,7 +122,7 @@ def _held(record: "Record") -> Facts:
 
 def _behind(server: "Server") -> Facts:
     """What a server says of itself, or why it says nothing."""
-    from tailorbird.latency_tables.tvm.reach import facts_of
+    from tailorbird.latency_tables.runtimes.tvm.rpc.client import facts_of
 
     if server.risk:
         warn(server.risk)
@@ -139,7 +139,7 @@ def _all_behind(tracker: "Server") -> list[Facts]:
     """One device of each kind that a tracker has."""
     from dataclasses import replace
 
-    from tailorbird.latency_tables.tvm.reach import devices_behind
+    from tailorbird.latency_tables.runtimes.tvm.rpc.client import devices_behind
 
     try:
         behind = devices_behind(tracker)

@@ -11,7 +11,7 @@ from tailorbird.errors import MissingStepError, PublishedTableError, RecipeError
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Record
-    from tailorbird.latency_tables.foreign import ForeignTable
+    from tailorbird.latency_tables.formats.foreign import ForeignTable
     from tailorbird.pipeline import Run
 
 app = typer.Typer(help="Latency tables.", no_args_is_help=True)
@@ -42,7 +42,7 @@ def export(
     """Writes all that was measured under a recipe to a file, losing nothing."""
     from dataclasses import replace
 
-    from tailorbird.latency_tables import files
+    from tailorbird.latency_tables.formats import files
 
     record, _ = _record(recipe)
     if not record.rounds:
@@ -60,8 +60,8 @@ def import_(recipe: RecipePath, file: Importable) -> None:
     `ofa-i7-8700k` names once `tailorbird data get` has fetched it. Others take exports.
     """
     from tailorbird import elsewhere
-    from tailorbird.latency_tables import files, foreign, unneeded
-    from tailorbird.latency_tables.configuration import tell
+    from tailorbird.latency_tables.formats import files, foreign, unneeded_rows
+    from tailorbird.latency_tables.tables.configuration import tell
     from tailorbird.published import ofa_latency_table
 
     fetched = _fetched(file)
@@ -78,7 +78,7 @@ def import_(recipe: RecipePath, file: Importable) -> None:
     remark = None
     if isinstance(read, foreign.ForeignTable):
         record = _of_others(read, job, file)
-        remark = unneeded.remark(read.stated, read.place, job.space)
+        remark = unneeded_rows.remark(read.stated, read.place, job.space)
     else:
         record = read
     differences = record.configuration.differences(job.measurement.configuration)
@@ -132,7 +132,7 @@ def diff(left: EitherPath, right: EitherPath, as_json: AsJson = False) -> None:
 
 def print_table(record: "Record", rounds: int, as_json: bool) -> None:
     """Prints a table whose rows should have so many rounds."""
-    from tailorbird.latency_tables.listing import listing, text
+    from tailorbird.latency_tables.tables.listing import listing, text
 
     if as_json:
         echo_json(listing(record, rounds))
@@ -143,7 +143,7 @@ def print_table(record: "Record", rounds: int, as_json: bool) -> None:
 def _record(source: Path) -> "tuple[Record, int]":
     """All that a recipe or a file holds, and the rounds that its rows should have."""
     from tailorbird import elsewhere
-    from tailorbird.latency_tables import files
+    from tailorbird.latency_tables.formats import files
 
     if files.is_file(source):
         return files.read(source), 2
@@ -185,7 +185,7 @@ def _fetched(file: Path) -> Path | None:
 
 def _of_others(table: "ForeignTable", job: "Run", file: Path) -> "Record":
     """What others measured, as a recipe's store holds it."""
-    from tailorbird.latency_tables.imported import record_of
+    from tailorbird.latency_tables.formats.imported import record_of
 
     if not job.measurement.is_imported:
         raise RecipeError(

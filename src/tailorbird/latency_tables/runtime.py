@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.latency_tables.configuration import Configuration
-from tailorbird.latency_tables.device import Device
-from tailorbird.latency_tables.samples import Samples
+from tailorbird.latency_tables.devices.device import Device
+from tailorbird.latency_tables.tables.configuration import Configuration
+from tailorbird.latency_tables.tables.samples import Samples
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,9 +7,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from tailorbird.errors import RecipeError, nearest, shown
-from tailorbird.latency_tables import files as table_files
-from tailorbird.latency_tables.configuration import Configuration, tell
-from tailorbird.latency_tables.record import Record
+from tailorbird.latency_tables.formats import files as table_files
+from tailorbird.latency_tables.tables.configuration import Configuration, tell
+from tailorbird.latency_tables.tables.record import Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import numpy as np
 
 from tailorbird.errors import PriceError
 from tailorbird.latency_tables import Latency, LatencyTable
-from tailorbird.latency_tables.price import LARGEST_RELATIVE_STD, is_latency, is_spread
-from tailorbird.latency_tables.table import Covariance
+from tailorbird.latency_tables.tables.price import LARGEST_RELATIVE_STD, is_latency, is_spread
+from tailorbird.latency_tables.tables.table import Covariance
 from tailorbird.predictors.unmeasured import WorkloadLatency, refuse_lonely
 from tailorbird.spaces import SearchSpace, Workload
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tailorbird.latency_tables import LatencyTable
-from tailorbird.latency_tables.price import refuse_dear_call
+from tailorbird.latency_tables.tables.price import refuse_dear_call
 from tailorbird.predictors.prediction import FloatArray, Prediction
 from tailorbird.spaces import CALL, IntArray, SearchSpace
 from tailorbird.spaces.layered import LayeredGraph

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from tailorbird.latency_tables.server import Server
+from tailorbird.latency_tables.devices.rpc_address import Server
 from tailorbird.recipe.section import Count, Section
 
 

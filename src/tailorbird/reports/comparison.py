@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tailorbird.latency_tables import LatencyTable
-from tailorbird.latency_tables.configuration import tell
+from tailorbird.latency_tables.tables.configuration import tell
 from tailorbird.predictors.metrics import kendall_tau
 
 

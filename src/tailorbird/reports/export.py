@@ -46,7 +46,7 @@ def save(network: "nn.Module", space: SearchSpace, row: IntArray, stem: Path) ->
     import torch
 
     try:
-        from tailorbird.latency_tables.onnx.export import export as export_onnx
+        from tailorbird.export.onnx import export as export_onnx
     except ImportError as error:
         raise RecipeError(
             f"ONNX cannot be written ({error}). Install what it takes with "

@@ -1,0 +1,90 @@
+"""The machine that is measured."""
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from tailorbird.errors import RecipeError, nearest, shown
+from tailorbird.latency_tables.devices.host import Facts
+from tailorbird.latency_tables.devices.rpc_address import Server
+from tailorbird.latency_tables.devices.target import Target
+from tailorbird.latency_tables.tables.configuration import IMPORTED
+
+HERE = "local"
+"""This machine, among those that are timed one program at a time."""
+
+NOWHERE = Target("", "not stated")
+"""The target of a device that nothing is compiled for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Something that latency is measured on.
+
+    Attributes:
+        name: what recipes call it.
+        cpu: model of the processor, as the kernel names it.
+        target: that programs are compiled for.
+        threads: cores that one network may use.
+        server: where it is; None for this machine.
+        machine: tells what must not be timed side by side, however it is reached.
+    """
+
+    name: str
+    cpu: str
+    target: Target
+    threads: int
+    server: Server | None = None
+    machine: str = HERE
+
+
+def find(name: str, threads: int, target: str | None = None) -> Device:
+    """The device of that name.
+
+    Args:
+        name: of the device.
+        threads: cores that one network may use.
+        target: that programs are compiled for; what its processor can do, if None.
+
+    Raises:
+        RecipeError: if there is none, or it has fewer cores, or the target is none.
+    """
+    if name != HERE:
+        raise RecipeError(f"There is no device named {shown(name)}; {nearest(name, [HERE])}")
+    facts = Facts.here()
+    if not 1 <= threads <= facts.cores:
+        raise RecipeError(
+            f"`1 <= threads <= {facts.cores}` must hold on this machine, but got {threads}."
+        )
+    asked = facts.target if target is None else Target.parse(target)
+    return Device(name, facts.cpu, asked, threads)
+
+
+def others(name: str, threads: int) -> Device:
+    """A device that is not here, of which others measured a table.
+
+    Raises:
+        RecipeError: if the name is that of this machine, or none.
+    """
+    if name == "local" or not name.strip():
+        raise RecipeError(
+            f"With [latency] runtime = {IMPORTED!r}, [device] name must say of which device the "
+            f"table is, in your words, but got {name!r}. To measure this machine, write runtime = "
+            '"tvm".'
+        )
+    return Device(name, name, NOWHERE, threads)
+
+
+def provenance(device: Device) -> dict[str, str]:
+    """The state of a device: shown beside measurements, no part of their identity."""
+    if device.server is not None:
+        return {"server": str(device.server), "boot": device.machine}
+    governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    return {
+        "kernel": platform.release(),
+        "governor": governor.read_text().strip() if governor.exists() else "not shown",
+        "cores": str(os.cpu_count()),
+        "load_1min": f"{os.getloadavg()[0]:.2f}",
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,116 @@
+"""What a machine says of itself."""
+
+import json
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from tailorbird.latency_tables.devices.target import Target
+from tailorbird.storage import atomic
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_MODEL = Path("/proc/device-tree/model")
+_CPUINFO = Path("/proc/cpuinfo")
+_X86 = ("cpu family", "model")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Of one machine, this one or another.
+
+    Attributes:
+        text: all of it, a line each: architecture, cores that a process may use, id of the boot,
+            model of the board, version of TVM, and then what /proc/cpuinfo says.
+    """
+
+    text: str
+
+    @classmethod
+    def here(cls) -> Self:
+        """Of this machine."""
+        cores = len(os.sched_getaffinity(0))
+        boot, model, cpuinfo = map(_text, (_BOOT, _MODEL, _CPUINFO))
+        return cls("\n".join([platform.machine(), str(cores), boot, model, "", cpuinfo]))
+
+    @property
+    def architecture(self) -> str:
+        """As `uname -m` names it."""
+        return self._line(0)
+
+    @property
+    def cores(self) -> int:
+        """That a process may use."""
+        return int(self._line(1))
+
+    @property
+    def boot(self) -> str:
+        """The same for all that runs under one kernel, however it is reached."""
+        return self._line(2)
+
+    @property
+    def cpu(self) -> str:
+        """Model of the processor, as the kernel names it; where it does not, what tells it.
+
+        Under hypervisors names are as coarse as "AMD EPYC", of which one took twice as long as
+        another: so x86 has its family and model besides.
+        """
+        said = self._cpuinfo
+        arm = [said.get(f"CPU {part}", "") for part in ("implementer", "part", "variant")]
+        name = (
+            said.get("model name") or self._line(3) or " ".join([self.architecture, *arm]).strip()
+        )
+        x86 = [f"{key.removeprefix('cpu ')} {said[key]}" for key in _X86 if key in said]
+        return f"{name} ({', '.join(x86)})" if x86 else name
+
+    @property
+    def tvm_version(self) -> str:
+        """Of an RPC server; empty where it does not tell, and of this machine."""
+        return self._line(4)
+
+    @property
+    def target(self) -> Target:
+        """What programs for it are compiled for, if nobody says otherwise."""
+        said = self._cpuinfo
+        flags = frozenset(said.get("flags", said.get("Features", "")).split())
+        return Target.of(self.architecture, flags, said.get("CPU part", ""))
+
+    @property
+    def _cpuinfo(self) -> dict[str, str]:
+        """Of the last processor that is told whole: big cores come last, and are timed."""
+        blocks = "\n".join(self.text.splitlines()[5:]).split("\n\n")
+        pairs = [
+            [line.split(":", 1) for line in block.splitlines() if ":" in line] for block in blocks
+        ]
+        told = [{name.strip(): value.strip() for name, value in block} for block in pairs]
+        return [block for block in told if block.keys() == told[0].keys()][-1]
+
+    def _line(self, number: int) -> str:
+        lines = self.text.splitlines()
+        return lines[number].strip() if number < len(lines) else ""
+
+
+def _text(path: Path) -> str:
+    return path.read_text().strip("\0\n") if path.exists() else ""
+
+
+def save(facts: Facts, server: str, file: Path) -> None:
+    """Writes what the device of a run said, so that its table can be read when it is away.
+
+    Args:
+        facts: that it said.
+        server: where it was reached, as recipes say it.
+        file: JSON.
+    """
+    atomic.write(file, json.dumps({"server": server, "facts": facts.text}, indent=1))
+
+
+def load(server: str, file: Path) -> Facts | None:
+    """What it said when it was last reached there; None if it never was."""
+    try:
+        kept = json.loads(file.read_text())
+        facts = Facts(str(kept["facts"]))
+        return facts if kept["server"] == server and facts.cores > 0 else None
+    except (OSError, ValueError, KeyError, TypeError):  # none, or torn: it is asked again
+        return None

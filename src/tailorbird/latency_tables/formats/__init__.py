@@ -1,0 +1,1 @@
+"""Latency tables as files, ours and others'."""

@@ -1,5 +1,0 @@
-"""onnxruntime as a second runtime; nothing outside this package imports it or onnx."""
-
-from tailorbird.latency_tables.onnx.runtime import OnnxRuntime
-
-__all__ = ["OnnxRuntime"]

@@ -1,5 +1,0 @@
-"""OpenVINO as a further runtime; nothing outside this package imports it."""
-
-from tailorbird.latency_tables.openvino.runtime import OpenVinoRuntime
-
-__all__ = ["OpenVinoRuntime"]

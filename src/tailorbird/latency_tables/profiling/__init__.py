@@ -1,0 +1,1 @@
+"""Filling a table: what is timed, in which order, and how it is checked."""

@@ -1,0 +1,71 @@
+"""A program that is ready to be timed: counted, compiled, and compared with torch."""
+
+import logging
+import time
+from dataclasses import dataclass
+from functools import partial
+
+from tailorbird.errors import MeasurementError, raising
+from tailorbird.latency_tables.devices.device import Device
+from tailorbird.latency_tables.profiling.numerics import check
+from tailorbird.latency_tables.program import Program
+from tailorbird.latency_tables.runtime import Artifact, Runtime, Tensors
+from tailorbird.latency_tables.store.store import Store
+from tailorbird.spaces.footprint import footprint
+
+_LOG = logging.getLogger("tailorbird")
+
+
+@dataclass(slots=True)
+class Spent:
+    """Seconds that one program cost."""
+
+    key: str
+    compile_s: float = 0.0
+    check_s: float = 0.0
+    time_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """Attributes: what it was made from and into, and its copies of weights when it is timed."""
+
+    program: Program
+    artifact: Artifact
+    inputs: Tensors
+    n_copies: int
+
+
+def prepare(
+    program: Program, runtime: Runtime, device: Device, store: Store, spent: Spent
+) -> Compiled:
+    """Keeps what a program costs everywhere, compiles it and checks it.
+
+    Args:
+        program: is built with fresh weights.
+        runtime: compiles and runs it.
+        device: for which it is compiled.
+        store: keeps its footprint.
+        spent: is filled.
+
+    Raises:
+        MeasurementError: if any of it does not work; then nothing of it is left.
+    """
+    begin = time.perf_counter()
+    with raising(partial(MeasurementError.of, "torch could not build or export it")):
+        module = program.module()
+        counted = footprint(module, program.inputs)
+    store.keep_footprint(program.key, counted)
+    inputs = program.examples(0)
+    artifact = runtime.compile(module, inputs, device)
+    spent.compile_s = time.perf_counter() - begin
+    begin = time.perf_counter()
+    try:
+        check(program, module, runtime, artifact, device)
+    except MeasurementError:
+        artifact.delete()
+        raise
+    spent.check_s = time.perf_counter() - begin
+    if kernels := artifact.provenance.get("unscheduled_kernels"):
+        _LOG.warning("%s runs scalar code in %s", program.key, kernels)
+    return Compiled(program, artifact, inputs, program.n_copies(counted.weight_bytes))

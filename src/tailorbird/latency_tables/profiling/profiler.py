@@ -1,0 +1,133 @@
+"""Fills a latency table."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tailorbird.latency_tables.devices.device import Device, provenance
+from tailorbird.latency_tables.devices.locks import seat
+from tailorbird.latency_tables.profiling.interleaving import Shift
+from tailorbird.latency_tables.profiling.preparation import Spent
+from tailorbird.latency_tables.program import Program
+from tailorbird.latency_tables.runtime import Runtime
+from tailorbird.latency_tables.store.store import Store
+from tailorbird.latency_tables.tables.configuration import Configuration
+from tailorbird.progress import Advance, Progress
+
+_TAKING_TURNS = 16  # programs measured in turns; a kill costs at most their compilation
+_WAIT_S = 1.0  # between looks at what another profiler holds
+
+
+@dataclass(frozen=True, slots=True)
+class Profiler:
+    """Measures programs on a device into a store.
+
+    Rounds of different programs take turns, so that the rounds of one program lie apart in time.
+    What is in the store already is not measured again; what failed is tried again. Several
+    profilers share the work on one store: each claims a group at a time, and at the end waits for
+    what others hold, or takes it over when their lease runs out.
+
+    Attributes:
+        runtime: compiles and times.
+        device: is measured.
+        batch: images that every program takes at once.
+        store: keeps each round as soon as it is measured.
+    """
+
+    runtime: Runtime
+    device: Device
+    batch: int
+    store: Store
+
+    @property
+    def configuration(self) -> Configuration:
+        """Under which rows are kept."""
+        return self.runtime.configuration(self.device, self.batch)
+
+    def profile(
+        self, programs: Sequence[Program], rounds: int, progress: Progress
+    ) -> tuple[Spent, ...]:
+        """Measures until each program has this many rounds, or has failed.
+
+        Returns:
+            What each program cost that was measured here.
+
+        Raises:
+            FaultyMachineError: if nothing at all can be measured.
+        """
+        known = {program.key: program for program in programs}
+        taken = self._taken(rounds)
+        failures = self.store.table(self.configuration, self.device.name, rounds).failures
+        left = [key for key in known if len(taken.get(key, ())) < rounds]
+        left.sort(key=failures.__contains__)  # what may end a device must not end all the rest
+        if not left:
+            return ()
+        steps = _Steps({key: 1 + rounds - len(taken.get(key, ())) for key in left})
+        session = self.store.begin(provenance(self.device))
+        with seat() as owner, steps.shown(progress):
+            shift = Shift(
+                self.runtime,
+                self.device,
+                self.configuration,
+                self.store,
+                session,
+                owner,
+                steps.take,
+            )
+            try:
+                shift.open()
+                while left:
+                    ours = self._claim(left, shift)
+                    taken = self._taken(rounds)  # anew: another may have finished what is ours now
+                    missing = [known[key] for key in ours if len(taken.get(key, ())) < rounds]
+                    again = shift.measure(missing, taken, rounds)
+                    shift.release(ours)
+                    done = {key for key in left if len(taken.get(key, ())) >= rounds} | set(ours)
+                    steps.finish(done - again)
+                    left = [key for key in left if key not in done]
+                    left += [key for key in known if key in again]
+                    if left and not ours:
+                        time.sleep(_WAIT_S)
+            finally:
+                shift.reference.delete()
+        return tuple(shift.spent.values())
+
+    def _taken(self, rounds: int) -> dict[str, list[int | None]]:
+        taken = self.store.record(self.configuration).taken(rounds)
+        return {key: [one.number for one in of] for key, of in taken.items()}
+
+    @staticmethod
+    def _claim(left: Sequence[str], shift: Shift) -> list[str]:
+        """A few programs that nobody else holds; none if others hold all that is left."""
+        for first in range(0, len(left), _TAKING_TURNS):
+            group = left[first : first + _TAKING_TURNS]
+            held = shift.claim(group)
+            if held:
+                return [key for key in group if key in held]
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """Pieces of work left, by key; nothing is counted twice, whatever was repeated."""
+
+    left: dict[str, int]
+    shown_by: list[Advance] = field(default_factory=list)
+
+    @contextmanager
+    def shown(self, progress: Progress) -> Iterator[None]:
+        with progress.task("Profiling", sum(self.left.values())) as advance:
+            self.shown_by.append(advance)
+            yield
+
+    def take(self, done: str, key: str) -> None:
+        if self.left[key] > 0:
+            self.left[key] -= 1
+            for advance in self.shown_by:
+                advance(f"{done} {key}")
+
+    def finish(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            while self.left[key] > 0:
+                self.take("done", key)

@@ -1,0 +1,104 @@
+"""Where compiled programs are run and timed: a folder and a process that may be killed."""
+
+import itertools
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tailorbird.errors import MeasurementError
+from tailorbird.latency_tables.devices.device import Device
+from tailorbird.latency_tables.runtime import Artifact, Tensors, Timing
+from tailorbird.latency_tables.runtimes.process.worker import Worker
+from tailorbird.latency_tables.tables.samples import Samples
+
+_STARTUP_S = 60.0  # importing a runtime takes seconds on a cold disk
+
+
+class Workbench:
+    """Asks a worker process; a runtime has one.
+
+    Args:
+        module: that serves requests, see `service.py`.
+        folder: for programs and arrays in transit; emptied before its first use.
+        timing: how a round goes.
+        arguments: of the module, after its cores.
+    """
+
+    def __init__(
+        self, module: str, folder: Path, timing: Timing, arguments: Sequence[str] = ()
+    ) -> None:
+        self._module = module
+        self._folder = folder
+        self._timing = timing
+        self._arguments = arguments
+        self._worker: Worker | None = None
+        self._names = itertools.count()
+
+    def new_path(self, suffix: str) -> Path:
+        """For a program; nothing else has this stem."""
+        return self._emptied_folder / f"{next(self._names)}{suffix}"
+
+    def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
+        """What a program computes.
+
+        Raises:
+            MeasurementError: if it crashes, hangs or cannot be loaded.
+        """
+        outputs = self.new_path(".npz")
+        try:
+            self._ask(
+                artifact, inputs, device, {"do": "run", "n_copies": 1, "outputs": str(outputs)}
+            )
+            with np.load(outputs) as arrays:
+                return tuple(arrays[name] for name in arrays.files)
+        finally:
+            outputs.unlink(missing_ok=True)
+
+    def measure(
+        self, artifact: Artifact, inputs: Tensors, device: Device, n_copies: int
+    ) -> Samples:
+        """Times a program.
+
+        Raises:
+            MeasurementError: if it crashes, hangs or cannot be loaded, or has no time.
+        """
+        request = {"do": "measure", "n_copies": n_copies, "timing": asdict(self._timing)}
+        answer = self._ask(artifact, inputs, device, request)
+        return Samples(np.array(answer["ms"]), np.array(answer["hot_ms"]))
+
+    def close(self) -> None:
+        """Ends the worker; the next request starts another."""
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
+
+    def _ask(
+        self, artifact: Artifact, inputs: Tensors, device: Device, request: dict[str, Any]
+    ) -> dict[str, Any]:
+        limit_s = self._timing.limit_s
+        if self._worker is None:
+            log = self._emptied_folder / "worker.log"
+            self._worker = Worker(self._module, device.threads, log, self._arguments)
+            limit_s += _STARTUP_S
+        given = self.new_path(".npz")
+        np.savez(given, *inputs)
+        request |= {"program": str(artifact.path), "inputs": str(given)}
+        try:
+            return self._worker.ask(request | {"limit_s": limit_s}, limit_s)
+        except MeasurementError:
+            if not self._worker.is_alive:
+                self.close()
+            raise
+        finally:
+            given.unlink(missing_ok=True)
+
+    @cached_property
+    def _emptied_folder(self) -> Path:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True)
+        return self._folder

@@ -1,0 +1,88 @@
+"""Compiled programs in a folder, for devices that programs are carried to by other means."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from tailorbird.errors import MeasurementError, RecipeError, raising
+from tailorbird.latency_tables import Program
+from tailorbird.latency_tables.devices.target import Target
+from tailorbird.progress import Progress
+from tailorbird.storage.atomic import refusal
+
+MANIFEST = "manifest.json"
+
+
+def write(
+    programs: Sequence[Program],
+    target: Target,
+    threads: int,
+    folder: Path,
+    suffix: str,
+    progress: Progress,
+) -> Path:
+    """Compiles programs, with fresh weights, into a folder that is new or empty.
+
+    Args:
+        programs: to compile.
+        target: for which.
+        threads: that share the work of each.
+        folder: where to; all of it is there in the end, or nothing.
+        suffix: .so for shared libraries, .tar for objects to be linked elsewhere.
+        progress: where it reports to.
+
+    Returns:
+        The path of a list of what is there: files, by the key of each program.
+
+    Raises:
+        RecipeError: if the folder holds anything, or LLVM does not know the target.
+        WriteError: if the folder cannot be written.
+        MeasurementError: if any program cannot be compiled.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RecipeError(f"The folder must be new or empty, but {str(folder)!r} is not.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise refusal(folder, error) from None
+    try:
+        files = _compiled(programs, target, threads, made, suffix, progress)
+        facts = {"target": f"{target.triple}/{target.cpu}", "threads": threads, "programs": files}
+        (made / MANIFEST).write_text(json.dumps(facts, indent=1) + "\n")
+        made.chmod(0o755)
+        made.replace(folder)
+    except OSError as error:
+        raise refusal(folder, error) from None
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return folder / MANIFEST
+
+
+def _compiled(
+    programs: Sequence[Program],
+    target: Target,
+    threads: int,
+    folder: Path,
+    suffix: str,
+    progress: Progress,
+) -> dict[str, str]:
+    """Names of files by the key of each program."""
+    import torch
+
+    from tailorbird.latency_tables.runtimes.tvm.compile.build import build_library
+
+    files = {}
+    with progress.task("Compiling", len(programs)) as advance:
+        for number, program in enumerate(programs):
+            inputs = tuple(map(torch.from_numpy, program.examples(0)))
+            path = folder / f"{number:04d}{suffix}"
+            reason = partial(MeasurementError.of, f"{program.key} cannot be compiled")
+            with raising(reason, RecipeError):
+                build_library(program.module(), inputs, target, threads, path)
+            files[program.key] = path.name
+            advance(program.key)
+    return files

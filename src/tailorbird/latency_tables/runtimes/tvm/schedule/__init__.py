@@ -1,0 +1,1 @@
+"""Loops of one kernel; knows no torch, file or process."""

@@ -1,0 +1,190 @@
+"""Tuning the programs of a space for this machine: what a recipe asks for with tuned:N."""
+
+import hashlib
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tailorbird.errors import MeasurementError, MissingStepError, raising
+from tailorbird.latency_tables.devices.device import Device
+from tailorbird.latency_tables.devices.locks import file_lock
+from tailorbird.latency_tables.program import Program
+from tailorbird.latency_tables.runtimes.tvm.schedule.plan import Plan
+from tailorbird.latency_tables.runtimes.tvm.target import SCHEDULE
+from tailorbird.latency_tables.runtimes.tvm.tuning.database import TaskFolder
+from tailorbird.latency_tables.runtimes.tvm.tuning.decision import Tuned, schedule_name
+from tailorbird.latency_tables.runtimes.tvm.tuning.trials import Bench, tune, weakest_first
+from tailorbird.progress import Advance, Progress
+
+_LOG = logging.getLogger("tailorbird")
+_WAIT_S = 1.0  # between looks at what another process tunes
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What is tuned, and where that is kept.
+
+    Attributes:
+        folder: of databases, one for each target; may be copied to other machines.
+        device: that is tuned for, and timed: this machine.
+        keys: of the programs.
+        n_trials: of each task, at most.
+        minutes: that one go may take.
+    """
+
+    folder: Path
+    device: Device
+    keys: tuple[str, ...]
+    n_trials: int
+    minutes: float
+
+    @property
+    def database(self) -> Path:
+        """Of one target; what was timed for another one says nothing."""
+        target = str(self.device.target).replace("/", "_")
+        code = f"tvm-{version('apache-tvm')}.{SCHEDULE}"
+        return self.folder / f"{target}.{self.device.threads}-threads.{code}"
+
+    @property
+    def decided(self) -> Path:
+        """The file of what tuning came to for these programs, so many trials and minutes."""
+        programs = hashlib.sha256("\n".join(sorted(self.keys)).encode()).hexdigest()[:8]
+        asked = f"tuned-{self.n_trials}.{self.minutes:g}-minutes"
+        return self.database / f"programs-{programs}.{asked}.json"
+
+    @property
+    def schedule(self) -> str:
+        """Part of a measurement's configuration; before tuning it is one without rows."""
+        decided = Tuned.read(self.decided)
+        return schedule_name(self.n_trials, "undecided") if decided is None else decided.schedule
+
+    @property
+    def plans(self) -> Mapping[str, Plan]:
+        """By the keys of their tasks.
+
+        Raises:
+            MissingStepError: if nothing was decided yet.
+        """
+        decided = Tuned.read(self.decided)
+        if decided is None:
+            raise MissingStepError(
+                f"With [latency] schedule = 'tuned:{self.n_trials}' kernels are tuned first: run "
+                "`tailorbird profile RECIPE`."
+            )
+        return decided.plans
+
+    def run(self, programs: Sequence[Program], progress: Progress) -> Tuned:
+        """Tunes what was not tuned yet, and decides; what was decided stays.
+
+        Several processes share the work: each takes a task at a time. One that is killed loses
+        the trial in flight.
+
+        Args:
+            programs: whose kernels are tuned.
+            progress: where it reports to.
+
+        Raises:
+            MeasurementError: if what was decided is damaged, or nothing can be timed.
+        """
+        decided = Tuned.read(self.decided)
+        if decided is not None:
+            return decided
+        deadline = time.monotonic() + 60 * self.minutes
+        self.database.mkdir(parents=True, exist_ok=True)
+        uses = self.task_folders(programs)
+        with (
+            TemporaryDirectory() as temporary,
+            closing(Bench(self.device, Path(temporary) / "worker.log")) as bench,
+            progress.task("Tuning", len(uses) * self.n_trials) as advance,
+        ):
+            undone = {f: n for f, n in uses.items() if not self._is_done(f)}
+            left = weakest_first(bench, undone)
+            for folder in uses.keys() - set(left):
+                self._skip(folder, 0, advance)
+            while left:
+                left = [f for f in left if not self._tune(f, bench, deadline, advance)]
+                if left:
+                    time.sleep(_WAIT_S)
+        if time.monotonic() > deadline:
+            _LOG.warning(
+                "Tuning: %g minutes are over before all kernels were tuned. With more [latency] "
+                "tuning_minutes it goes on.",
+                self.minutes,
+            )
+        return self._decide(list(uses))
+
+    def _tune(self, folder: TaskFolder, bench: Bench, deadline: float, advance: Advance) -> bool:
+        """Whether a task needs no more: false if another process holds it."""
+        with folder.held() as is_ours:
+            if not is_ours:
+                return False
+            n_shown = 0
+
+            def counted(done: str) -> None:
+                nonlocal n_shown
+                n_shown += 1
+                advance(done)
+
+            if not self._is_done(folder) and time.monotonic() < deadline:
+                try:
+                    tune(folder, bench, self.n_trials, deadline, counted)
+                except MeasurementError as error:
+                    _LOG.warning("%s is not tuned: %s", folder.task["name"], error)
+            self._skip(folder, n_shown, advance)
+            return True
+
+    def _is_done(self, folder: TaskFolder) -> bool:
+        verdict = folder.verdict
+        return verdict is not None and verdict.is_final(self.n_trials)
+
+    def _skip(self, folder: TaskFolder, n_shown: int, advance: Advance) -> None:
+        for _ in range(self.n_trials - n_shown):
+            advance(f"done {folder.task['name']}")
+
+    def _decide(self, folders: Sequence[TaskFolder]) -> Tuned:
+        """The first process that comes to an end decides for all."""
+        with file_lock(self.database / ".lock", timeout_s=-1):
+            decided = Tuned.read(self.decided)
+            if decided is None:
+                verdicts = {f.path.name: f.verdict for f in folders}
+                reached = {key: verdict for key, verdict in verdicts.items() if verdict}
+                plans = {key: verdict.plan for key, verdict in reached.items() if verdict.plan}
+                decided = Tuned(self.n_trials, plans, len(verdicts), len(reached))
+                decided.write(self.decided)
+        _LOG.info(
+            "Tuning: of %d tasks %d were reached in time, and %d run faster than by the static "
+            "rule.",
+            decided.n_tasks,
+            decided.n_reached,
+            len(decided.plans),
+        )
+        return decided
+
+    def task_folders(self, programs: Sequence[Program]) -> dict[TaskFolder, int]:
+        """The folders of all tasks, and how many programs use each."""
+        import torch
+
+        from tailorbird.latency_tables.runtimes.tvm.compile.importer import import_module
+        from tailorbird.latency_tables.runtimes.tvm.target import llvm_target, vector_unit
+        from tailorbird.latency_tables.runtimes.tvm.tuning.tasks import tasks_of
+
+        llvm, unit = llvm_target(self.device.target), vector_unit(self.device.target)
+        uses: Counter[TaskFolder] = Counter()
+        for program in programs:
+            inputs = tuple(map(torch.from_numpy, program.examples(0)))
+            try:
+                with raising(partial(MeasurementError.of, f"{program.key} is not tuned")):
+                    tasks = tasks_of(import_module(program.module(), inputs), llvm, unit)
+            except MeasurementError as error:  # the row's reason once measured
+                _LOG.warning("%s", error)
+                continue
+            for task in tasks:
+                uses[TaskFolder.make(self.database, task.key, task.fields)] += 1
+        return dict(uses)

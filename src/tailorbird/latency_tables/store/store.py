@@ -1,0 +1,174 @@
+"""Where measurements are kept: a database that only grows."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+
+import sqlalchemy as sa
+
+from tailorbird.latency_tables.formats.imported import refuse_changes
+from tailorbird.latency_tables.store import claims, record_sql
+from tailorbird.latency_tables.store.database import Database
+from tailorbird.latency_tables.store.schema import SESSION
+from tailorbird.latency_tables.tables.configuration import Configuration
+from tailorbird.latency_tables.tables.price import refuse_dear_call
+from tailorbird.latency_tables.tables.record import Record, Round
+from tailorbird.latency_tables.tables.samples import Samples
+from tailorbird.latency_tables.tables.table import LatencyTable
+from tailorbird.spaces.footprint import Footprint
+from tailorbird.storage.databases.connection import clock, stamp
+
+
+class Store:
+    """Rounds and failures, insert-only, with who measures what; each call is one transaction.
+
+    Every method raises `StoreError` if the database fails, with nothing half-written.
+
+    Args:
+        url: of the database, for SQLAlchemy.
+
+    Raises:
+        RecipeError: if it cannot be opened, or is no store of this version.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+
+    def begin(self, provenance: dict[str, str]) -> int:
+        """A new session; its number goes with every row that it writes."""
+        with self._database.writing() as connection:
+            started = clock(connection).isoformat(timespec="seconds")
+            insert = sa.insert(SESSION).values(
+                uid=uuid.uuid4().hex, started=started, provenance=provenance
+            )
+            return int(connection.execute(insert.returning(SESSION.c.id)).scalar_one())
+
+    def add(
+        self,
+        key: str,
+        configuration: Configuration,
+        session: int,
+        round_: int,
+        samples: Samples,
+        reference_ms: float,
+        provenance: dict[str, str],
+    ) -> None:
+        """Keeps an accepted round.
+
+        Args:
+            key: of the program.
+            configuration: that it was measured under.
+            session: from `begin`.
+            round_: number of the round.
+            samples: all of them, or none if anything goes wrong.
+            reference_ms: the slower run of the reference before and after.
+            provenance: how the program was compiled and timed.
+
+        Raises:
+            ValueError: if a time is not finite and positive.
+        """
+        one = Round("", "", key, "", "measured", round_, samples, reference_ms, None, provenance)
+        self._insert(one, configuration, session)
+
+    def discard(
+        self,
+        key: str,
+        configuration: Configuration,
+        session: int,
+        round_: int,
+        samples: Samples,
+        reference_ms: float,
+    ) -> None:
+        """Keeps a round that is not to be used; arguments and errors are those of `add`."""
+        one = Round("", "", key, "", "discarded", round_, samples, reference_ms, None, {})
+        self._insert(one, configuration, session)
+
+    def fail(self, key: str, configuration: Configuration, session: int, reason: str) -> None:
+        """Keeps why something could not be measured, which voids its earlier rounds."""
+        one = Round("", "", key, "", "failed", None, None, None, _storable(reason), {})
+        self._insert(one, configuration, session)
+
+    def rounds(self, configuration: Configuration) -> dict[str, list[Round]]:
+        """Accepted rounds since the last failure, by key, in their order."""
+        return self.record(configuration).accepted
+
+    def references(self, configuration: Configuration) -> list[float]:
+        """Milliseconds of the reference beside each round here, discarded ones too, in order."""
+        with self._database.reading() as connection, self._database.decoding():
+            return record_sql.references(connection, configuration)
+
+    def claim(
+        self, keys: Sequence[str], configuration: Configuration, owner: str, lease_s: float
+    ) -> set[str]:
+        """Takes or renews those of the keys that nobody else holds; returns what is held now.
+
+        A lease ends by itself, so what a killed profiler held is free after `lease_s` seconds, by
+        the clock of the server if there is one.
+        """
+        with self._database.writing() as connection:
+            return claims.take(connection, keys, configuration.key, owner, lease_s)
+
+    def renew(
+        self, keys: Sequence[str], configuration: Configuration, owner: str, lease_s: float
+    ) -> set[str]:
+        """Renews those of the keys that nobody took since the owner did; returns them."""
+        with self._database.writing() as connection:
+            return claims.renew(connection, keys, configuration.key, owner, lease_s)
+
+    def release(self, keys: Sequence[str], configuration: Configuration, owner: str) -> None:
+        """Frees those of the keys that the owner holds."""
+        with self._database.writing() as connection:
+            claims.free(connection, keys, configuration.key, owner)
+
+    def keep_footprint(self, key: str, footprint: Footprint) -> None:
+        """Keeps what a program costs on every device; the last one said stands."""
+        with self._database.writing() as connection:
+            record_sql.keep_footprint(connection, key, footprint)
+
+    def table(self, configuration: Configuration, device: str, rounds: int) -> LatencyTable:
+        """What predictors see: what has this many rounds, and did not fail at its last try."""
+        return self.record(configuration, device).table(rounds)
+
+    def provenance(self, configuration: Configuration) -> dict[str, str]:
+        """Date and state of the machine when a configuration was last measured; empty if never."""
+        return self.record(configuration).provenance
+
+    def record(self, configuration: Configuration, device: str = "", space: str = "") -> Record:
+        """All that was kept under a configuration, under names for messages and files."""
+        with self._database.reading() as connection, self._database.decoding():
+            return record_sql.read(connection, configuration, device, space)
+
+    def take_in(self, record: Record) -> int:
+        """Adds what is not there yet; returns how many rounds and failures.
+
+        What was tried here decides alone, see `Record.deciding`; nor does a file void what came
+        from another before.
+
+        Raises:
+            RecipeError: if it states another value than one that was imported before, or calls
+                something by a uid that is there.
+            PriceError: if the empty program would cost more than others that contain it.
+        """
+        configuration = record.configuration
+        with self._database.writing_alone() as connection:
+            with self._database.decoding():
+                held = record_sql.read(connection, configuration, record.device, record.space)
+            if configuration.is_imported:
+                refuse_changes(held, record)
+            n_new = record_sql.merge(connection, record, held)
+            together = record_sql.read(
+                connection, configuration, record.device, record.space
+            ).table(1)
+            ms = {key: latency.median_ms for key, latency in together.entries.items()}
+            refuse_dear_call(ms, record.device, configuration.is_imported)
+            return n_new
+
+    def _insert(self, one: Round, configuration: Configuration, session: int) -> None:
+        with self._database.writing() as connection:
+            one = replace(one, uid=uuid.uuid4().hex, taken=stamp(clock(connection)))
+            record_sql.insert(connection, one, configuration, session)
+
+
+def _storable(reason: str) -> str:
+    """What a program said before it died may be no text that a database takes."""
+    return reason.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

@@ -1,0 +1,1 @@
+"""Latency tables as predictors see them; free of runtimes and databases."""

@@ -1,0 +1,223 @@
+"""Latencies of one configuration, as predictors see them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailorbird.errors import MissingWorkloadError, PriceError
+from tailorbird.latency_tables.tables.configuration import Configuration
+from tailorbird.latency_tables.tables.price import (
+    LARGEST_RELATIVE_STD,
+    LONGEST_MS,
+    SHORTEST_MS,
+    is_latency,
+    is_spread,
+)
+from tailorbird.spaces.footprint import Footprint
+
+FloatArray = NDArray[np.float64]
+
+LARGEST_SPREAD = 0.05
+"""Relative; medians of quiet, pinned rounds differ by 1.5 to 3.1 %."""
+
+LARGEST_DRIFT = 1.05
+"""Of the reference beside a round, over its floor. A profiler measures a slower round again; it is
+accepted, and marked, where the machine never came to rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Repeated measurements of one program, in milliseconds.
+
+    Attributes:
+        median_ms: of the medians of the rounds. Not of all samples: a round that does not settle
+            takes more of them, and the worst round must not have the most votes.
+        iqr_ms: distance between the quartiles of all samples; None where a file stated one value,
+            and nothing is known of its samples.
+        min_ms: of all samples.
+        n_samples: how many there are.
+        round_ms: median of each round; rounds lie apart in time, samples of one round do not.
+        hot_ms: as `median_ms`, with weights in the cache; None where that was not measured.
+        drift: the worst that the interleaved reference did beside these rounds, its time over
+            its floor in all sessions; 1.0 is quiet, None is not known.
+        stated_std_ms: what such a file said of the spread; None if nothing. Of what was never
+            measured: how sure the prediction is.
+        n_neighbours: measured workloads of its op that it was predicted from; None if it was
+            measured itself, or stated.
+    """
+
+    median_ms: float
+    iqr_ms: float | None
+    min_ms: float
+    n_samples: int
+    round_ms: tuple[float, ...]
+    hot_ms: float | None = None
+    drift: float | None = 1.0
+    stated_std_ms: float | None = None
+    n_neighbours: int | None = None
+
+    def __post_init__(self) -> None:
+        if not is_latency(self.median_ms):
+            raise PriceError(
+                f"`median_ms` must be finite and positive, {SHORTEST_MS:g} to "
+                f"{LONGEST_MS:g}, but got {self.median_ms}."
+            )
+        if self.stated_std_ms is not None and not is_spread(self.stated_std_ms, self.median_ms):
+            raise PriceError(
+                f"`stated_std_ms` must be at most {LARGEST_RELATIVE_STD:g} times the latency, but "
+                f"got {self.stated_std_ms} of {self.median_ms}."
+            )
+
+    @classmethod
+    def of_rounds(
+        cls, rounds: Sequence[FloatArray], hot: Sequence[FloatArray] = (), drift: float = 1.0
+    ) -> "Latency":
+        """From the samples of each round, each of shape (n,), and likewise the hot ones.
+
+        Args:
+            rounds: at least one, with at least one sample each.
+            hot: rounds without samples are passed over.
+            drift: the worst of these rounds.
+        """
+        ms = np.concatenate(rounds)
+        low, high = np.percentile(ms, [25, 75])
+        medians = tuple(float(np.median(r)) for r in rounds)
+        hot_medians = [float(np.median(r)) for r in hot if len(r)]
+        return cls(
+            median_ms=float(np.median(medians)),
+            iqr_ms=float(high - low),
+            min_ms=float(ms.min()),
+            n_samples=len(ms),
+            round_ms=medians,
+            hot_ms=float(np.median(hot_medians)) if hot_medians else None,
+            drift=drift,
+        )
+
+    @classmethod
+    def stated(cls, ms: float, std_ms: float | None) -> "Latency":
+        """Of one value that a file stated, with its spread or without."""
+        return cls(ms, None, ms, 1, (ms,), drift=None, stated_std_ms=std_ms)
+
+    @classmethod
+    def predicted(cls, ms: float, std_ms: float, n_neighbours: int) -> "Latency":
+        """Of a program that was never measured, but others like it."""
+        return cls(ms, None, ms, 0, (), None, None, std_ms, n_neighbours)
+
+    @property
+    def is_predicted(self) -> bool:
+        """Whether it was never measured."""
+        return self.n_neighbours is not None
+
+    @property
+    def std_ms(self) -> float:
+        """Spread from round to round; from sample to sample where there was one round only.
+
+        Zero where a file stated none: `spread` is None there, and `doubts` say so.
+        """
+        if self.iqr_ms is None:
+            return self.stated_std_ms or 0.0
+        if len(self.round_ms) > 1:
+            return float(np.std(self.round_ms, ddof=1))
+        return self.iqr_ms / 1.349  # the quartiles of a normal distribution
+
+    @property
+    def spread(self) -> float | None:
+        """How far rounds disagree: `std_ms / median_ms`; None where that is not known."""
+        if self.iqr_ms is None and self.stated_std_ms is None:
+            return None
+        return self.std_ms / self.median_ms
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why not to trust it; empty where nothing speaks against it."""
+        if self.is_predicted:
+            return (f"predicted from {self.n_neighbours} neighbours, never measured",)
+        found = []
+        is_stated = self.iqr_ms is None
+        if self.spread is None:
+            found.append("imported: spread unknown")
+        if not is_stated and len(self.round_ms) < 2:
+            found.append("one round only")
+        if self.spread is not None and self.spread > LARGEST_SPREAD:
+            what = "imported: its spread is" if is_stated else "rounds differ by"
+            found.append(f"{what} {self.spread:.1%}")
+        if self.drift is not None and self.drift > LARGEST_DRIFT:
+            found.append(f"the reference drifted to {self.drift:.2f}x")
+        return tuple(found)
+
+    @property
+    def is_trusted(self) -> bool:
+        """At least two rounds, a spread within 5 % and a drift within 1.05.
+
+        An imported value has its file's word for it: a stated spread within 5 %. A prediction is
+        never trusted.
+        """
+        return not self.doubts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Covariance:
+    """How errors of predicted entries go together, for sums of them.
+
+    Attributes:
+        keys: of n entries.
+        ms2: covariance of their errors, (n, n), in square milliseconds.
+    """
+
+    keys: tuple[str, ...]
+    ms2: FloatArray
+
+    def __post_init__(self) -> None:
+        if self.ms2.shape != (len(self.keys),) * 2:
+            raise ValueError(
+                f"`ms2` must be (n, n) for n keys, but got {self.ms2.shape=}, {len(self.keys)=}."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyTable:
+    """Every latency that was measured under one configuration.
+
+    Attributes:
+        device: name for messages.
+        configuration: under which all entries were measured.
+        entries: latency by workload key.
+        failures: reason by the key of what could not be measured.
+        footprints: weights, activations and arithmetic by key, where they were counted.
+        provenance: how the program of each key was compiled and timed.
+        covariance: of the errors of predicted entries; None if all were measured.
+    """
+
+    device: str
+    configuration: Configuration
+    entries: Mapping[str, Latency]
+    failures: Mapping[str, str]
+    footprints: Mapping[str, Footprint] = field(default_factory=dict)
+    provenance: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    covariance: Covariance | None = None
+
+    def select(self, keys: Sequence[str]) -> list[Latency]:
+        """Latencies in the order of the keys.
+
+        Raises:
+            MissingWorkloadError: if any was not measured.
+        """
+        missing = [key for key in keys if key not in self.entries]
+        if missing:
+            raise MissingWorkloadError(missing, len(keys), self.device)
+        return [self.entries[key] for key in keys]
+
+    @property
+    def share_trusted(self) -> float | None:
+        """Of the rows, as a fraction; None for an empty table."""
+        if not self.entries:
+            return None
+        return float(np.mean([latency.is_trusted for latency in self.entries.values()]))
+
+    @property
+    def median_spread(self) -> float | None:
+        """Of the rows' spreads as far as they are known; None if none is."""
+        spreads = [row.spread for row in self.entries.values() if row.spread is not None]
+        return float(np.median(spreads)) if spreads else None
