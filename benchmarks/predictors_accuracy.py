@@ -33,7 +33,7 @@ from sklearn.linear_model import RidgeCV
 
 from tailorbird import spaces
 from tailorbird.predictors import AccuracyPredictor, AutoPredictor, FloatArray
-from tailorbird.predictors.models import MODELS
+from tailorbird.predictors.accuracy.models import MODELS
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.rows import published_rows
 from tailorbird.spaces import IntArray

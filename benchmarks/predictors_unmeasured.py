@@ -33,7 +33,7 @@ from tailorbird import spaces
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
 from tailorbird.latency_tables.formats.imported import Stated, record_of
 from tailorbird.predictors import FloatArray, Prediction, TableSum, WorkloadLatency, complete
-from tailorbird.predictors.likeness import Likeness
+from tailorbird.predictors.latency.workload_similarity import Likeness
 from tailorbird.predictors.metrics import coverage, mape, spearman_rho
 from tailorbird.published import ofa_latencies
 from tailorbird.published.data_folder import data_folder

@@ -32,8 +32,9 @@ from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.footprint import n_macs
 from tailorbird.spaces.stitching import Part, StitchSpace
-from tailorbird.training import Split, Trained, cifar, digits
-from tailorbird.training.network import StitchedNetwork
+from tailorbird.training import Split, Trained
+from tailorbird.training.data import cifar10, digits
+from tailorbird.training.stitching.network import StitchedNetwork
 
 CALIBRATED = 100
 LARGEST_CHUNK = 600
@@ -93,7 +94,7 @@ def splits_of(name: str, n_images: int) -> tuple[Split, Split, str]:
         dataset = digits.load()
     else:
         try:
-            dataset = cifar.load(data_folder())
+            dataset = cifar10.load(data_folder())
         except RecipeError:
             rng = np.random.default_rng(0)
             images = rng.standard_normal((CALIBRATED + n_images, 3, 32, 32), dtype=np.float32)

@@ -39,7 +39,7 @@ from tailorbird.latency_tables import Configuration
 from tailorbird.latency_tables.formats import foreign
 from tailorbird.latency_tables.formats.imported import record_of
 from tailorbird.predictors import AdditiveAccuracy, FloatArray, TableSum
-from tailorbird.predictors.cost import WorkloadSum
+from tailorbird.predictors.counted_costs import WorkloadSum
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.rows import published_rows
 from tailorbird.search import (
@@ -50,7 +50,7 @@ from tailorbird.search import (
     enumerated_front,
     pareto_paths,
 )
-from tailorbird.search.nsga2 import nsga2
+from tailorbird.search.algorithms.nsga2 import nsga2
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.chains import Chain, macro_mobilenetv2_layout
 

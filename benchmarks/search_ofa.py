@@ -46,11 +46,11 @@ from tailorbird.published import ofa_latencies
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.rows import published_rows
 from tailorbird.search import Objective, Problem
-from tailorbird.search.evaluated import Unknown
-from tailorbird.search.guided import guided
-from tailorbird.search.nsga2 import nsga2
-from tailorbird.search.random_search import random_search
-from tailorbird.search.samplers import optuna_search
+from tailorbird.search.algorithms.guided.guided import guided
+from tailorbird.search.algorithms.guided.history import Unknown
+from tailorbird.search.algorithms.nsga2 import nsga2
+from tailorbird.search.algorithms.optuna_search import optuna_search
+from tailorbird.search.algorithms.random_search import random_search
 from tailorbird.spaces import IntArray
 from tailorbird.storage.foreign import csv_sheet
 

@@ -50,12 +50,12 @@ from tailorbird.predictors import FloatArray, Prediction, TableSum, accuracy_pre
 from tailorbird.progress import NoProgress
 from tailorbird.published.data_folder import data_folder
 from tailorbird.search import Objective, Problem
+from tailorbird.search.algorithms.guided.guided import guided
+from tailorbird.search.algorithms.guided.history import Unknown
+from tailorbird.search.algorithms.nsga2 import SpaceProblem, evolve
+from tailorbird.search.algorithms.survival import distinct
+from tailorbird.search.algorithms.variation import Mutation, crossover, linkage
 from tailorbird.search.archive import Archive
-from tailorbird.search.evaluated import Unknown
-from tailorbird.search.guided import guided
-from tailorbird.search.nsga2 import SpaceProblem, evolve
-from tailorbird.search.operators import Mutation, crossover, linkage
-from tailorbird.search.survival import distinct
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.path_sum import adder
 

@@ -30,10 +30,11 @@ from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.training import Dataset, Split, Training, cifar, train
-from tailorbird.training.anchors import place
-from tailorbird.training.network import StitchedNetwork
-from tailorbird.training.settings import KINDS
+from tailorbird.training import Dataset, Split, Training, train
+from tailorbird.training.data import cifar10
+from tailorbird.training.stitching.anchors import place
+from tailorbird.training.stitching.network import StitchedNetwork
+from tailorbird.training.stitching.settings import KINDS
 
 FILES = {
     "r20": "resnet20-12fca82f.th",
@@ -115,7 +116,7 @@ def main() -> None:
     space = spaces.get("cifar-resnet")
     assert isinstance(space, StitchSpace)
     folder, weights = arguments.folder, data_folder() / "resnet_cifar10_akamaster"
-    dataset = cifar.load(data_folder())
+    dataset = cifar10.load(data_folder())
     halves = (dataset.validation, dataset.test)
     test = Split(
         np.concatenate([half.images for half in halves]),

@@ -31,12 +31,12 @@ from scipy.stats import bootstrap, spearmanr
 from tailorbird import spaces
 from tailorbird.latency_tables.devices.device import find
 from tailorbird.predictors import FloatArray
+from tailorbird.predictors.accuracy.zero_cost import NAMES, scores
 from tailorbird.predictors.metrics import kendall_tau
-from tailorbird.predictors.zero_cost import NAMES, scores
 from tailorbird.progress import NoProgress, TerminalProgress
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.rows import published_rows
-from tailorbird.training import cifar
+from tailorbird.training.data import cifar10
 
 N_NETWORKS = 200
 N_IMAGES = 32
@@ -91,7 +91,7 @@ def main() -> None:
     alive = np.flatnonzero(published.X.any(axis=1))
     drawn = rng.choice(alive, N_NETWORKS, replace=False)
     X, accuracy = published.X[drawn], published.column(ACCURACY)[drawn]
-    train = cifar.load(data_folder()).train
+    train = cifar10.load(data_folder()).train
     index = rng.choice(len(train.labels), N_IMAGES, replace=False)  # they lie sorted by label
     images, labels = train.images[index], train.labels[index]
     scores(space, X[:1], images, labels, NAMES, arguments.seed, NoProgress())  # what loads late

@@ -33,7 +33,7 @@ import numpy as np
 from torch import nn
 
 from tailorbird.spaces.stitching import StitchSpace, Windows
-from tailorbird.spaces.stitching.digits_resnet import DigitsResNet
+from tailorbird.spaces.stitching.families.digits_resnet import DigitsResNet
 from tailorbird.training import Dataset, Split
 
 

@@ -21,7 +21,7 @@ from tailorbird.latency_tables.formats.imported import Stated, record_of
 from tailorbird.latency_tables.tables.table import Latency
 from tailorbird.measurement import Measurement
 from tailorbird.pipeline import Run
-from tailorbird.predictors.cost import WorkloadSum
+from tailorbird.predictors.counted_costs import WorkloadSum
 from tailorbird.predictors.metrics import mape
 from tailorbird.progress import NoProgress
 from tailorbird.search import Objective, Problem, enumerated_front, exact_front

@@ -17,17 +17,17 @@ from tailorbird.latency_tables.formats import files
 from tailorbird.latency_tables.formats.imported import Stated, record_of
 from tailorbird.latency_tables.tables.record import Record
 from tailorbird.predictors import FloatArray, Prediction, TableSum
-from tailorbird.predictors.accuracy import AccuracyPredictor
-from tailorbird.predictors.completion import complete
-from tailorbird.predictors.cost import WorkloadSum
+from tailorbird.predictors.accuracy.single_model import AccuracyPredictor
+from tailorbird.predictors.counted_costs import WorkloadSum
+from tailorbird.predictors.latency.missing_workloads import complete
 from tailorbird.progress import NoProgress
 from tailorbird.search import Constraint, Objective, Problem, best, exact_front
-from tailorbird.search.evaluated import Unknown
-from tailorbird.search.guided import guided
-from tailorbird.search.nsga2 import nsga2
-from tailorbird.search.random_search import random_search
-from tailorbird.search.regularised_evolution import regularised_evolution
-from tailorbird.search.samplers import optuna_search
+from tailorbird.search.algorithms.guided.guided import guided
+from tailorbird.search.algorithms.guided.history import Unknown
+from tailorbird.search.algorithms.nsga2 import nsga2
+from tailorbird.search.algorithms.optuna_search import optuna_search
+from tailorbird.search.algorithms.random_search import random_search
+from tailorbird.search.algorithms.regularised_evolution import regularised_evolution
 from tailorbird.spaces import CALL, IntArray
 
 Tailorbird = Callable[..., tuple[int, str, str]]

@@ -5,7 +5,7 @@ import pytest
 
 from tailorbird import spaces
 from tailorbird.errors import InfeasibleError, RecipeError
-from tailorbird.predictors.cost import PeakMemory, WorkloadSum
+from tailorbird.predictors.counted_costs import PeakMemory, WorkloadSum
 from tailorbird.properties import problem_of
 from tailorbird.recipe import SearchSection
 from tailorbird.search import Problem, enumerated_front

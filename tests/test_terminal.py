@@ -71,7 +71,7 @@ def test_neither_a_log_nor_a_bar_hands_on_what_a_program_said(
 ) -> None:
     with held(tmp_path):
         LOG.warning("%s failed", EVIL)
-        logging.getLogger("tailorbird.search.study").warning(EVIL)
+        logging.getLogger("tailorbird.search.evaluation.study").warning(EVIL)
     assert printable(log := (tmp_path / "run.log").read_text()) == log
     assert "\\u001b[31m" in log
     with TerminalProgress().task("Evaluating", 2) as advance:

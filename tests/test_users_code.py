@@ -20,10 +20,10 @@ from tailorbird.latency_tables import Device, Program, Store, shipped
 from tailorbird.latency_tables.profiling.numerics import check
 from tailorbird.latency_tables.profiling.preparation import Spent, prepare
 from tailorbird.predictors import FloatArray
-from tailorbird.search.evaluation import outcomes
+from tailorbird.search.evaluation.executors import outcomes
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace, Windows
-from tailorbird.spaces.stitching.digits_resnet import DigitsResNet
+from tailorbird.spaces.stitching.families.digits_resnet import DigitsResNet
 
 Tailorbird = Callable[..., tuple[int, str, str]]
 
@@ -34,7 +34,7 @@ import numpy as np
 from torch import nn
 
 from tailorbird.spaces.stitching import StitchSpace, Windows
-from tailorbird.spaces.stitching.digits_resnet import DigitsResNet
+from tailorbird.spaces.stitching.families.digits_resnet import DigitsResNet
 from tailorbird.training import Dataset, Split
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tailorbird.spaces.stitching import Part
-from tailorbird.spaces.stitching.cifar_resnet import CifarResNet
+from tailorbird.spaces.stitching.families.cifar_resnet import CifarResNet
 
 Command = Callable[..., tuple[int, str, str]]
 State = dict[str, Tensor]
@@ -21,7 +21,7 @@ OWN = """
 import numpy as np
 
 from tailorbird.spaces.stitching import StitchSpace, Windows
-from tailorbird.spaces.stitching.cifar_resnet import CifarResNet
+from tailorbird.spaces.stitching.families.cifar_resnet import CifarResNet
 from tailorbird.training import Dataset, Split
 
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from tailorbird.spaces.stitching import Part, Stitch, StitchSpace, Windows
 from tailorbird.spaces.workload import Workload
-from tailorbird.training import Dataset, Split, digits
+from tailorbird.training import Dataset, Split
+from tailorbird.training.data import digits
 
 
 class Stem(nn.Module):

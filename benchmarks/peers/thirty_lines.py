@@ -5,7 +5,7 @@ from sklearn.linear_model import RidgeCV
 
 from tailorbird.predictors import FloatArray, Prediction
 from tailorbird.search import Objective, Problem
-from tailorbird.search.nsga2 import nsga2
+from tailorbird.search.algorithms.nsga2 import nsga2
 from tailorbird.spaces import IntArray
 
 

@@ -13,12 +13,12 @@ from tailorbird.progress import NoProgress, Progress
 from tailorbird.properties import problem_of
 from tailorbird.recipe import Recipe
 from tailorbird.search import ParetoFront, Problem, exact_front, has_exact_front
-from tailorbird.search.design import spread_within
-from tailorbird.search.evaluated import Unknown
-from tailorbird.search.found import Found
-from tailorbird.search.guided import guided
-from tailorbird.search.membership import with_probability
-from tailorbird.search.operators import mutate
+from tailorbird.search.algorithms.guided.guided import guided
+from tailorbird.search.algorithms.guided.history import Unknown
+from tailorbird.search.algorithms.initial_design import spread_within
+from tailorbird.search.algorithms.variation import mutate
+from tailorbird.search.front_probability import with_probability
+from tailorbird.search.result import Found
 from tailorbird.searches import searched
 from tailorbird.spaces import SearchSpace
 

@@ -12,12 +12,13 @@ from tailorbird.python_path import resolve, users_code
 from tailorbird.recipe import Recipe
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.spaces.trial import check_torch
-from tailorbird.training import Dataset, Training, cifar, digits, distillation
-from tailorbird.training.anchors import Placement
+from tailorbird.training import Dataset, Training, distillation
+from tailorbird.training.data import cifar10, digits
 from tailorbird.training.distillation import Loss
-from tailorbird.training.network_trial import check_networks
-from tailorbird.training.stitch import check, check_heads, is_trained, loss_of, placed
-from tailorbird.training.trained import Score, accuracy
+from tailorbird.training.stitching.anchors import Placement
+from tailorbird.training.stitching.network_trial import check_networks
+from tailorbird.training.stitching.train import check, check_heads, is_trained, loss_of, placed
+from tailorbird.training.stitching.trained import Score, accuracy
 from tailorbird.training.trial import check_images, check_score, check_teacher, tried_batch
 
 _EPOCHS = 30  # of anchors that learn from scratch, or have a new head
@@ -118,7 +119,7 @@ class Materials:
         if self.recipe.accuracy.data == "cifar10-jpeg":
             folder = data_folder()
             try:
-                return cifar.load(folder)
+                return cifar10.load(folder)
             except OSError as error:
                 raise RecipeError(
                     f"CIFAR-10 as JPEG is not in {str(folder)!r} ({error}), and cannot be fetched. "

@@ -22,10 +22,10 @@ from tailorbird.latency_tables import (
 from tailorbird.latency_tables.profiling.space_programs import network_program, programs_of
 from tailorbird.latency_tables.tables.configuration import IMPORTED
 from tailorbird.predictors import Predictor, TableSum, complete
-from tailorbird.predictors.completion import missing_workloads
+from tailorbird.predictors.latency.missing_workloads import missing_workloads
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
-from tailorbird.spaces import SearchSpace, rows
+from tailorbird.spaces import SearchSpace, encodings
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Measurement:
             raise elsewhere.refusal(self.device.name)
         programs = programs_of(self.space)
         if networks is not None:
-            X = rows.read(networks, self.space)
+            X = encodings.read(networks, self.space)
             programs += [network_program(self.space, row) for row in X]
         return self._timed(programs, progress)
 

@@ -28,8 +28,8 @@ from tailorbird.reports import Report, summarise, write
 from tailorbird.reports.choice import fastest_enough, find
 from tailorbird.reports.export import Exported, save
 from tailorbird.reports.write import FILES
-from tailorbird.search.found import Found
 from tailorbird.search.regret import choices, regrets
+from tailorbird.search.result import Found
 from tailorbird.searches import check
 from tailorbird.spaces import CALL, SearchSpace
 from tailorbird.storage.atomic import written

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 from tailorbird.predictors import Predictor
-from tailorbird.predictors.cost import PeakMemory, WorkloadSum
+from tailorbird.predictors.counted_costs import PeakMemory, WorkloadSum
 from tailorbird.recipe import Property, SearchSection
 from tailorbird.search import Constraint, Objective, Problem
 from tailorbird.spaces import SearchSpace

@@ -14,7 +14,7 @@ from tailorbird.predictors import (
     Predictor,
     accuracy_predictor,
 )
-from tailorbird.predictors.accuracy import FEWEST
+from tailorbird.predictors.accuracy.single_model import FEWEST
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
 from tailorbird.published.data_folder import data_folder

@@ -3,11 +3,11 @@
 from tailorbird.errors import RecipeError, TailorbirdError
 from tailorbird.predictors import FloatArray
 from tailorbird.recipe import SearchSection
-from tailorbird.search import ParetoFront, Problem, best, exact_front, samplers
-from tailorbird.search.nsga2 import nsga2
-from tailorbird.search.random_search import random_search
-from tailorbird.search.regularised_evolution import regularised_evolution
-from tailorbird.search.samplers import optuna_search
+from tailorbird.search import ParetoFront, Problem, best, exact_front
+from tailorbird.search.algorithms.nsga2 import nsga2
+from tailorbird.search.algorithms.optuna_search import check_sampler, optuna_search
+from tailorbird.search.algorithms.random_search import random_search
+from tailorbird.search.algorithms.regularised_evolution import regularised_evolution
 
 _TOURNAMENT = 0.25  # of the population, as in the paper
 
@@ -20,7 +20,7 @@ def check(asked: SearchSection) -> None:
     """
     if asked.algorithm == "optuna":
         try:
-            samplers.check(asked.sampler, len(asked.objectives) + len(asked.devices))
+            check_sampler(asked.sampler, len(asked.objectives) + len(asked.devices))
         except ValueError as error:
             raise RecipeError(f"[search] sampler: {error}") from None
 

@@ -15,18 +15,18 @@ from torch import nn
 from tailorbird.errors import EvaluationError, MissingStepError, RecipeError, in_a_line, raising
 from tailorbird.materials import Materials
 from tailorbird.predictors import FloatArray, Predictor, accuracy_predictor
-from tailorbird.predictors.accuracy import FEWEST
-from tailorbird.predictors.models import IN_PAIRS
+from tailorbird.predictors.accuracy.models import IN_PAIRS
+from tailorbird.predictors.accuracy.single_model import FEWEST
+from tailorbird.predictors.accuracy.zero_cost import ZeroCostFeatures
 from tailorbird.predictors.regressors import MOST_IN_PAIRS
-from tailorbird.predictors.zero_cost import ZeroCostFeatures
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
-from tailorbird.search.design import spread_over
-from tailorbird.search.earlier import read, read_study
-from tailorbird.search.evaluated import Learner, same_for_all
-from tailorbird.search.evaluation import Evaluator, Executor, InProcess
-from tailorbird.search.study import Study
-from tailorbird.search.workers import Workers
+from tailorbird.search.algorithms.guided.history import Learner, same_for_all
+from tailorbird.search.algorithms.initial_design import spread_over
+from tailorbird.search.evaluation.executors import Evaluator, Executor, InProcess
+from tailorbird.search.evaluation.prior_evaluations import read, read_study
+from tailorbird.search.evaluation.study import Study
+from tailorbird.search.evaluation.worker_pool import Workers
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.storage import atomic

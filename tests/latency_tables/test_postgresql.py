@@ -29,10 +29,10 @@ from tailorbird.latency_tables.store import record_sql as rows
 from tailorbird.latency_tables.tables.record import Round, Session
 from tailorbird.predictors import FloatArray
 from tailorbird.progress import NoProgress
-from tailorbird.search import earlier
-from tailorbird.search.evaluation import CHUNK, InProcess
-from tailorbird.search.storage import existing
-from tailorbird.search.study import Study
+from tailorbird.search.evaluation import prior_evaluations
+from tailorbird.search.evaluation.executors import CHUNK, InProcess
+from tailorbird.search.evaluation.optuna_storage import existing
+from tailorbird.search.evaluation.study import Study
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.footprint import Footprint
 from tailorbird.storage.databases import connection
@@ -487,7 +487,7 @@ def test_machines_share_a_study_and_know_what_the_others_completed(url: str) -> 
     numbers = [trial.number for trial in study.trials]
     assert numbers == list(range(len(numbers)))
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
-    rows, y = earlier.read_study(url, "a", SPACE)
+    rows, y = prior_evaluations.read_study(url, "a", SPACE)
     assert len(rows) == 30
     np.testing.assert_array_equal(y, value(rows))
 
@@ -520,7 +520,7 @@ def test_a_study_that_is_not_there_is_told_without_the_password(url: str) -> Non
     with pytest.raises(
         EncodingError, match="no studies of Optuna where the study 'a' in postgresql"
     ) as caught:
-        earlier.read_study(url, "a", SPACE)
+        prior_evaluations.read_study(url, "a", SPACE)
     assert_is_a_sentence(caught.value)
 
 

@@ -15,11 +15,11 @@ from tailorbird.predictors import (
     Prediction,
     accuracy_predictor,
     conformal,
-    log_error,
 )
-from tailorbird.predictors.features import Features, View
+from tailorbird.predictors.accuracy import log_error
+from tailorbird.predictors.accuracy.features import Features, View
+from tailorbird.predictors.accuracy.models import MODELS
 from tailorbird.predictors.metrics import kendall_tau
-from tailorbird.predictors.models import MODELS
 from tailorbird.predictors.regressors import Process
 from tailorbird.recipe import AccuracySection
 from tailorbird.spaces import IntArray, SearchSpace

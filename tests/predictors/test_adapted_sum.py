@@ -7,10 +7,10 @@ from tailorbird import spaces
 from tailorbird.errors import MissingWorkloadError
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
 from tailorbird.predictors import AdaptedSum, Additive, FloatArray, TableSum
-from tailorbird.predictors.cost import WorkloadSum
+from tailorbird.predictors.counted_costs import WorkloadSum
 from tailorbird.predictors.metrics import mape, share_within, spearman_rho
 from tailorbird.search import Objective, Problem, exact_front
-from tailorbird.search.exact import enumerated_front
+from tailorbird.search.algorithms.exact.front import enumerated_front
 from tailorbird.spaces import CALL, SearchSpace
 from tailorbird.spaces.footprint import costs
 

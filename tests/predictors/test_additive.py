@@ -17,10 +17,10 @@ from tailorbird.predictors import (
     FloatArray,
     TableSum,
     accuracy_predictor,
-    log_error,
 )
+from tailorbird.predictors.accuracy import log_error
+from tailorbird.predictors.accuracy.path_features import PathFeatures
 from tailorbird.predictors.metrics import coverage, kendall_tau
-from tailorbird.predictors.path_features import PathFeatures
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.rows import published_rows
 from tailorbird.spaces import CALL, IntArray, SearchSpace

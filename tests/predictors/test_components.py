@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tailorbird.predictors import FloatArray
-from tailorbird.predictors.components import ComponentProcess
-from tailorbird.predictors.likeness import matern
+from tailorbird.predictors.gaussian_process import ComponentProcess
+from tailorbird.predictors.latency.workload_similarity import matern
 
 
 def drawn(seed: int, n: int = 60) -> tuple[FloatArray, FloatArray]:

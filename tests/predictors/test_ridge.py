@@ -6,7 +6,8 @@ from sklearn.linear_model import BayesianRidge
 
 from tailorbird import spaces
 from tailorbird.errors import RecipeError
-from tailorbird.predictors import AdditiveAccuracy, accuracy_predictor, additive
+from tailorbird.predictors import AdditiveAccuracy, accuracy_predictor
+from tailorbird.predictors.accuracy import additive
 from tailorbird.predictors.regressors import MOST_IN_PAIRS, Process, Ridge
 
 

@@ -11,7 +11,7 @@ from tailorbird.errors import MissingWorkloadError, TooFewNeighboursError
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
 from tailorbird.latency_tables.tables.table import Covariance
 from tailorbird.predictors import FloatArray, TableSum, WorkloadLatency, complete
-from tailorbird.predictors.likeness import Likeness
+from tailorbird.predictors.latency.workload_similarity import Likeness
 from tailorbird.predictors.metrics import coverage
 from tailorbird.spaces import Workload
 from tailorbird.spaces.footprint import costs

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from tailorbird import spaces
 from tailorbird.errors import RecipeError, ScoreError
-from tailorbird.predictors.zero_cost import NAMES, ZeroCost, ZeroCostFeatures, scores
-from tailorbird.predictors.zero_cost.gradients import gradient_norm, gradsign
-from tailorbird.predictors.zero_cost.naswot import naswot
-from tailorbird.predictors.zero_cost.scoring import _functions
-from tailorbird.predictors.zero_cost.size import macs, parameters
-from tailorbird.predictors.zero_cost.synflow import synflow
+from tailorbird.predictors.accuracy.zero_cost import NAMES, ZeroCost, ZeroCostFeatures, scores
+from tailorbird.predictors.accuracy.zero_cost.gradients import gradient_norm, gradsign
+from tailorbird.predictors.accuracy.zero_cost.naswot import naswot
+from tailorbird.predictors.accuracy.zero_cost.scoring import _functions
+from tailorbird.predictors.accuracy.zero_cost.size import macs, parameters
+from tailorbird.predictors.accuracy.zero_cost.synflow import synflow
 from tailorbird.progress import Advance, NoProgress
 from tailorbird.spaces import SearchSpace
 from tailorbird.spaces.cells import NasBench201
@@ -321,5 +321,7 @@ def test_modules_without_what_a_score_needs_are_refused() -> None:
 
 
 def test_torch_is_loaded_only_when_something_is_scored() -> None:
-    check = "import sys, tailorbird.predictors.zero_cost; assert 'torch' not in sys.modules"
+    check = (
+        "import sys, tailorbird.predictors.accuracy.zero_cost; assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", check], check=True)

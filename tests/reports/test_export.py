@@ -21,8 +21,9 @@ from tailorbird.errors import (
 from tailorbird.reports import choice, export
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.training import Trained, digits
-from tailorbird.training.network import StitchedNetwork
+from tailorbird.training import Trained
+from tailorbird.training.data import digits
+from tailorbird.training.stitching.network import StitchedNetwork
 
 LOADS = """
 import json, sys

@@ -19,12 +19,13 @@ from tailorbird.reports.check import COLUMNS
 from tailorbird.reports.summary import non_dominated, notes
 from tailorbird.reports.write import FILES
 from tailorbird.search import Objective, ParetoFront, Problem, exact_front
-from tailorbird.search.found import Found
+from tailorbird.search.result import Found
 from tailorbird.spaces import CALL, IntArray, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.storage.marks import MARK, torn
-from tailorbird.training import Dataset, Trained, digits
-from tailorbird.training.network import StitchedNetwork
+from tailorbird.training import Dataset, Trained
+from tailorbird.training.data import digits
+from tailorbird.training.stitching.network import StitchedNetwork
 
 
 @pytest.fixture

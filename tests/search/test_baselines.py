@@ -10,10 +10,10 @@ from tailorbird import spaces
 from tailorbird.errors import InfeasibleError
 from tailorbird.predictors import FloatArray, Prediction
 from tailorbird.search import Constraint, Objective, ParetoFront, Problem, exact_front
+from tailorbird.search.algorithms.optuna_search import check_sampler, optuna_search
+from tailorbird.search.algorithms.random_search import random_search
+from tailorbird.search.algorithms.regularised_evolution import regularised_evolution
 from tailorbird.search.budget import Budget
-from tailorbird.search.random_search import random_search
-from tailorbird.search.regularised_evolution import regularised_evolution
-from tailorbird.search.samplers import check, optuna_search
 from tailorbird.spaces import IntArray, SearchSpace
 
 SPACE = spaces.get("macro-mobilenetv2")  # 3^8 networks, every row of which is canonical
@@ -242,7 +242,7 @@ def test_a_sampler_that_is_not_there_or_does_one_objective_is_refused() -> None:
 def test_a_sampler_without_its_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cmaes", None)
     with pytest.raises(ValueError, match=r"CmaEsSampler needs a package .*cmaes.* Install it with"):
-        check("CmaEsSampler", n_objectives=1)
+        check_sampler("CmaEsSampler", n_objectives=1)
 
 
 def test_one_objective_is_enough() -> None:

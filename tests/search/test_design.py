@@ -3,7 +3,7 @@ import pytest
 
 from tailorbird import spaces
 from tailorbird.predictors import FloatArray, Prediction
-from tailorbird.search.design import spread_over
+from tailorbird.search.algorithms.initial_design import spread_over
 from tailorbird.spaces import IntArray
 
 SPACE = spaces.get("digits-resnet", batch=1)

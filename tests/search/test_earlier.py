@@ -14,9 +14,9 @@ from tailorbird import spaces
 from tailorbird.errors import EncodingError
 from tailorbird.predictors import FloatArray
 from tailorbird.progress import NoProgress
-from tailorbird.search import earlier, storage
-from tailorbird.search.evaluation import InProcess
-from tailorbird.search.study import Study
+from tailorbird.search.evaluation import optuna_storage, prior_evaluations
+from tailorbird.search.evaluation.executors import InProcess
+from tailorbird.search.evaluation.study import Study
 from tailorbird.spaces import IntArray
 
 SPACE = spaces.get("digits-resnet", batch=1)
@@ -47,7 +47,7 @@ def value(rows: IntArray) -> FloatArray:
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_what_was_written_is_read_and_never_evaluated(tmp_path: Path, ending: str) -> None:
     path = write(pd.concat([table(), table()]), tmp_path, ending)
-    rows, accuracies = earlier.read(path, SPACE)
+    rows, accuracies = prior_evaluations.read(path, SPACE)
     np.testing.assert_array_equal(rows, X)
     np.testing.assert_array_equal(accuracies, Y)
 
@@ -74,7 +74,7 @@ def test_rows_become_canonical(tmp_path: Path) -> None:
     some = np.array([[0, 0, 1, 2], [0, 1, 0, 2]])
     columns = {variable.name: some[:, i] for i, variable in enumerate(SPACE.variables)}
     path = write(pd.DataFrame({**columns, "accuracy": [0.25, 0.25]}), tmp_path, "csv")
-    rows, accuracies = earlier.read(path, SPACE)
+    rows, accuracies = prior_evaluations.read(path, SPACE)
     np.testing.assert_array_equal(rows, np.unique(SPACE.repair(some), axis=0))
     assert accuracies.tolist() == [0.25]
 
@@ -86,7 +86,7 @@ def test_two_accuracies_of_one_network_are_refused_with_both_rows(tmp_path: Path
     text = SPACE.describe(SPACE.repair(some)[1])
     for ending, rows in (("csv", "line 3 and line 4"), ("parquet", "row 2 and row 3")):
         with pytest.raises(EncodingError) as caught:
-            earlier.read(write(frame, tmp_path, ending), SPACE)
+            prior_evaluations.read(write(frame, tmp_path, ending), SPACE)
         assert f"{rows} are both {text}, with 0.25 and 0.26. Keep one" in str(caught.value)
 
 
@@ -117,7 +117,7 @@ def test_what_does_not_fit_is_named(
     tmp_path: Path, ending: str, frame: pd.DataFrame, message: str
 ) -> None:
     with pytest.raises(EncodingError, match=message):
-        earlier.read(write(frame, tmp_path, ending), SPACE)
+        prior_evaluations.read(write(frame, tmp_path, ending), SPACE)
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -146,10 +146,10 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         if content is not None:
             path.write_bytes(content)
         with pytest.raises(EncodingError, match=message) as caught:
-            earlier.read(path, SPACE)
+            prior_evaluations.read(path, SPACE)
         assert name in str(caught.value)
     with pytest.raises(EncodingError, match=r"must be a file, but .* is a folder"):
-        earlier.read(tmp_path, SPACE)
+        prior_evaluations.read(tmp_path, SPACE)
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_a_flipped_byte_is_refused_or_read(parquet: Path, data: st.DataObject) -
     flipped = parquet.with_name("flipped.parquet")
     flipped.write_bytes(content)
     try:
-        rows, y = earlier.read(flipped, SPACE)
+        rows, y = prior_evaluations.read(flipped, SPACE)
     except EncodingError:
         return
     assert rows.shape == (len(y), len(SPACE.variables))
@@ -182,18 +182,18 @@ def test_another_study_is_read_and_left_as_it_is(tmp_path: Path) -> None:
 
     Study(url, "theirs", SPACE).evaluate(X[:8], InProcess(evaluator), NoProgress())
     before = (tmp_path / "other.sqlite").read_bytes()
-    rows, y = earlier.read_study(url, "theirs", SPACE)
+    rows, y = prior_evaluations.read_study(url, "theirs", SPACE)
     assert (tmp_path / "other.sqlite").read_bytes() == before
     np.testing.assert_array_equal(rows, X[1:8])
     np.testing.assert_array_equal(y, value(X[1:8]))
 
     with pytest.raises(EncodingError, match=r"no study 'their' in sqlite.*mean 'theirs'"):
-        earlier.read_study(url, "their", SPACE)
+        prior_evaluations.read_study(url, "their", SPACE)
     with pytest.raises(EncodingError, match=r"no study '' in sqlite.*known: theirs"):
-        earlier.read_study(url, "", SPACE)
+        prior_evaluations.read_study(url, "", SPACE)
     other = spaces.get("digits-resnet", batch=1, max_stitches=1)
     with pytest.raises(EncodingError, match=r"must be '.*=1\)', but it is '.*=3\)'"):
-        earlier.read_study(url, "theirs", other)
+        prior_evaluations.read_study(url, "theirs", other)
 
 
 Direction = Literal["minimize", "maximize"]
@@ -218,7 +218,9 @@ def good(**changed: object) -> Trials:
 
 def test_a_study_whose_direction_and_range_fit_is_taken(tmp_path: Path) -> None:
     trials = [*good(), ([1.0], {}), ([0.75], {"encoding": X[5].tolist()})]
-    rows, y = earlier.read_study(study(tmp_path / "s.db", ["maximize"], trials), "a", SPACE)
+    rows, y = prior_evaluations.read_study(
+        study(tmp_path / "s.db", ["maximize"], trials), "a", SPACE
+    )
     np.testing.assert_array_equal(rows, X[:6])
     assert y.tolist() == [0.5, 0.51, 0.52, 0.53, 0.54, 0.75]
 
@@ -249,7 +251,7 @@ def test_a_study_that_does_not_hold_accuracies_is_refused(
 ) -> None:
     url = study(tmp_path / "s.db", directions, trials)
     with pytest.raises(EncodingError, match=message):
-        earlier.read_study(url, "a", SPACE)
+        prior_evaluations.read_study(url, "a", SPACE)
 
 
 def refused(url: str, message: str) -> None:
@@ -257,7 +259,7 @@ def refused(url: str, message: str) -> None:
     path = Path(url.removeprefix("sqlite:///"))
     before = path.read_bytes()
     with pytest.raises(EncodingError, match=message) as caught:
-        earlier.read_study(url, "a", SPACE)
+        prior_evaluations.read_study(url, "a", SPACE)
     assert str(caught.value).isprintable()
     assert path.read_bytes() == before
 
@@ -308,7 +310,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         refused(url, message)
     path.unlink()
     with pytest.raises(EncodingError, match="There is no file"):
-        earlier.read_study(url, "a", SPACE)
+        prior_evaluations.read_study(url, "a", SPACE)
     assert not path.exists()
 
 
@@ -330,17 +332,17 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 )
 def test_what_is_no_url_of_a_database_is_named(url: str, message: str) -> None:
     with pytest.raises(EncodingError, match=message) as caught:
-        earlier.read_study(url, "a", SPACE)
+        prior_evaluations.read_study(url, "a", SPACE)
     assert "secret" not in str(caught.value)
 
 
 def test_a_locked_database_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(optuna_storage, "PATIENCE_S", 0.1)
     url = study(tmp_path / "s.db", ["maximize"], good())
     other = sqlite3.connect(tmp_path / "s.db")
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(EncodingError, match=r"database is locked.*wait for that, then run again"):
-        earlier.read_study(url, "a", SPACE)
+        prior_evaluations.read_study(url, "a", SPACE)
     other.rollback()
     other.close()
-    assert len(earlier.read_study(url, "a", SPACE)[0]) == 6
+    assert len(prior_evaluations.read_study(url, "a", SPACE)[0]) == 6

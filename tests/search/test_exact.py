@@ -18,13 +18,13 @@ from tailorbird.search import (
     ParetoFront,
     Problem,
     best,
-    dynamic_program,
     enumerated_front,
     exact_front,
     has_exact_front,
     pareto_paths,
 )
-from tailorbird.search.path_problem import PathProblem
+from tailorbird.search.algorithms.exact import dynamic_program
+from tailorbird.search.algorithms.exact.path_problem import PathProblem
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathSum, PathValues, along_workloads

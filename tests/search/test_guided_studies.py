@@ -17,14 +17,14 @@ from optuna.trial import TrialState
 
 from tailorbird import spaces
 from tailorbird.predictors import AccuracyPredictor
-from tailorbird.predictors.cost import WorkloadSum
+from tailorbird.predictors.counted_costs import WorkloadSum
 from tailorbird.progress import NoProgress
 from tailorbird.search import Objective, ParetoFront, Problem
-from tailorbird.search.evaluated import Unknown
-from tailorbird.search.evaluation import Executor, InProcess
-from tailorbird.search.guided import guided
-from tailorbird.search.study import Study
-from tailorbird.search.workers import Workers
+from tailorbird.search.algorithms.guided.guided import guided
+from tailorbird.search.algorithms.guided.history import Unknown
+from tailorbird.search.evaluation.executors import Executor, InProcess
+from tailorbird.search.evaluation.study import Study
+from tailorbird.search.evaluation.worker_pool import Workers
 
 SPACE = spaces.get("macro-mobilenetv2")
 N_EVALUATIONS, BATCH, N_KILLS = 60, 6, 10

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from tailorbird.predictors import FloatArray
-from tailorbird.search.improvement import ExpectedImprovement, choose
+from tailorbird.search.algorithms.guided.expected_improvement import ExpectedImprovement, choose
 
 REF, IDEAL = np.ones(3), np.zeros(3)
 

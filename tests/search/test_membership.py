@@ -11,7 +11,7 @@ from scipy.stats import norm
 from tailorbird import spaces
 from tailorbird.predictors import FloatArray, Prediction
 from tailorbird.search import Constraint, Objective, Problem, exact_front
-from tailorbird.search.membership import Draws, draw, membership, with_probability
+from tailorbird.search.front_probability import Draws, draw, membership, with_probability
 from tailorbird.spaces import IntArray
 
 SPACE = spaces.get("digits-resnet", max_stitches=1)

@@ -10,11 +10,11 @@ from scipy.sparse.csgraph import connected_components
 from tailorbird import spaces
 from tailorbird.predictors import FloatArray, Prediction
 from tailorbird.search import Constraint, Objective, Problem
-from tailorbird.search.limits import Limits
-from tailorbird.search.operators import CROSSED, Variation, crossover, linkage, mutate
-from tailorbird.search.stitch_moves import StitchMoves
+from tailorbird.search.algorithms.variation import CROSSED, Variation, crossover, linkage, mutate
+from tailorbird.search.violation import Limits
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.spaces.stitching.moves import StitchMoves
 
 SPACES: dict[str, Callable[[], SearchSpace]] = {
     "chain": lambda: spaces.get("ofa-mobilenetv3"),

@@ -22,10 +22,10 @@ from tailorbird.errors import EncodingError, StoreError
 from tailorbird.latency_tables import Store
 from tailorbird.predictors import FloatArray
 from tailorbird.progress import NoProgress
-from tailorbird.search.evaluation import CHUNK, Executor, InProcess
-from tailorbird.search.storage import existing, made_alone
-from tailorbird.search.study import Study
-from tailorbird.search.workers import Workers
+from tailorbird.search.evaluation.executors import CHUNK, Executor, InProcess
+from tailorbird.search.evaluation.optuna_storage import existing, made_alone
+from tailorbird.search.evaluation.study import Study
+from tailorbird.search.evaluation.worker_pool import Workers
 from tailorbird.spaces import IntArray
 
 SPACE = spaces.get("digits-resnet", batch=1)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tailorbird.errors import EvaluationError
-from tailorbird.search.evaluation import InProcess, Outcome, Row
-from tailorbird.search.workers import Workers
+from tailorbird.search.evaluation.executors import InProcess, Outcome, Row
+from tailorbird.search.evaluation.worker_pool import Workers
 
 TOY = '''
 import os

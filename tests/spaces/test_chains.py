@@ -14,7 +14,7 @@ from tailorbird import spaces
 from tailorbird.errors import RecipeError
 from tailorbird.spaces import IntArray, Workload
 from tailorbird.spaces.chains import Chain, OFAMobileNetV3
-from tailorbird.spaces.chains.blocks import GroupedBlock, MobileBlock
+from tailorbird.spaces.chains.modules import GroupedBlock, MobileBlock
 from tailorbird.spaces.chains.stages import Stages
 from tailorbird.spaces.chains.width import multiple_of_8
 from tailorbird.spaces.footprint import count_macs, n_macs

@@ -21,10 +21,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from tailorbird.errors import RecipeError
 from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces import Workload
-from tailorbird.spaces.stitching import Part, Pretrained, StitchSpace, Windows, efficientnet_lite
-from tailorbird.spaces.stitching.cifar_resnet import CifarResNet
-from tailorbird.spaces.stitching.efficientnet_lite import EfficientNetLite, weight_files
-from tailorbird.spaces.stitching.resnet import ResNet
+from tailorbird.spaces.stitching import Part, Pretrained, StitchSpace, Windows
+from tailorbird.spaces.stitching.families import efficientnet_lite
+from tailorbird.spaces.stitching.families.cifar_resnet import CifarResNet
+from tailorbird.spaces.stitching.families.efficientnet_lite import EfficientNetLite, weight_files
+from tailorbird.spaces.stitching.families.resnet import ResNet
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 RULE = Windows(2, 1)

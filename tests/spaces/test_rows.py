@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from tailorbird.errors import EncodingError
-from tailorbird.spaces import IntArray, rows
+from tailorbird.spaces import IntArray, encodings
 from tailorbird.spaces.stitching import StitchSpace
 
 
@@ -21,7 +21,7 @@ def write(path: Path, space: StitchSpace, X: IntArray) -> pd.DataFrame:
 def test_rows_come_back_once_each_in_their_order(tiny_space: StitchSpace, tmp_path: Path) -> None:
     X = next(tiny_space.enumerate())[::-1]
     write(tmp_path / "x.parquet", tiny_space, np.concatenate([X, X[:3]]))
-    np.testing.assert_array_equal(rows.read(tmp_path / "x.parquet", tiny_space), X)
+    np.testing.assert_array_equal(encodings.read(tmp_path / "x.parquet", tiny_space), X)
 
 
 def test_rows_are_made_canonical(tiny_space: StitchSpace, tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_rows_are_made_canonical(tiny_space: StitchSpace, tmp_path: Path) -> Non
     most = [len(variable.choices) for variable in tiny_space.variables]
     X = rng.integers(0, most, size=(50, len(most)))
     write(tmp_path / "x.parquet", tiny_space, X)
-    read = rows.read(tmp_path / "x.parquet", tiny_space)
+    read = encodings.read(tmp_path / "x.parquet", tiny_space)
     assert {tuple(row) for row in read} == {tuple(row) for row in tiny_space.repair(X)}
     tiny_space.count_workloads(read)  # refuses what is not canonical
 
@@ -38,7 +38,7 @@ def test_other_columns_and_narrow_types_do_no_harm(tiny_space: StitchSpace, tmp_
     X = tiny_space.landmarks
     frame = write(tmp_path / "x.parquet", tiny_space, X)
     frame.astype("int8").assign(note="from a search").to_parquet(tmp_path / "x.parquet")
-    np.testing.assert_array_equal(rows.read(tmp_path / "x.parquet", tiny_space), X)
+    np.testing.assert_array_equal(encodings.read(tmp_path / "x.parquet", tiny_space), X)
 
 
 def test_what_does_not_fit_is_named_in_one_sentence(
@@ -59,7 +59,7 @@ def test_what_does_not_fit_is_named_in_one_sentence(
     for frame, message in cases:
         frame.to_parquet(path)
         with pytest.raises(EncodingError, match=message) as caught:
-            rows.read(path, tiny_space)
+            encodings.read(path, tiny_space)
         assert "\n" not in str(caught.value)
 
 
@@ -72,11 +72,11 @@ def test_neither_pipes_nor_what_unpacks_to_gigabytes_is_read(
     parquet.write_table(pa.table(dict.fromkeys(names, zeros)), path, compression="zstd")
     assert path.stat().st_size < 200_000
     with pytest.raises(EncodingError, match=r"unpacks to .* MiB, but a table may have 64"):
-        rows.read(path, tiny_space)
+        encodings.read(path, tiny_space)
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(EncodingError, match="it is no plain file"):
-        rows.read(path, tiny_space)
+        encodings.read(path, tiny_space)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PAR1 and no more"])
@@ -87,7 +87,7 @@ def test_a_file_that_is_none_is_refused(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(EncodingError, match="cannot be read") as caught:
-        rows.read(path, tiny_space)
+        encodings.read(path, tiny_space)
     assert "\n" not in str(caught.value)
 
 
@@ -95,4 +95,4 @@ def test_a_file_that_is_not_there_is_said_to_be_missing(
     tiny_space: StitchSpace, tmp_path: Path
 ) -> None:
     with pytest.raises(EncodingError, match="No such file"):
-        rows.read(tmp_path / "x.parquet", tiny_space)
+        encodings.read(tmp_path / "x.parquet", tiny_space)

@@ -12,7 +12,7 @@ from scipy.stats import chisquare
 from tailorbird import spaces
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace, Windows
-from tailorbird.spaces.stitching.digits_resnet import DigitsResNet
+from tailorbird.spaces.stitching.families.digits_resnet import DigitsResNet
 
 DIGITS = StitchSpace(DigitsResNet(batch=1), Windows(3, 1), max_stitches=3)
 

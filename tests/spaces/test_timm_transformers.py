@@ -11,10 +11,10 @@ from safetensors.numpy import load_file
 from torch import Tensor, nn
 
 from tailorbird.spaces.stitching import Pretrained, StitchSpace, TwoWay, Windows
-from tailorbird.spaces.stitching.deit import DeiT
-from tailorbird.spaces.stitching.deit3 import DeiT3
+from tailorbird.spaces.stitching.families.deit import DeiT
+from tailorbird.spaces.stitching.families.deit3 import DeiT3
+from tailorbird.spaces.stitching.families.swin import Swin
 from tailorbird.spaces.stitching.family import Part
-from tailorbird.spaces.stitching.swin import Swin
 
 SWIN = StitchSpace(Swin(1), Windows(2, 1, skipped_stages=(3,)), max_stitches=1)
 

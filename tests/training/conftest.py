@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from tailorbird.spaces.stitching import StitchSpace, Windows
-from tailorbird.spaces.stitching.digits_resnet import DigitsResNet
-from tailorbird.training import Dataset, Split, Trained, digits
-from tailorbird.training.network import StitchedNetwork
+from tailorbird.spaces.stitching.families.digits_resnet import DigitsResNet
+from tailorbird.training import Dataset, Split, Trained
+from tailorbird.training.data import digits
+from tailorbird.training.stitching.network import StitchedNetwork
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ from tailorbird.errors import WeightsError
 from tailorbird.progress import NoProgress
 from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces.stitching import StitchSpace, Windows
-from tailorbird.spaces.stitching.cifar_resnet import CifarResNet
-from tailorbird.spaces.stitching.efficientnet_lite import EfficientNetLite
-from tailorbird.training import Dataset, Split, Training, anchors, train
-from tailorbird.training.network import StitchedNetwork
+from tailorbird.spaces.stitching.families.cifar_resnet import CifarResNet
+from tailorbird.spaces.stitching.families.efficientnet_lite import EfficientNetLite
+from tailorbird.training import Dataset, Split, Training, train
+from tailorbird.training.stitching import anchors
+from tailorbird.training.stitching.network import StitchedNetwork
 
 FAMILY = CifarResNet(2, ("small", "large"), ((1, 1, 1), (2, 2, 2)), (4, 8, 16))
 LARGE = 1

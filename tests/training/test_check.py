@@ -5,9 +5,10 @@ import pytest
 
 from tailorbird.errors import RecipeError
 from tailorbird.spaces.stitching import StitchSpace, Windows
-from tailorbird.spaces.stitching.digits_resnet import DigitsResNet
-from tailorbird.training import Dataset, Split, digits
-from tailorbird.training.stitch import check
+from tailorbird.spaces.stitching.families.digits_resnet import DigitsResNet
+from tailorbird.training import Dataset, Split
+from tailorbird.training.data import digits
+from tailorbird.training.stitching.train import check
 
 
 def space(family: DigitsResNet) -> StitchSpace:

@@ -3,12 +3,12 @@ import pytest
 import torch
 
 from tailorbird.published.data_folder import data_folder
-from tailorbird.training import cifar
+from tailorbird.training.data import cifar10
 
 
 @pytest.mark.data("cifar10_jpeg_train10k.npz", "cifar10_jpeg_test10k.npz")
 def test_cifar_has_three_disjoint_splits_with_all_classes_in_each() -> None:
-    data = cifar.load(data_folder())
+    data = cifar10.load(data_folder())
     splits = (data.train, data.validation, data.test)
     assert [len(split.labels) for split in splits] == [10_000, 5_000, 5_000]
     assert "jpeg" in data.name

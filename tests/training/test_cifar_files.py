@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tailorbird.errors import RecipeError
-from tailorbird.training import cifar
+from tailorbird.training.data import cifar10
 
 NAMES = ("cifar10_jpeg_train10k.npz", "cifar10_jpeg_test10k.npz")
 
@@ -36,7 +36,7 @@ def write(folder: Path, content: dict[str, Any]) -> Path:
 
 
 def test_pictures_of_a_small_file_are_read(tmp_path: Path) -> None:
-    data = cifar.load(write(tmp_path, arrays([picture()] * 40)))
+    data = cifar10.load(write(tmp_path, arrays([picture()] * 40)))
     assert [len(split.labels) for split in (data.train, data.validation, data.test)] == [40, 20, 20]
 
 
@@ -63,7 +63,7 @@ def test_files_that_hold_something_else_are_refused(
 ) -> None:
     write(tmp_path, arrays([picture()] * 40) | changes)
     with pytest.raises(RecipeError, match=message) as caught:
-        cifar.load(tmp_path)
+        cifar10.load(tmp_path)
     assert str(caught.value).count("\n") == 0
     assert NAMES[0] in str(caught.value)
 
@@ -73,13 +73,13 @@ def test_files_that_are_torn_or_lack_an_array_are_refused(tmp_path: Path) -> Non
     for missing in whole:
         write(tmp_path, {name: array for name, array in whole.items() if name != missing})
         with pytest.raises(RecipeError, match=f"{missing} is not a file in the archive"):
-            cifar.load(tmp_path)
+            cifar10.load(tmp_path)
     content = (write(tmp_path, whole) / NAMES[0]).read_bytes()
     for n in (0, 10, len(content) // 2, len(content) - 5):
         (tmp_path / NAMES[0]).write_bytes(content[:n])
         with pytest.raises(RecipeError, match="is torn, or not CIFAR-10"):
-            cifar.load(tmp_path)
+            cifar10.load(tmp_path)
     with zipfile.ZipFile(tmp_path / NAMES[0], "w", zipfile.ZIP_DEFLATED) as bomb:
         bomb.writestr("jpeg.npy", bytes(300 * 2**20))
     with pytest.raises(RecipeError, match="at most 256 MiB"):
-        cifar.load(tmp_path)
+        cifar10.load(tmp_path)

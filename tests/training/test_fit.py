@@ -15,12 +15,13 @@ from torch import Tensor
 from tailorbird.errors import TrainingError, WriteError
 from tailorbird.progress import NoProgress
 from tailorbird.spaces.stitching import StitchSpace, Windows
-from tailorbird.training import Dataset, Split, Training, digits, fit, load, train
-from tailorbird.training.augment import shift
+from tailorbird.training import Dataset, Split, Training, fit, load, train
 from tailorbird.training.checkpoint import Checkpoint
+from tailorbird.training.data import digits
+from tailorbird.training.data.augment import shift
 from tailorbird.training.fit import n_batches
-from tailorbird.training.network import StitchedNetwork
-from tailorbird.training.stage import Stage
+from tailorbird.training.stitching.network import StitchedNetwork
+from tailorbird.training.stitching.stage import Stage
 
 SETTINGS = Training(train_epochs=2, stitch_epochs=2, seed=0, stitch_images=40)
 
@@ -31,9 +32,10 @@ from dataclasses import replace
 from pathlib import Path
 from tailorbird.progress import NoProgress
 from tailorbird.spaces.stitching import StitchSpace, Windows
-from tailorbird.spaces.stitching.digits_resnet import DigitsResNet
-from tailorbird.training import Split, Training, digits, fit, train
-from tailorbird.training.augment import shift
+from tailorbird.spaces.stitching.families.digits_resnet import DigitsResNet
+from tailorbird.training import Split, Training, fit, train
+from tailorbird.training.data import digits
+from tailorbird.training.data.augment import shift
 
 fit._SAVED_EVERY_S = 0
 import torch._dynamo  # torch does at the first optimizer; once is enough for all processes

@@ -8,8 +8,8 @@ from torch import nn
 
 from tailorbird.spaces.stitching import Part, StitchSpace
 from tailorbird.training import Split
-from tailorbird.training.least_squares import initialise_stitches
-from tailorbird.training.network import StitchedNetwork
+from tailorbird.training.stitching.least_squares import initialise_stitches
+from tailorbird.training.stitching.network import StitchedNetwork
 
 Rows = NDArray[np.float64]
 

@@ -8,9 +8,10 @@ from torch import nn
 
 from tailorbird.progress import NoProgress
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.training import Dataset, Training, low_rank, train
-from tailorbird.training.least_squares import initialise_stitches
-from tailorbird.training.network import StitchedNetwork
+from tailorbird.training import Dataset, Training, train
+from tailorbird.training.stitching import low_rank
+from tailorbird.training.stitching.least_squares import initialise_stitches
+from tailorbird.training.stitching.network import StitchedNetwork
 
 
 def layer(kind: str) -> tuple[nn.Module, torch.Tensor]:

@@ -10,11 +10,11 @@ import torchvision
 from torch import Tensor, nn
 
 from tailorbird.spaces.stitching import Part, Pretrained, StitchSpace, Windows
-from tailorbird.spaces.stitching.cifar_resnet import CifarResNet
-from tailorbird.spaces.stitching.deit import DeiT
-from tailorbird.spaces.stitching.deit3 import DeiT3
-from tailorbird.spaces.stitching.swin import Swin
-from tailorbird.training.naming import Sorted, sort_names
+from tailorbird.spaces.stitching.families.cifar_resnet import CifarResNet
+from tailorbird.spaces.stitching.families.deit import DeiT
+from tailorbird.spaces.stitching.families.deit3 import DeiT3
+from tailorbird.spaces.stitching.families.swin import Swin
+from tailorbird.training.weights.names import Sorted, sort_names
 
 SWIN = Swin(1, ("a",), ((2, 2, 2, 2),), (16,), (1,), n_classes=5)
 VIT = DeiT(1, ("a",), (16,), (2,), depth=2, side=32, n_classes=5)

@@ -5,9 +5,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.training import Split, Trained, digits
-from tailorbird.training.network import StitchedNetwork
-from tailorbird.training.prefixes import Prefixes
+from tailorbird.training import Split, Trained
+from tailorbird.training.data import digits
+from tailorbird.training.stitching.network import StitchedNetwork
+from tailorbird.training.stitching.prefixes import Prefixes
 
 
 @pytest.fixture

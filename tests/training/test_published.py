@@ -10,7 +10,7 @@ from tailorbird.errors import RecipeError
 from tailorbird.published import snnet
 from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.spaces.stitching.digits_resnet import DigitsResNet
+from tailorbird.spaces.stitching.families.digits_resnet import DigitsResNet
 
 has_table = pytest.mark.data("snnet_stitches.csv.gz")
 

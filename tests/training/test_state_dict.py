@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from tailorbird.errors import WeightsError
-from tailorbird.training.state_dict import read
+from tailorbird.training.weights.state_dict import read
 
 LAST = {"conv1.weight": torch.zeros(3), "fc.bias": torch.zeros(2)}
 MEAN = {"conv1.weight": torch.ones(3), "fc.bias": torch.ones(2)}

@@ -8,8 +8,10 @@ from torch import nn
 from tailorbird.errors import InfeasibleError, MissingStepError, RecipeError
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.training import Split, Trained, digits, trained
-from tailorbird.training.network import StitchedNetwork
+from tailorbird.training import Split, Trained
+from tailorbird.training.data import digits
+from tailorbird.training.stitching import trained
+from tailorbird.training.stitching.network import StitchedNetwork
 
 
 @pytest.fixture

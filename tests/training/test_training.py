@@ -12,9 +12,11 @@ from torch import nn
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import NoProgress
 from tailorbird.spaces.stitching import Part, StitchSpace, Windows
-from tailorbird.training import Split, Trained, Training, digits, draw, load, train
-from tailorbird.training.least_squares import initialise_stitches
-from tailorbird.training.network import StitchedNetwork
+from tailorbird.training import Split, Trained, Training, load, train
+from tailorbird.training.data import digits
+from tailorbird.training.stitching import route_sampling
+from tailorbird.training.stitching.least_squares import initialise_stitches
+from tailorbird.training.stitching.network import StitchedNetwork
 
 SHORT = Training(train_epochs=1, stitch_epochs=1, seed=0)
 
@@ -145,7 +147,7 @@ def test_the_error_of_an_accuracy_is_that_of_its_posterior(n_correct: int) -> No
 
 
 def test_routes_to_train_have_every_number_of_stitches_alike(digits_space: StitchSpace) -> None:
-    drawn = draw.by_stitches(digits_space, 0)
+    drawn = route_sampling.by_stitches(digits_space, 0)
     rows = np.array([drawn(step) for step in range(2000)])
     counts = np.bincount(np.count_nonzero(rows[:, 1:], axis=1))
     assert (abs(counts - 500) < 100).all()

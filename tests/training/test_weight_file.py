@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import save, save_file
 
 from tailorbird.errors import WeightsError
-from tailorbird.training import Training, weight_file
+from tailorbird.training import Training
+from tailorbird.training.weights import weight_file
 
 STATE = {"conv1.weight": torch.arange(6.0).reshape(2, 3), "bn1.bias": torch.ones(2)}
 

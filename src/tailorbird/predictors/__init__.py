@@ -1,18 +1,18 @@
 """What turns encodings into a prediction with its uncertainty."""
 
-from tailorbird.predictors.accuracy import AccuracyPredictor
-from tailorbird.predictors.adapted_sum import AdaptedSum
-from tailorbird.predictors.additive import Additive, AdditiveAccuracy
-from tailorbird.predictors.auto import AutoPredictor
-from tailorbird.predictors.calibrated_sum import CalibratedSum
-from tailorbird.predictors.completion import complete
-from tailorbird.predictors.few_shot import FewShotLatency
-from tailorbird.predictors.inferred_sum import InferredSum
-from tailorbird.predictors.known import KnownAccuracy
-from tailorbird.predictors.named import accuracy_predictor
+from tailorbird.predictors.accuracy.additive import Additive, AdditiveAccuracy
+from tailorbird.predictors.accuracy.ensemble import AutoPredictor
+from tailorbird.predictors.accuracy.lookup import KnownAccuracy
+from tailorbird.predictors.accuracy.registry import accuracy_predictor
+from tailorbird.predictors.accuracy.single_model import AccuracyPredictor
+from tailorbird.predictors.latency.adapted_sum import AdaptedSum
+from tailorbird.predictors.latency.calibrated_sum import CalibratedSum
+from tailorbird.predictors.latency.few_shot import FewShotLatency
+from tailorbird.predictors.latency.inferred_sum import InferredSum
+from tailorbird.predictors.latency.missing_workloads import complete
+from tailorbird.predictors.latency.table_sum import TableSum
+from tailorbird.predictors.latency.workload_latency import WorkloadLatency
 from tailorbird.predictors.prediction import FloatArray, Prediction, Predictor
-from tailorbird.predictors.table_sum import TableSum
-from tailorbird.predictors.unmeasured import WorkloadLatency
 
 __all__ = [
     "AccuracyPredictor",

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from tailorbird.spaces.stitching import Stitch, TwoWay, Windows
-from tailorbird.spaces.stitching.deit import DeiT
-from tailorbird.spaces.stitching.deit3 import DeiT3
+from tailorbird.spaces.stitching.families.deit import DeiT
+from tailorbird.spaces.stitching.families.deit3 import DeiT3
 from tailorbird.spaces.stitching.family import Family
 
 Files = Mapping[str, Path]

@@ -18,7 +18,7 @@ from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.reports import figures
 from tailorbird.reports.check import Checked
 from tailorbird.reports.summary import non_dominated, notes
-from tailorbird.search.found import Found
+from tailorbird.search.result import Found
 from tailorbird.storage import strict_json
 from tailorbird.storage.atomic import written
 from tailorbird.storage.marks import MARK, mark_of

@@ -1,6 +1,6 @@
 """What can be built: spaces, encodings, workloads. Free of torch until something is built."""
 
-from tailorbird.spaces.named import get
+from tailorbird.spaces.registry import get
 from tailorbird.spaces.space import IntArray, SearchSpace, Variable
 from tailorbird.spaces.workload import CALL, Workload
 

@@ -11,9 +11,9 @@ from torch import nn, optim
 from tailorbird.errors import TrainingError
 from tailorbird.spaces.stitching import Part
 from tailorbird.training.checkpoint import Checkpoint
-from tailorbird.training.dataset import Dataset
+from tailorbird.training.data.dataset import Dataset
 from tailorbird.training.distillation import Loss
-from tailorbird.training.network import StitchedNetwork
+from tailorbird.training.stitching.network import StitchedNetwork
 
 _WEIGHT_DECAY = 1e-2
 _LARGEST_GRADIENT = 5.0

@@ -8,7 +8,7 @@ from tailorbird.spaces.workload import Workload
 
 Shape = tuple[int, int, int, int]
 
-_MODULES = "tailorbird.spaces.chains.blocks"
+_MODULES = "tailorbird.spaces.chains.modules"
 
 
 def strided(shape: Shape, to: int, stride: int) -> Shape:

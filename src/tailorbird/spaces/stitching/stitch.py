@@ -72,5 +72,5 @@ def workload_of(family: Family, stitch: Stitch) -> Workload:
             f"{stitch.enter} of {family.anchors[stitch.target]}."
         )
     op, layer = ("stitch", "MapStitch") if channels == 1 else ("token_stitch", "TokenStitch")
-    builder = f"tailorbird.spaces.stitching.layers:{layer}"
+    builder = f"tailorbird.spaces.stitching.modules.stitches:{layer}"
     return Workload(op, (("width", width), ("to", to)), (source,), builder)

@@ -1,0 +1,1 @@
+"""Predictors of accuracy, from networks that were evaluated."""

@@ -1,0 +1,114 @@
+"""What adds up along the paths of a layered space, so that exact methods can search it."""
+
+from typing import Protocol, Self, runtime_checkable
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from tailorbird.errors import RecipeError
+from tailorbird.predictors import conformal
+from tailorbird.predictors.accuracy import log_error
+from tailorbird.predictors.accuracy.path_features import PathFeatures
+from tailorbird.predictors.accuracy.single_model import by_chunks, left_out, samples, with_images
+from tailorbird.predictors.prediction import FloatArray, Prediction, Predictor
+from tailorbird.predictors.regressors import Ridge
+from tailorbird.predictors.sample_checks import as_rows
+from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces.layered import LayeredGraph
+from tailorbird.spaces.path_sum import PathSum, PathValues
+
+_MOST_NUMBERS = 2**27
+"""Largest product of networks and steps to learn from: a GiB of features."""
+
+
+@runtime_checkable
+class Additive(Predictor, Protocol):
+    """A predictor whose mean says, and rises with, a sum along a path."""
+
+    def along(self, graph: LayeredGraph) -> PathValues:
+        """What each step adds, and how the mean follows from the sum.
+
+        Args:
+            graph: of its space.
+        """
+
+
+class AdditiveAccuracy(BaseEstimator):  # type: ignore[misc]  # sklearn has no types
+    """Accuracy to which every choice adds its share, on the scale of logarithmic errors.
+
+    The shares are learned by Bayesian ridge regression. What a choice adds is made of a part that
+    it has in every context, a part of its own in each context that the states of the graph tell
+    apart (in Once-for-all, kernel and depth of the stage), and what multiply-adds and learned
+    values are worth anywhere. The fewer the samples, the more the general parts tell. Stds are
+    calibrated as those of `AccuracyPredictor` are.
+
+    Args:
+        space: of the architectures, a layered one.
+        n_images: on which accuracies were measured; None to leave their error out.
+    """
+
+    def __init__(self, space: SearchSpace, n_images: int | None = None) -> None:
+        self.space = space
+        self.n_images = n_images
+
+    def fit(self, X: IntArray, y: FloatArray) -> Self:
+        """Learns from accuracies y (n,), as fractions, of canonical rows X (n, d).
+
+        Raises:
+            ValueError: if the space is not layered, rows are not canonical, there are fewer than
+                5, or accuracies are not finite, not fractions or all the same.
+            RecipeError: if rows of so large a space would not fit into memory.
+        """
+        self.features_ = PathFeatures(self.space)
+        X, y = samples(X, y)
+        self._check_size(len(X))
+        F, z = self.features_(X), log_error.to_scale(y, self.n_images)
+        self.regressor_ = Ridge().fit(F, z)
+        self.left_out_ = left_out(self.regressor_, F, z)
+        self.widening_ = conformal.scale(log_error.from_scale(*self.left_out_), y)
+        self.sum_ = PathSum(self.features_.graph, self.along(self.features_.graph))
+        return self
+
+    def _check_size(self, n: int) -> None:
+        if n * self.features_.width > _MOST_NUMBERS:
+            raise RecipeError(
+                f"An additive predictor learns from at most {_MOST_NUMBERS:,} numbers, but {n:,} "
+                f"networks of {self.space.name} have {self.features_.width:,} steps each. Lower "
+                "[accuracy] evaluations or [space] max_stitches, or choose another predictor."
+            )
+
+    def refit(self, X: IntArray, y: FloatArray) -> Self:
+        """Learns from other samples: tuning costs next to nothing, so this is `fit`."""
+        return self.fit(X, y)
+
+    def along(self, graph: LayeredGraph) -> PathValues:
+        """The shares, on the scale of logarithmic errors.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self, "regressor_")
+        edges, final = self.features_.values(self.regressor_.coef_)
+        return PathValues(edges, final + self.regressor_.intercept_, log_error.to_accuracy)
+
+    def predict(self, X: IntArray) -> Prediction:
+        """Accuracies of canonical rows (n, d), as fractions.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
+        X = as_rows(X)
+        if not len(X):
+            return Prediction(np.empty(0), np.empty(0))
+        std = by_chunks(
+            lambda rows: self.regressor_.predict(self.features_(rows))[1], X, self.features_.width
+        )
+        predicted = log_error.from_scale(self.sum_(X), std)
+        return with_images(predicted.widened(self.widening_), self.n_images)
+
+    def mean(self, X: IntArray) -> FloatArray:
+        """The means alone, (n,)."""
+        check_is_fitted(self)
+        return log_error.to_accuracy(self.sum_(as_rows(X)))

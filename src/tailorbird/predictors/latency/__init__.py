@@ -1,0 +1,1 @@
+"""Predictors of latency, from tables of workloads or networks that were timed."""

@@ -1,0 +1,86 @@
+"""Latencies of known devices as sums over their tables."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tailorbird.latency_tables import LatencyTable
+from tailorbird.predictors.latency.device_mixture import Line
+from tailorbird.predictors.latency.device_pool import sizes
+from tailorbird.predictors.latency.table_sum import TableSum
+from tailorbird.predictors.prediction import FloatArray
+from tailorbird.spaces import IntArray, SearchSpace
+
+_SMALLEST = 1e-9  # spread of latencies, over their mean, that is more than rounding
+
+
+class TablePool:
+    """What k devices have in common, known to the last workload.
+
+    Genes are what each workload takes on a usual device. So a new device may take longer for a
+    workload than is expected by a share of that, whether it is large or small.
+
+    Args:
+        space: of the architectures.
+        tables: of the devices, each with all workloads of the space.
+        encodings: canonical rows that are usual, (n, d).
+
+    Raises:
+        MissingWorkloadError: if a table lacks a workload.
+    """
+
+    def __init__(
+        self, space: SearchSpace, tables: Sequence[LatencyTable], encodings: IntArray
+    ) -> None:
+        self.space = space
+        self._sums = [TableSum(space, table) for table in tables]
+        self.pool_ms = self._ms(encodings)
+        self._mean_ms, self._std_ms = self.pool_ms.mean(axis=0), self.pool_ms.std(axis=0)
+        if (self._std_ms <= _SMALLEST * self._mean_ms).any():
+            flat = tables[int(np.argmin(self._std_ms / self._mean_ms))].device
+            raise ValueError(
+                f"Tables must tell architectures apart, but of {space.name} all take as long on "
+                f"{flat!r}. Leave it out."
+            )
+        self.relative_std = self._std_ms / self._mean_ms
+        self.relative_noise = np.zeros(len(tables))
+        shares = [
+            (one.added_ms + one.call_ms) / mean_ms  # as measured, so that none is 0
+            for one, mean_ms in zip(self._sums, self._mean_ms, strict=True)
+        ]
+        self._share = np.mean(shares, axis=0)
+        usual = self._uses(encodings)
+        self._center = usual.mean(axis=0)
+        self._spread = np.sqrt(np.square(usual - self._center).sum(axis=1).mean())
+
+    def functions(self, X: IntArray) -> FloatArray:
+        """Latency of each device, (n, k), with mean 0 and std 1 over usual architectures."""
+        return np.asarray((self._ms(X) - self._mean_ms) / self._std_ms)
+
+    def genes(self, X: IntArray) -> FloatArray:
+        """What each workload takes, (n, n_workloads), centred, with mean square 1."""
+        return np.asarray((self._uses(X) - self._center) / self._spread)
+
+    def sizes(self, X: IntArray) -> FloatArray:
+        """Latencies on a usual device, over their mean, (n,)."""
+        return sizes(self._ms(X) / self._mean_ms)
+
+    def sum_of(self, line: Line) -> tuple[FloatArray, float]:
+        """A linear function of functions and genes as one of counts.
+
+        Returns:
+            What each workload adds, (n_workloads,), and the rest.
+        """
+        added = np.column_stack([one.added_ms for one in self._sums]) / self._std_ms
+        call = (np.array([one.call_ms for one in self._sums]) - self._mean_ms) / self._std_ms
+        rest = call @ line.of_functions - self._center / self._spread @ line.of_genes
+        return (
+            added @ line.of_functions + self._share / self._spread * line.of_genes,
+            float(line.offset + rest),
+        )
+
+    def _ms(self, X: IntArray) -> FloatArray:
+        return np.column_stack([one.mean(X) for one in self._sums])
+
+    def _uses(self, X: IntArray) -> FloatArray:
+        return np.asarray(self.space.count_workloads(X).multiply(self._share).toarray())

@@ -1,0 +1,1 @@
+"""Search algorithms: a module or folder for each name that a recipe knows."""

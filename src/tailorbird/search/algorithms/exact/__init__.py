@@ -1,0 +1,1 @@
+"""Exact fronts: a dynamic program, an integer program and their common problem."""

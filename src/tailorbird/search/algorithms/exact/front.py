@@ -1,0 +1,67 @@
+"""The front of a whole space."""
+
+from dataclasses import replace
+
+from tailorbird.search.algorithms.exact.dynamic_program import pareto_paths
+from tailorbird.search.algorithms.exact.path_problem import PathProblem
+from tailorbird.search.archive import Archive
+from tailorbird.search.front import ParetoFront
+from tailorbird.search.problem import Problem
+from tailorbird.spaces.layered import MAX_ENUMERATED
+
+LARGEST_ENUMERATED = 200_000
+"""Spaces up to this size are enumerated beside the search, in about ten seconds."""
+
+
+_MOST_OBJECTIVES, _MOST_PROPERTIES = 3, 4
+# Of ofa-mobilenetv3, two objectives take a tenth of a second, three a second, four a minute, and
+# three with a limit on a fourth property ten seconds.
+
+
+def has_exact_front(problem: Problem) -> bool:
+    """Whether the exact front can be had beside a search, in some seconds."""
+    if problem.space.size <= LARGEST_ENUMERATED:
+        return True
+    paths = PathProblem.of(problem)
+    return (
+        paths is not None
+        and len(problem.objectives) <= _MOST_OBJECTIVES
+        and len(paths.properties) <= _MOST_PROPERTIES
+    )
+
+
+def exact_front(problem: Problem) -> ParetoFront:
+    """The front of every architecture of a space.
+
+    By `pareto_paths` where all that is asked adds up along the paths of a layered space, however
+    large, and by enumeration elsewhere.
+
+    Raises:
+        InfeasibleError: if no architecture meets the limits.
+        ValueError: if the space is too large to enumerate.
+    """
+    if PathProblem.of(problem) is not None:
+        return pareto_paths(problem)
+    return enumerated_front(problem)
+
+
+def enumerated_front(problem: Problem) -> ParetoFront:
+    """The front of every architecture of a space, in memory for one chunk.
+
+    Raises:
+        InfeasibleError: if no architecture meets the limits.
+        ValueError: if the space is too large to enumerate.
+    """
+    space = problem.space
+    if space.size > MAX_ENUMERATED:
+        raise ValueError(
+            f"The exact front is found up to {MAX_ENUMERATED:,} architectures, or where all that "
+            "is traded off and limited adds up along the paths of a layered space, but "
+            f"{space.name} has {space.size:,} and a predictor that does not add up. Predict "
+            "accuracy by `additive`, narrow the space, or use `nsga2`."
+        )
+    archive = Archive(problem)
+    for X in space.enumerate():
+        F = problem.minimised(X)
+        archive.add(X, F, problem.violation(X, F))
+    return replace(archive.front(), exact=True)

@@ -1,0 +1,127 @@
+"""The best network under several limits, by mixed-integer programming."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import coo_array
+
+from tailorbird.predictors import FloatArray
+from tailorbird.search.algorithms.exact.path_problem import PathProblem
+from tailorbird.search.front import ParetoFront
+from tailorbird.search.problem import Problem
+from tailorbird.spaces import IntArray
+from tailorbird.spaces.layered import LayeredGraph
+
+_UNIT = 1e4  # of objective and limits, for HiGHS takes 1e-6 for nothing
+_STOPPED = 1  # by the time limit, as scipy reports it
+
+
+def best(problem: Problem, seconds: float = 60.0) -> ParetoFront:
+    """The network with the best first objective under all limits, as a front of that objective.
+
+    A network is a unit that flows through the graph of its space, along one edge of each layer;
+    what adds up along its path is linear in the edges. A limit more costs little, where a dynamic
+    program has one more property to compare. HiGHS takes limits for met that are missed by
+    rounding; a network of which that is so is excluded, and the next one is looked for.
+
+    Args:
+        problem: on a layered space; its first objective and all limits add up along paths.
+        seconds: after which the best network so far is returned, with its gap. Only how good that
+            is depends on the speed of the machine.
+
+    Returns:
+        One network. It is exact if no other is better by more than 1e-10 of the objective's range.
+
+    Raises:
+        InfeasibleError: if no architecture meets the limits.
+        TimeoutError: if none was found in time.
+        ValueError: if the space is not layered, or anything does not add up along its paths.
+
+    References:
+        Huangfu, Hall: Parallelizing the Dual Revised Simplex Method. Mathematical Programming
+        Computation 10(1), 2018 (HiGHS).
+    """
+    problem = replace(problem, objectives=problem.objectives[:1])
+    paths = PathProblem.of(problem)
+    if paths is None:
+        raise ValueError(
+            "An integer program needs a layered space, and an objective and limits that add up "
+            f"along its paths, but those asked of {problem.space.name} do not. Predict accuracy "
+            "by `additive`, or use `nsga2`."
+        )
+    if (paths.limits < paths.shortest).any():
+        raise paths.infeasible()
+    costs, limited = _costs(paths), paths.limits < np.inf
+    unit = _UNIT / (paths.longest[0] - paths.shortest[0] or 1.0)
+    units = _UNIT / np.maximum(np.abs(paths.shortest), np.abs(paths.longest))[limited]
+    rules = [_one_unit_flows(paths.graph)]
+    if limited.any():
+        spent = costs[:, limited] * units
+        rules.append(LinearConstraint(spent.T, -np.inf, paths.limits[limited] * units))
+    end = time.monotonic() + seconds
+    while True:
+        solved = milp(
+            unit * costs[:, 0],
+            integrality=np.ones(len(costs), dtype=np.int64),
+            bounds=Bounds(0, 1),
+            constraints=rules,
+            options={"time_limit": max(end - time.monotonic(), 0.0), "mip_rel_gap": 0.0},
+        )
+        if solved.x is None:
+            if solved.status == _STOPPED:
+                raise TimeoutError(
+                    f"No network of {problem.space.name} within the limits was found in "
+                    f"{seconds:g} s, nor was it proved that there is none. Give it more time, or "
+                    "relax a limit."
+                )
+            raise paths.infeasible()
+        row, taken = _path(paths.graph, solved.x)
+        if (problem.violation(row, problem.minimised(row)) <= 0).all():
+            break
+        rules.append(LinearConstraint(taken[None], -np.inf, len(paths.edges) - 1))
+    front = ParetoFront.of(row, problem, n_evaluations=problem.space.size)
+    if solved.status != _STOPPED:
+        return replace(front, exact=True)
+    bound = np.maximum(solved.mip_dual_bound / unit, paths.shortest[0])
+    missed = front.F[0, 0] - paths.values(np.full((1, len(costs[0])), bound))[0, 0]
+    return replace(front, gap=(max(float(missed), 0.0),))
+
+
+def _costs(paths: PathProblem) -> FloatArray:
+    """What each edge of all layers adds, minimised, (n, p); the last ones include the end."""
+    costs = np.concatenate(paths.edges)
+    last = paths.graph.layers[-1]
+    costs[-len(last.source) :] += paths.final[last.target]
+    return costs
+
+
+def _one_unit_flows(graph: LayeredGraph) -> LinearConstraint:
+    """Into state 0 of the first layer, and out of each state what came in."""
+    n_states, d = graph.final.shape[0], len(graph.layers)
+    source = np.concatenate([k * n_states + layer.source for k, layer in enumerate(graph.layers)])
+    target = np.concatenate(
+        [(k + 1) * n_states + layer.target for k, layer in enumerate(graph.layers)]
+    )
+    edge = np.arange(len(source))
+    balance = coo_array(
+        (np.repeat([1.0, -1.0], len(edge)), (np.r_[target, source], np.r_[edge, edge])),
+        shape=((d + 1) * n_states, len(edge)),
+    ).tocsr()[: d * n_states]
+    gained = np.zeros(d * n_states)
+    gained[0] = -1.0
+    return LinearConstraint(balance, gained, gained)
+
+
+def _path(graph: LayeredGraph, flow: FloatArray) -> tuple[IntArray, FloatArray]:
+    """The path (1, d) of a unit on edges (n,), and 1 on each edge that it takes, (n,)."""
+    row, taken = np.empty((1, len(graph.layers)), dtype=np.int64), np.zeros(len(flow))
+    state = first = 0
+    for k, layer in enumerate(graph.layers):
+        out = np.flatnonzero(layer.source == state)
+        edge = out[flow[first + out].argmax()]
+        row[0, k], state = layer.choice[edge], layer.target[edge]
+        taken[first + edge] = 1.0
+        first += len(layer.source)
+    return row, taken

@@ -1,0 +1,1 @@
+"""True evaluations spent where a predictor expects most of them."""

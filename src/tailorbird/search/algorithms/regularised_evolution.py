@@ -1,0 +1,111 @@
+"""Regularised evolution: who is old dies, however good."""
+
+from collections import deque
+
+import moocore
+import numpy as np
+
+from tailorbird.predictors import FloatArray
+from tailorbird.search.algorithms.survival import crowding_distances
+from tailorbird.search.budget import Budget
+from tailorbird.search.front import ParetoFront
+from tailorbird.search.problem import Problem
+from tailorbird.spaces import IntArray, SearchSpace
+
+_MUTANTS = 8  # that are repaired together, since most of the first are new
+_CHANGES = 100  # of a row without meeting a new one, before one is drawn
+
+
+def regularised_evolution(
+    problem: Problem,
+    *,
+    n_evaluations: int,
+    population: int,
+    sample: int,
+    seed: int,
+    ref_point: FloatArray | None = None,
+    start: IntArray | None = None,
+) -> ParetoFront:
+    """The front of everything that ageing evolution looked at.
+
+    The best of a few that are drawn from the population begets a child by another choice for one
+    variable; the child joins and the oldest leaves. Of several objectives, the best is feasible or
+    nearest to it, then of the first front in the population, then the least crowded there. A child
+    that was evaluated before is changed further until it is new.
+
+    Args:
+        problem: of any number of objectives.
+        n_evaluations: distinct architectures to look at; all of them if there are fewer.
+        population: architectures that live at once; the first are drawn uniformly.
+        sample: how many are drawn, with replacement, to choose a parent from.
+        seed: the same seed gives the same front.
+        ref_point: for the hypervolume after each evaluation, (m,); None to leave it out.
+        start: canonical rows (k, d) to look at first; they count, and are the oldest.
+
+    Raises:
+        InfeasibleError: if it saw nothing that meets the limits.
+        ValueError: unless 1 <= sample and 1 <= population.
+
+    References:
+        Real, Aggarwal, Huang, Le: Regularized Evolution for Image Classifier Architecture Search.
+        AAAI 2019.
+    """
+    for name, value in (("population", population), ("sample", sample)):
+        if value < 1:
+            raise ValueError(f"`{name} >= 1` must hold, but got {value}.")
+    rng = np.random.default_rng(seed)
+    budget = Budget(problem, n_evaluations, ref_point)
+    living = deque[tuple[IntArray, FloatArray, float]](maxlen=population)
+
+    def born(X: IntArray) -> None:
+        F, G = budget.evaluate(X)
+        living.extend(zip(X, F, np.maximum(G, 0.0).sum(axis=1), strict=True))
+
+    if start is not None:
+        born(budget.new(start))
+    born(budget.draw(population - len(living), rng))
+    while budget.left:
+        X, F, excess = (np.array(column) for column in zip(*living, strict=True))
+        drawn = rng.integers(len(X), size=sample)
+        born(_child(X[_best(F, excess, drawn)], problem.space, budget, rng))
+    return budget.front(seed)
+
+
+def _best(F: FloatArray, excess: FloatArray, drawn: IntArray) -> int:
+    """Which of the drawn rows of a population wins; the first of equals.
+
+    Args:
+        F: minimised objectives of the population, (n, m).
+        excess: over the limits, 0 where they are met, (n,).
+        drawn: the rows that compete, (k,).
+    """
+    drawn = drawn[excess[drawn] == excess[drawn].min()]
+    if excess[drawn[0]] > 0.0:
+        return int(drawn[0])
+    feasible = excess == 0.0
+    rank = np.full(len(F), -1)
+    rank[feasible] = moocore.pareto_rank(F[feasible])
+    drawn = drawn[rank[drawn] == rank[drawn].min()]
+    front = np.flatnonzero(rank == rank[drawn[0]])
+    crowding = np.zeros(len(F))
+    crowding[front] = crowding_distances(F[front], np.zeros(len(front), dtype=np.int64))
+    return int(drawn[np.argmax(crowding[drawn])])
+
+
+def _child(
+    parent: IntArray, space: SearchSpace, budget: Budget, rng: np.random.Generator
+) -> IntArray:
+    """A new row near a parent (d,), (1, d)."""
+    n_choices = np.array([len(variable.choices) for variable in space.variables])
+    free = np.flatnonzero(n_choices > 1)
+    rows = np.arange(_MUTANTS)
+    X = np.repeat(parent[None], _MUTANTS, axis=0)
+    for _ in range(_CHANGES):
+        gene = rng.choice(free, size=_MUTANTS)
+        other = rng.integers(1, n_choices[gene])  # steps away from the choice that it has
+        X[rows, gene] = (X[rows, gene] + other) % n_choices[gene]
+        X = space.repair(X)
+        new = budget.new(X)
+        if len(new):
+            return new[:1]
+    return budget.draw(1, rng)

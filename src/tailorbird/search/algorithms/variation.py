@@ -1,0 +1,145 @@
+"""How networks beget new ones: crossover and mutation of whole populations at once."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from tailorbird.search.problem import Problem
+from tailorbird.search.violation import Limits
+from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces.layered import LayeredGraph
+from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.spaces.stitching.moves import StitchMoves
+
+CROSSED = 0.5
+"""Share of pairs that exchange genes; the others' children are only mutated. With 0.9, as is usual,
+the hypervolume after 10,000 evaluations of ofa-mobilenetv3 is 0.3 to 1.3 % smaller."""
+
+_TRIES = 4  # to change a row
+
+
+class Step(Protocol):
+    """From each network to another one near it."""
+
+    def __call__(self, X: IntArray, rng: np.random.Generator) -> IntArray:
+        """Rows (n, d) within the choices, not always canonical, from canonical ones (n, d)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OneGene:
+    """Gives one variable of each row another choice.
+
+    Attributes:
+        n_choices: of each variable, (d,).
+    """
+
+    n_choices: IntArray
+
+    def __call__(self, X: IntArray, rng: np.random.Generator) -> IntArray:
+        """Of rows (n, d)."""
+        several = np.flatnonzero(self.n_choices > 1)
+        if not len(several):
+            return X
+        gene = several[rng.integers(len(several), size=len(X))]
+        rows, stepped = np.arange(len(X)), X.copy()
+        n = self.n_choices[gene]
+        stepped[rows, gene] = (X[rows, gene] + rng.integers(1, n)) % n
+        return stepped
+
+
+class Mutation:
+    """Steps that suit a space: of one gene, or of one stitch.
+
+    Args:
+        space: of the rows.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._repair = space.repair
+        self._step: Step = (
+            StitchMoves(space)
+            if isinstance(space, StitchSpace) and space.stitches
+            else OneGene(np.array([len(variable.choices) for variable in space.variables]))
+        )
+
+    def __call__(self, X: IntArray, rng: np.random.Generator) -> IntArray:
+        """Other canonical rows (n, d), each one step from a canonical one of X (n, d).
+
+        A step that changes nothing, such as one of a gene without effect, is drawn again; a row
+        stays as it was only where that happens over and over.
+        """
+        mutated, same = X.copy(), np.arange(len(X))
+        for _ in range(_TRIES):
+            tried = self._repair(self._step(X[same], rng))
+            mutated[same] = tried
+            same = same[(tried == X[same]).all(axis=1)]
+            if not len(same):
+                break
+        return mutated
+
+
+def mutate(space: SearchSpace, X: IntArray, rng: np.random.Generator) -> IntArray:
+    """`Mutation` of canonical rows (n, d), once."""
+    return Mutation(space)(X, rng)
+
+
+def linkage(space: SearchSpace) -> IntArray:
+    """Numbers the stages of a space: genes of one number are inherited together, (d,).
+
+    Where all paths of a layered space meet in one state, what comes before and what comes after
+    do not depend on each other: there a stage ends. Where they never meet, or the space is not
+    layered, each gene is on its own. In ofa-mobilenetv3 the hypervolume after 10,000 evaluations
+    is up to 0.6 % larger than if each were.
+    """
+    alone = np.arange(len(space.variables))
+    graph = getattr(space, "graph", None)
+    if not isinstance(graph, LayeredGraph):
+        return alone
+    states, begins = np.zeros(1, dtype=np.int64), np.zeros(len(alone), dtype=np.int64)
+    for k, layer in enumerate(graph.layers):
+        begins[k] = len(states) == 1
+        states = np.unique(layer.target[np.isin(layer.source, states)])
+    return np.cumsum(begins) - 1 if begins.sum() > 1 else alone
+
+
+def crossover(
+    A: IntArray, B: IntArray, linkage: IntArray, rng: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    """Two children of each pair of parents: each stage goes to one or the other.
+
+    Args:
+        A: first parents, (n, d).
+        B: second ones, (n, d).
+        linkage: stage of each gene, (d,).
+        rng: decides.
+    """
+    swapped = (rng.random((len(A), linkage[-1] + 1)) < 0.5)[:, linkage]
+    swapped[rng.random(len(A)) >= CROSSED] = False
+    return np.where(swapped, B, A), np.where(swapped, A, B)
+
+
+class Variation:
+    """Breeds networks of a problem, within its limits where that is easy.
+
+    Args:
+        problem: whose space and limits count.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._repair = problem.space.repair
+        self._linkage = linkage(problem.space)
+        self._mutation = Mutation(problem.space)
+        self._limits = Limits(problem)
+
+    def __call__(self, A: IntArray, B: IntArray, rng: np.random.Generator) -> IntArray:
+        """Children of canonical parents, both (n, d): canonical rows (2n, d).
+
+        Args:
+            A: those parents of each pair that are less beyond the limits.
+            B: the others.
+            rng: of all chance.
+        """
+        crossed = np.vstack(crossover(A, B, self._linkage, rng))
+        mutated = self._mutation(self._repair(crossed), rng)
+        return self._limits.pulled_back(mutated, np.vstack([A, A]), rng)

@@ -1,0 +1,1 @@
+"""True evaluations: processes, studies, and what was known before."""

@@ -1,0 +1,56 @@
+"""What was evaluated before, by anyone: networks with their accuracies, from files and studies."""
+
+from pathlib import Path
+
+from tailorbird.errors import EncodingError, RecipeError
+from tailorbird.predictors import FloatArray
+from tailorbird.search.evaluation import prior_file, prior_study
+from tailorbird.spaces import IntArray, SearchSpace
+
+
+def read(path: Path, space: SearchSpace) -> tuple[IntArray, FloatArray]:
+    """Networks of a CSV or Parquet file with what they were measured to have.
+
+    It has a column for each variable of the space, which holds indices of choices, and a column
+    `accuracy`; others are left alone. So are fronts of a search written, but their accuracies are
+    predicted: what is read here is taken for measured.
+
+    Args:
+        path: of the file; CSV if it ends in `.csv` or `.csv.gz`.
+        space: of the networks.
+
+    Returns:
+        Canonical rows, each once, (n, d), and accuracies as fractions, (n,).
+
+    Raises:
+        EncodingError: if the file cannot be read, does not fit the space, or has two accuracies of
+            one network.
+    """
+    try:
+        return prior_file.rows(path, space).within(space)
+    except RecipeError as error:
+        raise EncodingError(str(error)) from None
+
+
+def read_study(url: str, name: str, space: SearchSpace) -> tuple[IntArray, FloatArray]:
+    """Networks of another study with the values of their complete trials.
+
+    The study maximises one value, an accuracy from 0 to 1, and its trials have the indices of their
+    choices as the user attribute `encoding`; trials without one are left alone.
+
+    Args:
+        url: of its database, for SQLAlchemy.
+        name: of the study.
+        space: of the networks.
+
+    Returns:
+        As `read` does.
+
+    Raises:
+        EncodingError: if there is no such study, it does not fit the space, or has two accuracies
+            of one network.
+    """
+    try:
+        return prior_study.rows(url, name, space).within(space)
+    except RecipeError as error:
+        raise EncodingError(str(error)) from None

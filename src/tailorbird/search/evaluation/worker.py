@@ -1,0 +1,159 @@
+"""A process that evaluates networks, and is killed when it does not."""
+
+import contextlib
+import math
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from typing import Protocol
+
+from tailorbird.errors import EvaluationError, in_a_line
+from tailorbird.search.evaluation.executors import Evaluator, Outcome, Row, outcomes
+
+PATIENCE_S = 1.0
+"""Between looks at whether a worker lives: what it started may hold its pipe."""
+
+
+class EvaluatorFactory(Protocol):
+    """Makes an evaluator; picklable and small, since it is sent to each worker."""
+
+    def __call__(self) -> Evaluator:
+        """The evaluator; called once in each worker."""
+
+
+class Worker:
+    """A process, and what it has in hand.
+
+    Attributes:
+        connection: to it.
+        rows: handed out and not answered.
+        n_rows: that were handed out together.
+        is_ready: whether it has its evaluator.
+        deadline: of the answer, on the clock `time.monotonic`.
+    """
+
+    def __init__(self, factory: EvaluatorFactory) -> None:
+        # Not forked: threads of torch and connections to the database would not survive that.
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(factory, theirs))
+        try:
+            self._process.start()
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise EvaluationError(
+                f"What evaluates networks must be picklable to reach workers ({in_a_line(error)}). "
+                "Define it in a module, or evaluate without workers and time-out."
+            ) from None
+        finally:
+            theirs.close()
+        self.is_ready = False
+        self.rows: list[Row] = []
+        self.n_rows = 0
+        self.deadline = math.inf
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it can be given work."""
+        return self.is_ready and not self.rows
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it may still answer."""
+        return not self.connection.closed and self._process.is_alive()
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it took too long."""
+        return time.monotonic() >= self.deadline
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether a signal ended it; another may do."""
+        return (self._process.exitcode or 0) < 0
+
+    @property
+    def ending(self) -> str:
+        """How it died."""
+        status = self._process.exitcode
+        if status is not None and status < 0:
+            return f"was killed by {signal.Signals(-status).name}"
+        return f"ended with status {status}"
+
+    def hand_out(self, rows: Sequence[Row], timeout_s: float) -> None:
+        """Gives it rows to evaluate together."""
+        self.rows, self.n_rows = list(rows), len(rows)
+        self.deadline = time.monotonic() + len(rows) * timeout_s
+        with contextlib.suppress(OSError):  # if it is dead, that shows when it is listened to
+            self.connection.send(self.rows)
+
+    def read(self) -> Iterator[Outcome]:
+        """What it said.
+
+        Raises:
+            EvaluationError: if it could not start.
+        """
+        try:
+            while self.connection.poll():
+                message = self.connection.recv()
+                if isinstance(message, Outcome):
+                    self.rows.remove(message.row)
+                    if not self.rows:
+                        self.deadline = math.inf
+                    yield message
+                elif message is None:
+                    self.is_ready = True
+                else:
+                    raise self.cannot_start(message)
+        except (EOFError, OSError):  # it died, perhaps in mid-sentence
+            self.connection.close()
+            self._process.join(PATIENCE_S)
+        if not (self.is_ready or self.is_alive or self.was_killed):
+            raise self.cannot_start(f"it {self.ending}")
+
+    def kill(self) -> None:
+        """Ends it and everything that it started."""
+        assert self._process.pid is not None  # it was started
+        with contextlib.suppress(ProcessLookupError):  # it leads no group yet
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
+
+    def cannot_start(self, reason: str) -> EvaluationError:
+        """The error of a worker that is of no use."""
+        return EvaluationError(
+            f"A worker that evaluates networks could not start ({reason}). Without workers and "
+            "time-out more may be seen. A script of your own that starts workers must do its work "
+            'under `if __name__ == "__main__":`.'
+        )
+
+
+def _serve(factory: EvaluatorFactory, connection: Connection) -> None:
+    """In a worker: evaluates until nobody asks any more."""
+    os.setsid()  # a group of its own, which is killed together, and which Ctrl-C does not reach
+    os.dup2(2, 1)  # standard output is for results of commands
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        evaluator = factory()
+    except BaseException as error:  # noqa: BLE001  # whatever it is, the other side tells it
+        connection.send(in_a_line(error))
+        sys.exit(1)
+    connection.send(None)
+    with contextlib.suppress(EOFError, OSError):  # the other side has ended
+        while True:
+            for outcome in outcomes(evaluator, connection.recv()):
+                connection.send(outcome)
+
+
+def _end_with_parent() -> None:
+    """Ends this worker when the other side does, in whatever way, though an evaluator may hang."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a worker
+    parent.join()
+    os.killpg(0, signal.SIGKILL)

@@ -1,0 +1,127 @@
+"""Worker processes that share the evaluation of networks."""
+
+import atexit
+import math
+import time
+import weakref
+from collections import Counter, deque
+from collections.abc import Generator, Sequence
+from multiprocessing.connection import wait
+from typing import Self
+
+from tailorbird.search.evaluation.executors import CHUNK, Outcome, Row, Started, chunks
+from tailorbird.search.evaluation.worker import PATIENCE_S, EvaluatorFactory, Worker
+
+_MOST_DEATHS = 3  # of workers with a row in hand, before the row is to blame
+
+
+class Workers:
+    """Runs an evaluator in processes that may raise, hang or die.
+
+    A worker that takes too long is killed with whatever it started, and replaced. What it had in
+    hand is evaluated again, row by row, so that only the guilty row fails; likewise if a worker
+    dies, up to three times. Workers start when there is work, stay until `close`, and end when
+    this process does, however it ends.
+
+    Args:
+        factory: makes the evaluator in each worker.
+        n_workers: at most so many at a time.
+        timeout_s: that the evaluation of one row may take; None for any time.
+    """
+
+    def __init__(
+        self, factory: EvaluatorFactory, n_workers: int, timeout_s: float | None = None
+    ) -> None:
+        self._factory = factory
+        self._n_workers = n_workers
+        self._timeout_s = math.inf if timeout_s is None else timeout_s
+        self._workers: list[Worker] = []
+        self._end = weakref.finalize(self, _kill_all, self._workers)
+        # Multiprocessing's own, which waits for its children, was registered before.
+        self._end.atexit = False
+        atexit.register(self._end)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends all workers; the next `run` starts others."""
+        _kill_all(self._workers)
+
+    def run(self, rows: Sequence[Row], started: Started) -> Generator[Outcome, None, None]:
+        """The outcome of each row once, as soon as it is known.
+
+        Raises:
+            EvaluationError: if a worker cannot start.
+        """
+        share = max(1, math.ceil(len(rows) / self._n_workers))
+        queue = deque(chunks(rows, min(CHUNK, share)))
+        begun: set[Row] = set()
+        deaths: Counter[Row] = Counter()
+        n_killed = 0  # before they had done anything
+        told: list[Outcome] = []
+        try:
+            while True:
+                self._start(len(queue))
+                for worker in self._workers:
+                    if queue and worker.is_idle:
+                        chunk = queue.popleft()
+                        if not begun.issuperset(chunk):
+                            started(chunk)
+                            begun.update(chunk)
+                        worker.hand_out(chunk, self._timeout_s)
+                yield from told  # now that workers have something to do while these are written
+                told = []
+                if not (queue or self._are_busy):
+                    return
+                for worker in self._listen():
+                    told += worker.read()
+                    if worker.is_late or not worker.is_alive:
+                        self._workers.remove(worker)
+                        worker.kill()
+                        n_killed += not worker.is_ready
+                        if n_killed == _MOST_DEATHS:
+                            raise worker.cannot_start(f"it {worker.ending}, as others were")
+                        for row in worker.rows:
+                            reason = self._blame(worker, row, deaths)
+                            if reason is None:
+                                queue.append([row])
+                            else:
+                                told.append(Outcome.failed(row, reason))
+        finally:
+            for worker in [worker for worker in self._workers if worker.rows]:
+                worker.kill()  # its answers would be taken for those to the next question
+                self._workers.remove(worker)
+
+    @property
+    def _are_busy(self) -> bool:
+        return any(worker.rows for worker in self._workers)
+
+    def _start(self, n_chunks: int) -> None:
+        n_idle = sum(not worker.rows for worker in self._workers)
+        for _ in range(min(n_chunks - n_idle, self._n_workers - len(self._workers))):
+            self._workers.append(Worker(self._factory))
+
+    def _listen(self) -> list[Worker]:
+        """Workers that said something, died or are late."""
+        deadline = min(worker.deadline for worker in self._workers)
+        patience_s = min(max(0.0, deadline - time.monotonic()), PATIENCE_S)
+        said = wait([worker.connection for worker in self._workers], patience_s)
+        return [w for w in self._workers if w.connection in said or w.is_late or not w.is_alive]
+
+    def _blame(self, worker: Worker, row: Row, deaths: Counter[Row]) -> str | None:
+        """Why a row that a worker ended over has failed; None if it may be innocent."""
+        if worker.is_late:
+            return f"no value within {self._timeout_s:g} s" if worker.n_rows == 1 else None
+        deaths[row] += 1
+        if deaths[row] < _MOST_DEATHS:
+            return None
+        return f"its worker {worker.ending}, and so did {_MOST_DEATHS - 1} before"
+
+
+def _kill_all(workers: list[Worker]) -> None:
+    while workers:
+        workers.pop().kill()

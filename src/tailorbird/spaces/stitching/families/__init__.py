@@ -1,0 +1,1 @@
+"""Families of anchors, one a module."""

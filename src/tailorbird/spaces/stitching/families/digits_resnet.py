@@ -1,0 +1,53 @@
+"""Residual networks of four widths for 8x8 images: the family of the demo."""
+
+from dataclasses import dataclass
+
+from tailorbird.spaces.stitching.family import Part
+from tailorbird.spaces.workload import Workload
+
+_MODULES = "tailorbird.spaces.stitching.modules.digits_resnet"
+_SIDE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsResNet:
+    """Anchors that differ in width only; every block works on 8x8 pixels."""
+
+    batch: int
+    widths: tuple[int, ...] = (4, 8, 16, 32)
+    depth: int = 6
+    n_classes: int = 10
+    name: str = "digits-resnet"
+
+    @property
+    def anchors(self) -> tuple[str, ...]:
+        """Widths, as in `w4`."""
+        return tuple(f"w{width}" for width in self.widths)
+
+    @property
+    def stages(self) -> tuple[tuple[int, ...], ...]:
+        """One."""
+        return ((self.depth,),) * len(self.widths)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """One grey channel."""
+        return (self.batch, 1, _SIDE, _SIDE)
+
+    def workload(self, part: Part) -> Workload:
+        """The workload of a part."""
+        width = self.widths[part.anchor]
+        features = (self.batch, width, _SIDE, _SIDE)
+        match part.kind:
+            case "embedding":
+                return _workload("embedding", {"width": width}, self.input_shape, "Embedding")
+            case "block":
+                return _workload("residual_block", {"width": width}, features, "Block")
+            case "head":
+                params = {"width": width, "classes": self.n_classes}
+                return _workload("head", params, features, "Head")
+        raise ValueError(f"A family has no workload for {part}.")
+
+
+def _workload(op: str, params: dict[str, int], shape: tuple[int, ...], module: str) -> Workload:
+    return Workload(op, tuple(params.items()), (shape,), f"{_MODULES}:{module}")

@@ -1,0 +1,1 @@
+"""Torch modules of each family, under the name of the family."""

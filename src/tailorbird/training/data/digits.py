@@ -1,0 +1,25 @@
+"""Scikit-learn's handwritten digits: 1,797 grey images of 8x8 pixels, shipped with the package."""
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from tailorbird.training.data.augment import shift
+from tailorbird.training.data.dataset import Dataset, Split
+
+_SPLIT_SEED = 0
+
+
+def load() -> Dataset:
+    """600 training, 600 validation and 597 test images, stratified; the same split every time."""
+    pixels, labels = load_digits(return_X_y=True)
+    images = (pixels.reshape(-1, 1, 8, 8) / 16.0 - 0.5).astype(np.float32)
+    index = np.arange(len(labels))
+    train, rest = train_test_split(index, train_size=600, stratify=labels, random_state=_SPLIT_SEED)
+    validation, test = train_test_split(
+        rest, train_size=600, stratify=labels[rest], random_state=_SPLIT_SEED
+    )
+    first, second, third = (
+        Split(images[i], labels[i].astype(np.int64)) for i in (train, validation, test)
+    )
+    return Dataset("digits", 10, first, second, third, shift)

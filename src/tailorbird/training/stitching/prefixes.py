@@ -1,0 +1,127 @@
+"""Routes that begin alike share what they have in common."""
+
+import copy
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from tailorbird.errors import ContractError
+from tailorbird.spaces.stitching import Part
+from tailorbird.training.stitching.network import StitchedNetwork
+
+Route = tuple[Part, ...]
+
+
+@dataclass(slots=True)
+class Prefix:
+    """A beginning of routes.
+
+    Attributes:
+        module: of its last part; its parameters are the network's, its norms its own.
+        longer: beginnings with one part more.
+    """
+
+    module: nn.Module
+    longer: "dict[Part, Prefix]" = field(default_factory=dict)
+
+
+class Prefixes:
+    """The tree of all beginnings of some routes.
+
+    Routes share weights but not activations, so each beginning has batch norms of its own, whose
+    statistics are taken anew on training images that come through that beginning.
+
+    Args:
+        network: whose parts the routes run.
+        routes: each once.
+        batches: of training images, (n, channels, height, width) each.
+
+    References:
+        Yu, Huang: Universally Slimmable Networks. ICCV 2019, section 3.3.
+    """
+
+    @torch.inference_mode(mode=False)
+    def __init__(
+        self, network: StitchedNetwork, routes: Sequence[Route], batches: Iterable[Tensor]
+    ) -> None:
+        self.network = network
+        self.roots: dict[Part, Prefix] = {}
+        self.n_prefixes = 0
+        for route in routes:
+            level = self.roots
+            for part in route:
+                if part not in level:
+                    level[part] = Prefix(_own_norms(network.parts[str(part)]))
+                    self.n_prefixes += 1
+                level = level[part].longer
+        if any(isinstance(m, _BatchNorm) for m in network.modules()):
+            for images in batches:
+                for _ in self.outputs(images):  # norms learn as images pass
+                    pass
+            for norm in self._norms(self.roots):
+                norm.eval()
+
+    def modules_of(self, route: Route) -> list[nn.Module]:
+        """The modules of one of the routes, in the order in which they run."""
+        found, level = [], self.roots
+        for part in route:
+            found.append(level[part].module)
+            level = level[part].longer
+        return found
+
+    @torch.inference_mode(mode=False)  # whose tensors do not tell whether they were changed
+    @torch.no_grad()
+    def outputs(self, x: Tensor) -> Iterator[tuple[Route, Tensor]]:
+        """Each route with its output for a batch; no beginning is run twice."""
+        yield from _outputs(self.roots, (), x.clone() if x.is_inference() else x)
+
+    def _norms(self, level: dict[Part, Prefix]) -> Iterator[nn.Module]:
+        for prefix in level.values():
+            yield from (m for m in prefix.module.modules() if isinstance(m, _BatchNorm))
+            yield from self._norms(prefix.longer)
+
+
+def _outputs(level: dict[Part, Prefix], route: Route, x: Tensor) -> Iterator[tuple[Route, Tensor]]:
+    while len(level) == 1:  # lets go of activations that nothing else needs
+        ((part, prefix),) = level.items()
+        x, route, level = run(prefix.module, x, part), (*route, part), prefix.longer
+    if not level:
+        yield route, x
+    for part, prefix in level.items():
+        yield from _outputs(prefix.longer, (*route, part), run(prefix.module, x, part))
+
+
+def run(module: nn.Module, x: Tensor, part: Part) -> Tensor:
+    """The output of a part.
+
+    Raises:
+        ContractError: if it changed its input, which others may need.
+    """
+    version = x._version
+    y: Tensor = module(x)
+    if x._version != version:
+        raise ContractError(
+            f"A part must leave its input as it is, but {part} works in place on it. "
+            "Leave out `inplace=True` at its beginning."
+        )
+    return y
+
+
+def _own_norms(module: nn.Module) -> nn.Module:
+    """A twin that shares all parameters, with fresh norms that average what they see once."""
+    if not any(isinstance(m, _BatchNorm) for m in module.modules()):
+        return module
+    twin = copy.copy(module)
+    if isinstance(twin, _BatchNorm):
+        twin._buffers = {name: torch.empty_like(b) for name, b in module.named_buffers()}
+        twin.reset_running_stats()
+        twin.momentum = None  # a plain average
+        return twin.train()
+    twin._modules = {
+        name: _own_norms(child) if child is not None else None
+        for name, child in module._modules.items()
+    }
+    return twin

@@ -1,0 +1,103 @@
+"""What decides the weights of a space, besides its data."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tailorbird.errors import WeightsError
+from tailorbird.training.weights import state_dict, weight_file
+
+RULES = "stitch-2"
+"""Part of what weights were made with: raise it when training changes what it makes."""
+
+KINDS = ("embedding", "block", "stitch", "head")
+
+
+def _same_everywhere() -> Mapping[str, float]:
+    return dict.fromkeys(KINDS, 2e-2)
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How anchors become a stitched network.
+
+    Attributes:
+        train_epochs: for each anchor alone.
+        stitch_epochs: for all routes together.
+        seed: of weights, images and routes.
+        batch: images in a step.
+        learning_rates: peak for each kind of part; 0 leaves it as it is.
+        routes: how the route of a step is drawn.
+        distillation: what is learned from the teacher's answers besides the labels.
+        teacher: names it; the largest anchor as it was alone, unless given.
+        stitch_images: images for least squares; 0 leaves stitching layers random.
+        stitch_rank: of what stitching layers learn beyond least squares; all of it if None.
+        anchors: files of weights that anchors start with, by anchor.
+        keys: where in these files the weights lie, by anchor; found out where not given.
+    """
+
+    train_epochs: int
+    stitch_epochs: int
+    seed: int
+    batch: int = 50
+    learning_rates: Mapping[str, float] = field(default_factory=_same_everywhere)
+    routes: Literal["stitches", "uniform", "resources"] = "stitches"
+    distillation: Literal["soft", "hard", "none"] = "soft"
+    teacher: str | None = None
+    stitch_images: int = 500
+    stitch_rank: int | None = None
+    anchors: Mapping[str, Path] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+    def alone(self, anchor: str) -> dict[str, object]:
+        """What decides an anchor; how it is going to be stitched does not.
+
+        Raises:
+            WeightsError: if the file of its weights cannot be read.
+        """
+        learning_rates = {k: v for k, v in self.learning_rates.items() if k != "stitch"}
+        return {
+            "anchor": anchor,
+            "epochs": self.train_epochs,
+            "seed": self.seed,
+            "batch": self.batch,
+            "learning_rates": learning_rates,
+            "weights": self._weights(anchor) if anchor in self.anchors else None,
+        }
+
+    def _weights(self, anchor: str) -> str:
+        """Digest of a file; with the key, where it is not that under which weights usually lie.
+
+        So weights that were made when `state_dict` was always taken stay valid where it still is.
+        """
+        path, key = self.anchors[anchor], self.keys.get(anchor)
+        digest = _digest(path)
+        if key is None:
+            state = state_dict.read(path)
+            key = state.key if state.is_averaged else None
+        return digest if key is None else f"{digest}#{key}"
+
+    def together(self) -> dict[str, object]:
+        """What decides the stitched network, besides its anchors."""
+        return {
+            "epochs": self.stitch_epochs,
+            "stitch_learning_rate": self.learning_rates.get("stitch"),
+            "routes": self.routes,
+            "distillation": self.distillation,
+            "teacher": self.teacher,
+            "stitch_images": self.stitch_images,
+            "stitch_rank": self.stitch_rank,
+        }
+
+
+def _digest(path: Path) -> str:
+    weight_file.check_plain(path)
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(
+            f"The weights in {str(path)!r} cannot be read: {error.strerror}."
+        ) from None

@@ -1,0 +1,255 @@
+"""Training a stitch space: anchors one by one, then all routes together."""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+
+from tailorbird.errors import RecipeError, WeightsError
+from tailorbird.progress import Progress
+from tailorbird.spaces.stitching import Pretrained, StitchSpace
+from tailorbird.spaces.stitching.order import check_order
+from tailorbird.training import distillation
+from tailorbird.training.data.dataset import SPLITS, Dataset
+from tailorbird.training.distillation import Loss
+from tailorbird.training.fit import Schedule, fit
+from tailorbird.training.stitching import anchors, low_rank, route_sampling
+from tailorbird.training.stitching.least_squares import initialise_stitches
+from tailorbird.training.stitching.network import StitchedNetwork
+from tailorbird.training.stitching.settings import RULES, Training
+from tailorbird.training.stitching.stage import Stage
+from tailorbird.training.stitching.trained import Score, Trained, accuracy
+
+_DRAWS = {
+    "stitches": route_sampling.by_stitches,
+    "uniform": route_sampling.uniform,
+    "resources": route_sampling.by_resources,
+}
+
+
+def load(
+    space: StitchSpace,
+    dataset: Dataset,
+    settings: Training,
+    folder: Path,
+    score: Score = accuracy,
+) -> Trained | None:
+    """What `train` made with the same arguments; None if there is no such thing."""
+    network = _fresh(space, settings.seed)
+    if not _stitched(space, dataset, settings, folder).load(network):
+        return None
+    return Trained(space, network, dataset.train, score)
+
+
+def is_trained(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> bool:
+    """Whether `load` is sure to find weights of these arguments, if they are whole. Builds nothing.
+
+    Raises:
+        WeightsError: if the weights of an anchor cannot be read.
+    """
+    return _stitched(space, dataset, settings, folder).is_made
+
+
+def loss_of(settings: Training, teacher: nn.Module) -> Loss:
+    """The loss of all routes together."""
+    by_name = {
+        "none": lambda teacher: distillation.labels_only,
+        "soft": distillation.soft,
+        "hard": distillation.hard,
+    }
+    return by_name[settings.distillation](teacher.eval())
+
+
+def train(
+    space: StitchSpace,
+    dataset: Dataset,
+    settings: Training,
+    folder: Path,
+    progress: Progress,
+    *,
+    teacher: nn.Module | None = None,
+    score: Score = accuracy,
+) -> Trained:
+    """Trains anchors, joins them by least squares, and fine-tunes all routes together.
+
+    Each stage is saved as safetensors when it is done, and loaded instead of trained if it was
+    made with the same settings; a stage that was interrupted goes on from its checkpoint.
+
+    Args:
+        space: of stitched networks.
+        dataset: its training split is used.
+        settings: epochs, seed and the rest.
+        folder: for the stages.
+        progress: counts epochs.
+        teacher: gives logits for images; the largest anchor as it was alone if None.
+        score: what `Trained.evaluate` gives.
+
+    Raises:
+        RecipeError: if data and space do not fit, or anchors are not ordered by size.
+        WeightsError: if weights that anchors start with do not fit.
+        TrainingError: if training diverges.
+    """
+    trained = load(space, dataset, settings, folder, score)
+    if trained is not None:
+        return trained
+    check(space, dataset)
+    network = _fresh(space, settings.seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    names = space.family.anchors
+    routes = [space.route(row) for row in space.landmarks]
+    alone = [_anchor(space, dataset, settings, folder, a) for a in range(len(names))]
+    todo = [a for a, stage in enumerate(alone) if not stage.load(network)]
+    epochs = len(todo) * settings.train_epochs + settings.stitch_epochs
+    schedule = partial(
+        Schedule, batch=settings.batch, learning_rates=settings.learning_rates, seed=settings.seed
+    )
+    with progress.task("Training", epochs) as advance:
+        for a in todo:
+            _place(space, settings, network, a)
+            fit(
+                network,
+                routes[a],
+                lambda step, route=routes[a]: route,  # type: ignore[misc]  # bound at once
+                dataset,
+                schedule(settings.train_epochs),
+                distillation.labels_only,
+                alone[a].checkpoint,
+                partial(advance, f"anchor {names[a]}"),
+            )
+            alone[a].save(network)
+        initialise_stitches(space, network, dataset.train, settings.stitch_images)
+        if teacher is None:
+            largest = Trained(space, network, dataset.train)
+            teacher = largest.extract(space.landmarks[-1])
+        stitches = [m for _, m in network.named_layers("stitch")]
+        if settings.stitch_rank is not None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(settings.seed)
+                low_rank.freeze(stitches, settings.stitch_rank)
+        drawn = _DRAWS[settings.routes](space, settings.seed)
+        stage = _stitched(space, dataset, settings, folder)
+        fit(
+            network,
+            space.parts,
+            lambda step: space.route(drawn(step)),
+            dataset,
+            schedule(settings.stitch_epochs),
+            loss_of(settings, teacher),
+            stage.checkpoint,
+            partial(advance, "all routes"),
+        )
+        if settings.stitch_rank is not None:
+            low_rank.merge(stitches)
+    stage.save(network)
+    return Trained(space, network, dataset.train, score)
+
+
+def check(space: StitchSpace, dataset: Dataset) -> None:
+    """Refuses data that do not fit a space.
+
+    Raises:
+        RecipeError: if shapes or classes differ, or the space's anchors do not grow.
+    """
+    check_order(space)
+    wanted = space.input_shape[1:]
+    for split in SPLITS:
+        shape = tuple(getattr(dataset, split).images.shape[1:])
+        if shape == wanted:
+            continue
+        raise RecipeError(
+            f"There is no training for {space.name} on the data {dataset.name!r}: "
+            f"images of its {split} split have shape {shape}, and the space takes {wanted}. "
+            "Its latencies can be had with `tailorbird profile RECIPE`."
+        )
+    if dataset.n_classes != space.family.n_classes:
+        raise RecipeError(
+            f"Data and space must have as many classes, but {dataset.name!r} has n_classes = "
+            f"{dataset.n_classes}, and {space.family.name} has n_classes = "
+            f"{space.family.n_classes}. Write `n_classes = {dataset.n_classes}` in [space], or "
+            "name other data."
+        )
+
+
+def placed(
+    space: StitchSpace, seed: int, files: Mapping[str, Path], keys: Mapping[str, str]
+) -> tuple[StitchedNetwork, dict[str, anchors.Placement]]:
+    """A network that starts from files of weights, and what became of each file, by anchor.
+
+    Args:
+        space: whose family has a method `place`, if there are files.
+        seed: of the weights that no file holds.
+        files: by anchor.
+        keys: where in the files the weights lie, by anchor; found out where not given.
+
+    Raises:
+        WeightsError: if they do not fit.
+    """
+    network = _fresh(space, seed)
+    family = cast(Pretrained, space.family)
+    return network, {
+        name: anchors.place(network, family, a, files[name], keys.get(name))
+        for a, name in enumerate(family.anchors)
+        if name in files
+    }
+
+
+def check_heads(placements: Mapping[str, anchors.Placement], settings: Training) -> None:
+    """Refuses to leave heads as they were drawn.
+
+    Raises:
+        WeightsError: if settings do.
+    """
+    head = settings.learning_rates.get("head", 0.0)
+    for name, placement in placements.items():
+        for law, value in (
+            ("train_epochs", settings.train_epochs),
+            ("learning_rates.head", head),
+        ):
+            if placement.new_head and not value:
+                raise WeightsError(
+                    f"`{law}` must be above 0, since the head of {name} is drawn anew "
+                    f"({placement.new_head}), but it is 0. Leave it out, or name weights with "
+                    "a head for the classes of the space."
+                )
+
+
+def _place(space: StitchSpace, settings: Training, network: StitchedNetwork, anchor: int) -> None:
+    name = space.family.anchors[anchor]
+    if name in settings.anchors:
+        # The protocol is that of the weights' names; a family without it was refused.
+        family = cast(Pretrained, space.family)
+        path, key = settings.anchors[name], settings.keys.get(name)
+        check_heads({name: anchors.place(network, family, anchor, path, key)}, settings)
+
+
+def _fresh(space: StitchSpace, seed: int) -> StitchedNetwork:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return StitchedNetwork(space)
+
+
+def _anchor(
+    space: StitchSpace, dataset: Dataset, settings: Training, folder: Path, anchor: int
+) -> Stage:
+    name = space.family.anchors[anchor]
+    identity = _identity(space.family.name, dataset, settings.batch, settings.alone(name))
+    route = space.route(space.landmarks[anchor])
+    return Stage(folder / f"anchor-{name}.safetensors", identity, route)
+
+
+def _stitched(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> Stage:
+    alone = [settings.alone(name) for name in space.family.anchors]
+    decides = {"alone": alone, **settings.together()}
+    identity = _identity(space.name, dataset, settings.batch, decides)
+    return Stage(folder / "stitched.safetensors", identity, space.parts)
+
+
+def _identity(name: str, dataset: Dataset, batch: int, settings: dict[str, object]) -> str:
+    facts = {"rules": RULES, "name": name, "dataset": dataset.fingerprint, **settings}
+    if len(dataset.train.labels) > batch and len(dataset.train.labels) % batch == 1:
+        facts["last_image"] = "joined"  # to its neighbours; it was a batch alone once
+    return json.dumps(facts, sort_keys=True)

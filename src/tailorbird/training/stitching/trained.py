@@ -1,0 +1,214 @@
+"""A space whose networks have weights."""
+
+import copy
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tailorbird.errors import ContractError, InfeasibleError, MissingStepError, RecipeError
+from tailorbird.spaces import IntArray
+from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.training.data.dataset import Split
+from tailorbird.training.stitching.network import StitchedNetwork
+from tailorbird.training.stitching.prefixes import Prefixes
+
+Score = Callable[[NDArray[Any], NDArray[np.int64]], float]
+"""How good outputs (n, …) are for labels (n,), from 0 to 1."""
+
+_MOST_CALIBRATED = 1_000
+_BATCH = 250
+_LARGEST_BATCH = 2**23  # values in a batch of images: activations have to fit into memory
+
+
+def accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Share of right answers."""
+    return float((outputs.argmax(axis=1) == labels).mean())
+
+
+def as_score(given: object) -> float:
+    """What an evaluator gave as a number; arrays and tensors of no dimension are numbers.
+
+    Raises:
+        ContractError: if it is none, or none from 0 to 1.
+    """
+    value = given.item() if isinstance(given, np.ndarray | Tensor) and given.ndim == 0 else given
+    if not isinstance(value, Real):
+        raise ContractError(
+            f"A score must be one number, but the evaluator gave {type(given).__name__}. Give a "
+            "float from 0 to 1."
+        )
+    score = float(value)
+    if not 0 <= score <= 1:
+        per_cent = " Divide per cents by 100." if 1 < score <= 100 else ""
+        raise ContractError(
+            f"A score must lie between 0 and 1, but the evaluator gave {score}.{per_cent}"
+        )
+    return score
+
+
+class Trained:
+    """Any network of a stitch space, with its weights, which stay as they are.
+
+    Args:
+        space: what can be built.
+        network: all parts, trained; whoever changes its weights makes another `Trained`.
+        train: images on which batch norms are calibrated, at most a thousand of them.
+        score: what `evaluate` gives.
+    """
+
+    def __init__(
+        self,
+        space: StitchSpace,
+        network: StitchedNetwork,
+        train: Split,
+        score: Score = accuracy,
+    ) -> None:
+        self.space = space
+        self.network = network.eval()
+        self._train = train
+        self._score = score
+        self._ready: dict[tuple[int, ...], nn.Sequential] = {}
+        self._accuracy: dict[tuple[int, ...], float] = {}
+        self._split: Split | None = None
+        self._current: nn.Sequential | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hex digits that change with any weight."""
+        digest = hashlib.sha256()
+        for name, tensor in self.network.state_dict().items():
+            digest.update(name.encode() + tensor.numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+    def prepare(self, X: IntArray) -> None:
+        """Makes canonical rows (n, d) ready to be switched to, so that switching is instant.
+
+        Batch norms are calibrated for each route; without them there is little to do.
+        """
+        rows = {key: self.space.route(np.array(key)) for key in _keys(X) if key not in self._ready}
+        prefixes = Prefixes(self.network, list(rows.values()), self._calibration)
+        for key, route in rows.items():
+            self._ready[key] = nn.Sequential(*prefixes.modules_of(route)).eval()
+
+    def set_route(self, row: IntArray) -> nn.Sequential:
+        """Switches to the network of one canonical row; weights stay where they are.
+
+        Returns:
+            The network, which shares its weights with all others. It is prepared at its first use.
+        """
+        key = tuple(row.tolist())
+        network = self._ready.get(key)
+        if network is None:
+            self.prepare(row[None])
+            network = self._ready[key]
+        self._current = network
+        return network
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Outputs (n, classes) of the network that was switched to, for inputs (n, …).
+
+        Raises:
+            MissingStepError: if none was.
+        """
+        if self._current is None:
+            raise MissingStepError("No route is set. Choose one with `set_route` or `for_budget`.")
+        outputs: Tensor = self._current(x)
+        return outputs
+
+    def for_budget(self, latencies: Mapping[tuple[int, ...], float], max_ms: float) -> IntArray:
+        """Switches to the most accurate route that is fast enough, and returns its row.
+
+        Args:
+            latencies: milliseconds by canonical row, as a tuple; each was evaluated before, on the
+                split that was evaluated last.
+            max_ms: the most that the network may take.
+
+        Raises:
+            InfeasibleError: if none is fast enough.
+            MissingStepError: if the accuracy of one that is fast enough is not known.
+        """
+        fast = [tuple(map(int, row)) for row, ms in latencies.items() if ms <= max_ms]
+        if not latencies:
+            raise InfeasibleError("No latencies were given, so there is no route to choose.")
+        if not fast:
+            least = min(latencies.values())
+            raise InfeasibleError(
+                f"latency <= {max_ms:g} ms must hold, but the fastest of {len(latencies)} routes "
+                f"takes {least:.4g} ms. Relax the limit."
+            )
+        unknown = [row for row in fast if row not in self._accuracy]
+        if unknown:
+            raise MissingStepError(
+                f"The accuracies of {len(unknown)} of {len(fast)} routes are not known (first: "
+                f"{self.space.describe(np.array(unknown[0]))}). Pass them through `evaluate` first."
+            )
+        best = np.array(max(fast, key=lambda row: (self._accuracy[row], -latencies[row])))
+        self.set_route(best)
+        return best
+
+    def extract(self, row: IntArray) -> nn.Sequential:
+        """The network of one canonical row: plain, in evaluation mode, with weights of its own."""
+        route = self.space.route(row)
+        prefixes = Prefixes(self.network, [route], self._calibration)
+        return nn.Sequential(*copy.deepcopy(prefixes.modules_of(route))).eval()
+
+    def evaluate(self, X: IntArray, split: Split) -> NDArray[np.float64]:
+        """How well each canonical row's network does on a split, (n,): see `score`.
+
+        Networks are run together, and what their routes have in common is run once.
+
+        Raises:
+            RecipeError: if an output is not finite, or a user's score not between 0 and 1.
+        """
+        if not len(X):
+            return np.empty(0)
+        rows = list(dict.fromkeys(_keys(X)))
+        by_route = {self.space.route(np.array(row)): row for row in rows}
+        prefixes = Prefixes(self.network, list(by_route), self._calibration)
+        outputs: dict[tuple[int, ...], list[NDArray[Any]]] = {row: [] for row in rows}
+        n = min(_BATCH, _most_images(split))
+        for first in range(0, len(split.labels), n):
+            x = split.batch(np.arange(first, min(first + n, len(split.labels))))
+            for route, y in prefixes.outputs(x):
+                if not y.isfinite().all():
+                    raise RecipeError(
+                        "Outputs of networks must be finite, but some of "
+                        f"{self.space.describe(np.array(by_route[route]))} are not. Look for NaN "
+                        "among the images and the weights."
+                    )
+                # Of a thousand classes, all outputs of some routes would not fit into memory.
+                kept = y.argmax(dim=1) if self._score is accuracy else y
+                outputs[by_route[route]].append(kept.numpy())
+        scores = {r: self._scored(np.concatenate(y), split.labels) for r, y in outputs.items()}
+        if split is not self._split:
+            self._split, self._accuracy = split, {}
+        self._accuracy |= scores
+        return np.array([scores[row] for row in _keys(X)])
+
+    def _scored(self, outputs: NDArray[Any], labels: NDArray[np.int64]) -> float:
+        if self._score is accuracy:
+            return float((outputs == labels).mean())
+        return as_score(self._score(outputs, labels))
+
+    @property
+    def _calibration(self) -> Iterator[Tensor]:
+        """The same images every time, in batches that fit into memory."""
+        order = np.random.default_rng(0).permutation(len(self._train.labels))
+        index = np.sort(order[:_MOST_CALIBRATED])
+        n_batches = -(-len(index) // _most_images(self._train))
+        # From one image alone, a norm behind global pooling cannot learn.
+        for some in np.array_split(index, max(1, min(n_batches, len(index) // 2))):
+            yield self._train.batch(some)
+
+
+def _keys(X: IntArray) -> list[tuple[int, ...]]:
+    return [tuple(row) for row in X.tolist()]
+
+
+def _most_images(split: Split) -> int:
+    return max(1, _LARGEST_BATCH // int(np.prod(split.images.shape[1:])))
