@@ -29,11 +29,11 @@ from sklearn.linear_model import RidgeCV
 
 from tailorbird import recipe as recipes
 from tailorbird import spaces
-from tailorbird.adaptation import Adaptation
 from tailorbird.latency_tables import LatencyTable, Program
 from tailorbird.latency_tables.devices import device
 from tailorbird.latency_tables.profiling.space_programs import network_program, programs_of
-from tailorbird.measurement import Measurement
+from tailorbird.pipeline.latency_sources.adaptation import Adaptation
+from tailorbird.pipeline.latency_sources.measured import Measurement
 from tailorbird.predictors import AdaptedSum, FloatArray, Prediction, TableSum
 from tailorbird.predictors.metrics import mape, share_within, spearman_rho
 from tailorbird.progress import TerminalProgress

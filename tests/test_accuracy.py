@@ -20,13 +20,13 @@ from tailorbird.errors import (
     TailorbirdError,
     WeightsError,
 )
-from tailorbird.job import open_run
+from tailorbird.pipeline.accuracy_sources.published import PublishedAccuracy
+from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
+from tailorbird.pipeline.opening import open_run
 from tailorbird.predictors import FloatArray, Prediction
 from tailorbird.progress import NoProgress
-from tailorbird.published_accuracy import PublishedAccuracy
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.trained_accuracy import TrainedAccuracy
 
 OWN = '''
 import numpy as np

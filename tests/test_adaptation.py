@@ -12,22 +12,22 @@ import pandas as pd
 import pytest
 
 from tailorbird import recipe, spaces
-from tailorbird.adaptation import Adaptation
 from tailorbird.errors import MeasurementError, MissingStepError, RecipeError
-from tailorbird.job import open_run
 from tailorbird.latency_tables import Configuration, Device, LatencyTable, Record
 from tailorbird.latency_tables.formats import files
 from tailorbird.latency_tables.formats.imported import Stated, record_of
 from tailorbird.latency_tables.tables.table import Latency
-from tailorbird.measurement import Measurement
-from tailorbird.pipeline import Run
+from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
+from tailorbird.pipeline.latency_sources.adaptation import Adaptation
+from tailorbird.pipeline.latency_sources.measured import Measurement
+from tailorbird.pipeline.opening import open_run
+from tailorbird.pipeline.run import Run
 from tailorbird.predictors.counted_costs import WorkloadSum
 from tailorbird.predictors.metrics import mape
 from tailorbird.progress import NoProgress
 from tailorbird.search import Objective, Problem, enumerated_front, exact_front
 from tailorbird.spaces import CALL
 from tailorbird.spaces.footprint import costs
-from tailorbird.trained_accuracy import TrainedAccuracy
 
 SPACE = spaces.get("digits-resnet", batch=4, max_stitches=1)
 BOARD = Configuration.imported("my board", 1, 4)

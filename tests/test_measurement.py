@@ -15,7 +15,7 @@ from tailorbird.errors import (
 from tailorbird.latency_tables import Configuration, Record
 from tailorbird.latency_tables.devices import device
 from tailorbird.latency_tables.formats.imported import Stated, record_of
-from tailorbird.measurement import Measurement
+from tailorbird.pipeline.latency_sources.measured import Measurement
 from tailorbird.predictors import TableSum
 from tailorbird.spaces.footprint import costs
 

@@ -18,13 +18,13 @@ from filelock import FileLock
 
 from tailorbird import recipe, spaces
 from tailorbird.errors import MeasurementError
-from tailorbird.job import open_run
 from tailorbird.latency_tables import Device
-from tailorbird.measurement import Measurement
-from tailorbird.pipeline import Run
+from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
+from tailorbird.pipeline.latency_sources.measured import Measurement
+from tailorbird.pipeline.opening import open_run
+from tailorbird.pipeline.run import Run
 from tailorbird.progress import NoProgress
-from tailorbird.reports.check import COLUMNS
-from tailorbird.trained_accuracy import TrainedAccuracy
+from tailorbird.reports.checked import COLUMNS
 
 Tailorbird = Callable[..., tuple[int, str, str]]
 SMALL = """

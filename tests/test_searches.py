@@ -5,11 +5,11 @@ import pytest
 
 from tailorbird import spaces
 from tailorbird.errors import InfeasibleError, RecipeError
+from tailorbird.pipeline.algorithms import searched
+from tailorbird.pipeline.problem import problem_of
 from tailorbird.predictors.counted_costs import PeakMemory, WorkloadSum
-from tailorbird.properties import problem_of
 from tailorbird.recipe import SearchSection
 from tailorbird.search import Problem, enumerated_front
-from tailorbird.searches import searched
 
 SPACE = spaces.get("digits-resnet", batch=1)
 WORTH, MS = (

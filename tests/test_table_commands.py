@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from tailorbird import spaces
-from tailorbird.job import open_run
 from tailorbird.latency_tables import Samples, shipped
 from tailorbird.latency_tables.formats import files
 from tailorbird.latency_tables.tables.record import Record
+from tailorbird.pipeline.opening import open_run
 from tailorbird.published import ofa_latencies
 from tailorbird.published import ofa_latency_table as published
 from tailorbird.spaces import CALL

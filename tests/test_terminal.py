@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailorbird.errors.printable import printable
+from tailorbird.pipeline.run_folder import LOG, held
 from tailorbird.progress import TerminalProgress
 from tailorbird.storage import strict_json
-from tailorbird.workplace import LOG, held
 
 EVIL = "\x1b[31m\x07\r\x9b2J\u202e\ud800\0"
 

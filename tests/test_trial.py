@@ -13,9 +13,10 @@ import pytest
 import torch
 import users_module
 
-from tailorbird import materials, spaces
+from tailorbird import spaces
 from tailorbird.errors import RecipeError
-from tailorbird.job import open_run
+from tailorbird.pipeline.accuracy_sources import training_inputs
+from tailorbird.pipeline.opening import open_run
 from tailorbird.published.tables import TABLES
 
 Tailorbird = Callable[..., tuple[int, str, str]]
@@ -379,7 +380,7 @@ def test_what_was_trained_is_not_tried_again(
 ) -> None:
     write()
     assert tailorbird("train", "own.toml")[0] == 0
-    monkeypatch.setattr(materials, "check_networks", None)  # would fail if it were called
+    monkeypatch.setattr(training_inputs, "check_networks", None)  # would fail if it were called
     assert tailorbird("train", "own.toml")[0] == 0
     write(accuracy=f'{DATA}\nevaluator = "users_module:score_nan"')  # decides no weights
     code, _, err = tailorbird("train", "own.toml")
@@ -400,7 +401,7 @@ def test_what_cannot_reach_workers_is_refused_before_training(
 PUBLISHED = """
 import sys
 from pathlib import Path
-from tailorbird.job import open_run
+from tailorbird.pipeline.opening import open_run
 run = open_run(Path("published.toml"))
 run.check()
 assert run.accuracy.n_validation

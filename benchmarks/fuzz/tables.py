@@ -182,7 +182,7 @@ def _configuration(folder: Path) -> dict[str, Any]:
     """What a table must say to be imported on this machine."""
     from dataclasses import asdict
 
-    from tailorbird.job import open_run
+    from tailorbird.pipeline.opening import open_run
 
     recipe = folder / "r.toml"
     recipe.write_text(IMPORT)

@@ -21,13 +21,13 @@ from safetensors.numpy import load_file
 from torch import nn
 
 from tailorbird import spaces
+from tailorbird.export.network import load
 from tailorbird.latency_tables import Configuration, Device, Profiler, Program, Store
 from tailorbird.latency_tables.devices.target import Target
 from tailorbird.latency_tables.formats import files
 from tailorbird.latency_tables.runtimes.tvm.tuning.tuning import Tuning
 from tailorbird.latency_tables.tables.listing import listing
 from tailorbird.progress import NoProgress
-from tailorbird.reports.export import load
 
 ARCHIVE = Path(__file__).with_name("before_rooms.tar.xz")
 

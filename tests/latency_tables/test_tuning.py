@@ -21,7 +21,6 @@ from tvm import relax
 from tvm.s_tir.schedule import Schedule
 
 from tailorbird.errors import MeasurementError, MissingStepError, RecipeError
-from tailorbird.job import open_run
 from tailorbird.latency_tables import Program, Timing
 from tailorbird.latency_tables.devices.device import find
 from tailorbird.latency_tables.profiling.numerics import check
@@ -41,6 +40,7 @@ from tailorbird.latency_tables.runtimes.tvm.tuning.peak import macs_per_second
 from tailorbird.latency_tables.runtimes.tvm.tuning.tasks import Task, tasks_of
 from tailorbird.latency_tables.runtimes.tvm.tuning.trials import Bench, tune, weakest_first
 from tailorbird.latency_tables.runtimes.tvm.tuning.tuning import Tuning
+from tailorbird.pipeline.opening import open_run
 from tailorbird.progress import NoProgress
 from tailorbird.recipe import load
 

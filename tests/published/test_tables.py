@@ -16,10 +16,10 @@ import pytest
 
 from tailorbird import spaces
 from tailorbird.errors import PublishedTableError, RecipeError
+from tailorbird.pipeline.accuracy_sources.published import PublishedAccuracy
 from tailorbird.published import data_folder, snnet, table_file
 from tailorbird.published.rows import published_rows
 from tailorbird.published.tables import TABLES
-from tailorbird.published_accuracy import PublishedAccuracy
 from tailorbird.recipe import AccuracySection
 from tailorbird.spaces.stitching import StitchSpace
 

@@ -18,7 +18,8 @@ from tailorbird.errors import (
     WeightsError,
     WriteError,
 )
-from tailorbird.reports import choice, export
+from tailorbird.export.network import load, save
+from tailorbird.reports import choice
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Trained
@@ -29,11 +30,11 @@ LOADS = """
 import json, sys
 import numpy as np, onnxruntime, torch
 from tailorbird import spaces
-from tailorbird.reports import export
+from tailorbird.export.network import load
 from pathlib import Path
 
 stem, x = sys.argv[1], np.load(sys.argv[2])
-network = export.load(Path(stem + ".safetensors"), spaces.get("digits-resnet", batch=2))
+network = load(Path(stem + ".safetensors"), spaces.get("digits-resnet", batch=2))
 with torch.inference_mode():
     y = network(torch.from_numpy(x)).numpy()
 session = onnxruntime.InferenceSession(stem + ".onnx", providers=["CPUExecutionProvider"])
@@ -55,7 +56,7 @@ def test_both_files_load_in_a_fresh_process_and_agree(
     trained = Trained(digits_space, StitchedNetwork(digits_space), digits.load().train)
     network = trained.extract(stitched)
     stem = tmp_path / "made" / "best.8ms"
-    export.save(network, digits_space, stitched, stem)
+    save(network, digits_space, stitched, stem)
     assert sorted(path.name for path in stem.parent.iterdir()) == [
         "best.8ms.onnx",
         "best.8ms.safetensors",
@@ -101,35 +102,35 @@ def test_the_same_network_gives_the_same_files_and_a_torn_pair_is_told(
     network = digits_space.build(stitched).eval()
     pairs = []
     for _ in range(2):
-        made = export.save(network, digits_space, stitched, tmp_path / "a")
+        made = save(network, digits_space, stitched, tmp_path / "a")
         pairs.append([path.read_bytes() for path in (made.weights, made.onnx)])
         assert made.weights.stat().st_mode == made.onnx.stat().st_mode
     assert pairs[0] == pairs[1]
     assert not said_in(caplog)
     with torch.no_grad():
         next(network.parameters()).add_(1.0)
-    other = export.save(network, digits_space, stitched, tmp_path / "b")
+    other = save(network, digits_space, stitched, tmp_path / "b")
     other.onnx.replace(made.onnx)  # as if a process had been killed between two renames
-    export.save(network, digits_space, stitched, tmp_path / "a")
+    save(network, digits_space, stitched, tmp_path / "a")
     (said,) = said_in(caplog)
     assert "a.safetensors and a.onnx are of two runs): it is written again" in said
     made.onnx.unlink()
     made.onnx.mkdir()
     before = made.weights.read_bytes()
     with pytest.raises(WriteError, match=r"a\.onnx' cannot be written: Is a directory"):
-        export.save(digits_space.build(stitched).eval(), digits_space, stitched, tmp_path / "a")
+        save(digits_space.build(stitched).eval(), digits_space, stitched, tmp_path / "a")
     assert made.weights.read_bytes() == before
 
 
 def test_a_network_of_another_space_is_refused(
     digits_space: StitchSpace, stitched: IntArray, tmp_path: Path
 ) -> None:
-    export.save(digits_space.build(stitched).eval(), digits_space, stitched, tmp_path / "a")
+    save(digits_space.build(stitched).eval(), digits_space, stitched, tmp_path / "a")
     with pytest.raises(WeightsError, match="is of digits-resnet"):
-        export.load(tmp_path / "a.safetensors", spaces.get("cifar-resnet"))
+        load(tmp_path / "a.safetensors", spaces.get("cifar-resnet"))
     (tmp_path / "a.safetensors").write_bytes(b"torn")
     with pytest.raises(WeightsError, match="cannot be read"):
-        export.load(tmp_path / "a.safetensors", digits_space)
+        load(tmp_path / "a.safetensors", digits_space)
 
 
 def test_every_network_is_found_by_its_text(tiny_space: StitchSpace) -> None:

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from torch import nn
 
-from tailorbird.checking import Checker
 from tailorbird.latency_tables import Profiler, Program, Store
+from tailorbird.pipeline.checking import Checker
 from tailorbird.predictors import AccuracyPredictor, FloatArray, Predictor, TableSum
 from tailorbird.progress import NoProgress, Progress
 from tailorbird.reports import Checked, Report, summarise, write
-from tailorbird.reports.check import COLUMNS
+from tailorbird.reports.checked import COLUMNS
 from tailorbird.reports.summary import non_dominated, notes
 from tailorbird.reports.write import FILES
 from tailorbird.search import Objective, ParetoFront, Problem, exact_front

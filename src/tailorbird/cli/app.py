@@ -28,11 +28,11 @@ from tailorbird.errors import (
     in_a_line,
     shortened,
 )
-from tailorbird.python_path import users_frame
+from tailorbird.recipe.python_path import users_frame
 from tailorbird.storage.atomic import FULL, refusal
 
 if TYPE_CHECKING:
-    from tailorbird.pipeline import Run
+    from tailorbird.pipeline.run import Run
 
 _OF_THE_DISK = (*FULL, errno.EROFS)
 _DEBUG = "--debug"  # wherever it stands

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailorbird.cli.terminal import echo
-from tailorbird.job import open_run
+from tailorbird.pipeline.opening import open_run
 from tailorbird.progress import on_stderr
 
 if TYPE_CHECKING:
-    from tailorbird.pipeline import Run
+    from tailorbird.pipeline.run import Run
 
 
 def opened(path: Path) -> "Run":

@@ -12,7 +12,7 @@ from tailorbird.errors import MissingStepError, PublishedTableError, RecipeError
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Record
     from tailorbird.latency_tables.formats.foreign import ForeignTable
-    from tailorbird.pipeline import Run
+    from tailorbird.pipeline.run import Run
 
 app = typer.Typer(help="Latency tables.", no_args_is_help=True)
 
@@ -59,9 +59,9 @@ def import_(recipe: RecipePath, file: Importable) -> None:
     .parquet with the columns key, ms and perhaps std_ms, or the published table of OFA, which
     `ofa-i7-8700k` names once `tailorbird data get` has fetched it. Others take exports.
     """
-    from tailorbird import elsewhere
     from tailorbird.latency_tables.formats import files, foreign, unneeded_rows
     from tailorbird.latency_tables.tables.configuration import tell
+    from tailorbird.pipeline.latency_sources import tabulated
     from tailorbird.published import ofa_latency_table
 
     fetched = _fetched(file)
@@ -74,7 +74,7 @@ def import_(recipe: RecipePath, file: Importable) -> None:
         raise PublishedTableError.torn(fetched, ofa_latency_table.NAME, str(error)) from None
     job = opened(recipe)
     if job.measurement.elsewhere is not None:
-        raise elsewhere.refusal(job.measurement.elsewhere.device)
+        raise tabulated.refusal(job.measurement.elsewhere.device)
     remark = None
     if isinstance(read, foreign.ForeignTable):
         record = _of_others(read, job, file)
@@ -142,15 +142,15 @@ def print_table(record: "Record", rounds: int, as_json: bool) -> None:
 
 def _record(source: Path) -> "tuple[Record, int]":
     """All that a recipe or a file holds, and the rounds that its rows should have."""
-    from tailorbird import elsewhere
     from tailorbird.latency_tables.formats import files
+    from tailorbird.pipeline.latency_sources import tabulated
 
     if files.is_file(source):
         return files.read(source), 2
     job = opened(source)
     if not _has_table(job):
         if job.measurement.is_imported:
-            raise elsewhere.nothing_imported(job.measurement.device.name)
+            raise tabulated.nothing_imported(job.measurement.device.name)
         raise _no_table()
     return job.measurement.record, job.recipe.latency.rounds
 

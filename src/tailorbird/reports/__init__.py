@@ -1,6 +1,6 @@
 """What people look at: networks checked on the device, figures, tables and files."""
 
-from tailorbird.reports.check import Checked
+from tailorbird.reports.checked import Checked
 from tailorbird.reports.summary import summarise
 from tailorbird.reports.write import Report, write
 

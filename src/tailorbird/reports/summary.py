@@ -9,7 +9,7 @@ import pandas as pd
 
 from tailorbird.predictors import FloatArray
 from tailorbird.predictors.metrics import Metric, bootstrap, kendall_tau, mape
-from tailorbird.reports.check import Checked
+from tailorbird.reports.checked import Checked
 from tailorbird.search.result import Found
 
 _ROUNDS_AGREE = 0.1  # relative; quiet rounds differ by a few per cent

@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.reports import figures
-from tailorbird.reports.check import Checked
+from tailorbird.reports.checked import Checked
 from tailorbird.reports.summary import non_dominated, notes
 from tailorbird.search.result import Found
 from tailorbird.storage import strict_json

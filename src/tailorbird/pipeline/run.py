@@ -13,32 +13,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tailorbird.adaptation import Adapted
-from tailorbird.checking import Checker
 from tailorbird.errors import RecipeError
-from tailorbird.fronts import Fronts
+from tailorbird.export.network import Exported, save
 from tailorbird.latency_tables import LatencyTable
-from tailorbird.measurement import Measurement
+from tailorbird.pipeline.accuracy_sources.published import PublishedAccuracy
+from tailorbird.pipeline.algorithms import check
+from tailorbird.pipeline.checking import Checker
+from tailorbird.pipeline.latency_sources.adaptation import Adapted
+from tailorbird.pipeline.latency_sources.measured import Measurement
+from tailorbird.pipeline.run_folder import LOG, held
+from tailorbird.pipeline.searching import Fronts
 from tailorbird.predictors import Predictor
 from tailorbird.progress import Progress
-from tailorbird.published_accuracy import PublishedAccuracy
-from tailorbird.python_path import users_code
 from tailorbird.recipe import Recipe
+from tailorbird.recipe.python_path import users_code
 from tailorbird.reports import Report, summarise, write
 from tailorbird.reports.choice import fastest_enough, find
-from tailorbird.reports.export import Exported, save
 from tailorbird.reports.write import FILES
 from tailorbird.search.regret import choices, regrets
 from tailorbird.search.result import Found
-from tailorbird.searches import check
 from tailorbird.spaces import CALL, SearchSpace
 from tailorbird.storage.atomic import written
 from tailorbird.storage.databases.url import without_password
 from tailorbird.storage.marks import MARK, torn
-from tailorbird.workplace import LOG, held
 
 if TYPE_CHECKING:
-    from tailorbird.trained_accuracy import TrainedAccuracy
+    from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
     from tailorbird.training import Trained
 
 

@@ -10,10 +10,10 @@ from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import Configuration, Device, Profiler, Program, Runtime, Store
 from tailorbird.latency_tables.devices.target import host_triple
 from tailorbird.latency_tables.runtimes.registry import remote_of, runtime_of
+from tailorbird.pipeline.run_folder import LOG
 from tailorbird.progress import Progress
 from tailorbird.recipe import LatencySection, Recipe
 from tailorbird.spaces import SearchSpace
-from tailorbird.workplace import LOG
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables.runtimes.tvm.rpc.workbench import RemoteBench

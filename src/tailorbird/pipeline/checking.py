@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tailorbird.accuracy import Accuracies
 from tailorbird.latency_tables import Latency, Profiler, Program
+from tailorbird.pipeline.accuracy_sources.source import Accuracies
 from tailorbird.predictors import Predictor
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
-from tailorbird.reports.check import ROUNDS, Checked
+from tailorbird.reports.checked import ROUNDS, Checked
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.footprint import network_costs
 

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from tailorbird.errors import EvaluationError, MissingStepError, RecipeError, in_a_line, raising
-from tailorbird.materials import Materials
+from tailorbird.pipeline.accuracy_sources.training_inputs import Materials
+from tailorbird.pipeline.run_folder import LOG
 from tailorbird.predictors import FloatArray, Predictor, accuracy_predictor
 from tailorbird.predictors.accuracy.models import IN_PAIRS
 from tailorbird.predictors.accuracy.single_model import FEWEST
@@ -32,7 +33,6 @@ from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.storage import atomic
 from tailorbird.storage.foreign import bounded_file
 from tailorbird.training import Dataset, Trained, load, train
-from tailorbird.workplace import LOG
 
 _SCORED = 32  # images that zero-cost scores see
 _LONGEST_NAME = 1_000  # bytes

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tailorbird.errors import EvaluationError
+from tailorbird.pipeline.algorithms import searched
+from tailorbird.pipeline.problem import problem_of
 from tailorbird.predictors import FloatArray, KnownAccuracy, Predictor
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import NoProgress, Progress
-from tailorbird.properties import problem_of
 from tailorbird.recipe import Recipe
 from tailorbird.search import ParetoFront, Problem, exact_front, has_exact_front
 from tailorbird.search.algorithms.guided.guided import guided
@@ -19,11 +20,10 @@ from tailorbird.search.algorithms.initial_design import spread_within
 from tailorbird.search.algorithms.variation import mutate
 from tailorbird.search.front_probability import with_probability
 from tailorbird.search.result import Found
-from tailorbird.searches import searched
 from tailorbird.spaces import SearchSpace
 
 if TYPE_CHECKING:
-    from tailorbird.trained_accuracy import TrainedAccuracy
+    from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
 
 _START = 10  # evaluations before predictors guide any
 _DRAWS, _FEWEST_DRAWS, _DRAWN = 1_000, 50, 500_000  # of all networks of large fronts together

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from tailorbird import elsewhere
-from tailorbird.adaptation import Adaptation, Adapted
-from tailorbird.equipment import Equipment
 from tailorbird.errors import MeasurementError, RecipeError
 from tailorbird.latency_tables import (
     Configuration,
@@ -21,6 +18,9 @@ from tailorbird.latency_tables import (
 )
 from tailorbird.latency_tables.profiling.space_programs import network_program, programs_of
 from tailorbird.latency_tables.tables.configuration import IMPORTED
+from tailorbird.pipeline.latency_sources import tabulated as elsewhere
+from tailorbird.pipeline.latency_sources.adaptation import Adaptation, Adapted
+from tailorbird.pipeline.latency_sources.measuring_setup import Equipment
 from tailorbird.predictors import Predictor, TableSum, complete
 from tailorbird.predictors.latency.missing_workloads import missing_workloads
 from tailorbird.progress import Progress

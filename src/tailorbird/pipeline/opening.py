@@ -11,12 +11,12 @@ from tailorbird.progress import NoProgress, Progress
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Device
     from tailorbird.latency_tables.devices.rpc_address import Server
-    from tailorbird.measurement import Measurement
-    from tailorbird.pipeline import Run
-    from tailorbird.published_accuracy import PublishedAccuracy
+    from tailorbird.pipeline.accuracy_sources.published import PublishedAccuracy
+    from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
+    from tailorbird.pipeline.latency_sources.measured import Measurement
+    from tailorbird.pipeline.run import Run
     from tailorbird.recipe import DeviceSection, Recipe
     from tailorbird.spaces import SearchSpace
-    from tailorbird.trained_accuracy import TrainedAccuracy
 
 
 _LOG = logging.getLogger("tailorbird")
@@ -103,8 +103,8 @@ def open_run(
             f"[search] devices must differ from each other and from [device] name, but got {named}."
         )
 
-    from tailorbird.measurement import Measurement
-    from tailorbird.pipeline import Run  # and more: not before the input is known to be right
+    from tailorbird.pipeline.latency_sources.measured import Measurement
+    from tailorbird.pipeline.run import Run
 
     folder = Path("runs") / recipe.name
     measurement = Measurement(recipe, space, device, folder, elsewhere, others, known)
@@ -118,10 +118,10 @@ def _accuracy(
     """What the recipe asks for; torch is loaded only where networks are trained."""
     space = measurement.space
     if recipe.accuracy.published is not None:
-        from tailorbird.published_accuracy import PublishedAccuracy
+        from tailorbird.pipeline.accuracy_sources.published import PublishedAccuracy
 
         return PublishedAccuracy(space, recipe.accuracy, recipe.seed)
-    from tailorbird.trained_accuracy import TrainedAccuracy
+    from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
 
     trained = TrainedAccuracy(recipe, home, space, weights, measurement.opened_url)
     _ = trained.earlier  # whatever command goes on from here, before it measures or trains
@@ -144,7 +144,7 @@ def _remote(
 
 def _own_space(module: str, home: Path, settings: dict[str, object]) -> "SearchSpace":
     """The space that a user's own function makes from batch and settings."""
-    from tailorbird.python_path import resolve, users_code
+    from tailorbird.recipe.python_path import resolve, users_code
     from tailorbird.spaces.contract import check_space
 
     make = resolve(module, home, "[space] module")

@@ -1,0 +1,1 @@
+"""Where the accuracies of a run come from: one protocol, and a class for each kind."""
