@@ -164,7 +164,7 @@ def device() -> Device:
 
 
 DATABASES = ["sqlite", "postgresql"] if SERVER in os.environ else ["sqlite"]
-collect_ignore = [] if SERVER in os.environ else ["latency_tables/test_postgresql.py"]
+collect_ignore = [] if SERVER in os.environ else ["latency_tables/store/test_postgresql.py"]
 
 
 @pytest.fixture(params=DATABASES)

@@ -7,7 +7,7 @@ from tailorbird import recipe
 from tailorbird.errors import RecipeError
 
 GOOD = 'name = "a"\n[space]\nname = "digits-resnet"\n'
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.toml"))
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.toml"))
 
 
 def load(tmp_path: Path, text: str | bytes) -> recipe.Recipe:
