@@ -32,8 +32,9 @@ from tailorbird import spaces
 from tailorbird.latency_tables import LatencyTable, Program
 from tailorbird.latency_tables.devices import device
 from tailorbird.latency_tables.profiling.space_programs import network_program, programs_of
+from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources.adaptation import Adaptation
-from tailorbird.pipeline.latency_sources.measured import Measurement
+from tailorbird.pipeline.latency_sources.measured import MeasuredLatency
 from tailorbird.predictors import AdaptedSum, FloatArray, Prediction, TableSum
 from tailorbird.predictors.metrics import mape, share_within, spearman_rho
 from tailorbird.progress import TerminalProgress
@@ -63,20 +64,21 @@ rounds = {rounds}
 Fit = Callable[[IntArray, FloatArray], Callable[[IntArray], Prediction]]
 
 
-def measurement(name: str, folder: Path, rounds: int) -> Measurement:
+def measured(name: str, folder: Path, rounds: int) -> MeasuredLatency:
     """Of one of the targets, into the store of all."""
     target, threads = TARGETS[name]
     path = folder / "recipe.toml"
     line = "" if target is None else f'target = "{target}"'
     path.write_text(RECIPE.format(threads=threads, target=line, rounds=rounds))
     recipe = recipes.load(path)[0]
-    return Measurement(recipe, SPACE, device.find("local", threads, target), folder)
+    here = device.find("local", threads, target)
+    return MeasuredLatency(recipe, SPACE, here, RunDatabase(None, folder))
 
 
-def fill(one: Measurement, programs: list[Program]) -> LatencyTable:
+def fill(one: MeasuredLatency, programs: list[Program]) -> LatencyTable:
     """The table, once all programs are in it."""
-    one.equipment.fill(one.store, programs, TerminalProgress())
-    table = one.table
+    one.setup.fill(one.database.store(), programs, TerminalProgress())
+    table = one.table()
     one.close()
     failed = {program.key for program in programs} & table.failures.keys()
     if failed:
@@ -163,7 +165,7 @@ def evaluate(
     drawn = np.random.default_rng(0).permutation(len(X))[:n_random]
     chosen = places(X, suggested)
     timed = {i: network_program(SPACE, X[i]) for i in np.union1d(chosen, drawn).tolist()}
-    one = measurement(name, folder, rounds)
+    one = measured(name, folder, rounds)
     table = fill(one, [*programs_of(SPACE), *timed.values()])
     networks = Networks(
         X,
@@ -225,9 +227,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(TARGETS)[1:], default=list(TARGETS)[1:])
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    one = measurement(KNOWN, arguments.folder, arguments.rounds)
+    one = measured(KNOWN, arguments.folder, arguments.rounds)
     known = fill(one, programs_of(SPACE))
-    suggested = Adaptation(SPACE, (one.record,), N_TIMED).samples
+    suggested = Adaptation(SPACE, (one.record(),), N_TIMED).samples
     result = {
         name: evaluate(name, known, arguments.folder, arguments.rounds, arguments.random, suggested)
         for name in arguments.only

@@ -186,7 +186,7 @@ def _configuration(folder: Path) -> dict[str, Any]:
 
     recipe = folder / "r.toml"
     recipe.write_text(IMPORT)
-    return asdict(open_run(recipe).measurement.configuration)
+    return asdict(open_run(recipe).latency.configuration())
 
 
 def _thinned(table: Exported) -> Exported:

@@ -14,7 +14,9 @@ from tailorbird import spaces
 from tailorbird.latency_tables import Samples, shipped
 from tailorbird.latency_tables.formats import files
 from tailorbird.latency_tables.tables.record import Record
+from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.opening import open_run
+from tailorbird.pipeline.reporting import Reporter
 from tailorbird.published import ofa_latencies
 from tailorbird.published import ofa_latency_table as published
 from tailorbird.spaces import CALL
@@ -53,19 +55,20 @@ def write_recipe(name: str, device: str = "local") -> None:
 def measure(name: str, factor: float = 1.0, without: int = 0) -> Record:
     """Fills the table of a recipe with times that are made up."""
     write_recipe(name)
-    job = open_run(Path(f"{name}.toml"))
-    with job.held():
-        session = job.measurement.store.begin({"kernel": "6"})
-        workloads = (*job.space.workloads, CALL)
+    run = open_run(Path(f"{name}.toml"))
+    with run.held():
+        store = RunDatabase(None, run.folder).store()
+        session = store.begin({"kernel": "6"})
+        workloads = (*run.space.workloads, CALL)
         for i, workload in enumerate(workloads[: len(workloads) - without]):
             ms = 1e-4 if workload is CALL else factor * (1.0 + i)
             for number in range(2):
                 samples = Samples(np.full(5, ms), np.full(2, ms))
-                job.measurement.store.add(
-                    workload.key, job.measurement.configuration, session, number, samples, 1.0, {}
+                store.add(
+                    workload.key, run.latency.configuration(), session, number, samples, 1.0, {}
                 )
-            job.measurement.store.keep_footprint(workload.key, Footprint(1, 2, 3, 4))
-    return job.measurement.record
+            store.keep_footprint(workload.key, Footprint(1, 2, 3, 4))
+    return run.latency.record()
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "json"])
@@ -243,7 +246,7 @@ def test_a_table_of_ones_own_is_imported_and_searched_with(tailorbird: Tailorbir
     assert shown["provenance"]["file"] == "all.csv"
     assert {row["std_ms"] for row in shown["rows"]} == {None, 0.01}
 
-    space, latency = open_run(Path("a.toml")).space, open_run(Path("a.toml")).measurement.latency()
+    space, latency = open_run(Path("a.toml")).space, open_run(Path("a.toml")).latency.predictor()
     X = space.landmarks
     np.testing.assert_allclose(latency.mean(X), space.count_workloads(X) @ np.arange(1.0, 16))
     code, _, err = tailorbird("profile", "a.toml")
@@ -279,9 +282,9 @@ def test_an_imported_table_travels_as_others_do(tailorbird: Tailorbird) -> None:
     assert "0 of 15 rounds" in tailorbird("table", "import", "b.toml", "t.csv")[1]
     assert json.loads(tailorbird("table", "diff", "a.toml", "b.toml", "--json")[1])["ratios"]
     write_imported("c", "out.csv")  # without a store
-    job = open_run(Path("c.toml"))
-    assert len(job.measurement.table.entries) == 15
-    assert (job.measurement.latency().mean(job.space.landmarks) > 1).all()
+    run = open_run(Path("c.toml"))
+    assert len(run.latency.table().entries) == 15
+    assert (run.latency.predictor().mean(run.space.landmarks) > 1).all()
 
 
 def test_what_others_measured_is_not_mixed_with_what_was_measured(tailorbird: Tailorbird) -> None:
@@ -377,11 +380,12 @@ def test_a_password_stays_out_of_copies_of_the_recipe(tailorbird: Tailorbird, wr
     url = f"postgresql://me:{written}@127.0.0.1:1/x"
     recipe = Path("a.toml")
     recipe.write_text(recipe.read_text().replace("rounds = 2", f'store = "{url}"'))
-    job = open_run(recipe)
-    assert job.recipe.latency.store is not None
-    assert "hunter2" in job.recipe.latency.store
-    assert "nter2" not in job._safe_text
-    assert "postgresql://me:***@127.0.0.1:1/x" in job._safe_text
+    run = open_run(recipe)
+    assert run.recipe.latency.store is not None
+    assert "hunter2" in run.recipe.latency.store
+    text = Reporter(run.recipe, run.recipe_text, run.space, run.latency, run.accuracy)._safe_text()
+    assert "nter2" not in text
+    assert "postgresql://me:***@127.0.0.1:1/x" in text
     code, _, err = tailorbird("profile", "a.toml")
     assert code == 2
     assert "hunter2" not in err

@@ -6,20 +6,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from tailorbird import spaces
 from tailorbird.errors import (
-    InfeasibleError,
-    MissingStepError,
-    RecipeError,
     WeightsError,
     WriteError,
 )
 from tailorbird.export.network import load, save
-from tailorbird.reports import choice
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Trained
@@ -75,19 +70,6 @@ def test_both_files_load_in_a_fresh_process_and_agree(
     np.testing.assert_allclose(z, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize(
-    ("column", "value"), [("latency_ms_measured", "fast"), ("latency_ms_predicted", np.nan)]
-)
-def test_a_front_whose_values_are_none_is_torn(column: str, value: object, tmp_path: Path) -> None:
-    row = {"architecture": "a", "accuracy_validation": 0.9, "latency_ms_measured": 1.0}
-    front = tmp_path / "front.parquet"
-    pd.DataFrame([row | {"latency_ms_predicted": 1.0}]).to_parquet(front)
-    assert choice.fastest_enough(front, 3.0) == "a"
-    pd.DataFrame([row | {"latency_ms_predicted": 1.0} | {column: value}]).to_parquet(front)
-    with pytest.raises(MissingStepError, match=r"is torn\. Make it anew"):
-        choice.fastest_enough(front, 3.0)
-
-
 def said_in(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "tailorbird"]
 
@@ -131,36 +113,3 @@ def test_a_network_of_another_space_is_refused(
     (tmp_path / "a.safetensors").write_bytes(b"torn")
     with pytest.raises(WeightsError, match="cannot be read"):
         load(tmp_path / "a.safetensors", digits_space)
-
-
-def test_every_network_is_found_by_its_text(tiny_space: StitchSpace) -> None:
-    for row in np.vstack(list(tiny_space.enumerate())):
-        np.testing.assert_array_equal(choice.find(tiny_space, tiny_space.describe(row)), row)
-    with pytest.raises(RecipeError, match="did you mean 'a0:0-2'"):
-        choice.find(tiny_space, "a0:0-3")
-
-
-def test_the_most_accurate_network_that_is_fast_enough_is_taken(tmp_path: Path) -> None:
-    front = tmp_path / "front.parquet"
-    with pytest.raises(MissingStepError, match="tailorbird run"):
-        choice.fastest_enough(front, 1.0)
-    networks = {
-        "architecture": ["fast", "right", "slow", "predicted"],
-        "accuracy_validation": [0.5, 0.7, 0.9, 0.8],
-        "latency_ms_measured": [1.0, 2.0, 4.0, np.nan],
-        "latency_ms_predicted": [9.0, 9.0, 0.1, 3.0],
-    }
-    pd.DataFrame(networks).to_parquet(front)
-    assert choice.fastest_enough(front, 2.5) == "right"
-    assert choice.fastest_enough(front, 3.0) == "predicted"
-    assert choice.fastest_enough(front, None) == "slow"
-    with pytest.raises(InfeasibleError, match=r"takes 1 ms"):
-        choice.fastest_enough(front, 0.5)
-    with pytest.raises(InfeasibleError, match=r"<= 0.999999 ms must hold, .* takes 1 ms"):
-        choice.fastest_enough(front, 0.999999)
-    for wrong in (np.nan, np.inf, -1.0, 0.0):
-        with pytest.raises(RecipeError, match="must be finite and positive, but got"):
-            choice.fastest_enough(front, wrong)
-    front.write_bytes(front.read_bytes()[:-9])
-    with pytest.raises(MissingStepError, match=r"is torn. Make it anew with `tailorbird report"):
-        choice.fastest_enough(front, None)

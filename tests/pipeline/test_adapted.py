@@ -18,8 +18,9 @@ from tailorbird.latency_tables.formats import files
 from tailorbird.latency_tables.formats.imported import Stated, record_of
 from tailorbird.latency_tables.tables.table import Latency
 from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
+from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources.adaptation import Adaptation
-from tailorbird.pipeline.latency_sources.measured import Measurement
+from tailorbird.pipeline.latency_sources.adapted import AdaptedLatency
 from tailorbird.pipeline.opening import open_run
 from tailorbird.pipeline.run import Run
 from tailorbird.predictors.counted_costs import WorkloadSum
@@ -91,13 +92,20 @@ def run(
     path.write_text(RECIPE)
     read, text = recipe.load(path)
     folder = tmp_path / "runs" / "small"
-    measurement = Measurement(read, SPACE, device, folder, known=(board(),))
-    measurement.equipment.__dict__["runtime"] = runtime
+    database = RunDatabase(None, folder)
+    latency = AdaptedLatency(read, SPACE, device, database, (board(),))
+    latency.setup.__dict__["runtime"] = runtime
     by_learned_values(runtime)
-    accuracy = TrainedAccuracy(read, tmp_path, SPACE, folder / "weights", measurement.opened_url)
-    made = Run(read, text, SPACE, measurement, accuracy, folder, NoProgress())
+    accuracy = TrainedAccuracy(read, tmp_path, SPACE, folder / "weights", database.checked_url)
+    made = Run(read, text, SPACE, latency, (), accuracy, folder, NoProgress())
     with made.held():
         yield made
+
+
+def adapted(path: Path) -> AdaptedLatency:
+    latency = open_run(path).latency
+    assert isinstance(latency, AdaptedLatency)
+    return latency
 
 
 def timed(adaptation: Adaptation, ms: np.ndarray) -> LatencyTable:
@@ -111,7 +119,7 @@ def test_a_run_times_only_samples_and_says_so_wherever_latencies_are_shown(
     run: Run, runtime: Any
 ) -> None:
     summary = run.run()
-    keys = set(run.measurement.table.entries)
+    keys = set(run.latency.table().entries)
     samples = {program.key for program in Adaptation(SPACE, (board(),), 6).programs}
     assert samples <= keys
     assert not keys & {workload.key for workload in SPACE.workloads}
@@ -137,23 +145,23 @@ def test_a_run_times_only_samples_and_says_so_wherever_latencies_are_shown(
 
 def test_more_samples_go_on_where_fewer_ended(run: Run, runtime: Any) -> None:
     run.adapt(4)
-    first = set(run.measurement.table.entries)
+    first = set(run.latency.table().entries)
     with pytest.raises(MissingStepError, match=r"2 of 6 networks .* `tailorbird adapt RECIPE`"):
-        run.measurement.latency()
+        run.latency.predictor()
     adapted = run.adapt()
     assert len(adapted.networks) == 6
     assert len(runtime.modules) == 6
-    assert first < set(run.measurement.table.entries)
+    assert first < set(run.latency.table().entries)
     X = SPACE.sample(50, np.random.default_rng(0))
-    np.testing.assert_array_equal(run.measurement.latency().mean(X), adapted.latency.mean(X))
+    np.testing.assert_array_equal(run.latency.predictor().mean(X), adapted.latency.mean(X))
 
 
 def test_a_whole_table_beside_is_kept_and_pointed_out(run: Run) -> None:
     run.adapt()
-    (only,) = run.measurement.remarks
+    (only,) = run.latency.remarks()
     run.profile()
-    assert len(run.measurement.table.entries) == 6 + len(SPACE.workloads) + 1
-    again, whole = run.measurement.remarks
+    assert len(run.latency.table().entries) == 6 + len(SPACE.workloads) + 1
+    again, whole = run.latency.remarks()
     assert again == only
     assert "drop [latency] adapt_from" in whole
 
@@ -163,11 +171,11 @@ def test_a_sample_that_fails_is_named(run: Run, runtime: Any) -> None:
     with pytest.raises(MeasurementError, match=r"1 of 6 programs .* it is broken"):
         run.adapt()
     with pytest.raises(MissingStepError, match="1 of 6 networks"):
-        run.measurement.latency()
+        run.latency.predictor()
 
 
 def test_the_very_configuration_is_no_other_device(run: Run) -> None:
-    object.__setattr__(run.measurement, "known", (board(run.measurement.configuration),))
+    object.__setattr__(run.latency, "known", (board(run.latency.configuration()),))
     with pytest.raises(RecipeError, match="nothing has to be adapted"):
         run.adapt()
 
@@ -285,11 +293,11 @@ def test_tables_are_named_or_files_however_they_were_measured(
     Path("small.toml").write_text(
         RECIPE.replace('["board.parquet"]', '["board.parquet", "epyc-avx512"]')
     )
-    known = open_run(Path("small.toml")).measurement.known
+    known = adapted(Path("small.toml")).known
     assert [record.device for record in known] == ["board.parquet", "epyc-avx512"]
     assert known[1].configuration.runtime == "tvm"
     Path("small.toml").write_text(
         RECIPE.replace('["board.parquet"]', '["epyc-avx512"]\nruntime = "onnxruntime"')
     )
-    (record,) = open_run(Path("small.toml")).measurement.known
+    (record,) = adapted(Path("small.toml")).known
     assert record.configuration.runtime == "onnxruntime"

@@ -15,7 +15,11 @@ from tailorbird.errors import (
 from tailorbird.latency_tables import Configuration, Record
 from tailorbird.latency_tables.devices import device
 from tailorbird.latency_tables.formats.imported import Stated, record_of
-from tailorbird.pipeline.latency_sources.measured import Measurement
+from tailorbird.pipeline.database import RunDatabase
+from tailorbird.pipeline.latency_sources.imported import ImportedLatency
+from tailorbird.pipeline.latency_sources.measured import MeasuredLatency
+from tailorbird.pipeline.latency_sources.source import LatencySource
+from tailorbird.pipeline.latency_sources.tabulated import TabulatedLatency
 from tailorbird.predictors import TableSum
 from tailorbird.spaces.footprint import costs
 
@@ -44,15 +48,19 @@ def record(*without: str) -> Record:
     return record_of(stated, {"file": "t.csv", "sha256": "0"}, CONFIGURATION, SPACE.name)
 
 
-def measurement(folder: Path, latency: str = "", elsewhere: Record | None = None) -> Measurement:
+def imported(folder: Path, latency: str = "") -> ImportedLatency:
     path = folder / "recipe.toml"
     path.write_text(RECIPE + latency)
     board = device.others("my board", 1)
-    return Measurement(recipe.load(path)[0], SPACE, board, folder, elsewhere)
+    return ImportedLatency(recipe.load(path)[0], SPACE, board, RunDatabase(None, folder))
 
 
-def table_sum(of: Measurement) -> TableSum:
-    latency = of.latency()
+def tabulated(of: Record, *, estimate_missing: bool = False) -> TabulatedLatency:
+    return TabulatedLatency(SPACE, device.others("my board", 1), of, estimate_missing)
+
+
+def table_sum(of: LatencySource) -> TableSum:
+    latency = of.predictor()
     assert isinstance(latency, TableSum)
     return latency
 
@@ -62,62 +70,63 @@ MISSING = (BLOCKS[1].key, BLOCKS[5].key)
 
 
 def test_a_missing_workload_is_an_error_unless_it_is_to_be_estimated(tmp_path: Path) -> None:
-    plain = measurement(tmp_path)
-    plain.store.take_in(record(*MISSING))
+    plain = imported(tmp_path)
+    plain.add(record(*MISSING))
     with pytest.raises(RecipeError, match=r"2 of \d+ workloads.*estimate_missing = true"):
-        plain.latency()
-    assert plain.n_estimated == 0
-    assert not any("estimated" in remark for remark in plain.remarks)
+        plain.predictor()
+    assert plain.n_estimated() == 0
+    assert not any("estimated" in remark for remark in plain.remarks())
 
 
 def test_estimates_reach_predictions_and_the_remarks_of_a_report(tmp_path: Path) -> None:
-    estimating = measurement(tmp_path, ESTIMATE)
-    estimating.store.take_in(record(*MISSING))
+    estimating = imported(tmp_path, ESTIMATE)
+    estimating.add(record(*MISSING))
     latency = table_sum(estimating)
-    assert (latency.n_predicted, estimating.n_estimated) == (2, 2)
+    assert (latency.n_predicted, estimating.n_estimated()) == (2, 2)
     X = SPACE.sample(20, np.random.default_rng(0))
     macs = SPACE.count_workloads(X) @ costs(SPACE.workloads)[:, 0]
     n_workloads = SPACE.count_workloads(X).sum(axis=1)
     np.testing.assert_allclose(latency.mean(X), 0.01 * n_workloads + 1e-8 * macs, rtol=0.1)
-    said = [remark for remark in estimating.remarks if "estimated" in remark]
+    said = [remark for remark in estimating.remarks() if "estimated" in remark]
     assert said == [
         f"2 of {len(SPACE.workloads)} workloads were never measured: their latencies are estimated "
         "from the others, and the uncertainty of the estimates is in that of every network."
     ]
-    assert any("No network of this report was timed" in remark for remark in estimating.remarks)
-    assert len(estimating.table.entries) == len(SPACE.workloads) - 2  # nothing is kept
+    assert any("No network of this report was timed" in remark for remark in estimating.remarks())
+    assert len(estimating.table().entries) == len(SPACE.workloads) - 2  # nothing is kept
 
 
 def test_a_whole_table_needs_no_estimates(tmp_path: Path) -> None:
-    whole = measurement(tmp_path, ESTIMATE)
-    whole.store.take_in(record())
-    assert (table_sum(whole).n_predicted, whole.n_estimated) == (0, 0)
-    assert not any("estimated" in remark for remark in whole.remarks)
+    whole = imported(tmp_path, ESTIMATE)
+    whole.add(record())
+    assert (table_sum(whole).n_predicted, whole.n_estimated()) == (0, 0)
+    assert not any("estimated" in remark for remark in whole.remarks())
 
 
-def test_tables_of_elsewhere_are_completed_likewise(tmp_path: Path) -> None:
+def test_tables_of_elsewhere_are_completed_likewise() -> None:
     with pytest.raises(RecipeError, match=r"2 of \d+ workloads.*estimate_missing = true"):
-        measurement(tmp_path, elsewhere=record(*MISSING)).latency()
-    estimating = measurement(tmp_path, ESTIMATE, record(*MISSING))
+        tabulated(record(*MISSING)).predictor()
+    estimating = tabulated(record(*MISSING), estimate_missing=True)
     assert table_sum(estimating).n_predicted == 2
 
 
 def test_nothing_is_estimated_from_nothing(tmp_path: Path) -> None:
     with pytest.raises(MissingStepError, match="no table of 'my board' yet"):
-        measurement(tmp_path, ESTIMATE).latency()
-    few = measurement(tmp_path, ESTIMATE, record(*(workload.key for workload in BLOCKS[4:])))
+        imported(tmp_path, ESTIMATE).predictor()
+    few = tabulated(record(*(workload.key for workload in BLOCKS[4:])), estimate_missing=True)
     with pytest.raises(TooFewNeighboursError, match="of 'mb_block' only 4 are"):
-        few.latency()
+        few.predictor()
 
 
 def test_what_is_measured_here_is_estimated_where_it_was_not(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text('name = "a"\n[space]\nname = "macro-mobilenetv2"\n[latency]\n' + ESTIMATE)
     here = device.Device("local", "a processor", device.NOWHERE, 1)
-    measured = Measurement(recipe.load(path)[0], SPACE, here, tmp_path)
+    database = RunDatabase(None, tmp_path)
+    measured = MeasuredLatency(recipe.load(path)[0], SPACE, here, database)
     with pytest.raises(TooFewNeighboursError, match="only 0 are"):
-        measured.latency()
-    assert measured.n_estimated == len(SPACE.workloads)
+        measured.predictor()
+    assert measured.n_estimated() == len(SPACE.workloads)
     path.write_text(path.read_text().replace("true", "false"))
     with pytest.raises(MissingWorkloadError):
-        Measurement(recipe.load(path)[0], SPACE, here, tmp_path).latency()
+        MeasuredLatency(recipe.load(path)[0], SPACE, here, database).predictor()

@@ -20,7 +20,8 @@ from tailorbird import recipe, spaces
 from tailorbird.errors import MeasurementError
 from tailorbird.latency_tables import Device
 from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
-from tailorbird.pipeline.latency_sources.measured import Measurement
+from tailorbird.pipeline.database import RunDatabase
+from tailorbird.pipeline.latency_sources.measured import MeasuredLatency
 from tailorbird.pipeline.opening import open_run
 from tailorbird.pipeline.run import Run
 from tailorbird.progress import NoProgress
@@ -121,7 +122,7 @@ def test_the_main_job_reports_and_picks_up_what_is_there(folder: Path) -> None:
     assert {path.name for path in made.iterdir()} >= FILES
     assert not list(made.rglob("*.part"))
     front = pd.read_parquet(made / "front.parquet")
-    assert tuple(front.columns) == COLUMNS
+    assert tuple(front.columns) == (*COLUMNS, "start", "stitch_1")
     assert 1 <= len(front) <= 3
     assert not front.isna().any().any()
     assert front["accuracy_test"].between(0, 1).all()
@@ -183,7 +184,7 @@ def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
     code, _, err = in_a_process(folder, "profile", "small.toml")
     assert code == 0, err
     monkeypatch.chdir(folder)
-    counted = open_run(small).measurement.record.accepted
+    counted = open_run(small).latency.record().accepted
     assert len(counted) == 16
     for taken in counted.values():
         numbers = [one.number for one in taken]
@@ -225,15 +226,16 @@ def test_what_fails_is_counted_and_the_rest_is_measured(
     monkeypatch.chdir(folder)
     read, text = recipe.load(folder / "small.toml")
     space = spaces.get("digits-resnet", batch=4, max_stitches=1)
-    measurement = Measurement(read, space, device, folder / "runs" / "small")
-    accuracy = TrainedAccuracy(read, folder, space, folder / "weights", measurement.opened_url)
-    run = Run(read, text, space, measurement, accuracy, measurement.folder, NoProgress())
+    database = RunDatabase(None, folder / "runs" / "small")
+    latency = MeasuredLatency(read, space, device, database)
+    accuracy = TrainedAccuracy(read, folder, space, folder / "weights", database.checked_url)
+    run = Run(read, text, space, latency, (), accuracy, database.folder, NoProgress())
     runtime.broken = frozenset({1, 3})
-    run.measurement.equipment.__dict__["runtime"] = runtime
+    latency.setup.__dict__["runtime"] = runtime
     with run.held(), pytest.raises(MeasurementError, match=r"2 of 16 programs .* it is broken"):
         run.profile()
-    assert len(run.measurement.table.entries) == 14
-    assert len(run.measurement.table.failures) == 2
+    assert len(run.latency.table().entries) == 14
+    assert len(run.latency.table().failures) == 2
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ def test_cells_without_accuracies_are_told(tmp_path: Path, monkeypatch: pytest.M
     cell = {variable.name: [0] for variable in space.variables}
     pd.DataFrame(cell | {"lat_ms_a": [1.0]}).to_parquet(tmp_path / TABLES["nasbench201"].file)
     monkeypatch.setenv("TAILORBIRD_DATA", str(tmp_path))
-    asked = PublishedAccuracy(space, AccuracySection(published="c10_val_12ep"), seed=0)
+    asked = PublishedAccuracy(space, AccuracySection(), "c10_val_12ep", seed=0)
     with pytest.raises(RecipeError, match=r"tailorbird data get nasbench201 --accuracies FILE"):
         asked.check()
 

@@ -89,7 +89,9 @@ def test_a_checked_network_has_both_what_was_predicted_and_what_was_measured(
 ) -> None:
     checked = checker.check(rows, *predictors(objectives), NoProgress())
     networks = checked.networks
-    assert tuple(networks.columns) == COLUMNS
+    names = [variable.name for variable in checker.space.variables]
+    assert tuple(networks.columns) == (*COLUMNS, *names)
+    np.testing.assert_array_equal(networks[names].to_numpy(), rows)
     np.testing.assert_allclose(
         networks["latency_ms_measured"], 17.0 + np.arange(7)
     )  # the runtime's

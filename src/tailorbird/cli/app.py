@@ -142,23 +142,23 @@ def version(
         raise typer.Exit
 
 
-@app.command()
-def run(recipe: RecipePath, as_json: AsJson = False) -> None:
+@app.command("run")
+def run_(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Does all of it in order: profile or adapt, train, search, report. Resumes."""
-    with held(recipe) as job:
-        _finish(job, job.run(), as_json)
+    with held(recipe) as run:
+        _finish(run, run.run(), as_json)
 
 
 @app.command()
 def profile(recipe: RecipePath, networks: Networks = None, as_json: AsJson = False) -> None:
     """Measures every workload of the space, and whole networks, that are not in the table yet."""
-    with held(recipe) as job:
+    with held(recipe) as run:
         try:
-            job.profile(networks)
+            run.profile(networks)
         except MeasurementError:  # what was measured is there, and why the rest is not
-            tables.print_table(job.measurement.record, job.recipe.latency.rounds, as_json)
+            tables.print_table(run.latency.record(), run.recipe.latency.rounds, as_json)
             raise
-        tables.print_table(job.measurement.record, job.recipe.latency.rounds, as_json)
+        tables.print_table(run.latency.record(), run.recipe.latency.rounds, as_json)
 
 
 @app.command()
@@ -170,8 +170,8 @@ def adapt(
     as_json: AsJson = False,
 ) -> None:
     """Measures a few networks, by which latencies are adapted from tables of known devices."""
-    with held(recipe) as job:
-        adapted = job.adapt(samples)
+    with held(recipe) as run:
+        adapted = run.adapt(samples)
         if as_json:
             networks = adapted.networks.to_dict(orient="records")
             echo_json({**adapted.summary, "networks": networks})
@@ -183,22 +183,21 @@ def adapt(
 @app.command()
 def train(recipe: RecipePath) -> None:
     """Trains the networks of the space."""
-    with held(recipe) as job:
-        trained = job.train()
-        echo(f"Weights {trained.fingerprint} are in {job.folder / 'weights'}.")
+    with held(recipe) as run:
+        trained = run.train()
+        echo(f"Weights {trained.fingerprint} are in {run.folder / 'weights'}.")
 
 
 @app.command()
 def search(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Searches under predictors; needs a table and weights."""
-    with held(recipe) as job:
-        found = job.search()
-        frame = found.front.to_pandas(job.space)
+    with held(recipe) as run:
+        found = run.search()
+        frame = found.front.to_pandas(run.space)
         measures = [objective.column for objective in found.front.objectives]
         marks = [column for column in frame if str(column).endswith("_extrapolated")]
         columns = ["architecture", "kind", *measures, *marks, "probability_on_front"]
-        adapted = job.measurement.remarks if job.measurement.adapts else ()
-        for line in (str(found), *job.accuracy.remarks, *adapted):
+        for line in (str(found), *run.accuracy.remarks, *run.latency.remarks()):
             echo(line, err=True)
         echo(frame.to_json(orient="records") if as_json else frame[columns].to_string(index=False))
 
@@ -206,8 +205,8 @@ def search(recipe: RecipePath, as_json: AsJson = False) -> None:
 @app.command()
 def report(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Searches, checks the front on the device and writes the report."""
-    with held(recipe) as job:
-        _finish(job, job.report(), as_json)
+    with held(recipe) as run:
+        _finish(run, run.report(), as_json)
 
 
 @app.command()
@@ -224,18 +223,18 @@ def export(
     ] = None,
 ) -> None:
     """Writes a trained network as safetensors and ONNX: the best one, or that of a text."""
-    with held(recipe) as job:
-        stem = to if to is not None else job.folder / "network"
-        exported = job.export(architecture, max_latency_ms, stem)
+    with held(recipe) as run:
+        stem = to if to is not None else run.folder / "network"
+        exported = run.export(architecture, max_latency_ms, stem)
         echo(f"The network is in {exported.weights} and {exported.onnx}.")
 
 
-def _finish(job: "Run", summary: dict[str, object], as_json: bool) -> None:
+def _finish(run: "Run", summary: dict[str, object], as_json: bool) -> None:
     if as_json:
         echo_json(summary)
     else:
         devices.show(summary)
-        echo(f"The report is {job.folder / 'report.html'}.")
+        echo(f"The report is {run.folder / 'report.html'}.")
     if summary["n_failed"]:
         raise MeasurementError(
             f"{summary['n_failed']} networks could not be measured; the report says why."

@@ -59,28 +59,29 @@ def compile_(
     ] = False,
 ) -> None:
     """Compiles every workload of the space for the recipe's device, and measures nothing."""
+    from tailorbird.latency_tables.devices.device import NOWHERE
     from tailorbird.latency_tables.profiling.space_programs import programs_of
     from tailorbird.latency_tables.runtimes.tvm.compile import library_folder
 
-    job = opened(recipe)
-    device = job.measurement.device
-    if not job.measurement.measures:
+    run = opened(recipe)
+    device = run.latency.device
+    if device.target == NOWHERE:
         raise RecipeError(
             f"Nothing is known of {device.name!r} that programs could be compiled for: name a "
             "[device] target."
         )
-    if (job.recipe.latency.runtime, job.recipe.latency.schedule) != ("tvm", "static"):
+    if (run.recipe.latency.runtime, run.recipe.latency.schedule) != ("tvm", "static"):
         raise RecipeError(
             "Programs are compiled by TVM and its static schedule: drop [latency] runtime and "
             "schedule."
         )
     manifest = library_folder.write(
-        programs_of(job.space),
+        programs_of(run.space),
         device.target,
         device.threads,
         folder,
         ".tar" if objects else ".so",
-        job.progress,
+        run.progress,
     )
     echo(f"Programs for {device.target} are listed in {manifest}.")
 
@@ -155,17 +156,16 @@ def _of_recipe(path: Path) -> Facts:
     """The device of a recipe, whether it answers, and what its table holds."""
     facts: Facts = {"recipe": str(path)}
     try:
-        job = opened(path)
+        run = opened(path)
     except TailorbirdError as error:
         return {**facts, "reason": str(error)}
-    measurement = job.measurement
-    facts["name"] = measurement.device.name
-    if measurement.device.server is not None:
-        facts |= _behind(measurement.device.server)
-    own_store = measurement.elsewhere is None and job.recipe.latency.store is None
-    if own_store and not (job.folder / "store.sqlite").exists():
+    latency = run.latency
+    facts["name"] = latency.device.name
+    if latency.device.server is not None:
+        facts |= _behind(latency.device.server)
+    if not latency.has_table():
         return {**facts, "n_rows": 0}
     try:
-        return {**facts, **_held(measurement.record)}
+        return {**facts, **_held(latency.record())}
     except TailorbirdError as error:
         return {**facts, "reason": str(error)}

@@ -23,7 +23,7 @@ def held(path: Path) -> Iterator["Run"]:
     """The run of a recipe while nobody else works in its folder."""
     with opened(path).held() as run:
         yield run
-        for remark in run.measurement.equipment.losses:
+        for remark in run.latency.losses:
             echo(remark, err=True)
 
 

@@ -1,5 +1,6 @@
 """The commands on latency tables."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,11 +8,10 @@ import typer
 
 from tailorbird.cli.recipe_run import opened
 from tailorbird.cli.terminal import echo, echo_json
-from tailorbird.errors import MissingStepError, PublishedTableError, RecipeError
+from tailorbird.errors import PublishedTableError, RecipeError
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Record
-    from tailorbird.latency_tables.formats.foreign import ForeignTable
     from tailorbird.pipeline.run import Run
 
 app = typer.Typer(help="Latency tables.", no_args_is_help=True)
@@ -44,9 +44,9 @@ def export(
 
     from tailorbird.latency_tables.formats import files
 
-    record, _ = _record(recipe)
-    if not record.rounds:
-        raise _no_table()
+    latency = opened(recipe).latency
+    if not latency.has_table() or not (record := latency.record()).rounds:
+        raise latency.no_table()
     files.write(replace(record, device=device or record.configuration.cpu), file)
     echo(f"{len(record.rounds)} rounds and failures are in {file}.")
 
@@ -59,44 +59,46 @@ def import_(recipe: RecipePath, file: Importable) -> None:
     .parquet with the columns key, ms and perhaps std_ms, or the published table of OFA, which
     `ofa-i7-8700k` names once `tailorbird data get` has fetched it. Others take exports.
     """
-    from tailorbird.latency_tables.formats import files, foreign, unneeded_rows
-    from tailorbird.latency_tables.tables.configuration import tell
-    from tailorbird.pipeline.latency_sources import tabulated
     from tailorbird.published import ofa_latency_table
 
     fetched = _fetched(file)
     file = fetched or file
     try:
-        read = foreign.read(file) if foreign.is_foreign(file) else files.read(file)
+        offered = _offered(file)
     except RecipeError as error:
         if fetched is None:
             raise
         raise PublishedTableError.torn(fetched, ofa_latency_table.NAME, str(error)) from None
-    job = opened(recipe)
-    if job.measurement.elsewhere is not None:
-        raise tabulated.refusal(job.measurement.elsewhere.device)
-    remark = None
-    if isinstance(read, foreign.ForeignTable):
-        record = _of_others(read, job, file)
-        remark = unneeded_rows.remark(read.stated, read.place, job.space)
-    else:
-        record = read
-    differences = record.configuration.differences(job.measurement.configuration)
-    if differences:
-        raise RecipeError(
-            f"The table in {str(file)!r} was not measured as this recipe measures (theirs / ours: "
-            f"{tell(differences)}), so it is not added. To search with it, name the file in "
-            "[device] name."
-        )
-    with job.held():
-        added = job.measurement.store.take_in(record)
+    run = opened(recipe)
+    record, remark = offered(run)
+    with run.held():
+        added = run.latency.add(record)
     echo(f"{added} of {len(record.rounds)} rounds and failures were added.")
-    if job.measurement.is_imported:
-        held, needed = job.measurement.table.entries, job.space.workloads
-        n_held = sum(workload.key in held for workload in needed)
-        echo(f"The table holds {n_held} of {len(needed)} workloads of {job.space.name}.")
+    present, needed = run.latency.table().entries, run.space.workloads
+    n_present = sum(workload.key in present for workload in needed)
+    echo(f"The table holds {n_present} of {len(needed)} workloads of {run.space.name}.")
     if remark is not None:
         echo(remark)
+
+
+def _offered(file: Path) -> "Callable[[Run], tuple[Record, str | None]]":
+    """What a file holds, for a run to accept, with a remark on rows that it does not need.
+
+    Raises:
+        RecipeError: if the file cannot be read.
+    """
+    from tailorbird.latency_tables.formats import files, foreign, unneeded_rows
+
+    if not foreign.is_foreign(file):
+        record = files.read(file)
+        return lambda run: (run.latency.accept(record, file), None)
+    table = foreign.read(file)
+
+    def accepted(run: "Run") -> "tuple[Record, str | None]":
+        of_others = run.latency.accept_foreign(table, file)
+        return of_others, unneeded_rows.remark(table.stated, table.place, run.space)
+
+    return accepted
 
 
 @app.command()
@@ -104,14 +106,14 @@ def keys(recipe: RecipePath) -> None:
     """Lists the keys of all workloads that a recipe's space needs, one a line."""
     from tailorbird.spaces import CALL
 
-    job = opened(recipe)
-    needed = [workload.key for workload in job.space.workloads]
-    held = job.measurement.table.entries if _has_table(job) else ()
+    run = opened(recipe)
+    needed = [workload.key for workload in run.space.workloads]
+    held = run.latency.table().entries if run.latency.has_table() else ()
     for key in needed:
         echo(key)
     n_held = sum(key in held for key in needed)
     echo(
-        f"{len(needed)} workloads of {job.space.name}, of which the table holds {n_held}. A table "
+        f"{len(needed)} workloads of {run.space.name}, of which the table holds {n_held}. A table "
         f"may also hold {CALL.key}, the empty program.",
         err=True,
     )
@@ -143,22 +145,13 @@ def print_table(record: "Record", rounds: int, as_json: bool) -> None:
 def _record(source: Path) -> "tuple[Record, int]":
     """All that a recipe or a file holds, and the rounds that its rows should have."""
     from tailorbird.latency_tables.formats import files
-    from tailorbird.pipeline.latency_sources import tabulated
 
     if files.is_file(source):
         return files.read(source), 2
-    job = opened(source)
-    if not _has_table(job):
-        if job.measurement.is_imported:
-            raise tabulated.nothing_imported(job.measurement.device.name)
-        raise _no_table()
-    return job.measurement.record, job.recipe.latency.rounds
-
-
-def _has_table(job: "Run") -> bool:
-    """Whether there may be a table; a store is not made for the question."""
-    own_store = job.measurement.elsewhere is None and job.recipe.latency.store is None
-    return not own_store or job.folder.exists()
+    run = opened(source)
+    if not run.latency.has_table():
+        raise run.latency.no_table()
+    return run.latency.record(), run.recipe.latency.rounds
 
 
 def _fetched(file: Path) -> Path | None:
@@ -181,29 +174,3 @@ def _fetched(file: Path) -> Path | None:
     except OSError as error:
         raise PublishedTableError.of(fetched, name, error) from None
     return fetched
-
-
-def _of_others(table: "ForeignTable", job: "Run", file: Path) -> "Record":
-    """What others measured, as a recipe's store holds it."""
-    from tailorbird.latency_tables.formats.imported import record_of
-
-    if not job.measurement.is_imported:
-        raise RecipeError(
-            f"What {str(file)!r} holds was not measured by this recipe, so it is not added to what "
-            'was. To search with it, write [latency] runtime = "imported", and in [device] name of '
-            "which device it is."
-        )
-    batch = job.recipe.device.batch
-    if table.batch is not None and table.batch != batch:
-        raise RecipeError(
-            f"The latencies in {str(file)!r} are of batches of {table.batch}, but this recipe asks "
-            f"for [device] batch = {batch}. Change that to search with them."
-        )
-    configuration = job.measurement.configuration
-    return record_of(table.stated, table.provenance, configuration, job.space.name)
-
-
-def _no_table() -> MissingStepError:
-    return MissingStepError(
-        "There is no table for this recipe yet. Make it with `tailorbird profile RECIPE`."
-    )

@@ -1,19 +1,50 @@
 """Networks that a search found are built, evaluated and timed for real."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
 
-from tailorbird.latency_tables import Latency, Profiler, Program
-from tailorbird.pipeline.accuracy_sources.source import Accuracies
-from tailorbird.predictors import Predictor
+from tailorbird.latency_tables import LatencyTable, Program
+from tailorbird.predictors import FloatArray, Predictor
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
 from tailorbird.reports.checked import ROUNDS, Checked
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import IntArray, SearchSpace, encodings
 from tailorbird.spaces.footprint import network_costs
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Accuracies(Protocol):
+    """Evaluates whole networks."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with any weight."""
+
+    @property
+    def n_test(self) -> int:
+        """Images behind an accuracy that is reported."""
+
+    def validation(self, X: IntArray, progress: Progress) -> FloatArray:
+        """What the search may know of canonical rows (n, d), (n,); NaN where nobody knows."""
+
+    def test(self, X: IntArray, progress: Progress) -> FloatArray:
+        """What is reported of canonical rows (n, d), (n,); NaN where nobody knows."""
+
+    def network(self, row: IntArray) -> "nn.Module":
+        """The network of a canonical row, to be timed."""
+
+
+class Timer(Protocol):
+    """Times whole networks."""
+
+    def timed(self, programs: Sequence[Program], rounds: int, progress: Progress) -> LatencyTable:
+        """A table with these programs, timed or failed; without them if nothing is timed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +54,12 @@ class Checker:
     Attributes:
         space: of the networks.
         accuracies: theirs.
-        profiler: times them; None where that is not possible, since the table is of another
-            device.
+        timer: times them, as far as that is possible.
     """
 
     space: SearchSpace
     accuracies: Accuracies
-    profiler: Profiler | None
+    timer: Timer
 
     def check(
         self, X: IntArray, accuracy: Predictor, latency: Predictor, progress: Progress
@@ -38,8 +68,8 @@ class Checker:
         accuracies, latencies_ms = accuracy.predict(X), latency.predict(X)
         names = [self.space.describe(row) for row in X]
         programs = [self._program(row, name) for row, name in zip(X, names, strict=True)]
-        entries, reasons = self._time(programs, progress)
-        measured = [entries.get(program.key) for program in programs]
+        table = self.timer.timed(programs, ROUNDS, progress)
+        measured = [table.entries.get(program.key) for program in programs]
         validation = self.accuracies.validation(X, progress)
         test = self.accuracies.test(X, progress)
         n_macs, n_params = network_costs(self.space, X).T
@@ -60,27 +90,16 @@ class Checker:
                 "latency_ms_measured": [m.median_ms if m else np.nan for m in measured],
                 "n_macs": n_macs // self.space.input_shape[0],
                 "n_params": n_params,
+                **encodings.columns(X, self.space),
             }
         )
         rounds = [m.round_ms[:ROUNDS] if m else (np.nan,) * ROUNDS for m in measured]
         failures = {
-            name: reasons[program.key]
+            name: table.failures[program.key]
             for name, program in zip(names, programs, strict=True)
-            if program.key in reasons
+            if program.key in table.failures
         }
         return Checked(networks, np.array(rounds), failures)
-
-    def _time(
-        self, programs: Sequence[Program], progress: Progress
-    ) -> tuple[Mapping[str, Latency], Mapping[str, str]]:
-        """Latencies and the reasons of failures, by key."""
-        if self.profiler is None:
-            return {}, {}
-        self.profiler.profile(programs, ROUNDS, progress)
-        table = self.profiler.store.table(
-            self.profiler.configuration, self.profiler.device.name, ROUNDS
-        )
-        return table.entries, table.failures
 
     def _program(self, row: IntArray, name: str) -> Program:
         shape = self.space.input_shape

@@ -1,9 +1,8 @@
 """The steps of a run. Each picks up what is there, and says what it needs if that is not."""
 
-import dataclasses
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,29 +15,28 @@ import pandas as pd
 from tailorbird.errors import RecipeError
 from tailorbird.export.network import Exported, save
 from tailorbird.latency_tables import LatencyTable
-from tailorbird.pipeline.accuracy_sources.published import PublishedAccuracy
+from tailorbird.pipeline.accuracy_sources.source import AccuracySource
 from tailorbird.pipeline.algorithms import check
 from tailorbird.pipeline.checking import Checker
 from tailorbird.pipeline.latency_sources.adaptation import Adapted
-from tailorbird.pipeline.latency_sources.measured import Measurement
+from tailorbird.pipeline.latency_sources.source import LatencySource
+from tailorbird.pipeline.reporting import Reporter
 from tailorbird.pipeline.run_folder import LOG, held
 from tailorbird.pipeline.searching import Fronts
 from tailorbird.predictors import Predictor
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.recipe.python_path import users_code
-from tailorbird.reports import Report, summarise, write
-from tailorbird.reports.choice import fastest_enough, find
+from tailorbird.reports import write
+from tailorbird.reports.choice import fastest_enough, named
 from tailorbird.reports.write import FILES
 from tailorbird.search.regret import choices, regrets
 from tailorbird.search.result import Found
-from tailorbird.spaces import CALL, SearchSpace
+from tailorbird.spaces import SearchSpace
 from tailorbird.storage.atomic import written
-from tailorbird.storage.databases.url import without_password
 from tailorbird.storage.marks import MARK, torn
 
 if TYPE_CHECKING:
-    from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
     from tailorbird.training import Trained
 
 
@@ -50,8 +48,9 @@ class Run:
         recipe: what was asked for.
         recipe_text: as the user wrote it.
         space: that the recipe names.
-        measurement: its latencies.
-        accuracy: its accuracies.
+        latency: latencies of its networks.
+        others: their latencies on further devices of the search.
+        accuracy: their accuracies.
         folder: for artefacts.
         progress: where long work reports to.
         seconds: filled with what each step took.
@@ -60,8 +59,9 @@ class Run:
     recipe: Recipe
     recipe_text: str
     space: SearchSpace
-    measurement: Measurement
-    accuracy: "TrainedAccuracy | PublishedAccuracy"
+    latency: LatencySource
+    others: tuple[LatencySource, ...]
+    accuracy: AccuracySource
     folder: Path
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
@@ -84,21 +84,16 @@ class Run:
             try:
                 yield self
             finally:
-                self.measurement.close()
+                self.latency.close()
 
     def run(self) -> dict[str, object]:
         """All steps in order; returns the summary."""
         check(self.recipe.search)  # before hours of measuring
-        self.measurement.latencies_elsewhere()
+        _ = self._latencies_elsewhere
         self.check()
-        if self.measurement.adapts:
-            self.adapt()
-        elif self.measurement.measures:
-            self.profile()
-        else:
-            assert self.measurement.latency()  # refuses what it lacks, before hours of training
-        if self._trains:
-            self.train()
+        for source in (self.latency, self.accuracy):
+            with self._step(source.step):
+                source.obtain(self.progress)
         return self.report()
 
     def check(self) -> None:
@@ -117,7 +112,7 @@ class Run:
     @cached_property
     def _modules_run(self) -> bool:
         own = self.recipe.space.module
-        if own is None or not (self.measurement.measures or self._trains):
+        if own is None or not (self.latency.runs_networks or self.accuracy.runs_networks):
             return False
         from tailorbird.spaces.trial import check_modules
 
@@ -129,22 +124,16 @@ class Run:
         """Measures every workload of the space, and whole networks of a file, that are missing."""
         self.check_modules()
         with self._step("profile"):
-            return self.measurement.profile(networks, self.progress)
+            return self.latency.profile(networks, self.progress)
 
     def adapt(self, n_samples: int | None = None) -> Adapted:
         """Measures networks that latencies are adapted by; as many as the recipe says, if None."""
         self.check_modules()
         with self._step("adapt"):
-            n = self.recipe.latency.samples if n_samples is None else n_samples
-            return self.measurement.adapt(n, self.progress)
+            return self.latency.adapt(n_samples, self.progress)
 
     def train(self) -> "Trained":
         """Trains the networks of the space, or loads what was trained."""
-        if isinstance(self.accuracy, PublishedAccuracy):
-            raise RecipeError(
-                "The accuracies of this recipe are published: nothing is trained. "
-                "Go on with `tailorbird run RECIPE`."
-            )
         self.check()
         with self._step("train"):
             return self.accuracy.train(self.progress)
@@ -158,9 +147,9 @@ class Run:
         self.check()
         fronts = self._fronts()
         if self.recipe.search.algorithm == "guided":
-            assert not isinstance(self.accuracy, PublishedAccuracy)  # a recipe cannot ask for it
+            evaluations = self.accuracy.evaluations()
             with self._step("search"):
-                found, accuracy = fronts.guided(self.accuracy)
+                found, accuracy = fronts.guided(evaluations)
         else:
             with self._step("evaluate"):
                 accuracy = self.accuracy.predictor(fronts.latency, self.progress)
@@ -174,20 +163,25 @@ class Run:
         return Fronts(
             self.recipe,
             self.space,
-            self.measurement.latency(),
-            self.measurement.latencies_elsewhere(),
+            self.latency.predictor(),
+            self._latencies_elsewhere,
             self.progress,
         )
+
+    @cached_property
+    def _latencies_elsewhere(self) -> Mapping[str, Predictor]:
+        """Latencies on further devices of the search, by their names.
+
+        Raises:
+            RecipeError: if a table lacks a workload that is not to be estimated.
+        """
+        return {other.device.name: other.predictor() for other in self.others}
 
     def report(self) -> dict[str, object]:
         """Searches, checks the front and random networks on the device, and writes all files."""
         found, predictors = self._search()
         thin = found.front.thinned(self.recipe.report.networks, found.ref_point)
-        checker = Checker(
-            self.space,
-            self.accuracy,
-            self.measurement.profiler,
-        )
+        checker = Checker(self.space, self.accuracy, self.latency)
         rng = np.random.default_rng([self.recipe.seed, 1])  # a draw of its own
         sampled = self.space.sample(self.recipe.report.random_networks, rng)
         sampled = np.unique(sampled, axis=0)
@@ -196,50 +190,22 @@ class Run:
                 checker.check(X, *predictors, self.progress) for X in (thin.X, sampled)
             )
         with self._step("report"):
-            summary = summarise(front, random, found, self.seconds, self.measurement.n_estimated)
-            if self.measurement.adapts:
-                summary["adapted"] = self.measurement.adapted().summary
-            regretted = self._regrets(found, predictors)
-            if regretted is not None:
-                summary["regrets"] = regretted.reset_index().to_dict(orient="records")
-            record = self.measurement.record
-            call = record.table(1).entries.get(CALL.key)
-            report = Report(
-                title=self.recipe.name,
-                subtitle=f"{self.space.size:,} networks of {self.space.name}, in batches of "
-                f"{self.recipe.device.batch} on {record.configuration.cpu}.",
-                front=front,
-                random=random,
-                found=found,
-                call_ms=call.median_ms if call else None,
-                accuracy=self.accuracy.description,
-                n_validation=self.accuracy.n_validation,
-                summary=summary,
-                provenance={
-                    **dataclasses.asdict(record.configuration),
-                    **record.provenance,
-                    "weights": self.accuracy.fingerprint,
-                },
-                recipe=self._safe_text,
-                remarks=(
-                    *self.measurement.remarks,
-                    *self.measurement.equipment.losses,
-                    *self.accuracy.remarks,
-                ),
-                regrets=regretted,
+            reporter = Reporter(
+                self.recipe, self.recipe_text, self.space, self.latency, self.accuracy
             )
+            regretted = self._regrets(found, predictors)
+            report = reporter.report(found, front, random, regretted, self.seconds)
             mark = write(report, self.folder)
-        return {**summary, MARK: mark}
+        return {**report.summary, MARK: mark}
 
     def _regrets(
         self, found: Found, predictors: tuple[Predictor, Predictor]
     ) -> pd.DataFrame | None:
         """What each device's choice gives away on the others; None if there is one only."""
-        elsewhere = self.measurement.latencies_elsewhere()
-        if not elsewhere:
+        if not self.others:
             return None
         accuracy, latency = predictors
-        latencies = {self.measurement.device.name: latency, **elsewhere}
+        latencies = {self.latency.device.name: latency, **self._latencies_elsewhere}
         return regrets(choices(found.front.X, accuracy, latencies))
 
     def export(self, architecture: str | None, max_latency_ms: float | None, to: Path) -> Exported:
@@ -256,23 +222,17 @@ class Run:
             MissingStepError: if weights, or a front that is needed, are not there yet.
             InfeasibleError: if no network of the front is fast enough.
         """
-        if isinstance(self.accuracy, PublishedAccuracy):
-            raise RecipeError(
-                "The accuracies of this recipe are published, so there are no weights to export. "
-                "Name data to train on in [accuracy]."
-            )
+        trained = self.accuracy.trained_networks()
         if architecture is not None and max_latency_ms is not None:
             raise RecipeError("Name an architecture or a largest latency, not both.")
+        front = self.folder / "front.parquet"
         if architecture is None:
-            architecture = fastest_enough(self.folder / "front.parquet", max_latency_ms)
-        row = find(self.space, architecture)
+            row = fastest_enough(front, self.space, max_latency_ms)
+        else:
+            row = named(architecture, self.space, front)
         if not to.name.strip(". "):
             raise RecipeError(f"The files need a name, but got {str(to)!r}. Add one to the path.")
-        return save(self.accuracy.network(row), self.space, row, to)
-
-    @property
-    def _trains(self) -> bool:
-        return not isinstance(self.accuracy, PublishedAccuracy)
+        return save(trained(row), self.space, row, to)
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
@@ -282,9 +242,3 @@ class Run:
             yield
         self.seconds[name] = time.perf_counter() - start
         LOG.info("%s took %.1f s", name, self.seconds[name])
-
-    @property
-    def _safe_text(self) -> str:
-        """The recipe without a password, fit for files that people pass on."""
-        store = self.recipe.latency.store or ""
-        return without_password(self.recipe_text, store) if "://" in store else self.recipe_text

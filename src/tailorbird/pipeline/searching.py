@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tailorbird.errors import EvaluationError
+from tailorbird.pipeline.accuracy_sources.source import Evaluations
 from tailorbird.pipeline.algorithms import searched
 from tailorbird.pipeline.problem import problem_of
 from tailorbird.predictors import FloatArray, KnownAccuracy, Predictor
@@ -21,9 +21,6 @@ from tailorbird.search.algorithms.variation import mutate
 from tailorbird.search.front_probability import with_probability
 from tailorbird.search.result import Found
 from tailorbird.spaces import SearchSpace
-
-if TYPE_CHECKING:
-    from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
 
 _START = 10  # evaluations before predictors guide any
 _DRAWS, _FEWEST_DRAWS, _DRAWN = 1_000, 50, 500_000  # of all networks of large fronts together
@@ -62,7 +59,7 @@ class Fronts:
             exact = None
         return Found(self._sure(front, problem), exact, ref_point, asked.algorithm)
 
-    def guided(self, source: "TrainedAccuracy") -> tuple[Found, Predictor]:
+    def guided(self, source: Evaluations) -> tuple[Found, Predictor]:
         """Spends evaluations where they are expected to move the front.
 
         Returns:

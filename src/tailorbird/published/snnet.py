@@ -11,18 +11,22 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tailorbird.errors import RecipeError, nearest
 from tailorbird.published.typed_table import COUNT, PER_CENT, Law, PublishedTable
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.stitching import Stitch, StitchSpace, Windows
 
 _FILE = "snnet_stitches.csv.gz"
-_NAME = "snnet"  # by which it is fetched
+NAME = "snnet"
+"""Name by which recipes ask for these accuracies, and the table is fetched."""
 _SOURCES = {
     "deit-ti-s-b": "snnet_deit_ti_s_b",
     "deit3-s-l": "snnetv2_deit3_s_l",
     "resnet-18-50": "snnet_r18_r50",
     "swin-ti-s-b": "snnet_swin_ti_s_b",
 }
+FAMILIES = frozenset(_SOURCES)
+"""Names of spaces whose networks were evaluated."""
+
 _NUMBERED = {
     "resnet-18-50": Windows(2, 1, skipped_stages=(0, 3)),
     "swin-ti-s-b": Windows(2, 1, skipped_stages=(3,)),
@@ -72,7 +76,7 @@ class Published:
     n_macs: NDArray[np.float64]
 
 
-def snnet(space: StitchSpace, folder: Path) -> Published:
+def snnet(space: SearchSpace, folder: Path) -> Published:
     """The routes of a space that SN-Net or SN-Netv2 evaluated.
 
     A row is joined only where our multiply-adds agree with the published ones within 1 %; what is
@@ -85,13 +89,18 @@ def snnet(space: StitchSpace, folder: Path) -> Published:
         Pan, Cai, Zhuang: Stitchable Neural Networks. CVPR 2023.
         Pan, Liu, He, Cai, Zhuang: Stitched ViTs are Flexible Vision Backbones. ECCV 2024.
     """
+    if not isinstance(space, StitchSpace):
+        raise RecipeError(
+            f"{NAME!r} holds accuracies of stitched networks, but {space.name} has none. Name a "
+            "column of its own published table."
+        )
     family = space.family.name
     if family not in _SOURCES:
         raise RecipeError(
             f"Nothing is published for {family!r} in {_FILE!r}; {nearest(family, _SOURCES)}"
         )
     path = folder / _FILE
-    table = PublishedTable.of_csv(path, _NAME, _TEXTS, _LAWS)
+    table = PublishedTable.of_csv(path, NAME, _TEXTS, _LAWS)
     table.checked({}, ("source", "task", "cfg_id"))
     ours = (table.rows["source"] == _SOURCES[family]) & (table.rows["task"] == _TASK)
     route_of = _by_number(space, table) if family in _NUMBERED else _by_path(space, table)

@@ -23,7 +23,8 @@ COLUMNS = (
 )
 """Columns of a front: accuracies are fractions, latencies of a batch, MACs of one image.
 
-A latency is extrapolated where it lies far below all that were timed.
+A latency is extrapolated where it lies far below all that were timed. After these there is a column
+for each variable of the space, with the index of its choice.
 """
 
 ROUNDS = 2
@@ -34,7 +35,7 @@ class Checked:
     """Networks with what was predicted and what was measured.
 
     Attributes:
-        networks: a row per network, `COLUMNS`; a measurement that failed, or was
+        networks: a row per network, `COLUMNS` and its encoding; a measurement that failed, or was
             not possible, is missing.
         round_ms: median of each round, (n, ROUNDS); NaN where it is missing.
         failures: reason by architecture.

@@ -1,12 +1,15 @@
 """Which network of a report to take."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from pyarrow import parquet
 
 from tailorbird.errors import (
+    EncodingError,
     InfeasibleError,
     MissingStepError,
     RecipeError,
@@ -15,17 +18,18 @@ from tailorbird.errors import (
     nearest,
     shown,
 )
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import IntArray, SearchSpace, encodings
 
 _NUMBERS = ("accuracy_validation", "latency_ms_measured", "latency_ms_predicted")
 _HINTED = 10_000  # beyond that, the nearest of all texts would take minutes to find
 
 
-def fastest_enough(front: Path, max_latency_ms: float | None) -> str:
-    """The text of the most accurate network of a checked front, on validation images.
+def fastest_enough(front: Path, space: SearchSpace, max_latency_ms: float | None) -> IntArray:
+    """The canonical row of the most accurate network of a checked front, on validation images.
 
     Args:
         front: `front.parquet` of a run.
+        space: that the run searched.
         max_latency_ms: the most that it may take; measured, or predicted where it was not.
 
     Raises:
@@ -38,7 +42,7 @@ def fastest_enough(front: Path, max_latency_ms: float | None) -> str:
             f"The largest latency must be finite and positive, but got {max_latency_ms!r}. Leave "
             "it out to take the most accurate network."
         )
-    networks = _read(front)
+    networks = _read(front, space)
     ms = networks["latency_ms_measured"].fillna(networks["latency_ms_predicted"])
     fast = networks[ms <= max_latency_ms] if max_latency_ms is not None else networks
     if max_latency_ms is not None and fast.empty:
@@ -47,23 +51,72 @@ def fastest_enough(front: Path, max_latency_ms: float | None) -> str:
             f"front takes {apart(ms.min(), max_latency_ms)} ms. Relax the limit."
         )
     best = int(fast["accuracy_validation"].fillna(-1.0).to_numpy().argmax())  # not known: last
-    return str(fast["architecture"].iloc[best])
+    return _row(fast.iloc[[best]], space, front)
 
 
-def _read(front: Path) -> pd.DataFrame:
+def named(architecture: str, space: SearchSpace, front: Path) -> IntArray:
+    """The canonical row that is described so, looked for in a front before the whole space.
+
+    Args:
+        architecture: text of a network.
+        space: that it is of.
+        front: `front.parquet` of a run, if there is one.
+
+    Raises:
+        RecipeError: if there is none.
+    """
+    with suppress(MissingStepError):
+        networks = _read(front, space)
+        same = networks[networks["architecture"] == architecture]
+        if len(same):
+            return _row(same.iloc[[0]], space, front)
+    return find(space, architecture)
+
+
+def _row(network: pd.DataFrame, space: SearchSpace, front: Path) -> IntArray:
+    """The canonical row of a network of a front, of which it holds the text and the encoding.
+
+    A front that an earlier version wrote has texts only.
+
+    Raises:
+        MissingStepError: if they do not agree.
+    """
+    architecture = str(network["architecture"].iloc[0])
+    if not _encoding(space) <= {*network.columns}:
+        return find(space, architecture)
+    try:
+        (row,) = space.repair(encodings.of_frame(network, space, front))
+    except EncodingError:
+        raise _torn(front) from None
+    if space.describe(row) != architecture:
+        raise _torn(front)
+    return np.asarray(row)
+
+
+def _encoding(space: SearchSpace) -> set[str]:
+    return {variable.name for variable in space.variables}
+
+
+def _torn(front: Path) -> MissingStepError:
+    return MissingStepError(
+        f"The front in {str(front)!r} is torn. Make it anew with `tailorbird report RECIPE`."
+    )
+
+
+def _read(front: Path, space: SearchSpace) -> pd.DataFrame:
     if not front.is_file():
         raise MissingStepError(
             f"There is no front in {str(front)!r}. Make it with `tailorbird run RECIPE`."
         )
     try:
-        networks = pd.read_parquet(front, columns=["architecture", *_NUMBERS])
+        there = {*parquet.read_schema(front).names}
+        encoding = sorted(_encoding(space)) if _encoding(space) <= there else []
+        networks = pd.read_parquet(front, columns=["architecture", *_NUMBERS, *encoding])
         networks = networks.astype(dict.fromkeys(_NUMBERS, np.float64))
     except (OSError, pa.ArrowException, ValueError, TypeError, KeyError):
         networks = pd.DataFrame()
     if networks.empty or networks["latency_ms_predicted"].isna().any():
-        raise MissingStepError(
-            f"The front in {str(front)!r} is torn. Make it anew with `tailorbird report RECIPE`."
-        )
+        raise _torn(front)
     return networks
 
 

@@ -10,7 +10,7 @@ from tailorbird.errors import InfeasibleError, apart
 from tailorbird.predictors import FloatArray
 from tailorbird.search.objective import Objective
 from tailorbird.search.problem import Problem
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import IntArray, SearchSpace, encodings
 
 _MANY_TIMES = 10.0  # beyond that, per cents are hard to read
 
@@ -113,9 +113,7 @@ class ParetoFront:
                 columns[f"{objective.column}_extrapolated"] = extrapolated
         if self.probability is not None:
             columns["probability_on_front"] = self.probability
-        for i, variable in enumerate(space.variables):
-            columns[variable.name] = self.X[:, i]
-        return pd.DataFrame(columns)
+        return pd.DataFrame({**columns, **encodings.columns(self.X, space)})
 
 
 def nearest_miss(problem: Problem, X: IntArray, G: FloatArray) -> InfeasibleError:

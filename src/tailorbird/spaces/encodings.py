@@ -26,8 +26,6 @@ def read(path: Path, space: SearchSpace) -> IntArray:
     Raises:
         EncodingError: if the file cannot be read, or does not fit the space.
     """
-    import pandas as pd
-
     names = [variable.name for variable in space.variables]
     frame = _columns(path, names)
     for name in names:
@@ -38,7 +36,26 @@ def read(path: Path, space: SearchSpace) -> IntArray:
             )
     if frame.empty:
         raise EncodingError(f"There are no networks in {str(path)!r}. Give one in each row.")
-    X = np.empty((len(frame), len(names)), dtype=np.int64)
+    X = of_frame(frame, space, path)
+    X = space.repair(X)
+    _, first = np.unique(X, axis=0, return_index=True)
+    return np.asarray(X[np.sort(first)])
+
+
+def of_frame(frame: "pd.DataFrame", space: SearchSpace, path: Path) -> IntArray:
+    """Encodings (n, d) in a table that has a column for each variable of a space.
+
+    Args:
+        frame: the table.
+        space: of the networks.
+        path: that the table was read from, for errors.
+
+    Raises:
+        EncodingError: if a value is no index of a choice.
+    """
+    import pandas as pd
+
+    X = np.empty((len(frame), len(space.variables)), dtype=np.int64)
     for column, variable in enumerate(space.variables):
         values = frame[variable.name]
         if not pd.api.types.is_integer_dtype(values.dtype) or values.isna().any():
@@ -54,9 +71,12 @@ def read(path: Path, space: SearchSpace) -> IntArray:
                 f"but row {list(values).index(outside.iloc[0])} has {outside.iloc[0]}."
             )
         X[:, column] = values
-    X = space.repair(X)
-    _, first = np.unique(X, axis=0, return_index=True)
-    return np.asarray(X[np.sort(first)])
+    return X
+
+
+def columns(X: IntArray, space: SearchSpace) -> dict[str, IntArray]:
+    """Encodings (n, d) as columns of a table, by the names of variables."""
+    return {variable.name: X[:, i] for i, variable in enumerate(space.variables)}
 
 
 def _columns(path: Path, names: Sequence[str]) -> "pd.DataFrame":

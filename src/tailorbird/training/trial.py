@@ -26,6 +26,33 @@ class Batch:
     labels: Tensor
 
 
+def as_dataset(made: object) -> Dataset:
+    """What a user's function gave, if it is a data set.
+
+    Raises:
+        ContractError: if it is none.
+    """
+    if not isinstance(made, Dataset):
+        raise ContractError(
+            f"It must give a tailorbird.training.Dataset, but gave {type(made).__name__}. "
+            "Return one."
+        )
+    return made
+
+
+def as_teacher(made: object) -> nn.Module:
+    """What a user's function gave, if it is a module.
+
+    Raises:
+        ContractError: if it is none.
+    """
+    if not isinstance(made, nn.Module):
+        raise ContractError(
+            f"It must give a torch.nn.Module, but gave {type(made).__name__}. Return one."
+        )
+    return made
+
+
 def check_images(dataset: Dataset) -> None:
     """Refuses images that hold NaN or infinities; of large splits evenly spread ones are looked at.
 

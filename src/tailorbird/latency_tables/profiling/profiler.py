@@ -13,6 +13,7 @@ from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.runtime import Runtime
 from tailorbird.latency_tables.store.store import Store
 from tailorbird.latency_tables.tables.configuration import Configuration
+from tailorbird.latency_tables.tables.table import LatencyTable
 from tailorbird.progress import Advance, Progress
 
 _TAKING_TURNS = 16  # programs measured in turns; a kill costs at most their compilation
@@ -92,6 +93,15 @@ class Profiler:
             finally:
                 shift.reference.delete()
         return tuple(shift.spent.values())
+
+    def timed(self, programs: Sequence[Program], rounds: int, progress: Progress) -> LatencyTable:
+        """The table of the store, once each program has this many rounds, or has failed.
+
+        Raises:
+            FaultyMachineError: if nothing at all can be measured.
+        """
+        self.profile(programs, rounds, progress)
+        return self.store.table(self.configuration, self.device.name, rounds)
 
     def _taken(self, rounds: int) -> dict[str, list[int | None]]:
         taken = self.store.record(self.configuration).taken(rounds)

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 import numpy as np
 
-from tailorbird.errors import RecipeError, nearest
+from tailorbird.errors import RecipeError
+from tailorbird.pipeline.database import RunDatabase
 from tailorbird.predictors import (
     AdditiveAccuracy,
     FloatArray,
@@ -17,95 +19,79 @@ from tailorbird.predictors import (
 from tailorbird.predictors.accuracy.single_model import FEWEST
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
+from tailorbird.published.accuracies import PublishedAccuracies, published_accuracies
 from tailorbird.published.data_folder import data_folder
-from tailorbird.published.rows import published_rows
-from tailorbird.recipe import AccuracySection
+from tailorbird.recipe import AccuracySection, Recipe
 from tailorbird.spaces import IntArray, SearchSpace
-from tailorbird.spaces.stitching import StitchSpace
 
 if TYPE_CHECKING:
     from torch import nn
 
-_IMAGES = {"ofa-mobilenetv3": 50_000, "in16": 3_000}  # behind a figure; 10,000 elsewhere
 _LEARNED = 400  # networks that the predictor of the others learns from
+
+
+def opened(
+    recipe: Recipe, home: Path, space: SearchSpace, database: RunDatabase
+) -> "PublishedAccuracy | None":
+    """The source of a recipe that names published accuracies; None of another one."""
+    column = recipe.accuracy.published
+    if column is None:
+        return None
+    return PublishedAccuracy(space, recipe.accuracy, column, recipe.seed)
 
 
 @dataclass(frozen=True)
 class PublishedAccuracy:
-    """Of networks that others trained; there are no weights here.
+    """Networks that others trained; there are no weights here.
 
     Attributes:
         space: that the recipe names.
-        asked: `snnet` for stitched networks, or a column of the table of the space.
+        asked: how accuracies of other networks are predicted.
+        column: of the table of the space, or `snnet` for stitched networks.
         seed: of the draw of networks that are learned from.
     """
 
     space: SearchSpace
     asked: AccuracySection
+    column: str
     seed: int
 
-    fingerprint = "published"
-    remarks = ()
+    step: ClassVar = "published"
+    runs_networks: ClassVar = False
+    fingerprint: ClassVar = "published"
+    remarks: ClassVar[tuple[str, ...]] = ()
 
     @property
     def description(self) -> str:
         """For reports."""
-        of = "top-1 on the 50,000 validation images of ImageNet-1K"
-        if self.asked.published != "snnet":
-            of = f"column {self.asked.published!r} of the table for {self.space.name}"
+        of = f"column {self.column!r} of the table for {self.space.name}"
+        if self._table.is_imagenet:
+            of = "top-1 on the 50,000 validation images of ImageNet-1K"
         return (
             f"Accuracy as the authors of the networks published it, {of}; the search saw the same "
             "figures"
         )
 
     @cached_property
-    def _table(self) -> tuple[IntArray, FloatArray, int]:
-        """Rows, accuracies and the images behind each.
+    def _table(self) -> PublishedAccuracies:
+        """The published networks.
 
         Raises:
             RecipeError: if there are none, or too few to learn from.
         """
-        X, y, n_images = self._published()
-        self._refuse_too_few(y)
-        if y.max() <= 0.01:
+        table = published_accuracies(self.space, self.column, data_folder())
+        self._refuse_too_few(table.y)
+        if table.y.max() <= 0.01:
             raise RecipeError(
-                f"Accuracies must be published in per cent, but none of {self.asked.published!r} "
+                f"Accuracies must be published in per cent, but none of {self.column!r} "
                 f"for {self.space.name} is above 1, as of fractions. Fetch the table anew."
             )
-        return X, y, n_images
-
-    def _published(self) -> tuple[IntArray, FloatArray, int]:
-        column = self.asked.published
-        assert column is not None  # else accuracies are trained
-        if isinstance(self.space, StitchSpace):
-            if column != "snnet":
-                raise RecipeError(
-                    f"Accuracies of {self.space.name} are published as 'snnet', not as {column!r}."
-                )
-            from tailorbird.published import snnet
-
-            found = snnet.snnet(self.space, data_folder())
-            return found.X, found.accuracy, found.n_images
-        rows = published_rows(self.space, data_folder())
-        family = self.space.name.partition("(")[0]
-        if not rows.accuracies:
-            way_out = "Delete it, and fetch it anew with `tailorbird data get`."
-            if family == "nasbench201":  # whose are published as a pickle
-                way_out = "Add them with `tailorbird data get nasbench201 --accuracies FILE.csv`."
-            raise RecipeError(f"There are no accuracies in {rows.source!r}. {way_out}")
-        if column not in rows.accuracies:
-            raise RecipeError(
-                f"There is no column of accuracies {column!r} in {rows.source!r}; "
-                f"{nearest(column, rows.accuracies)}"
-            )
-        y = rows.column(column) / 100
-        n_images = _IMAGES.get(family, _IMAGES.get(column.partition("_")[0], 10_000))
-        return rows.X, y, n_images
+        return table
 
     @property
     def n_validation(self) -> int:
         """Images behind each accuracy."""
-        return self._table[2]
+        return self._table.n_images
 
     @property
     def n_test(self) -> int:
@@ -114,7 +100,7 @@ class PublishedAccuracy:
 
     def check(self) -> None:
         """Refuses a space for which nothing is published, or too little to learn from."""
-        assert len(self._table[0])
+        _ = self._table
 
     def _refuse_too_few(self, y: FloatArray) -> None:
         learned = y[self._drawn(len(y))]
@@ -122,7 +108,7 @@ class PublishedAccuracy:
             alike = f", all of {learned[0]:.2%}" if len(learned) >= FEWEST else ""
             raise RecipeError(
                 f"Accuracies of other networks are predicted from at least {FEWEST} published ones "
-                f"that differ, but {self.asked.published!r} has {len(learned)} for "
+                f"that differ, but {self.column!r} has {len(learned)} for "
                 f"{self.space.name}{alike}. Fetch the table anew, or choose another column."
             )
 
@@ -135,19 +121,19 @@ class PublishedAccuracy:
 
         An additive one is learned from all and stands alone, or it would not add up.
         """
-        X, y, n_images = self._table
+        table = self._table
         if self.asked.predictor == "additive":
-            return AdditiveAccuracy(self.space, n_images).fit(X, y)
-        drawn = self._drawn(len(y))
+            return AdditiveAccuracy(self.space, table.n_images).fit(table.X, table.y)
+        drawn = self._drawn(len(table.y))
         others = accuracy_predictor(
-            self.asked.predictor, self.space, n_images, self.asked.predictor_seconds
-        ).fit(X[drawn], y[drawn])
-        return KnownAccuracy(X, y, accuracy_std(y, n_images), others)
+            self.asked.predictor, self.space, table.n_images, self.asked.predictor_seconds
+        ).fit(table.X[drawn], table.y[drawn])
+        return KnownAccuracy(table.X, table.y, accuracy_std(table.y, table.n_images), others)
 
     def validation(self, X: IntArray, progress: Progress) -> FloatArray:
         """As published; NaN for networks that nobody evaluated."""
-        rows, y, _ = self._table
-        known = dict(zip(map(tuple, rows.tolist()), y, strict=True))
+        table = self._table
+        known = dict(zip(map(tuple, table.X.tolist()), table.y, strict=True))
         return np.array([known.get(tuple(row), np.nan) for row in X.tolist()])
 
     def test(self, X: IntArray, progress: Progress) -> FloatArray:
@@ -157,3 +143,28 @@ class PublishedAccuracy:
     def network(self, row: IntArray) -> "nn.Module":
         """With fresh weights: latency does not depend on them."""
         return self.space.build(row)
+
+    def obtain(self, progress: Progress) -> None:
+        """Nothing: `check` reads the table."""
+        self.check()
+
+    def train(self, progress: Progress) -> NoReturn:
+        """Refuses: nothing is trained."""
+        raise RecipeError(
+            "The accuracies of this recipe are published: nothing is trained. "
+            "Go on with `tailorbird run RECIPE`."
+        )
+
+    def evaluations(self) -> NoReturn:
+        """Refuses: all that is known is published."""
+        raise RecipeError(
+            "Published accuracies cannot be evaluated anew, as a guided search does. Write "
+            '[search] algorithm = "exact" or "nsga2".'
+        )
+
+    def trained_networks(self) -> NoReturn:
+        """Refuses: there are no weights."""
+        raise RecipeError(
+            "The accuracies of this recipe are published, so there are no weights to export. "
+            "Name data to train on in [accuracy]."
+        )

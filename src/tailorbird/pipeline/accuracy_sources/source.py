@@ -1,17 +1,57 @@
-"""Where the accuracies of a run come from."""
+"""What a run asks of the accuracies of its networks, wherever they come from."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from tailorbird.predictors import FloatArray, Predictor
 from tailorbird.progress import Progress
+from tailorbird.search.algorithms.guided.history import Learner
 from tailorbird.spaces import IntArray
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from tailorbird.training import Trained
 
-class Accuracies(Protocol):
-    """Accuracies of networks, wherever they come from."""
+
+class Evaluations(Protocol):
+    """True evaluations, for searches that spend them themselves."""
+
+    @property
+    def earlier(self) -> tuple[IntArray, FloatArray]:
+        """Canonical rows (n, d) that were evaluated before, and their accuracies (n,)."""
+
+    @property
+    def n_validation(self) -> int:
+        """Images behind an evaluation."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What could not be evaluated, and why."""
+
+    def learner(self, progress: Progress, n_images: int | None) -> Learner:
+        """A predictor that has learned nothing yet.
+
+        Args:
+            progress: where it reports to.
+            n_images: how few images there are is in its stds; None to predict what these very
+                images would tell.
+        """
+
+    def validation(self, X: IntArray, progress: Progress) -> FloatArray:
+        """Accuracies of canonical rows (n, d), (n,); NaN where one cannot be evaluated."""
+
+
+class AccuracySource(Protocol):
+    """Accuracies of the networks of one space."""
+
+    @property
+    def step(self) -> str:
+        """Name of the step that `obtain` is, in logs and summaries."""
+
+    @property
+    def runs_networks(self) -> bool:
+        """Whether networks are trained and evaluated here."""
 
     @property
     def description(self) -> str:
@@ -29,6 +69,33 @@ class Accuracies(Protocol):
     def n_test(self) -> int:
         """Images behind an accuracy that is reported."""
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader of these accuracies must not miss."""
+
+    def check(self) -> None:
+        """Refuses what cannot work, before hours of measuring."""
+
+    def obtain(self, progress: Progress) -> None:
+        """Gets all that the other methods need, such as weights."""
+
+    def train(self, progress: Progress) -> "Trained":
+        """Trains the networks, or loads what was trained.
+
+        Raises:
+            RecipeError: if nothing is trained.
+        """
+
+    def evaluations(self) -> Evaluations:
+        """True evaluations, of whatever network.
+
+        Raises:
+            RecipeError: if there are none.
+        """
+
+    def predictor(self, latency: Predictor, progress: Progress) -> Predictor:
+        """Learned from some networks that were truly evaluated."""
+
     def validation(self, X: IntArray, progress: Progress) -> FloatArray:
         """What the search may know of canonical rows (n, d), (n,); NaN where nobody knows."""
 
@@ -38,16 +105,10 @@ class Accuracies(Protocol):
     def network(self, row: IntArray) -> "nn.Module":
         """The network of a canonical row, to be timed."""
 
+    def trained_networks(self) -> "Callable[[IntArray], nn.Module]":
+        """Gives the network of a canonical row with its trained weights.
 
-class AccuracySource(Accuracies, Protocol):
-    """What a run asks of it, besides what reports need."""
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What a reader of a report on these accuracies must not miss."""
-
-    def check(self) -> None:
-        """Refuses what cannot work, before hours of measuring."""
-
-    def predictor(self, latency: Predictor, progress: Progress) -> Predictor:
-        """Learned from some networks that were truly evaluated."""
+        Raises:
+            RecipeError: if there are no weights.
+            MissingStepError: if there are none yet.
+        """

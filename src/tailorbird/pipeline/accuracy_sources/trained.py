@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 from torch import nn
 
 from tailorbird.errors import EvaluationError, MissingStepError, RecipeError, in_a_line, raising
-from tailorbird.pipeline.accuracy_sources.training_inputs import Materials
+from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
+from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.run_folder import LOG
 from tailorbird.predictors import FloatArray, Predictor, accuracy_predictor
 from tailorbird.predictors.accuracy.models import IN_PAIRS
@@ -29,18 +31,32 @@ from tailorbird.search.evaluation.prior_evaluations import read, read_study
 from tailorbird.search.evaluation.study import Study
 from tailorbird.search.evaluation.worker_pool import Workers
 from tailorbird.spaces import IntArray, SearchSpace
-from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.storage import atomic
 from tailorbird.storage.foreign import bounded_file
 from tailorbird.training import Dataset, Trained, load, train
+from tailorbird.training.stitching.train import trainable
 
 _SCORED = 32  # images that zero-cost scores see
 _LONGEST_NAME = 1_000  # bytes
 
 
+def opened(
+    recipe: Recipe, home: Path, space: SearchSpace, database: RunDatabase
+) -> "TrainedAccuracy":
+    """The source of a recipe that no other kind of source is for.
+
+    Raises:
+        EncodingError: if earlier evaluations that it names do not fit its space.
+    """
+    weights = database.folder / "weights"
+    source = TrainedAccuracy(recipe, home, space, weights, database.checked_url)
+    _ = source.earlier  # whatever command goes on from here, before it measures or trains
+    return source
+
+
 @dataclass(frozen=True)
 class TrainedAccuracy:
-    """Of networks that are trained here.
+    """Networks that are trained here.
 
     Attributes:
         recipe: what was asked for.
@@ -56,16 +72,21 @@ class TrainedAccuracy:
     weights: Path
     url: Callable[[], str]
 
+    step: ClassVar = "train"
+    runs_networks: ClassVar = True
+
     def check(self) -> None:
         """Refuses data, code, weights or earlier evaluations that do not fit; once is enough."""
-        assert self._checked
+        if "check" not in self._done:
+            self._check_number()
+            self._check_workers()
+            self.inputs.check(self.weights)
+            self._done.add("check")
 
     @cached_property
-    def _checked(self) -> bool:
-        self._check_number()
-        self._check_workers()
-        self.materials.check(self.weights)
-        return True
+    def _done(self) -> set[str]:
+        """What needs no second time."""
+        return set()
 
     def _check_number(self) -> None:
         """Its predictor can learn from as many evaluations as there will be."""
@@ -91,23 +112,22 @@ class TrainedAccuracy:
             ForkingPickler.dumps(self._sent("validation"))
 
     @cached_property
-    def materials(self) -> Materials:
-        """Of training.
+    def inputs(self) -> TrainingInputs:
+        """Data, score, teacher and weights.
 
         Raises:
             RecipeError: if the space is none that can be trained.
         """
-        if not isinstance(self.space, StitchSpace):
-            raise RecipeError(
-                f"There is no training for {self.space.name}; its latencies can be had with "
-                "`tailorbird profile RECIPE`."
-            )
-        return Materials(self.recipe, self.home, self.space)
+        return TrainingInputs(self.recipe, self.home, trainable(self.space))
+
+    def obtain(self, progress: Progress) -> None:
+        """Trains, or loads what was trained."""
+        self.train(progress)
 
     def train(self, progress: Progress) -> Trained:
         """Trains, or loads what was trained."""
         self.check()
-        made = self.materials
+        made = self.inputs
         for remark in made.remarks:
             LOG.warning("%s", remark)
         return train(
@@ -127,7 +147,7 @@ class TrainedAccuracy:
         Raises:
             MissingStepError: if it was not.
         """
-        made = self.materials
+        made = self.inputs
         found = load(made.space, made.dataset, made.settings, self.weights, made.score)
         if found is None:
             raise MissingStepError(
@@ -204,6 +224,14 @@ class TrainedAccuracy:
         """With its weights."""
         return self.trained.extract(row)
 
+    def trained_networks(self) -> Callable[[IntArray], nn.Module]:
+        """Gives the network of a canonical row with its weights."""
+        return self.trained.extract
+
+    def evaluations(self) -> Self:
+        """Itself: networks are evaluated as they are asked for."""
+        return self
+
     @property
     def fingerprint(self) -> str:
         """Of the weights."""
@@ -232,7 +260,7 @@ class TrainedAccuracy:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What became of files of weights, and what could not be evaluated."""
-        found = [*self.materials.remarks]
+        found = [*self.inputs.remarks]
         for split, study in self._studies.items():
             if study.failures:
                 row, reason = next(iter(study.failures.items()))
@@ -245,7 +273,7 @@ class TrainedAccuracy:
     @property
     def dataset(self) -> Dataset:
         """That the recipe names."""
-        return self.materials.dataset
+        return self.inputs.dataset
 
     def _zero_cost(self, progress: Progress) -> ZeroCostFeatures | None:
         """Scores of untrained networks on one batch of training images, if they are wanted."""

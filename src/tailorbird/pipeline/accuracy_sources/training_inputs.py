@@ -1,4 +1,4 @@
-"""What training is made of: data, score, teacher and weights that a recipe names."""
+"""Inputs of training: data, score, teacher and weights that a recipe names."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,14 +19,21 @@ from tailorbird.training.stitching.anchors import Placement
 from tailorbird.training.stitching.network_trial import check_networks
 from tailorbird.training.stitching.train import check, check_heads, is_trained, loss_of, placed
 from tailorbird.training.stitching.trained import Score, accuracy
-from tailorbird.training.trial import check_images, check_score, check_teacher, tried_batch
+from tailorbird.training.trial import (
+    as_dataset,
+    as_teacher,
+    check_images,
+    check_score,
+    check_teacher,
+    tried_batch,
+)
 
 _EPOCHS = 30  # of anchors that learn from scratch, or have a new head
 
 
 @dataclass(frozen=True)
-class Materials:
-    """Of one recipe.
+class TrainingInputs:
+    """Data, score, teacher and weights of one recipe, each made on first use.
 
     Attributes:
         recipe: what was asked for.
@@ -110,12 +117,7 @@ class Materials:
             with users_code(self._named_data):
                 made = load()
                 check_torch()
-            if not isinstance(made, Dataset):
-                raise RecipeError(
-                    f"[accuracy] module = {path!r} must give a tailorbird.training.Dataset, but "
-                    f"gave {type(made).__name__}. Return one."
-                )
-            return made
+                return as_dataset(made)
         if self.recipe.accuracy.data == "cifar10-jpeg":
             folder = data_folder()
             try:
@@ -143,12 +145,7 @@ class Materials:
         with users_code(f"[accuracy] teacher = {path!r}"):
             made = make()
             check_torch()
-        if not isinstance(made, nn.Module):
-            raise RecipeError(
-                f"[accuracy] teacher = {path!r} must give a torch.nn.Module, but gave "
-                f"{type(made).__name__}. Return one."
-            )
-        return made
+            return as_teacher(made)
 
     @cached_property
     def settings(self) -> Training:

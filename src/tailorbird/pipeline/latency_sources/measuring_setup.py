@@ -1,4 +1,4 @@
-"""What fills a recipe's table: its runtime, its tuning, and the device behind a server."""
+"""What fills a measured table: runtime, tuning, and the device behind a server."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Equipment:
-    """Of one recipe; nothing of it is loaded before it is needed.
+class MeasuringSetup:
+    """Runtime, tuner and remote connection of one recipe, each made on first use.
 
     Attributes:
         recipe: what was asked for.

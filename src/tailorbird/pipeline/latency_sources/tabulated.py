@@ -1,15 +1,194 @@
-"""What a run does with a table that was not measured here: everything but measuring."""
+"""Latencies from a whole table that was measured elsewhere: of the package, or an exported file."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 from tailorbird.errors import MissingStepError, MissingWorkloadError, RecipeError
-from tailorbird.latency_tables import LatencyTable, Record
+from tailorbird.latency_tables import (
+    Configuration,
+    Device,
+    LatencyTable,
+    Program,
+    Record,
+    shipped,
+)
+from tailorbird.latency_tables.devices import device as devices
+from tailorbird.latency_tables.formats.foreign import ForeignTable
+from tailorbird.pipeline.database import RunDatabase
+from tailorbird.pipeline.latency_sources.adaptation import Adapted
+from tailorbird.pipeline.latency_sources.source import Estimates, nothing_to_adapt_from
 from tailorbird.predictors import TableSum
+from tailorbird.progress import Progress
+from tailorbird.recipe import Recipe
 from tailorbird.spaces import CALL, SearchSpace
 
-_IMPORT = "`tailorbird table import RECIPE FILE`"
-_ESTIMATE = "have them predicted with [latency] estimate_missing = true"
+ESTIMATE = "have them predicted with [latency] estimate_missing = true"
+"""What else a user can do whose table lacks workloads."""
 
 
-def refusal(device: str) -> RecipeError:
+def opened(
+    recipe: Recipe, space: SearchSpace, database: RunDatabase, warn: Callable[[str], object]
+) -> "TabulatedLatency | None":
+    """The source of a recipe whose device is the name of a table; None of another one.
+
+    Raises:
+        RecipeError: if there is no such table, or the recipe says what is for measured devices.
+    """
+    asked = recipe.device
+    if asked.server is not None or asked.name == devices.HERE:
+        return None
+    source = of_device(asked.name, recipe, space)
+    if recipe.latency.adapt_from:
+        raise RecipeError(
+            "[latency] adapt_from is for a device that is measured, but that of "
+            f"{asked.name!r} is a whole table: drop it."
+        )
+    if asked.target is not None:
+        raise RecipeError(
+            f"[device] target is for a device that is measured, but that of {asked.name!r} "
+            "is a table: drop it."
+        )
+    return source
+
+
+def of_device(name: str, recipe: Recipe, space: SearchSpace) -> "TabulatedLatency":
+    """The table of a device, measured as a recipe asks.
+
+    Args:
+        name: of a device that comes with the package, or the path of an exported file.
+        recipe: with threads, batch, runtime and schedule.
+        space: that the recipe names.
+
+    Raises:
+        RecipeError: if there is none, or it was measured otherwise.
+    """
+    asked = {
+        "threads": recipe.device.threads,
+        "batch": recipe.device.batch,
+        "runtime": recipe.latency.runtime,
+        "schedule": recipe.latency.schedule,
+    }
+    record = shipped.find(name, recipe.space.name or space.name, asked)
+    device = Device(name, record.configuration.cpu, devices.NOWHERE, recipe.device.threads)
+    return TabulatedLatency(space, device, record, recipe.latency.estimate_missing)
+
+
+@dataclass(frozen=True)
+class TabulatedLatency:
+    """Sums over workloads of a table that nothing is added to.
+
+    Attributes:
+        space: of the networks.
+        device: that the table is of.
+        source: all that the table holds; its rows count however few rounds they have.
+        estimate_missing: whether workloads that it lacks are predicted from the others.
+    """
+
+    space: SearchSpace
+    device: Device
+    source: Record
+    estimate_missing: bool = False
+
+    step: ClassVar = "table"
+    runs_networks: ClassVar = False
+    losses: ClassVar[tuple[str, ...]] = ()
+
+    def configuration(self) -> Configuration:
+        """What the table was measured under."""
+        return self.source.configuration
+
+    def has_table(self) -> bool:
+        """Always."""
+        return True
+
+    def no_table(self) -> MissingStepError:
+        """Says that the table is empty."""
+        return MissingStepError(f"The table of {self.device.name!r} is empty. Name another one.")
+
+    def record(self) -> Record:
+        """All that the table holds, raw."""
+        return self.source
+
+    def table(self) -> LatencyTable:
+        """Every row, however few rounds it has."""
+        return self.source.table(1)
+
+    def obtain(self, progress: Progress) -> None:
+        """Refuses a table that lacks what the space needs."""
+        self.predictor()
+
+    def profile(self, networks: Path | None, progress: Progress) -> LatencyTable:
+        """Refuses: nothing is measured."""
+        raise not_measured_here(self.device.name)
+
+    def adapt(self, n_samples: int | None, progress: Progress) -> Adapted:
+        """Refuses: nothing is measured, and nothing to be adapted."""
+        raise nothing_to_adapt_from()
+
+    def timed(self, programs: Sequence[Program], rounds: int, progress: Progress) -> LatencyTable:
+        """An empty table: nothing is timed."""
+        return untimed(self.device, self.configuration())
+
+    def predictor(self) -> TableSum:
+        """The sum over the table, completed if that is asked for."""
+        try:
+            return TableSum(self.space, self._estimates.complete(self.table()))
+        except MissingWorkloadError as error:
+            raise RecipeError(
+                f"{len(error.missing)} of {error.n_needed} workloads of {self.space.name} are not "
+                f"in the table of {self.source.device!r}, which is of {self.source.space} (first: "
+                f"{error.missing[0]}). Name another table, measure here with [device] name = "
+                f'"local", or {ESTIMATE}.'
+            ) from None
+
+    def n_estimated(self) -> int:
+        """How many workloads were never measured, and are predicted."""
+        return self._estimates.n(self.table())
+
+    def remarks(self) -> tuple[str, ...]:
+        """Says where the table is from."""
+        return (*self._origin(), *self._estimates.remarks(self.table()))
+
+    def summary(self) -> dict[str, object]:
+        """Nothing."""
+        return {}
+
+    def accept(self, record: Record, file: Path) -> Record:
+        """Refuses: nothing is added to such a table."""
+        raise not_measured_here(self.device.name)
+
+    def accept_foreign(self, table: ForeignTable, file: Path) -> Record:
+        """Refuses: nothing is added to such a table."""
+        raise not_measured_here(self.device.name)
+
+    def add(self, record: Record) -> int:
+        """Refuses: nothing is added to such a table."""
+        raise not_measured_here(self.device.name)
+
+    def close(self) -> None:
+        """There are no processes."""
+
+    def _origin(self) -> tuple[str, ...]:
+        configuration, space = self.source.configuration, self.source.space
+        if configuration.is_imported:
+            return imported_remarks(self.source)
+        measured = (
+            "No network of this report was timed: latencies are predicted from the table of "
+            f"{self.source.device}, measured on {configuration.cpu}.",
+        )
+        if space == self.space.name:
+            return measured
+        also = f"That table was measured for {space}; it holds all that {self.space.name} needs."
+        return (*measured, also)
+
+    @property
+    def _estimates(self) -> Estimates:
+        return Estimates(self.space, self.estimate_missing)
+
+
+def not_measured_here(device: str) -> RecipeError:
     """Why nothing is measured."""
     return RecipeError(
         f"The table of {device!r} was measured elsewhere; nothing is measured for it here. "
@@ -17,80 +196,30 @@ def refusal(device: str) -> RecipeError:
     )
 
 
-def nothing_imported(device: str) -> MissingStepError:
-    """What to do about an imported table that holds nothing yet."""
-    return MissingStepError(f"There is no table of {device!r} yet. Import it with {_IMPORT}.")
+def untimed(device: Device, configuration: Configuration) -> LatencyTable:
+    """An empty table, of a device on which nothing is timed."""
+    return LatencyTable(device.name, configuration, {}, {})
 
 
-def table_sum(space: SearchSpace, record: Record, table: LatencyTable) -> TableSum:
-    """The sum over such a table; its rows count however few rounds they have.
-
-    Args:
-        space: of the networks.
-        record: of the table.
-        table: made of it, with predictions for what it lacks if they are wanted.
-
-    Raises:
-        RecipeError: if it lacks any workload of the space.
-    """
-    try:
-        return TableSum(space, table)
-    except MissingWorkloadError as error:
-        raise RecipeError(
-            f"{len(error.missing)} of {error.n_needed} workloads of {space.name} are not in the "
-            f"table of {record.device!r}, which is of {record.space} (first: {error.missing[0]}). "
-            f'Name another table, measure here with [device] name = "local", or {_ESTIMATE}.'
-        ) from None
-
-
-def imported_sum(space: SearchSpace, record: Record, table: LatencyTable) -> TableSum:
-    """The sum over what was imported into a recipe's store; arguments as for `table_sum`.
-
-    Raises:
-        RecipeError: if it lacks any workload of the space.
-    """
-    try:
-        return TableSum(space, table)
-    except MissingWorkloadError as error:
-        raise RecipeError(
-            f"{len(error.missing)} of {error.n_needed} workloads of {space.name} are not in the "
-            f"table of {record.device!r} (first: {error.missing[0]}). Import them with {_IMPORT}, "
-            f"or {_ESTIMATE}."
-        ) from None
-
-
-def remarks(space: SearchSpace, record: Record) -> tuple[str, ...]:
-    """What a reader of such a run's report must not miss."""
-    if record.configuration.is_imported:
-        return _of_imported(record)
-    found = (
-        "No network of this report was timed: latencies are predicted from the table of "
-        f"{record.device}, measured on {record.configuration.cpu}.",
-    )
-    if record.space == space.name:
-        return found
-    also = f"That table was measured for {record.space}; it holds all that {space.name} needs."
-    return (*found, also)
-
-
-def _of_imported(record: Record) -> tuple[str, ...]:
+def imported_remarks(record: Record) -> tuple[str, ...]:
+    """Where a table of others is from, and what it does not say."""
     entries = record.table(1).entries
     sources = {
         str(session.provenance.get("source", session.provenance.get("file", "a file")))
         for session in record.sessions.values()
     }
-    found = [
+    remarks = [
         "No network of this report was timed: latencies are predicted from a table of "
         f"{record.device} that was imported from {' and '.join(sorted(sources))}."
     ]
     unknown = sum(latency.spread is None for latency in entries.values())
     if unknown:
-        found.append(
+        remarks.append(
             f"{unknown} of {len(entries)} rows of that table state no spread, so the uncertainty "
             "of latencies is that of the others only."
         )
     if CALL.key not in entries:
-        found.append(
+        remarks.append(
             "That table has no row for the empty program: its rows are added up as they are."
         )
-    return tuple(found)
+    return tuple(remarks)

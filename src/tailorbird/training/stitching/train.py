@@ -11,6 +11,7 @@ from torch import nn
 
 from tailorbird.errors import RecipeError, WeightsError
 from tailorbird.progress import Progress
+from tailorbird.spaces import SearchSpace
 from tailorbird.spaces.stitching import Pretrained, StitchSpace
 from tailorbird.spaces.stitching.order import check_order
 from tailorbird.training import distillation
@@ -29,6 +30,20 @@ _DRAWS = {
     "uniform": route_sampling.uniform,
     "resources": route_sampling.by_resources,
 }
+
+
+def trainable(space: SearchSpace) -> StitchSpace:
+    """The space, if its networks can be trained.
+
+    Raises:
+        RecipeError: if they cannot.
+    """
+    if not isinstance(space, StitchSpace):
+        raise RecipeError(
+            f"There is no training for {space.name}; its latencies can be had with "
+            "`tailorbird profile RECIPE`."
+        )
+    return space
 
 
 def load(

@@ -411,17 +411,17 @@ def test_a_recipe_is_tuned_before_it_is_profiled(
         'name = "x"\n[space]\nname = "digits-resnet"\n[latency]\nschedule = "tuned:3"\n'
         'tuning = "shared"\ntuning_minutes = 0.3\nrounds = 2\n'
     )
-    job = open_run(path)
-    schedule = job.measurement.configuration.schedule
+    run = open_run(path)
+    schedule = run.latency.configuration().schedule
     assert schedule.endswith("undecided")
-    with job.held():
-        table = job.measurement.profile(None, NoProgress())
-    assert set(table.entries) >= {workload.key for workload in job.space.workloads}
+    with run.held():
+        table = run.latency.profile(None, NoProgress())
+    assert set(table.entries) >= {workload.key for workload in run.space.workloads}
     assert table.configuration.schedule.startswith("tuned:3-static-")
     assert all("tuned_kernels" in table.provenance[key] for key in table.entries)
-    again = open_run(path).measurement
-    assert again.configuration == table.configuration
-    assert again.table.entries.keys() == table.entries.keys()
+    again = open_run(path).latency
+    assert again.configuration() == table.configuration
+    assert again.table().entries.keys() == table.entries.keys()
     assert list((tmp_path / "shared").glob("*/*/database_tuning_record.json"))
 
 

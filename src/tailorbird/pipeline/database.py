@@ -1,0 +1,52 @@
+"""The database of a run: measurements, and studies of evaluations beside them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from tailorbird.latency_tables import Store
+
+
+@dataclass(frozen=True)
+class RunDatabase:
+    """The database that a recipe names, or SQLite in the folder of its run.
+
+    Attributes:
+        named: path or URL in the recipe; None for that of the run's own folder.
+        folder: of the run.
+    """
+
+    named: str | None
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        """URL for SQLAlchemy."""
+        store = self.named or str(self.folder / "store.sqlite")
+        if "://" in store:
+            return store
+        return sa.URL.create("sqlite", database=store).render_as_string()
+
+    def may_exist(self) -> bool:
+        """Whether there may be one; none is made for the question."""
+        return self.named is not None or (self.folder / "store.sqlite").exists()
+
+    def store(self) -> Store:
+        """Its tables of measurements, the same object each time.
+
+        Raises:
+            StoreError: if it is torn, or another program's.
+            RecipeError: if it cannot be opened.
+        """
+        return self._store
+
+    def checked_url(self) -> str:
+        """URL of a database that is fit for use; errors are those of `store`."""
+        self.store()
+        return self.url
+
+    @cached_property
+    def _store(self) -> Store:
+        return Store(self.url)

@@ -1,0 +1,104 @@
+"""Latencies of a device on which a few networks are timed, and of which all else is adapted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from tailorbird.latency_tables import Record, shipped
+from tailorbird.pipeline.database import RunDatabase
+from tailorbird.pipeline.latency_sources.adaptation import Adaptation, Adapted
+from tailorbird.pipeline.latency_sources.measured import MeasuredLatency, measured_device
+from tailorbird.predictors import Predictor
+from tailorbird.predictors.latency.missing_workloads import missing_workloads
+from tailorbird.progress import Progress
+from tailorbird.recipe import Recipe
+from tailorbird.spaces import SearchSpace
+
+
+def opened(
+    recipe: Recipe, space: SearchSpace, database: RunDatabase, warn: Callable[[str], object]
+) -> "AdaptedLatency | None":
+    """The source of a recipe that names tables to adapt from; None of another one.
+
+    Raises:
+        RecipeError: if there is no such device, or no such table.
+    """
+    asked = recipe.latency
+    if not asked.adapt_from:
+        return None
+    device = measured_device(recipe, database.folder, warn)
+    name = recipe.space.name or space.name
+    known = tuple(shipped.known(table, name, asked.runtime) for table in asked.adapt_from)
+    return AdaptedLatency(recipe, space, device, database, known)
+
+
+@dataclass(frozen=True)
+class AdaptedLatency(MeasuredLatency):
+    """Sums over workloads of known devices, adapted by networks that are timed on this one.
+
+    Attributes:
+        known: tables of those devices.
+    """
+
+    known: tuple[Record, ...]
+
+    step: ClassVar = "adapt"
+
+    def obtain(self, progress: Progress) -> None:
+        """Measures the networks that latencies are adapted by."""
+        self.adapt(None, progress)
+
+    def adapt(self, n_samples: int | None, progress: Progress) -> Adapted:
+        """Measures the networks that latencies are adapted by, as far as they are not in the table.
+
+        Args:
+            n_samples: how many, the first ones the same, however many; as the recipe says if None.
+            progress: where it reports to.
+
+        Raises:
+            RecipeError: if the tables to adapt from do not fit.
+            MeasurementError: if any network could not be measured.
+        """
+        adaptation = self._adaptation(n_samples)
+        return adaptation.adapted(self.filled(adaptation.programs, progress))
+
+    def predictor(self) -> Predictor:
+        """What the networks that were timed say of all others."""
+        return self._adapted.latency
+
+    def n_estimated(self) -> int:
+        """None: what is not measured is adapted."""
+        return 0
+
+    def remarks(self) -> tuple[str, ...]:
+        """Says from what latencies are adapted, how well, and whether they need not be."""
+        adapted = (str(self._adapted),)
+        if missing_workloads(self.space, self.table()):
+            return adapted
+        whole = (
+            "All workloads of this device were measured as well: drop [latency] adapt_from to "
+            "search with its own table."
+        )
+        return (*adapted, whole)
+
+    def summary(self) -> dict[str, object]:
+        """Devices and networks that latencies are adapted by."""
+        return {"adapted": self._adapted.summary}
+
+    def _adaptation(self, n_samples: int | None) -> Adaptation:
+        n = self.recipe.latency.samples if n_samples is None else n_samples
+        adaptation = Adaptation(self.space, self.known, n)
+        adaptation.refuse_itself(self.configuration())
+        return adaptation
+
+    @cached_property
+    def _adapted(self) -> Adapted:
+        """By all networks that were timed when it was first asked for.
+
+        Raises:
+            RecipeError: if the tables to adapt from do not fit.
+            MissingStepError: if not all networks were timed.
+        """
+        table = self.table()
+        return self._adaptation(None).extended(table).adapted(table)

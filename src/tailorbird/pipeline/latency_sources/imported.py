@@ -1,0 +1,159 @@
+"""Latencies that others measured, imported into the database of a run."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from tailorbird.errors import MissingStepError, MissingWorkloadError, RecipeError
+from tailorbird.latency_tables import Configuration, Device, LatencyTable, Program, Record
+from tailorbird.latency_tables.devices import device as devices
+from tailorbird.latency_tables.formats import files
+from tailorbird.latency_tables.formats.foreign import ForeignTable
+from tailorbird.latency_tables.formats.imported import record_of
+from tailorbird.latency_tables.tables.configuration import IMPORTED
+from tailorbird.pipeline.database import RunDatabase
+from tailorbird.pipeline.latency_sources.adaptation import Adapted
+from tailorbird.pipeline.latency_sources.source import (
+    Estimates,
+    nothing_to_adapt_from,
+    same_configuration,
+)
+from tailorbird.pipeline.latency_sources.tabulated import (
+    ESTIMATE,
+    imported_remarks,
+    not_measured_here,
+    untimed,
+)
+from tailorbird.predictors import Predictor, TableSum
+from tailorbird.progress import Progress
+from tailorbird.recipe import Recipe
+from tailorbird.spaces import SearchSpace
+
+_IMPORT = "`tailorbird table import RECIPE FILE`"
+
+
+def opened(
+    recipe: Recipe, space: SearchSpace, database: RunDatabase, warn: Callable[[str], object]
+) -> "ImportedLatency | None":
+    """The source of a recipe that asks for an imported table; None of another one.
+
+    Raises:
+        RecipeError: if it does not say of which device the table is.
+    """
+    asked = recipe.device
+    if recipe.latency.runtime != IMPORTED or files.is_file(Path(asked.name)):
+        return None
+    return ImportedLatency(recipe, space, devices.others(asked.name, asked.threads), database)
+
+
+@dataclass(frozen=True)
+class ImportedLatency:
+    """Sums over workloads whose latencies others stated.
+
+    Attributes:
+        recipe: with what is asked of them.
+        space: that the recipe names.
+        device: of which others measured a table.
+        database: where it is imported into.
+    """
+
+    recipe: Recipe
+    space: SearchSpace
+    device: Device
+    database: RunDatabase
+
+    step: ClassVar = "table"
+    runs_networks: ClassVar = False
+    losses: ClassVar[tuple[str, ...]] = ()
+
+    def configuration(self) -> Configuration:
+        """That of others: what they do not say is not known."""
+        asked = self.recipe.device
+        return Configuration.imported(asked.name, asked.threads, asked.batch)
+
+    def has_table(self) -> bool:
+        """Whether anything may have been imported."""
+        return self.database.may_exist()
+
+    def no_table(self) -> MissingStepError:
+        """Names the command that imports."""
+        return MissingStepError(
+            f"There is no table of {self.device.name!r} yet. Import it with {_IMPORT}."
+        )
+
+    def record(self) -> Record:
+        """All that was imported, raw."""
+        store = self.database.store()
+        return store.record(self.configuration(), self.device.name, self.space.name)
+
+    def table(self) -> LatencyTable:
+        """Every value that was stated."""
+        return self.record().table(1)
+
+    def obtain(self, progress: Progress) -> None:
+        """Refuses a table that lacks what the space needs."""
+        self.predictor()
+
+    def profile(self, networks: Path | None, progress: Progress) -> LatencyTable:
+        """Refuses: nothing is measured."""
+        raise not_measured_here(self.device.name)
+
+    def adapt(self, n_samples: int | None, progress: Progress) -> Adapted:
+        """Refuses: there are no tables to adapt from."""
+        raise nothing_to_adapt_from()
+
+    def timed(self, programs: Sequence[Program], rounds: int, progress: Progress) -> LatencyTable:
+        """An empty table: nothing is timed."""
+        return untimed(self.device, self.configuration())
+
+    def predictor(self) -> Predictor:
+        """The sum over the table, completed if that is asked for."""
+        record = self.record()
+        if not record.rounds:
+            raise self.no_table()
+        try:
+            return TableSum(self.space, self._estimates.complete(record.table(1)))
+        except MissingWorkloadError as error:
+            raise RecipeError(
+                f"{len(error.missing)} of {error.n_needed} workloads of {self.space.name} are not "
+                f"in the table of {record.device!r} (first: {error.missing[0]}). Import them with "
+                f"{_IMPORT}, or {ESTIMATE}."
+            ) from None
+
+    def n_estimated(self) -> int:
+        """How many workloads were never measured, and are predicted."""
+        return self._estimates.n(self.table())
+
+    def remarks(self) -> tuple[str, ...]:
+        """Says where the table is from, and what it does not say."""
+        return (*imported_remarks(self.record()), *self._estimates.remarks(self.table()))
+
+    def summary(self) -> dict[str, object]:
+        """Nothing."""
+        return {}
+
+    def accept(self, record: Record, file: Path) -> Record:
+        """The content of an exported file of such a table."""
+        return same_configuration(record, self.configuration(), file)
+
+    def accept_foreign(self, table: ForeignTable, file: Path) -> Record:
+        """What others measured, as a record, if it is of the recipe's batch."""
+        batch = self.recipe.device.batch
+        if table.batch is not None and table.batch != batch:
+            raise RecipeError(
+                f"The latencies in {str(file)!r} are of batches of {table.batch}, but this recipe "
+                f"asks for [device] batch = {batch}. Change that to search with them."
+            )
+        return record_of(table.stated, table.provenance, self.configuration(), self.space.name)
+
+    def add(self, record: Record) -> int:
+        """Keeps what was accepted; returns how many rounds and failures are new."""
+        return self.database.store().take_in(record)
+
+    def close(self) -> None:
+        """There are no processes."""
+
+    @property
+    def _estimates(self) -> Estimates:
+        return Estimates(self.space, self.recipe.latency.estimate_missing)

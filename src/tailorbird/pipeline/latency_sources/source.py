@@ -1,0 +1,176 @@
+"""What a run asks of the latencies of its device, wherever they come from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tailorbird.errors import MissingStepError, RecipeError
+from tailorbird.latency_tables import Configuration, Device, LatencyTable, Program, Record
+from tailorbird.latency_tables.formats.foreign import ForeignTable
+from tailorbird.latency_tables.tables.configuration import tell
+from tailorbird.pipeline.latency_sources.adaptation import Adapted
+from tailorbird.predictors import Predictor, complete
+from tailorbird.predictors.latency.missing_workloads import missing_workloads
+from tailorbird.progress import Progress
+from tailorbird.spaces import SearchSpace
+
+
+class LatencySource(Protocol):
+    """Latencies of the networks of one space on one device."""
+
+    @property
+    def step(self) -> str:
+        """Name of the step that `obtain` is, in logs and summaries."""
+
+    @property
+    def runs_networks(self) -> bool:
+        """Whether networks and workloads are built and timed here."""
+
+    @property
+    def device(self) -> Device:
+        """The device that latencies are of."""
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """Sentences on a device that went away meanwhile and came back."""
+
+    def configuration(self) -> Configuration:
+        """What all rows were measured under."""
+
+    def has_table(self) -> bool:
+        """Whether there may be a table; no database is made for the question."""
+
+    def no_table(self) -> MissingStepError:
+        """Says how to get a table where there is none."""
+
+    def record(self) -> Record:
+        """All that is known under the configuration, raw."""
+
+    def table(self) -> LatencyTable:
+        """What predictors see."""
+
+    def obtain(self, progress: Progress) -> None:
+        """Gets all that `predictor` needs: measures it, or refuses what is not there."""
+
+    def profile(self, networks: Path | None, progress: Progress) -> LatencyTable:
+        """Measures every workload of the space, and whole networks, that are not in the table.
+
+        Args:
+            networks: Parquet file of rows of the space.
+            progress: where it reports to.
+
+        Raises:
+            MeasurementError: if any could not be measured.
+            EncodingError: if the networks do not fit the space.
+            RecipeError: if the table is not measured here.
+        """
+
+    def adapt(self, n_samples: int | None, progress: Progress) -> Adapted:
+        """Measures the networks that latencies are adapted by, as far as they are not in the table.
+
+        Args:
+            n_samples: how many, the first ones the same, however many; as the recipe says if None.
+            progress: where it reports to.
+
+        Raises:
+            RecipeError: if the recipe names no tables to adapt from, or they do not fit.
+            MeasurementError: if any network could not be measured.
+        """
+
+    def timed(self, programs: Sequence[Program], rounds: int, progress: Progress) -> LatencyTable:
+        """The table with these programs timed, or failed; an empty one where nothing is timed."""
+
+    def predictor(self) -> Predictor:
+        """Predicts the latency of any network of the space.
+
+        Raises:
+            MissingWorkloadError: if the table lacks a workload that is not to be estimated.
+            RecipeError: likewise, where it was measured elsewhere.
+            MissingStepError: if what it needs was not imported or measured yet.
+            TooFewNeighboursError: if there is not enough to estimate a workload from.
+        """
+
+    def n_estimated(self) -> int:
+        """How many workloads were never measured, and are predicted."""
+
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader of these latencies must not miss."""
+
+    def summary(self) -> dict[str, object]:
+        """What `summary.json` says of this kind of source only."""
+
+    def accept(self, record: Record, file: Path) -> Record:
+        """The content of an exported file, once it is known to fit.
+
+        Raises:
+            RecipeError: if it does not.
+        """
+
+    def accept_foreign(self, table: ForeignTable, file: Path) -> Record:
+        """What others measured, as a record, once it is known to fit.
+
+        Raises:
+            RecipeError: if it does not.
+        """
+
+    def add(self, record: Record) -> int:
+        """Keeps what was accepted; returns how many rounds and failures are new."""
+
+    def close(self) -> None:
+        """Ends processes that compiled programs run in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """Latencies of workloads that were never measured, where a recipe asks for them.
+
+    Attributes:
+        space: of the workloads.
+        are_asked: `[latency] estimate_missing`.
+    """
+
+    space: SearchSpace
+    are_asked: bool
+
+    def complete(self, table: LatencyTable) -> LatencyTable:
+        """The table with predictions for what it lacks, if they are asked for."""
+        return complete(self.space, table) if self.are_asked else table
+
+    def n(self, table: LatencyTable) -> int:
+        """How many there are."""
+        return len(missing_workloads(self.space, table)) if self.are_asked else 0
+
+    def remarks(self, table: LatencyTable) -> tuple[str, ...]:
+        """Says how many there are, if any."""
+        n, n_all = self.n(table), len(self.space.workloads)
+        if n == 0:
+            return ()
+        return (
+            f"{n} of {n_all} workloads were never measured: their latencies are estimated from "
+            "the others, and the uncertainty of the estimates is in that of every network.",
+        )
+
+
+def same_configuration(record: Record, ours: Configuration, file: Path) -> Record:
+    """The record, if it was measured under our configuration.
+
+    Raises:
+        RecipeError: if it was not.
+    """
+    differences = record.configuration.differences(ours)
+    if differences:
+        raise RecipeError(
+            f"The table in {str(file)!r} was not measured as this recipe measures (theirs / ours: "
+            f"{tell(differences)}), so it is not added. To search with it, name the file in "
+            "[device] name."
+        )
+    return record
+
+
+def nothing_to_adapt_from() -> RecipeError:
+    """Says what a recipe lacks whose latencies are to be adapted."""
+    return RecipeError(
+        "This recipe names no tables of known devices. Write such as [latency] adapt_from "
+        '= ["epyc-avx512"]; `tailorbird devices` lists what comes with the package.'
+    )

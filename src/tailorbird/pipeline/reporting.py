@@ -1,0 +1,87 @@
+"""The report of a run: what was found and checked, with where all of it is from."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tailorbird.latency_tables.tables.record import Record
+from tailorbird.pipeline.accuracy_sources.source import AccuracySource
+from tailorbird.pipeline.latency_sources.source import LatencySource
+from tailorbird.recipe import Recipe
+from tailorbird.reports import Checked, Report, summarise
+from tailorbird.search.result import Found
+from tailorbird.spaces import CALL, SearchSpace
+from tailorbird.storage.databases.url import without_password
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Makes reports of one recipe.
+
+    Attributes:
+        recipe: that was run.
+        recipe_text: as the user wrote it.
+        space: that the recipe names.
+        latency: latencies of its networks.
+        accuracy: accuracies of its networks.
+    """
+
+    recipe: Recipe
+    recipe_text: str
+    space: SearchSpace
+    latency: LatencySource
+    accuracy: AccuracySource
+
+    def report(
+        self,
+        found: Found,
+        front: Checked,
+        random: Checked,
+        regrets: pd.DataFrame | None,
+        seconds: Mapping[str, float],
+    ) -> Report:
+        """All that people look at.
+
+        Args:
+            found: by the search.
+            front: checked.
+            random: networks, checked likewise.
+            regrets: what each device's choice gives away on the others; None with one device.
+            seconds: that each step took.
+        """
+        summary = summarise(front, random, found, seconds, self.latency.n_estimated())
+        summary |= self.latency.summary()
+        if regrets is not None:
+            summary["regrets"] = regrets.reset_index().to_dict(orient="records")
+        record = self.latency.record()
+        call = record.table(1).entries.get(CALL.key)
+        return Report(
+            title=self.recipe.name,
+            subtitle=f"{self.space.size:,} networks of {self.space.name}, in batches of "
+            f"{self.recipe.device.batch} on {record.configuration.cpu}.",
+            front=front,
+            random=random,
+            found=found,
+            call_ms=call.median_ms if call else None,
+            accuracy=self.accuracy.description,
+            n_validation=self.accuracy.n_validation,
+            summary=summary,
+            provenance=self._provenance(record),
+            recipe=self._safe_text(),
+            remarks=(*self.latency.remarks(), *self.latency.losses, *self.accuracy.remarks),
+            regrets=regrets,
+        )
+
+    def _provenance(self, record: Record) -> dict[str, str]:
+        return {
+            **dataclasses.asdict(record.configuration),
+            **record.provenance,
+            "weights": self.accuracy.fingerprint,
+        }
+
+    def _safe_text(self) -> str:
+        """The recipe without a password, fit for files that people pass on."""
+        store = self.recipe.latency.store or ""
+        return without_password(self.recipe_text, store) if "://" in store else self.recipe_text
