@@ -32,6 +32,7 @@ class FakeRuntime:
     modules: "list[nn.Module]" = field(default_factory=list)
     references: "list[nn.Module]" = field(default_factory=list)
     n_measured: int = 0
+    losses: tuple[str, ...] = ()
 
     def configuration(self, device: Device, batch: int) -> Configuration:
         return Configuration(

@@ -1,27 +1,23 @@
 """The table [latency]."""
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from tailorbird.recipe.section import Section
+from tailorbird.latency_tables.runtimes.registry import RUNTIMES
+from tailorbird.latency_tables.tables.configuration import IMPORTED
+from tailorbird.recipe.section import Section, one_of
 
 _TUNED = re.compile(r"tuned:[1-9]\d{0,4}")
-_SCHEDULES = {
-    "tvm": "static",
-    "onnxruntime": "default",
-    "openvino": "default",
-    "torch": "eager",
-    "imported": "imported",
-}
+_SCHEDULES = {name: entry.schedule for name, entry in RUNTIMES.items()} | {IMPORTED: IMPORTED}
 
 
 class LatencySection(Section):
     """How latency is measured."""
 
-    runtime: Literal["tvm", "onnxruntime", "openvino", "torch", "imported"] = "tvm"
+    runtime: Annotated[str, one_of(_SCHEDULES)] = "tvm"
     schedule: Annotated[str | None, Field(validate_default=True)] = None  # that of the runtime
     tuning: Annotated[str, Field(min_length=1)] | None = None
     tuning_minutes: Annotated[float, Field(ge=0, le=1e5, allow_inf_nan=False)] = 60.0
@@ -62,7 +58,7 @@ class LatencySection(Section):
 
     @model_validator(mode="after")
     def _nothing_idle(self) -> Self:
-        if self.runtime == "imported" and "rounds" in self.model_fields_set:
+        if self.runtime == IMPORTED and "rounds" in self.model_fields_set:
             raise PydanticCustomError(
                 "latency", "with an imported table nothing is measured: drop [latency] rounds"
             )
@@ -76,7 +72,7 @@ class LatencySection(Section):
             )
         if len(set(self.adapt_from)) < len(self.adapt_from):
             raise PydanticCustomError("latency", "[latency] adapt_from must name each table once")
-        if self.adapt_from and self.runtime == "imported":
+        if self.adapt_from and self.runtime == IMPORTED:
             raise PydanticCustomError(
                 "latency",
                 "[latency] adapt_from is for a device that is measured, not an imported table: "

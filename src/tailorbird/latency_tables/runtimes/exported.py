@@ -2,11 +2,11 @@
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from tailorbird.errors import MeasurementError, RecipeError, raising
 from tailorbird.latency_tables.devices.device import Device
@@ -18,6 +18,8 @@ from tailorbird.latency_tables.tables.samples import Samples
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from tailorbird.latency_tables.runtimes.tvm.tuning.tuning import Tuning
 
 
 class ExportedRuntime(ABC):
@@ -53,6 +55,11 @@ class ExportedRuntime(ABC):
                 )
         room = type(self).__module__.rpartition(".")[0]
         self._bench = Workbench(f"{room}.timer", folder, timing)
+
+    @classmethod
+    def on(cls, device: Device, folder: Path, timing: Timing, tuning: "Tuning | None") -> Self:
+        """The runtime for a device of this machine; its kernels are not tuned."""
+        return cls(folder, timing)
 
     @abstractmethod
     def export(
@@ -92,6 +99,11 @@ class ExportedRuntime(ABC):
     ) -> Samples:
         """Times a program that takes turns with copies of its weights."""
         return self._bench.measure(artifact, inputs, device, n_copies)
+
+    @property
+    def losses(self) -> Sequence[str]:
+        """None: this machine does not go away."""
+        return ()
 
     def close(self) -> None:
         """Ends the worker; the next measurement starts another."""

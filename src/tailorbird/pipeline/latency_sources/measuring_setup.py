@@ -7,22 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailorbird.errors import RecipeError
-from tailorbird.latency_tables import Configuration, Device, Profiler, Program, Runtime, Store
+from tailorbird.latency_tables import Configuration, Device, Profiler, Program, Store
 from tailorbird.latency_tables.devices.target import host_triple
-from tailorbird.latency_tables.runtimes.registry import remote_of, runtime_of
+from tailorbird.latency_tables.runtimes.registry import DeviceRuntime, runtime_of
 from tailorbird.pipeline.run_folder import LOG
 from tailorbird.progress import Progress
 from tailorbird.recipe import LatencySection, Recipe
 from tailorbird.spaces import SearchSpace
 
 if TYPE_CHECKING:
-    from tailorbird.latency_tables.runtimes.tvm.rpc.workbench import RemoteBench
     from tailorbird.latency_tables.runtimes.tvm.tuning.tuning import Tuning
 
 
 @dataclass(frozen=True)
 class MeasuringSetup:
-    """Runtime, tuner and remote connection of one recipe, each made on first use.
+    """Runtime, tuner and device of one recipe, each made on first use.
 
     Attributes:
         recipe: what was asked for.
@@ -66,7 +65,7 @@ class MeasuringSetup:
     @property
     def losses(self) -> tuple[str, ...]:
         """What a reader must know of a device that went away meanwhile and came back."""
-        lost = [] if self._remote is None else self._remote.losses
+        lost = self.runtime.losses if "runtime" in self.__dict__ else ()
         if not lost:
             return ()
         return (
@@ -80,10 +79,10 @@ class MeasuringSetup:
             self.runtime.close()
 
     @cached_property
-    def runtime(self) -> Runtime:
+    def runtime(self) -> DeviceRuntime:
         """That the recipe names."""
         name = self.recipe.latency.runtime
-        return runtime_of(name, self.folder / "compiled", self._remote, self._tuning)
+        return runtime_of(name, self.folder / "compiled", self.device, self._tuning)
 
     @cached_property
     def _met(self) -> Device:
@@ -104,10 +103,6 @@ class MeasuringSetup:
     def _tuning(self) -> "Tuning | None":
         keys = [workload.key for workload in self.space.workloads]
         return _tuning_of(self.recipe.latency, self.device, keys, self.folder / "tuning")
-
-    @cached_property
-    def _remote(self) -> "RemoteBench | None":
-        return remote_of(self.device, self.folder / "compiled")
 
 
 def _tuning_of(

@@ -27,7 +27,12 @@ class Workbench:
         folder: for programs and arrays in transit; emptied before its first use.
         timing: how a round goes.
         arguments: of the module, after its cores.
+
+    Attributes:
+        losses: none, as this machine does not go away.
     """
+
+    losses: Sequence[str] = ()
 
     def __init__(
         self, module: str, folder: Path, timing: Timing, arguments: Sequence[str] = ()

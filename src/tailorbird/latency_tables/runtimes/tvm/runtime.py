@@ -1,10 +1,11 @@
 """Apache TVM as a runtime: the reference for latency tables."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -43,6 +44,17 @@ class TvmRuntime:
             "tailorbird.latency_tables.runtimes.tvm.timer", folder, timing
         )
         self._tuning = tuning
+
+    @classmethod
+    def on(cls, device: Device, folder: Path, timing: Timing, tuning: Tuning | None) -> Self:
+        """The runtime for a device, which may be behind a server."""
+        remote = None if device.server is None else RemoteBench(device, folder, timing)
+        return cls(folder, timing, remote, tuning)
+
+    @property
+    def losses(self) -> Sequence[str]:
+        """Reasons, one for each time that the device was lost and came back."""
+        return self._bench.losses
 
     def configuration(self, device: Device, batch: int) -> Configuration:
         """What its measurements on a device are comparable by."""
