@@ -1,4 +1,4 @@
-"""Gradient steps along routes of a shared network."""
+"""Gradient steps of a network whose weights several networks may share."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn, optim
+from torch import Tensor, nn, optim
 
 from tailorbird.errors import TrainingError
-from tailorbird.spaces.stitching import Part
 from tailorbird.training.checkpoint import Checkpoint
 from tailorbird.training.data.dataset import Dataset
 from tailorbird.training.distillation import Loss
-from tailorbird.training.stitching.network import StitchedNetwork
 
 _WEIGHT_DECAY = 1e-2
 _LARGEST_GRADIENT = 5.0
@@ -27,13 +25,11 @@ class Schedule:
     Attributes:
         epochs: passes over the training images.
         batch: images in a step.
-        learning_rates: peak of a one-cycle schedule for each kind of part; 0 leaves it as it is.
         seed: of the order and the augmentation of the images.
     """
 
     epochs: int
     batch: int
-    learning_rates: Mapping[str, float]
     seed: int
 
     def n_steps(self, n_images: int) -> int:
@@ -48,26 +44,26 @@ def n_batches(n_images: int, batch: int) -> int:
 
 
 def fit(
-    network: StitchedNetwork,
-    parts: Sequence[Part],
-    route_of: Callable[[int], Sequence[Part]],
+    network: nn.Module,
+    groups: Sequence[Mapping[str, object]],
+    logits_of: Callable[[Tensor, int], Tensor],
     dataset: Dataset,
     schedule: Schedule,
     loss: Loss,
     checkpoint: Checkpoint,
     advance: Callable[[], None],
 ) -> None:
-    """Trains with AdamW along one route per step.
+    """Trains with AdamW on a one-cycle schedule.
 
     A step depends on the weights, the state of the optimizer and its own number, so what goes on
     from a checkpoint ends up the same.
 
     Args:
         network: changed in place.
-        parts: those to train.
-        route_of: gives the route of each step.
+        groups: parameters that learn, `params`, with their peak learning rates, `lr`.
+        logits_of: outputs (n, classes) for images (n, …), in a step.
         dataset: its training split is used.
-        schedule: epochs, learning rates, seed.
+        schedule: epochs and seed.
         loss: of a step.
         checkpoint: written every half a minute, and taken up.
         advance: called after each epoch.
@@ -75,12 +71,13 @@ def fit(
     Raises:
         TrainingError: if the loss or its gradient is not finite; the last checkpoint is kept.
     """
-    groups = _groups(network, parts, schedule.learning_rates)
     train, augment = dataset.train, dataset.augment
     n_steps = schedule.n_steps(len(train.labels))
     if not groups or not n_steps:
         return
-    optimizer = optim.AdamW(groups, weight_decay=_WEIGHT_DECAY, fused=True)
+    optimizer = optim.AdamW(
+        [dict(group) for group in groups], weight_decay=_WEIGHT_DECAY, fused=True
+    )
     first = checkpoint.load(network, optimizer)
     peaks = [group["max_lr"] if first else group["lr"] for group in optimizer.param_groups]
     rate = optim.lr_scheduler.OneCycleLR(
@@ -104,7 +101,7 @@ def fit(
             torch.manual_seed(_seed(schedule.seed, step))
             generator = torch.Generator().manual_seed(_seed(schedule.seed, step))
             x = augment(train.batch(index), generator)
-            logits = network(x, route_of(step))
+            logits = logits_of(x, step)
             value = loss(logits, torch.from_numpy(train.labels[index]), x)
             optimizer.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
@@ -124,19 +121,6 @@ def fit(
             if position == per_epoch - 1:
                 advance()
     network.eval()
-
-
-def _groups(
-    network: StitchedNetwork, parts: Sequence[Part], learning_rates: Mapping[str, float]
-) -> list[dict[str, object]]:
-    """A group of parameters for each kind of part that learns."""
-    groups: list[dict[str, object]] = []
-    for kind, learning_rate in learning_rates.items():
-        modules = network.modules_of([part for part in parts if part.kind == kind])
-        parameters = [p for m in modules for p in m.parameters() if p.requires_grad]
-        if parameters and learning_rate > 0:
-            groups.append({"params": parameters, "lr": learning_rate})
-    return groups
 
 
 def _seed(seed: int, step: int) -> int:

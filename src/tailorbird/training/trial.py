@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tailorbird.errors import ContractError, raising
 from tailorbird.spaces.trial import check_output, check_untouched, said_of
 from tailorbird.training.data.dataset import SPLITS, Dataset
-from tailorbird.training.stitching.trained import Score, as_score
+from tailorbird.training.score import Score, as_score
 
 _IMAGES = 2
 _AUGMENTED = 8  # times, since what is drawn by chance may be drawn alike

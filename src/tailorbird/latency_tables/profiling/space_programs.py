@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from tailorbird.latency_tables import Program
-from tailorbird.latency_tables.program import seeded
+from tailorbird.latency_tables.program import Program, seeded
 from tailorbird.spaces import CALL, IntArray, SearchSpace
 from tailorbird.spaces.footprint import weight_bytes
 

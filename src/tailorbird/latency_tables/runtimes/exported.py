@@ -19,8 +19,6 @@ from tailorbird.latency_tables.tables.samples import Samples
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from tailorbird.latency_tables.runtimes.tvm.tuning.tuning import Tuning
-
 
 class ExportedRuntime(ABC):
     """Exports with torch, and times in a worker.
@@ -57,7 +55,7 @@ class ExportedRuntime(ABC):
         self._bench = Workbench(f"{room}.timer", folder, timing)
 
     @classmethod
-    def on(cls, device: Device, folder: Path, timing: Timing, tuning: "Tuning | None") -> Self:
+    def on(cls, device: Device, folder: Path, timing: Timing, tuning: object) -> Self:
         """The runtime for a device of this machine; its kernels are not tuned."""
         return cls(folder, timing)
 

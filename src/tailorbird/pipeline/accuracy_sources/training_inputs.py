@@ -15,10 +15,10 @@ from tailorbird.spaces.trial import check_torch
 from tailorbird.training import Dataset, Training, distillation
 from tailorbird.training.data import cifar10, digits
 from tailorbird.training.distillation import Loss
+from tailorbird.training.score import Score, accuracy
 from tailorbird.training.stitching.anchors import Placement
 from tailorbird.training.stitching.network_trial import check_networks
 from tailorbird.training.stitching.train import check, check_heads, is_trained, loss_of, placed
-from tailorbird.training.stitching.trained import Score, accuracy
 from tailorbird.training.trial import (
     as_dataset,
     as_teacher,

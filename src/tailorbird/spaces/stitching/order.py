@@ -2,18 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tailorbird.errors import ContractError, shown
-from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces.space import IntArray
 from tailorbird.spaces.stitching.family import Family, parts_of
 from tailorbird.spaces.stitching.stitch import Stitch
 from tailorbird.spaces.workload import Workload
-
-if TYPE_CHECKING:
-    from tailorbird.spaces.stitching.space import StitchSpace
 
 _MOST_ANCHORS = 100
 _MOST_BLOCKS = 1_000  # of an anchor
@@ -112,15 +108,19 @@ def check_stitches(family: Family, stitches: Sequence[object]) -> None:
         seen.add(stitch)
 
 
-def check_order(space: "StitchSpace") -> None:
-    """Refuses a family whose anchors do not grow. Imports torch.
+def check_order(family: Family, macs: IntArray) -> None:
+    """Refuses a family whose anchors do not grow.
+
+    Args:
+        family: of the anchors.
+        macs: multiply-adds of each anchor, (n_anchors,).
 
     Raises:
         ContractError: naming the first two anchors that are the wrong way round.
     """
-    names, macs = space.family.anchors, count_macs(space, space.landmarks)
+    names = family.anchors
     for a in np.flatnonzero(np.diff(macs) <= 0):
-        law = f"Anchors must grow from small to large, but in {space.family.name} "
+        law = f"Anchors must grow from small to large, but in {family.name} "
         if macs[a] == macs[a + 1]:
             raise ContractError(
                 f"{law}{names[a]} and {names[a + 1]} cost the same, {macs[a]:,} MACs. Leave one of "

@@ -1,7 +1,7 @@
 """Training a stitch space: anchors one by one, then all routes together."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -12,18 +12,20 @@ from torch import nn
 from tailorbird.errors import RecipeError, WeightsError
 from tailorbird.progress import Progress
 from tailorbird.spaces import SearchSpace
-from tailorbird.spaces.stitching import Pretrained, StitchSpace
+from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces.stitching import Part, Pretrained, StitchSpace
 from tailorbird.spaces.stitching.order import check_order
 from tailorbird.training import distillation
 from tailorbird.training.data.dataset import SPLITS, Dataset
 from tailorbird.training.distillation import Loss
 from tailorbird.training.fit import Schedule, fit
+from tailorbird.training.score import Score, accuracy
 from tailorbird.training.stitching import anchors, low_rank, route_sampling
 from tailorbird.training.stitching.least_squares import initialise_stitches
 from tailorbird.training.stitching.network import StitchedNetwork
 from tailorbird.training.stitching.settings import RULES, Training
 from tailorbird.training.stitching.stage import Stage
-from tailorbird.training.stitching.trained import Score, Trained, accuracy
+from tailorbird.training.stitching.trained import Trained
 
 _DRAWS = {
     "stitches": route_sampling.by_stitches,
@@ -119,16 +121,14 @@ def train(
     alone = [_anchor(space, dataset, settings, folder, a) for a in range(len(names))]
     todo = [a for a, stage in enumerate(alone) if not stage.load(network)]
     epochs = len(todo) * settings.train_epochs + settings.stitch_epochs
-    schedule = partial(
-        Schedule, batch=settings.batch, learning_rates=settings.learning_rates, seed=settings.seed
-    )
+    schedule = partial(Schedule, batch=settings.batch, seed=settings.seed)
     with progress.task("Training", epochs) as advance:
         for a in todo:
             _place(space, settings, network, a)
             fit(
                 network,
-                routes[a],
-                lambda step, route=routes[a]: route,  # type: ignore[misc]  # bound at once
+                _groups(network, routes[a], settings.learning_rates),
+                lambda x, step, route=routes[a]: network(x, route),  # type: ignore[misc]  # bound at once
                 dataset,
                 schedule(settings.train_epochs),
                 distillation.labels_only,
@@ -149,8 +149,8 @@ def train(
         stage = _stitched(space, dataset, settings, folder)
         fit(
             network,
-            space.parts,
-            lambda step: space.route(drawn(step)),
+            _groups(network, space.parts, settings.learning_rates),
+            lambda x, step: network(x, space.route(drawn(step))),
             dataset,
             schedule(settings.stitch_epochs),
             loss_of(settings, teacher),
@@ -163,13 +163,26 @@ def train(
     return Trained(space, network, dataset.train, score)
 
 
+def _groups(
+    network: StitchedNetwork, parts: Sequence[Part], learning_rates: Mapping[str, float]
+) -> list[dict[str, object]]:
+    """A group of parameters for each kind of part that learns."""
+    groups: list[dict[str, object]] = []
+    for kind, learning_rate in learning_rates.items():
+        modules = network.modules_of([part for part in parts if part.kind == kind])
+        parameters = [p for m in modules for p in m.parameters() if p.requires_grad]
+        if parameters and learning_rate > 0:
+            groups.append({"params": parameters, "lr": learning_rate})
+    return groups
+
+
 def check(space: StitchSpace, dataset: Dataset) -> None:
     """Refuses data that do not fit a space.
 
     Raises:
         RecipeError: if shapes or classes differ, or the space's anchors do not grow.
     """
-    check_order(space)
+    check_order(space.family, count_macs(space, space.landmarks))
     wanted = space.input_shape[1:]
     for split in SPLITS:
         shape = tuple(getattr(dataset, split).images.shape[1:])

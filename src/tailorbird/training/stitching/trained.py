@@ -2,53 +2,24 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from numbers import Real
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tailorbird.errors import ContractError, InfeasibleError, MissingStepError, RecipeError
+from tailorbird.errors import InfeasibleError, MissingStepError, RecipeError
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training.data.dataset import Split
+from tailorbird.training.score import Score, accuracy, as_score
 from tailorbird.training.stitching.network import StitchedNetwork
 from tailorbird.training.stitching.prefixes import Prefixes
-
-Score = Callable[[NDArray[Any], NDArray[np.int64]], float]
-"""How good outputs (n, …) are for labels (n,), from 0 to 1."""
 
 _MOST_CALIBRATED = 1_000
 _BATCH = 250
 _LARGEST_BATCH = 2**23  # values in a batch of images: activations have to fit into memory
-
-
-def accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Share of right answers."""
-    return float((outputs.argmax(axis=1) == labels).mean())
-
-
-def as_score(given: object) -> float:
-    """What an evaluator gave as a number; arrays and tensors of no dimension are numbers.
-
-    Raises:
-        ContractError: if it is none, or none from 0 to 1.
-    """
-    value = given.item() if isinstance(given, np.ndarray | Tensor) and given.ndim == 0 else given
-    if not isinstance(value, Real):
-        raise ContractError(
-            f"A score must be one number, but the evaluator gave {type(given).__name__}. Give a "
-            "float from 0 to 1."
-        )
-    score = float(value)
-    if not 0 <= score <= 1:
-        per_cent = " Divide per cents by 100." if 1 < score <= 100 else ""
-        raise ContractError(
-            f"A score must lie between 0 and 1, but the evaluator gave {score}.{per_cent}"
-        )
-    return score
 
 
 class Trained:

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from tailorbird.errors import MeasurementError, RecipeError, raising
-from tailorbird.latency_tables import Program
 from tailorbird.latency_tables.devices.target import Target
+from tailorbird.latency_tables.program import Program
 from tailorbird.progress import Progress
 from tailorbird.storage.atomic import refusal
 

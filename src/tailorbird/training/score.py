@@ -1,0 +1,40 @@
+"""How good the outputs of a network are: accuracy, or a user's own score."""
+
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tailorbird.errors import ContractError
+
+Score = Callable[[NDArray[Any], NDArray[np.int64]], float]
+"""How good outputs (n, …) are for labels (n,), from 0 to 1."""
+
+
+def accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Share of right answers."""
+    return float((outputs.argmax(axis=1) == labels).mean())
+
+
+def as_score(given: object) -> float:
+    """What an evaluator gave as a number; arrays and tensors of no dimension are numbers.
+
+    Raises:
+        ContractError: if it is none, or none from 0 to 1.
+    """
+    value = given.item() if isinstance(given, np.ndarray | Tensor) and given.ndim == 0 else given
+    if not isinstance(value, Real):
+        raise ContractError(
+            f"A score must be one number, but the evaluator gave {type(given).__name__}. Give a "
+            "float from 0 to 1."
+        )
+    score = float(value)
+    if not 0 <= score <= 1:
+        per_cent = " Divide per cents by 100." if 1 < score <= 100 else ""
+        raise ContractError(
+            f"A score must lie between 0 and 1, but the evaluator gave {score}.{per_cent}"
+        )
+    return score
