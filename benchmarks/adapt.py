@@ -35,10 +35,10 @@ from tailorbird.latency_tables.profiling.space_programs import network_program, 
 from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources.adaptation import Adaptation
 from tailorbird.pipeline.latency_sources.measured import MeasuredLatency
-from tailorbird.predictors import AdaptedSum, FloatArray, Prediction, TableSum
+from tailorbird.predictors import AdaptedSum, Prediction, TableSum
 from tailorbird.predictors.metrics import mape, share_within, spearman_rho
 from tailorbird.progress import TerminalProgress
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 SPACE = spaces.get("deit-ti-s-b")
 KNOWN = "all instructions, 1 thread"

@@ -25,10 +25,10 @@ from tailorbird.latency_tables.runtimes.onnxruntime import OnnxRuntime
 from tailorbird.latency_tables.runtimes.openvino import OpenVinoRuntime
 from tailorbird.latency_tables.runtimes.torch_eager import EagerRuntime
 from tailorbird.latency_tables.runtimes.tvm import TvmRuntime
-from tailorbird.predictors import CalibratedSum, FloatArray, TableSum
+from tailorbird.predictors import CalibratedSum, TableSum
 from tailorbird.predictors.metrics import kendall_tau, mape, share_within, tau_within_bands
 from tailorbird.progress import TerminalProgress
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 RUNTIMES: dict[str, Callable[[Path, Timing], Runtime]] = {
     "tvm": TvmRuntime,

@@ -32,11 +32,11 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.linear_model import RidgeCV
 
 from tailorbird import spaces
-from tailorbird.predictors import AccuracyPredictor, AutoPredictor, FloatArray
+from tailorbird.predictors import AccuracyPredictor, AutoPredictor
 from tailorbird.predictors.accuracy.models import MODELS
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.rows import published_rows
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.footprint import count_macs
 
 TABLES = {

@@ -31,9 +31,9 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import BayesianRidge
 
 from tailorbird import spaces
-from tailorbird.predictors import FewShotLatency, FloatArray
+from tailorbird.predictors import FewShotLatency
 from tailorbird.published.data_folder import data_folder
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 TABLES = {"nb201_help_mini": "nasbench201", "fbnet_help": "fbnet"}
 N_POOL, N_TIMED, N_ORACLE, N_CANDIDATES, N_COVERED = 900, 10, 4000, 5000, 1000

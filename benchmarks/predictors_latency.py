@@ -31,11 +31,11 @@ from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
 
 from tailorbird import spaces
-from tailorbird.predictors import FloatArray, InferredSum, Prediction
+from tailorbird.predictors import InferredSum, Prediction
 from tailorbird.predictors.metrics import bootstrap, coverage, mape, spearman_rho
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.rows import published_rows
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 N_TRAIN, N_TEST = 100, 3_000
 SPACES = ("nasbench201", "fbnet", "ofa-mobilenetv3")

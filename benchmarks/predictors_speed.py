@@ -28,10 +28,10 @@ import scipy
 from tailorbird import spaces
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
 from tailorbird.latency_tables.devices.device import find
-from tailorbird.predictors import FloatArray, Predictor, TableSum, accuracy_predictor
+from tailorbird.predictors import Predictor, TableSum, accuracy_predictor
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.rows import published_rows
-from tailorbird.spaces import CALL, IntArray, SearchSpace
+from tailorbird.spaces import CALL, FloatArray, IntArray, SearchSpace
 
 N_ROWS = 1_000_000
 N_ROWS_PLAIN = 100_000

@@ -32,13 +32,13 @@ from sklearn.linear_model import LinearRegression
 from tailorbird import spaces
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
 from tailorbird.latency_tables.formats.imported import Stated, record_of
-from tailorbird.predictors import FloatArray, Prediction, TableSum, WorkloadLatency, complete
+from tailorbird.predictors import Prediction, TableSum, WorkloadLatency, complete
 from tailorbird.predictors.latency.workload_similarity import Likeness
 from tailorbird.predictors.metrics import coverage, mape, spearman_rho
 from tailorbird.published import ofa_latencies
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.rows import published_rows
-from tailorbird.spaces import IntArray, Workload
+from tailorbird.spaces import FloatArray, IntArray, Workload
 from tailorbird.spaces.footprint import costs
 from tailorbird.storage.foreign import csv_sheet
 

@@ -38,7 +38,7 @@ from tailorbird.errors import InfeasibleError
 from tailorbird.latency_tables import Configuration
 from tailorbird.latency_tables.formats import foreign
 from tailorbird.latency_tables.formats.imported import record_of
-from tailorbird.predictors import AdditiveAccuracy, FloatArray, TableSum
+from tailorbird.predictors import AdditiveAccuracy, TableSum
 from tailorbird.predictors.counted_costs import WorkloadSum
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.rows import published_rows
@@ -51,7 +51,7 @@ from tailorbird.search import (
     pareto_paths,
 )
 from tailorbird.search.algorithms.nsga2 import nsga2
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.chains import Chain, macro_mobilenetv2_layout
 
 LATENCIES = "ofa_mbv3_lut_i7_8700k.csv.gz"

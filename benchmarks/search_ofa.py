@@ -40,7 +40,7 @@ from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 from tailorbird import spaces
 from tailorbird.latency_tables import Configuration
 from tailorbird.latency_tables.formats.imported import Stated, record_of
-from tailorbird.predictors import FloatArray, Prediction, Predictor, TableSum, accuracy_predictor
+from tailorbird.predictors import Prediction, Predictor, TableSum, accuracy_predictor
 from tailorbird.progress import NoProgress
 from tailorbird.published import ofa_latencies
 from tailorbird.published.data_folder import data_folder
@@ -51,7 +51,7 @@ from tailorbird.search.algorithms.guided.history import Unknown
 from tailorbird.search.algorithms.nsga2 import nsga2
 from tailorbird.search.algorithms.optuna_search import optuna_search
 from tailorbird.search.algorithms.random_search import random_search
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.storage.foreign import csv_sheet
 
 SPACE = spaces.get("ofa-mobilenetv3")

@@ -46,7 +46,7 @@ from tailorbird import spaces
 from tailorbird.latency_tables import Configuration
 from tailorbird.latency_tables.formats import foreign
 from tailorbird.latency_tables.formats.imported import record_of
-from tailorbird.predictors import FloatArray, Prediction, TableSum, accuracy_predictor
+from tailorbird.predictors import Prediction, TableSum, accuracy_predictor
 from tailorbird.progress import NoProgress
 from tailorbird.published.data_folder import data_folder
 from tailorbird.search import Objective, Problem
@@ -56,7 +56,7 @@ from tailorbird.search.algorithms.nsga2 import SpaceProblem, evolve
 from tailorbird.search.algorithms.survival import distinct
 from tailorbird.search.algorithms.variation import Mutation, crossover, linkage
 from tailorbird.search.archive import Archive
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.path_sum import adder
 
 SPACE = spaces.get("ofa-mobilenetv3")

@@ -30,7 +30,7 @@ from peers.linas import linas
 from scipy.stats import t as student
 
 from tailorbird import spaces
-from tailorbird.predictors import FloatArray, Prediction, accuracy_predictor
+from tailorbird.predictors import Prediction, accuracy_predictor
 from tailorbird.progress import NoProgress
 from tailorbird.published import snnet
 from tailorbird.published.data_folder import data_folder
@@ -42,7 +42,7 @@ from tailorbird.search.algorithms.nsga2 import nsga2
 from tailorbird.search.algorithms.optuna_search import optuna_search
 from tailorbird.search.algorithms.random_search import random_search
 from tailorbird.search.algorithms.regularised_evolution import regularised_evolution
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.stitching import StitchSpace
 
 STITCHED = ("deit-ti-s-b", "deit3-s-l")

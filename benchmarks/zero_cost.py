@@ -30,12 +30,12 @@ from scipy.stats import bootstrap, spearmanr
 
 from tailorbird import spaces
 from tailorbird.latency_tables.devices.device import find
-from tailorbird.predictors import FloatArray
 from tailorbird.predictors.accuracy.zero_cost import NAMES, scores
 from tailorbird.predictors.metrics import kendall_tau
 from tailorbird.progress import NoProgress, TerminalProgress
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.rows import published_rows
+from tailorbird.spaces import FloatArray
 from tailorbird.training.data import cifar10
 
 N_NETWORKS = 200

@@ -25,8 +25,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.svm import SVR
 
-from tailorbird.predictors import FloatArray
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 INNER_EVALUATIONS = 20_000
 _GRIDS = (

@@ -3,10 +3,10 @@
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from tailorbird.predictors import FloatArray, Prediction
+from tailorbird.predictors import Prediction
 from tailorbird.search import Objective, Problem
 from tailorbird.search.algorithms.nsga2 import nsga2
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 
 class OneHotRidge:

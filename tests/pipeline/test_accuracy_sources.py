@@ -23,9 +23,9 @@ from tailorbird.errors import (
 from tailorbird.pipeline.accuracy_sources.published import PublishedAccuracy
 from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
 from tailorbird.pipeline.opening import open_run
-from tailorbird.predictors import FloatArray, Prediction
+from tailorbird.predictors import Prediction
 from tailorbird.progress import NoProgress
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.stitching import StitchSpace
 
 OWN = '''

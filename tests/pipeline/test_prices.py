@@ -16,7 +16,7 @@ from tailorbird.latency_tables import Configuration, Latency, LatencyTable, Stor
 from tailorbird.latency_tables.formats import files
 from tailorbird.latency_tables.formats.imported import Stated, record_of
 from tailorbird.latency_tables.tables.record import Record
-from tailorbird.predictors import FloatArray, Prediction, TableSum
+from tailorbird.predictors import Prediction, TableSum
 from tailorbird.predictors.accuracy.single_model import AccuracyPredictor
 from tailorbird.predictors.counted_costs import WorkloadSum
 from tailorbird.predictors.latency.missing_workloads import complete
@@ -28,7 +28,7 @@ from tailorbird.search.algorithms.nsga2 import nsga2
 from tailorbird.search.algorithms.optuna_search import optuna_search
 from tailorbird.search.algorithms.random_search import random_search
 from tailorbird.search.algorithms.regularised_evolution import regularised_evolution
-from tailorbird.spaces import CALL, IntArray
+from tailorbird.spaces import CALL, FloatArray, IntArray
 
 Tailorbird = Callable[..., tuple[int, str, str]]
 

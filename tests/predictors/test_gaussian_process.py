@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tailorbird.predictors import FloatArray
 from tailorbird.predictors.gaussian_process import ComponentProcess
 from tailorbird.predictors.latency.workload_similarity import matern
+from tailorbird.spaces import FloatArray
 
 
 def drawn(seed: int, n: int = 60) -> tuple[FloatArray, FloatArray]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, rankdata
 
-from tailorbird.predictors import FloatArray, Prediction
+from tailorbird.predictors import Prediction
 from tailorbird.predictors.metrics import (
     bootstrap,
     coverage,
@@ -15,6 +15,7 @@ from tailorbird.predictors.metrics import (
     spearman_rho,
     top_k_recall,
 )
+from tailorbird.spaces import FloatArray
 
 VALUES = st.lists(st.integers(0, 5), min_size=2, max_size=30)
 

@@ -18,10 +18,9 @@ from tailorbird.errors import MeasurementError
 from tailorbird.latency_tables import Device, Program, Store, shipped
 from tailorbird.latency_tables.profiling.numerics import check
 from tailorbird.latency_tables.profiling.preparation import Spent, prepare
-from tailorbird.predictors import FloatArray
 from tailorbird.recipe import python_path
 from tailorbird.search.evaluation.executors import outcomes
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.stitching import StitchSpace, Windows
 from tailorbird.spaces.stitching.families.digits_resnet import DigitsResNet
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from tailorbird.latency_tables import Profiler, Program, Store
 from tailorbird.pipeline.checking import Checker
-from tailorbird.predictors import AccuracyPredictor, FloatArray, Predictor, TableSum
+from tailorbird.predictors import AccuracyPredictor, Predictor, TableSum
 from tailorbird.progress import NoProgress, Progress
 from tailorbird.reports import Checked, Report, summarise, write
 from tailorbird.reports.checked import COLUMNS
@@ -20,7 +20,7 @@ from tailorbird.reports.summary import non_dominated, notes
 from tailorbird.reports.write import FILES
 from tailorbird.search import Objective, ParetoFront, Problem, exact_front
 from tailorbird.search.result import Found
-from tailorbird.spaces import CALL, IntArray, SearchSpace
+from tailorbird.spaces import CALL, FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.storage.marks import MARK, torn
 from tailorbird.training import Dataset, Trained

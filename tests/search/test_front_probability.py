@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from tailorbird import spaces
-from tailorbird.predictors import FloatArray, Prediction
+from tailorbird.predictors import Prediction
 from tailorbird.search import Constraint, Objective, Problem, exact_front
 from tailorbird.search.front_probability import Draws, draw, membership, with_probability
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 SPACE = spaces.get("digits-resnet", max_stitches=1)
 EVERYTHING = np.vstack(list(SPACE.enumerate()))

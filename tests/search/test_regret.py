@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tailorbird.predictors import FloatArray
 from tailorbird.search.regret import Chosen, regret, regrets
+from tailorbird.spaces import FloatArray
 
 # On the phone wide networks are slow; on the board all are, and the order differs.
 PHONE = Chosen(

@@ -10,9 +10,9 @@ from hypothesis.extra.numpy import arrays
 
 from tailorbird import spaces
 from tailorbird.errors import InfeasibleError
-from tailorbird.predictors import FloatArray, Prediction
+from tailorbird.predictors import Prediction
 from tailorbird.search import Constraint, Objective, ParetoFront, Problem, exact_front
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 SPACE = spaces.get("digits-resnet", batch=1)
 EVERYTHING = np.vstack(list(SPACE.enumerate()))

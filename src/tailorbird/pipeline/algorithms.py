@@ -1,13 +1,13 @@
 """The searches that recipes know, each on a problem whose objectives are all predicted."""
 
 from tailorbird.errors import RecipeError, TailorbirdError
-from tailorbird.predictors import FloatArray
 from tailorbird.recipe import SearchSection
 from tailorbird.search import ParetoFront, Problem, best, exact_front
 from tailorbird.search.algorithms.nsga2 import nsga2
 from tailorbird.search.algorithms.optuna_search import check_sampler, optuna_search
 from tailorbird.search.algorithms.random_search import random_search
 from tailorbird.search.algorithms.regularised_evolution import regularised_evolution
+from tailorbird.spaces import FloatArray
 
 _TOURNAMENT = 0.25  # of the population, as in the paper
 

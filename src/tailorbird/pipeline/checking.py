@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.latency_tables import LatencyTable, Program
-from tailorbird.predictors import FloatArray, Predictor
+from tailorbird.predictors import Predictor
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
 from tailorbird.reports.checked import ROUNDS, Checked
-from tailorbird.spaces import IntArray, SearchSpace, encodings
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace, encodings
 from tailorbird.spaces.footprint import network_costs
 
 if TYPE_CHECKING:

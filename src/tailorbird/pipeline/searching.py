@@ -9,7 +9,7 @@ from tailorbird.errors import EvaluationError
 from tailorbird.pipeline.accuracy_sources.source import Evaluations
 from tailorbird.pipeline.algorithms import searched
 from tailorbird.pipeline.problem import problem_of
-from tailorbird.predictors import FloatArray, KnownAccuracy, Predictor
+from tailorbird.predictors import KnownAccuracy, Predictor
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import NoProgress, Progress
 from tailorbird.recipe import Recipe
@@ -20,7 +20,7 @@ from tailorbird.search.algorithms.initial_design import spread_within
 from tailorbird.search.algorithms.variation import mutate
 from tailorbird.search.front_probability import with_probability
 from tailorbird.search.result import Found
-from tailorbird.spaces import SearchSpace
+from tailorbird.spaces import FloatArray, SearchSpace
 
 _START = 10  # evaluations before predictors guide any
 _DRAWS, _FEWEST_DRAWS, _DRAWN = 1_000, 50, 500_000  # of all networks of large fronts together

@@ -12,7 +12,8 @@ from tailorbird.predictors.latency.inferred_sum import InferredSum
 from tailorbird.predictors.latency.missing_workloads import complete
 from tailorbird.predictors.latency.table_sum import TableSum
 from tailorbird.predictors.latency.workload_latency import WorkloadLatency
-from tailorbird.predictors.prediction import FloatArray, Prediction, Predictor
+from tailorbird.predictors.prediction import Prediction, Predictor
+from tailorbird.spaces import FloatArray
 
 __all__ = [
     "AccuracyPredictor",

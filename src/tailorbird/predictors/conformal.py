@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.stats import norm
 
-from tailorbird.predictors.prediction import FloatArray, Prediction
+from tailorbird.predictors.prediction import Prediction
+from tailorbird.spaces import FloatArray
 
 LEVEL = 0.9
 FEWEST = 5  # below that even the largest residual says little about one in ten

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from tailorbird.predictors.prediction import FloatArray, Prediction
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.predictors.prediction import Prediction
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.cells import NasBench201
 from tailorbird.spaces.cells.peak_memory import peak_bytes
 from tailorbird.spaces.footprint import costs, workload_peak_bytes, workload_weight_bytes

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotri
 from scipy.optimize import minimize
 
-from tailorbird.predictors.prediction import FloatArray, Prediction
+from tailorbird.predictors.prediction import Prediction
+from tailorbird.spaces import FloatArray
 
 _CONSTANT = 10.0  # variance of the constant, in variances of the values: as good as unknown
 _START, _START_NOISE = np.log(0.3), np.log(0.03)

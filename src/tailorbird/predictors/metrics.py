@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
-from tailorbird.predictors.prediction import FloatArray, Prediction
+from tailorbird.predictors.prediction import Prediction
+from tailorbird.spaces import FloatArray
 
 Metric = Callable[[FloatArray, FloatArray], float]
 """Of predicted and measured values, (n,) each."""

@@ -9,8 +9,7 @@ from scipy.stats import norm
 
 from tailorbird.errors import PriceError
 from tailorbird.spaces import IntArray
-
-FloatArray = NDArray[np.float64]
+from tailorbird.spaces.space import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

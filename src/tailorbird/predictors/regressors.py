@@ -13,7 +13,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.linear_model import BayesianRidge
 from sklearn.neural_network import MLPRegressor
 
-from tailorbird.predictors.prediction import FloatArray
+from tailorbird.spaces import FloatArray
 
 
 class Regressor(Protocol):

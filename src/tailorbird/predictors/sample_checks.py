@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tailorbird.predictors.prediction import FloatArray
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 
 def as_rows(X: ArrayLike) -> IntArray:

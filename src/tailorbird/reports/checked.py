@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tailorbird.predictors import FloatArray
+from tailorbird.spaces import FloatArray
 
 COLUMNS = (
     "architecture",

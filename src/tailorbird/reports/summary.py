@@ -7,10 +7,10 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from tailorbird.predictors import FloatArray
 from tailorbird.predictors.metrics import Metric, bootstrap, kendall_tau, mape
 from tailorbird.reports.checked import Checked
 from tailorbird.search.result import Found
+from tailorbird.spaces import FloatArray
 
 _ROUNDS_AGREE = 0.1  # relative; quiet rounds differ by a few per cent
 _SHORTEST_IN_CALLS = 20  # below this, calling a network drowns what it computes

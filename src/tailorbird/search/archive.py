@@ -3,10 +3,9 @@
 import moocore
 import numpy as np
 
-from tailorbird.predictors import FloatArray
 from tailorbird.search.front import ParetoFront, nearest_miss
 from tailorbird.search.problem import Problem
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 
 class Archive:

@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from tailorbird.predictors import FloatArray
 from tailorbird.search.archive import Archive
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 _SPARSE = 4  # of spaces this many times larger than what was drawn, few rows are drawn again
 

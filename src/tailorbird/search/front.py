@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.errors import InfeasibleError, apart
-from tailorbird.predictors import FloatArray
 from tailorbird.search.objective import Objective
 from tailorbird.search.problem import Problem
-from tailorbird.spaces import IntArray, SearchSpace, encodings
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace, encodings
 
 _MANY_TIMES = 10.0  # beyond that, per cents are hard to read
 

@@ -6,11 +6,10 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.predictors import FloatArray
 from tailorbird.predictors.metrics import Interval
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 _IN_FLIGHT = 500_000  # networks times draws at once, so that memory is bounded
 

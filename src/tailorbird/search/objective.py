@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailorbird.errors import exactly
-from tailorbird.predictors import FloatArray, Predictor
+from tailorbird.predictors import Predictor
+from tailorbird.spaces import FloatArray
 
 _ALWAYS_POSITIVE = {"ms"}
 

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from tailorbird.errors import PriceError
-from tailorbird.predictors import FloatArray, Prediction
+from tailorbird.predictors import Prediction
 from tailorbird.search.objective import Constraint, Objective
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 
 @dataclass(frozen=True, slots=True)

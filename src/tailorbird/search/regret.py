@@ -7,8 +7,8 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from tailorbird.predictors import FloatArray, Predictor
-from tailorbird.spaces import IntArray
+from tailorbird.predictors import Predictor
+from tailorbird.spaces import FloatArray, IntArray
 
 _BEYOND = 0.1  # of the range, from the worst network to the reference point
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from tailorbird.predictors import FloatArray
 from tailorbird.search.front import ParetoFront
+from tailorbird.spaces import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tailorbird.predictors import FloatArray
 from tailorbird.search.problem import Problem
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 _STEPS = 3  # back; more find no better networks
 

@@ -1,7 +1,7 @@
 """What can be built: spaces, encodings, workloads. Free of torch until something is built."""
 
 from tailorbird.spaces.registry import get
-from tailorbird.spaces.space import IntArray, SearchSpace, Variable
+from tailorbird.spaces.space import FloatArray, IntArray, SearchSpace, Variable
 from tailorbird.spaces.workload import CALL, Workload
 
-__all__ = ["CALL", "IntArray", "SearchSpace", "Variable", "Workload", "get"]
+__all__ = ["CALL", "FloatArray", "IntArray", "SearchSpace", "Variable", "Workload", "get"]

@@ -4,15 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tailorbird.spaces.layered import LayeredGraph, check_width, refuse
-from tailorbird.spaces.space import IntArray, SearchSpace
+from tailorbird.spaces.space import FloatArray, IntArray, SearchSpace
 
 _CHUNK = 8_192  # rows; what is in flight then stays in the cache
-
-
-FloatArray = NDArray[np.float64]
 
 
 def _as_it_is(sums: FloatArray) -> FloatArray:

@@ -17,6 +17,7 @@ from tailorbird.spaces.workload import Workload
 if TYPE_CHECKING:
     from torch import nn
 
+FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 

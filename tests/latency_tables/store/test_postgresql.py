@@ -27,13 +27,12 @@ from tailorbird.latency_tables.formats.imported import Stated, record_of
 from tailorbird.latency_tables.store import claims
 from tailorbird.latency_tables.store import record_sql as rows
 from tailorbird.latency_tables.tables.record import Round, Session
-from tailorbird.predictors import FloatArray
 from tailorbird.progress import NoProgress
 from tailorbird.search.evaluation import prior_evaluations
 from tailorbird.search.evaluation.executors import CHUNK, InProcess
 from tailorbird.search.evaluation.optuna_storage import existing
 from tailorbird.search.evaluation.study import Study
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.footprint import Footprint
 from tailorbird.storage.databases import connection
 

@@ -11,19 +11,13 @@ from sklearn.exceptions import NotFittedError
 
 from tailorbird import spaces
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
-from tailorbird.predictors import (
-    Additive,
-    AdditiveAccuracy,
-    FloatArray,
-    TableSum,
-    accuracy_predictor,
-)
+from tailorbird.predictors import Additive, AdditiveAccuracy, TableSum, accuracy_predictor
 from tailorbird.predictors.accuracy import log_error
 from tailorbird.predictors.accuracy.path_features import PathFeatures
 from tailorbird.predictors.metrics import coverage, kendall_tau
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.rows import published_rows
-from tailorbird.spaces import CALL, IntArray, SearchSpace
+from tailorbird.spaces import CALL, FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.footprint import costs
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathSum, PathValues

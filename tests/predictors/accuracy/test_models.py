@@ -9,20 +9,14 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from tailorbird import spaces
-from tailorbird.predictors import (
-    AutoPredictor,
-    FloatArray,
-    Prediction,
-    accuracy_predictor,
-    conformal,
-)
+from tailorbird.predictors import AutoPredictor, Prediction, accuracy_predictor, conformal
 from tailorbird.predictors.accuracy import log_error
 from tailorbird.predictors.accuracy.features import Features, View
 from tailorbird.predictors.accuracy.models import MODELS
 from tailorbird.predictors.metrics import kendall_tau
 from tailorbird.predictors.regressors import Process
 from tailorbird.recipe import AccuracySection
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.footprint import count_macs
 
 NAMES = ("auto", *MODELS)

@@ -6,12 +6,12 @@ import pytest
 from tailorbird import spaces
 from tailorbird.errors import MissingWorkloadError
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
-from tailorbird.predictors import AdaptedSum, Additive, FloatArray, TableSum
+from tailorbird.predictors import AdaptedSum, Additive, TableSum
 from tailorbird.predictors.counted_costs import WorkloadSum
 from tailorbird.predictors.metrics import mape, share_within, spearman_rho
 from tailorbird.search import Objective, Problem, exact_front
 from tailorbird.search.algorithms.exact.front import enumerated_front
-from tailorbird.spaces import CALL, SearchSpace
+from tailorbird.spaces import CALL, FloatArray, SearchSpace
 from tailorbird.spaces.footprint import costs
 
 DEIT, DIGITS = spaces.get("deit-ti-s-b"), spaces.get("digits-resnet", max_stitches=1)

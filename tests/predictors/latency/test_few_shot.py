@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from tailorbird.predictors import FewShotLatency, FloatArray
-from tailorbird.spaces import IntArray
+from tailorbird.predictors import FewShotLatency
+from tailorbird.spaces import FloatArray, IntArray
 
 N_GENES, N_CHOICES = 8, 4
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tailorbird import spaces
-from tailorbird.predictors import FloatArray, InferredSum
+from tailorbird.predictors import InferredSum
 from tailorbird.predictors.metrics import coverage, mape, spearman_rho
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.footprint import costs
 
 SPACE = spaces.get("fbnet")

@@ -10,10 +10,10 @@ from tailorbird import spaces
 from tailorbird.errors import MissingWorkloadError, TooFewNeighboursError
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
 from tailorbird.latency_tables.tables.table import Covariance
-from tailorbird.predictors import FloatArray, TableSum, WorkloadLatency, complete
+from tailorbird.predictors import TableSum, WorkloadLatency, complete
 from tailorbird.predictors.latency.workload_similarity import Likeness
 from tailorbird.predictors.metrics import coverage
-from tailorbird.spaces import Workload
+from tailorbird.spaces import FloatArray, Workload
 from tailorbird.spaces.footprint import costs
 
 SPACE = spaces.get("ofa-mobilenetv3")

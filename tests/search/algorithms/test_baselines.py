@@ -8,13 +8,13 @@ import pytest
 
 from tailorbird import spaces
 from tailorbird.errors import InfeasibleError
-from tailorbird.predictors import FloatArray, Prediction
+from tailorbird.predictors import Prediction
 from tailorbird.search import Constraint, Objective, ParetoFront, Problem, exact_front
 from tailorbird.search.algorithms.optuna_search import check_sampler, optuna_search
 from tailorbird.search.algorithms.random_search import random_search
 from tailorbird.search.algorithms.regularised_evolution import regularised_evolution
 from tailorbird.search.budget import Budget
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 SPACE = spaces.get("macro-mobilenetv2")  # 3^8 networks, every row of which is canonical
 STITCHES = spaces.get("digits-resnet", max_stitches=1)  # 76, of 292 rows

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tailorbird import spaces
 from tailorbird.errors import InfeasibleError
-from tailorbird.predictors import FloatArray, Prediction
+from tailorbird.predictors import Prediction
 from tailorbird.search import (
     Constraint,
     Objective,
@@ -25,7 +25,7 @@ from tailorbird.search import (
 )
 from tailorbird.search.algorithms.exact import dynamic_program
 from tailorbird.search.algorithms.exact.path_problem import PathProblem
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathSum, PathValues, along_workloads
 

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from tailorbird.predictors import FloatArray
 from tailorbird.search.algorithms.guided.expected_improvement import ExpectedImprovement, choose
+from tailorbird.spaces import FloatArray
 
 REF, IDEAL = np.ones(3), np.zeros(3)
 

@@ -5,14 +5,14 @@ import pytest
 
 from tailorbird import spaces
 from tailorbird.errors import EvaluationError, InfeasibleError
-from tailorbird.predictors import AccuracyPredictor, FloatArray, Prediction
+from tailorbird.predictors import AccuracyPredictor, Prediction
 from tailorbird.predictors.counted_costs import WorkloadSum
 from tailorbird.progress import NoProgress
 from tailorbird.search import Constraint, Objective, ParetoFront, Problem, enumerated_front
 from tailorbird.search.algorithms.guided.guided import guided
 from tailorbird.search.algorithms.guided.history import Unknown
 from tailorbird.search.algorithms.random_search import random_search
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 DIGITS = spaces.get("digits-resnet", batch=1)
 MACRO = spaces.get("macro-mobilenetv2")

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from tailorbird import spaces
-from tailorbird.predictors import FloatArray, Prediction
+from tailorbird.predictors import Prediction
 from tailorbird.search.algorithms.initial_design import spread_over
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 SPACE = spaces.get("digits-resnet", batch=1)
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailorbird import spaces
-from tailorbird.predictors import FloatArray, Prediction
+from tailorbird.predictors import Prediction
 from tailorbird.search import Constraint, Objective, Problem
 from tailorbird.search.algorithms.initial_population import feasible_start
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.path_sum import adder
 from tailorbird.spaces.stitching import StitchSpace
 

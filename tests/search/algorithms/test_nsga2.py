@@ -15,12 +15,12 @@ from pymoo.termination.max_eval import MaximumFunctionCallTermination
 
 from tailorbird import spaces
 from tailorbird.errors import InfeasibleError
-from tailorbird.predictors import FloatArray, Prediction
+from tailorbird.predictors import Prediction
 from tailorbird.search import Constraint, Objective, ParetoFront, Problem, exact_front
 from tailorbird.search.algorithms.nsga2 import RowNSGA2, Rows, SpaceProblem, evolve, nsga2
 from tailorbird.search.algorithms.variation import Variation
 from tailorbird.search.archive import Archive
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.path_sum import adder
 from tailorbird.spaces.stitching import StitchSpace
 

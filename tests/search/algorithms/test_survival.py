@@ -8,13 +8,13 @@ from pymoo.core.problem import Problem
 from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
 
-from tailorbird.predictors import FloatArray
 from tailorbird.search.algorithms.survival import (
     crowding_distances,
     distinct,
     survivors,
     tournament,
 )
+from tailorbird.spaces import FloatArray
 
 FEW = st.integers(0, 4).map(float)  # so that there are ties
 

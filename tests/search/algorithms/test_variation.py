@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components
 
 from tailorbird import spaces
-from tailorbird.predictors import FloatArray, Prediction
+from tailorbird.predictors import Prediction
 from tailorbird.search import Constraint, Objective, Problem
 from tailorbird.search.algorithms.variation import CROSSED, Variation, crossover, linkage, mutate
 from tailorbird.search.violation import Limits
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.spaces.stitching.moves import StitchMoves
 

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 
 from tailorbird import spaces
 from tailorbird.errors import EncodingError
-from tailorbird.predictors import FloatArray
 from tailorbird.progress import NoProgress
 from tailorbird.search.evaluation import optuna_storage, prior_evaluations
 from tailorbird.search.evaluation.executors import InProcess
 from tailorbird.search.evaluation.study import Study
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 SPACE = spaces.get("digits-resnet", batch=1)
 X = np.unique(SPACE.sample(20, np.random.default_rng(0)), axis=0)

@@ -20,13 +20,12 @@ from optuna.trial import TrialState
 from tailorbird import spaces
 from tailorbird.errors import EncodingError, StoreError
 from tailorbird.latency_tables import Store
-from tailorbird.predictors import FloatArray
 from tailorbird.progress import NoProgress
 from tailorbird.search.evaluation.executors import CHUNK, Executor, InProcess
 from tailorbird.search.evaluation.optuna_storage import existing, made_alone
 from tailorbird.search.evaluation.study import Study
 from tailorbird.search.evaluation.worker_pool import Workers
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 SPACE = spaces.get("digits-resnet", batch=1)
 EVERYTHING = np.vstack(list(SPACE.enumerate()))

@@ -34,7 +34,7 @@ from typing import Protocol
 import numpy as np
 
 from tailorbird.latency_tables.runtime import Timing
-from tailorbird.latency_tables.tables.samples import FloatArray
+from tailorbird.spaces import FloatArray
 
 PROTOCOL = "rotating-1"
 """Part of a measurement's configuration: raise it when a change here changes what is measured."""

@@ -13,7 +13,7 @@ from tailorbird.latency_tables.store.schema import FOOTPRINT, SAMPLE, SESSION
 from tailorbird.latency_tables.tables.configuration import Configuration
 from tailorbird.latency_tables.tables.record import Record, Round, Session
 from tailorbird.latency_tables.tables.samples import Samples
-from tailorbird.latency_tables.tables.table import FloatArray
+from tailorbird.spaces import FloatArray
 from tailorbird.spaces.footprint import Footprint
 from tailorbird.storage.databases.connection import clock, stamp
 

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tailorbird.errors import MeasurementError
-
-FloatArray = NDArray[np.float64]
+from tailorbird.spaces.space import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

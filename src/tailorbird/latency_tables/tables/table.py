@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tailorbird.errors import MissingWorkloadError, PriceError
 from tailorbird.latency_tables.tables.configuration import Configuration
@@ -16,8 +15,7 @@ from tailorbird.latency_tables.tables.price import (
     is_spread,
 )
 from tailorbird.spaces.footprint import Footprint
-
-FloatArray = NDArray[np.float64]
+from tailorbird.spaces.space import FloatArray
 
 LARGEST_SPREAD = 0.05
 """Relative; medians of quiet, pinned rounds differ by 1.5 to 3.1 %."""

@@ -9,20 +9,14 @@ import numpy as np
 
 from tailorbird.errors import RecipeError
 from tailorbird.pipeline.database import RunDatabase
-from tailorbird.predictors import (
-    AdditiveAccuracy,
-    FloatArray,
-    KnownAccuracy,
-    Predictor,
-    accuracy_predictor,
-)
+from tailorbird.predictors import AdditiveAccuracy, KnownAccuracy, Predictor, accuracy_predictor
 from tailorbird.predictors.accuracy.single_model import FEWEST
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
 from tailorbird.published.accuracies import PublishedAccuracies, published_accuracies
 from tailorbird.published.data_folder import data_folder
 from tailorbird.recipe import AccuracySection, Recipe
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 if TYPE_CHECKING:
     from torch import nn

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from tailorbird.predictors import FloatArray, Predictor
+from tailorbird.predictors import Predictor
 from tailorbird.progress import Progress
 from tailorbird.search.algorithms.guided.history import Learner
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from torch import nn

@@ -17,7 +17,7 @@ from tailorbird.errors import EvaluationError, MissingStepError, RecipeError, in
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
 from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.run_folder import LOG
-from tailorbird.predictors import FloatArray, Predictor, accuracy_predictor
+from tailorbird.predictors import Predictor, accuracy_predictor
 from tailorbird.predictors.accuracy.models import IN_PAIRS
 from tailorbird.predictors.accuracy.single_model import FEWEST
 from tailorbird.predictors.accuracy.zero_cost import ZeroCostFeatures
@@ -30,7 +30,7 @@ from tailorbird.search.evaluation.executors import Evaluator, Executor, InProces
 from tailorbird.search.evaluation.prior_evaluations import read, read_study
 from tailorbird.search.evaluation.study import Study
 from tailorbird.search.evaluation.worker_pool import Workers
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.storage import atomic
 from tailorbird.storage.foreign import bounded_file
 from tailorbird.training import Dataset, Trained, load, train

@@ -9,9 +9,9 @@ import pandas as pd
 from tailorbird.errors import MeasurementError, MissingStepError, PriceError, RecipeError
 from tailorbird.latency_tables import Configuration, LatencyTable, Program, Record
 from tailorbird.latency_tables.profiling.space_programs import network_program
-from tailorbird.predictors import AdaptedSum, FloatArray, Prediction
+from tailorbird.predictors import AdaptedSum, Prediction
 from tailorbird.predictors.metrics import mape
-from tailorbird.spaces import CALL, IntArray, SearchSpace
+from tailorbird.spaces import CALL, FloatArray, IntArray, SearchSpace
 
 _ONE_KNOWN = " With one known device, no other one could tell whether their uncertainty is right."
 _MOST_SAMPLES = 50  # more are not meant for this kind of predictor

@@ -11,10 +11,10 @@ from tailorbird.predictors import conformal
 from tailorbird.predictors.accuracy import log_error
 from tailorbird.predictors.accuracy.path_features import PathFeatures
 from tailorbird.predictors.accuracy.single_model import by_chunks, left_out, samples, with_images
-from tailorbird.predictors.prediction import FloatArray, Prediction, Predictor
+from tailorbird.predictors.prediction import Prediction, Predictor
 from tailorbird.predictors.regressors import Ridge
 from tailorbird.predictors.sample_checks import as_rows
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathSum, PathValues
 

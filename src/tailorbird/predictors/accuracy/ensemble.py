@@ -22,7 +22,7 @@ from tailorbird.predictors.accuracy.single_model import (
     with_images,
 )
 from tailorbird.predictors.metrics import kendall_tau
-from tailorbird.predictors.prediction import FloatArray, Prediction
+from tailorbird.predictors.prediction import Prediction
 from tailorbird.predictors.regressors import (
     Forest,
     Process,
@@ -31,7 +31,7 @@ from tailorbird.predictors.regressors import (
     perceptrons,
 )
 from tailorbird.predictors.sample_checks import as_rows
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 _TEMPERATURE = 0.2  # of rank correlation, over sqrt(n): about what it is uncertain by
 _LEAST_WEIGHT = 0.1  # of the best; less is not worth its time

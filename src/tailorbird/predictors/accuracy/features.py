@@ -6,8 +6,7 @@ from typing import Literal, Protocol
 import numpy as np
 from scipy.sparse import csr_array
 
-from tailorbird.predictors.prediction import FloatArray
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.footprint import count_costs
 from tailorbird.spaces.layered import LayeredGraph
 

@@ -6,7 +6,8 @@ tail of bad networks does not bend a regression.
 
 import numpy as np
 
-from tailorbird.predictors.prediction import FloatArray, Prediction
+from tailorbird.predictors.prediction import Prediction
+from tailorbird.spaces import FloatArray
 
 _LEAST_ERROR = 1e-4  # where nothing is known of the images
 

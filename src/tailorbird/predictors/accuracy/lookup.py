@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.predictors.prediction import FloatArray, Prediction, Predictor
-from tailorbird.spaces import IntArray
+from tailorbird.predictors.prediction import Prediction, Predictor
+from tailorbird.spaces import FloatArray, IntArray
 
 
 class KnownAccuracy:

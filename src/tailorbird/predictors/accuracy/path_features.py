@@ -3,8 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_array, hstack, vstack
 
-from tailorbird.predictors.prediction import FloatArray
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.footprint import costs
 from tailorbird.spaces.layered import LayeredGraph
 

@@ -12,10 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 from tailorbird.predictors import conformal
 from tailorbird.predictors.accuracy import log_error
 from tailorbird.predictors.accuracy.features import Extra, Features, View
-from tailorbird.predictors.prediction import FloatArray, Prediction
+from tailorbird.predictors.prediction import Prediction
 from tailorbird.predictors.regressors import Process, Regressor
 from tailorbird.predictors.sample_checks import as_rows, check
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 FEWEST = 5
 _CHUNK = 4_096  # rows

@@ -8,8 +8,8 @@ import numpy as np
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.predictors.latency.few_shot import FewShotLatency, positive
 from tailorbird.predictors.latency.table_pool import TablePool
-from tailorbird.predictors.prediction import FloatArray, Prediction
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.predictors.prediction import Prediction
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathValues, adder, along_workloads
 

@@ -5,8 +5,8 @@ from typing import Self
 import numpy as np
 
 from tailorbird.predictors.latency.table_sum import TableSum
-from tailorbird.predictors.prediction import FloatArray, Prediction
-from tailorbird.spaces import IntArray
+from tailorbird.predictors.prediction import Prediction
+from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.path_sum import adder
 
 _PRIOR_STD = 0.05  # relative; sums of blocks timed alone were found 5 to 7 % off

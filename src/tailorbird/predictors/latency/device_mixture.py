@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import logsumexp
 
-from tailorbird.predictors.prediction import FloatArray
+from tailorbird.spaces import FloatArray
 
 _LIKENESS = (0.7, 0.85, 0.93, 0.97, 0.99)  # correlation with the device that it is like
 _NOISES = (0.003, 0.02, 0.08, 0.3, 1.0)  # variance of measurements, over that of architectures

@@ -5,8 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from tailorbird.predictors.latency.pool_features import Genes
-from tailorbird.predictors.prediction import FloatArray
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 _PAIRS = 0.1  # weight of pairs of genes beside single ones
 _RIDGES = np.logspace(-4, 1, 11)  # times the noise that is looked for

@@ -8,9 +8,9 @@ from tailorbird.predictors import conformal
 from tailorbird.predictors.latency.device_mixture import DeviceMixture
 from tailorbird.predictors.latency.device_pool import DevicePool, Pool
 from tailorbird.predictors.latency.pool_features import OneHot
-from tailorbird.predictors.prediction import FloatArray, Prediction
+from tailorbird.predictors.prediction import Prediction
 from tailorbird.predictors.sample_checks import as_rows, check
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 _FEWEST = 3
 _LEAST = 0.25  # of the fastest that was timed, below which a latency is extrapolated

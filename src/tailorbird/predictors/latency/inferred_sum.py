@@ -9,9 +9,9 @@ from scipy.linalg import block_diag
 from tailorbird.predictors import conformal
 from tailorbird.predictors.gaussian_process import ComponentProcess
 from tailorbird.predictors.latency.workload_similarity import Likeness, matern
-from tailorbird.predictors.prediction import FloatArray, Prediction
+from tailorbird.predictors.prediction import Prediction
 from tailorbird.predictors.sample_checks import check
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.footprint import costs
 from tailorbird.spaces.path_sum import adder
 

@@ -4,8 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tailorbird.predictors.prediction import FloatArray
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 
 class Genes(Protocol):

@@ -8,8 +8,7 @@ from tailorbird.latency_tables import LatencyTable
 from tailorbird.predictors.latency.device_mixture import Line
 from tailorbird.predictors.latency.device_pool import sizes
 from tailorbird.predictors.latency.table_sum import TableSum
-from tailorbird.predictors.prediction import FloatArray
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 _SMALLEST = 1e-9  # spread of latencies, over their mean, that is more than rounding
 

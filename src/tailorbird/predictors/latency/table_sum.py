@@ -4,8 +4,8 @@ import numpy as np
 
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.latency_tables.tables.price import refuse_dear_call
-from tailorbird.predictors.prediction import FloatArray, Prediction
-from tailorbird.spaces import CALL, IntArray, SearchSpace
+from tailorbird.predictors.prediction import Prediction
+from tailorbird.spaces import CALL, FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathValues, adder, along_workloads
 

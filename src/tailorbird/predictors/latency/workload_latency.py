@@ -11,9 +11,9 @@ from tailorbird.errors import TooFewNeighboursError
 from tailorbird.predictors import conformal
 from tailorbird.predictors.gaussian_process import ComponentProcess
 from tailorbird.predictors.latency.workload_similarity import Likeness, matern
-from tailorbird.predictors.prediction import FloatArray, Prediction
+from tailorbird.predictors.prediction import Prediction
 from tailorbird.predictors.sample_checks import check
-from tailorbird.spaces import Workload
+from tailorbird.spaces import FloatArray, Workload
 
 FEWEST = 5
 """Measured workloads of an op, below which none of that op is predicted."""

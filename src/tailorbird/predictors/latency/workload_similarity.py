@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tailorbird.predictors.prediction import FloatArray
-from tailorbird.spaces import Workload
+from tailorbird.spaces import FloatArray, Workload
 from tailorbird.spaces.footprint import costs
 
 _OP = "op="  # no name of a parameter has such a sign

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.predictors import FloatArray, Predictor
+from tailorbird.predictors import Predictor
 from tailorbird.search.algorithms.initial_population import feasible_start
 from tailorbird.search.front import nearest_miss
 from tailorbird.search.problem import Problem
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 _BINS = 20
 _CANDIDATES = 20  # drawn for each network that is chosen

@@ -8,11 +8,10 @@ import numpy as np
 import optuna
 
 from tailorbird.errors import nearest
-from tailorbird.predictors import FloatArray
 from tailorbird.search.budget import Budget
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem
-from tailorbird.spaces import IntArray, Variable
+from tailorbird.spaces import FloatArray, IntArray, Variable
 
 _REPEATS = 10  # in a row, before a sampler that has converged is given a new architecture
 # By default, TPE takes variables one by one if there are several objectives. In Once-for-all that

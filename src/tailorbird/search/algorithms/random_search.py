@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from tailorbird.predictors import FloatArray
 from tailorbird.search.budget import Budget
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 
 def random_search(

@@ -5,12 +5,11 @@ from collections import deque
 import moocore
 import numpy as np
 
-from tailorbird.predictors import FloatArray
 from tailorbird.search.algorithms.survival import crowding_distances
 from tailorbird.search.budget import Budget
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 _MUTANTS = 8  # that are repaired together, since most of the first are new
 _CHANGES = 100  # of a row without meeting a new one, before one is drawn

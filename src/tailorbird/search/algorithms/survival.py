@@ -7,8 +7,7 @@ IEEE TEC 6(2), 2002.
 import moocore
 import numpy as np
 
-from tailorbird.predictors import FloatArray
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 OUTSIDE = np.iinfo(np.int64).max
 """Rank of what exceeds a limit."""

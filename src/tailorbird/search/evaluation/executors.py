@@ -8,8 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from tailorbird.errors import EvaluationError, in_a_line, raising
-from tailorbird.predictors import FloatArray
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 Row = tuple[int, ...]
 """A canonical row."""

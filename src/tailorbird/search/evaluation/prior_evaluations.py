@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from tailorbird.errors import EncodingError, RecipeError
-from tailorbird.predictors import FloatArray
 from tailorbird.search.evaluation import prior_file, prior_study
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 
 def read(path: Path, space: SearchSpace) -> tuple[IntArray, FloatArray]:

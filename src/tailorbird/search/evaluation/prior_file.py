@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from tailorbird.errors import EncodingError, nearest, plain, shown
-from tailorbird.predictors import FloatArray
 from tailorbird.search.evaluation.prior_rows import EarlierRows
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.storage.foreign import bounded_file, csv_sheet, parquet_columns
 
 _ACCURACY = "accuracy"

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tailorbird.errors import EncodingError
-from tailorbird.predictors import FloatArray
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 
 @dataclass(frozen=True, slots=True, eq=False)

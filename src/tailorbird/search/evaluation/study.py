@@ -11,11 +11,10 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState, create_trial
 
 from tailorbird.errors import DamagedStoreError, EncodingError, StoreError, in_a_line
-from tailorbird.predictors import FloatArray
 from tailorbird.progress import Progress
 from tailorbird.search.evaluation.executors import Executor, Outcome, Row
 from tailorbird.search.evaluation.optuna_storage import made_alone
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.storage.databases.damage import DECODING, WAY_OUT, examined, is_damage
 from tailorbird.storage.databases.faults import reason, way_out
 from tailorbird.storage.databases.url import masked

@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailorbird.predictors.accuracy.zero_cost.scoring import check, scores
-from tailorbird.predictors.prediction import FloatArray
 from tailorbird.progress import NoProgress, Progress
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tailorbird.predictors.accuracy.zero_cost.batch_norms import with_batch_statistics
-from tailorbird.predictors.prediction import FloatArray
+from tailorbird.spaces import FloatArray
 
 _OPERATORS = (
     *("relu", "relu_", "relu6", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_"),

@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailorbird.errors import RecipeError, ScoreError, nearest
-from tailorbird.predictors.prediction import FloatArray
 from tailorbird.progress import Progress
-from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

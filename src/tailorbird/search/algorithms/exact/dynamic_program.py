@@ -7,11 +7,10 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.predictors import FloatArray
 from tailorbird.search.algorithms.exact.path_problem import PathProblem
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 MOST_LABELS = 2_000_000
 """That a layer may have; the front of a problem that needs more is no longer exact."""

@@ -7,11 +7,10 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 
-from tailorbird.predictors import FloatArray
 from tailorbird.search.algorithms.exact.path_problem import PathProblem
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.layered import LayeredGraph
 
 _UNIT = 1e4  # of objective and limits, for HiGHS takes 1e-6 for nothing

@@ -7,10 +7,10 @@ import numpy as np
 from scipy.optimize import brentq
 
 from tailorbird.errors import InfeasibleError, apart
-from tailorbird.predictors import Additive, FloatArray
+from tailorbird.predictors import Additive
 from tailorbird.search.objective import Constraint, Objective
 from tailorbird.search.problem import Problem
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathValues
 

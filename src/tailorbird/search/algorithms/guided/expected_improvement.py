@@ -4,8 +4,7 @@ import numpy as np
 from scipy.special import ndtr
 from scipy.stats import qmc
 
-from tailorbird.predictors import FloatArray
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 _RAYS = 1_024
 _CHUNK = 512  # networks; their gains along all rays then stay in the cache

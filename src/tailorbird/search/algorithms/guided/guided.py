@@ -6,7 +6,6 @@ from dataclasses import replace
 import moocore
 import numpy as np
 
-from tailorbird.predictors import FloatArray
 from tailorbird.progress import Progress
 from tailorbird.search.algorithms.guided.expected_improvement import ExpectedImprovement, choose
 from tailorbird.search.algorithms.guided.history import Evaluated, Unknown
@@ -16,7 +15,7 @@ from tailorbird.search.algorithms.variation import mutate
 from tailorbird.search.archive import Archive
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem, beyond
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 _ENUMERATED = 10_000  # spaces up to this size are looked at whole
 _POPULATION, _GENERATIONS = 100, 60  # of the inner search

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailorbird.errors import EvaluationError
-from tailorbird.predictors import FloatArray, Predictor
+from tailorbird.predictors import Predictor
 from tailorbird.predictors.accuracy.single_model import FEWEST
 from tailorbird.search.front import ParetoFront, nearest_miss
 from tailorbird.search.objective import Objective
 from tailorbird.search.problem import Problem
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 _GROWTH = 1.25  # of the values since learners were tuned
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 from pymoo.termination.max_gen import MaximumGenerationTermination
 
-from tailorbird.predictors import FloatArray
 from tailorbird.search.algorithms.initial_population import feasible_start
 from tailorbird.search.algorithms.nsga2.algorithm import RowNSGA2
 from tailorbird.search.algorithms.nsga2.problem import SpaceProblem
@@ -14,7 +13,7 @@ from tailorbird.search.algorithms.variation import Variation
 from tailorbird.search.archive import Archive
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem
-from tailorbird.spaces import IntArray
+from tailorbird.spaces import FloatArray, IntArray
 
 
 def nsga2(
