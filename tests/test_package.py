@@ -1,6 +1,7 @@
 """The package as it is installed."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,14 @@ def test_nothing_heavy_is_loaded_before_it_is_needed(program: str) -> None:
         f"loaded = [m for m in {HEAVY!r} if m in sys.modules]\nassert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", check], check=True, capture_output=True)
+
+
+def test_what_the_readme_imports_can_be_imported() -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    lines = [line for block in blocks for line in block.splitlines()]
+    imports = [line for line in lines if re.match(r"(from|import) ", line)]
+    assert len(imports) > 5
+    exec("\n".join(imports), {})
 
 
 @pytest.mark.parametrize("name", ["search", "predictors", "latency_tables"])

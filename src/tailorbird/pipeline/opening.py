@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from tailorbird import recipe as recipes
 from tailorbird import spaces
-from tailorbird.errors import RecipeError
+from tailorbird.errors import ContractError, RecipeError
 from tailorbird.progress import NoProgress, Progress
+from tailorbird.recipe import Property
 from tailorbird.recipe.python_path import resolve, users_code
 from tailorbird.spaces.contract import check_space
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tailorbird.recipe import Recipe
     from tailorbird.spaces import SearchSpace
 
+_ENDS = ("", "_std", "_extrapolated")  # of columns, behind the name of a property
 _LOG = logging.getLogger("tailorbird")
 
 
@@ -96,4 +98,24 @@ def _own_space(module: str, home: Path, settings: dict[str, object]) -> "SearchS
     with users_code(named, f"refused {settings}"):
         made = make(**settings)
     with users_code(named):
-        return check_space(made)
+        space = check_space(made)
+        _refuse_columns(space)
+        return space
+
+
+def _refuse_columns(space: "SearchSpace") -> None:
+    """Refuses variables whose columns in tables of networks would be taken for something else.
+
+    Raises:
+        ContractError: naming the first one.
+    """
+    from tailorbird.reports.checked import COLUMNS
+
+    properties = (f"{name}{end}" for name in get_args(Property) for end in _ENDS)
+    taken = {*COLUMNS, *properties, "probability_on_front"}
+    for variable in space.variables:
+        if variable.name in taken or variable.name.startswith("latency_on_"):
+            raise ContractError(
+                f"Variables must not be named like what tables of networks say of them, but one is "
+                f"{variable.name!r}. Rename it."
+            )
