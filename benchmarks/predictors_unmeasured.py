@@ -8,7 +8,7 @@ neighbours, `space` those of the one space alone that is priced, at resolution 2
 `estimate_missing = true` has them.
 
 Beside `WorkloadLatency`: for each op, log milliseconds as a line over log multiply-adds; and the
-nearest measured row of the same op, as `Likeness` has it. They state no uncertainty.
+nearest measured row of the same op, as `WorkloadSimilarity` has it. They state no uncertainty.
 
 Figures are means over seeds with 95 % intervals (Student's t). Exits with 1 if a baseline is better
 by error, or if coverage of 90 % intervals of the rows is outside 0.85 to 0.95.
@@ -33,7 +33,7 @@ from tailorbird import spaces
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
 from tailorbird.latency_tables.formats.imported import Stated, record_of
 from tailorbird.predictors import Prediction, TableSum, WorkloadLatency, complete
-from tailorbird.predictors.latency.workload_similarity import Likeness
+from tailorbird.predictors.latency.workload_similarity import WorkloadSimilarity
 from tailorbird.predictors.metrics import coverage, mape, spearman_rho
 from tailorbird.published import ofa_latencies
 from tailorbird.published.data_folder import data_folder
@@ -86,7 +86,7 @@ def line(known: Sequence[Workload], ms: FloatArray, hidden: Sequence[Workload]) 
 
 
 def nearest(known: Sequence[Workload], ms: FloatArray, hidden: Sequence[Workload]) -> FloatArray:
-    likeness = Likeness(known)
+    likeness = WorkloadSimilarity(known)
     A, B = (likeness.points(some) for some in (hidden, known))
     squared = np.sum(A**2, axis=1)[:, None] + np.sum(B**2, axis=1) - 2 * A @ B.T
     ops = [np.array([workload.op for workload in some]) for some in (hidden, known)]

@@ -19,7 +19,7 @@ from tailorbird.reports.checked import COLUMNS
 from tailorbird.reports.summary import non_dominated, notes
 from tailorbird.reports.write import FILES
 from tailorbird.search import Objective, ParetoFront, Problem, exact_front
-from tailorbird.search.result import Found
+from tailorbird.search.result import SearchResult
 from tailorbird.spaces import CALL, FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.storage.marks import MARK, torn
@@ -144,11 +144,11 @@ def predictors(objectives: tuple[Objective, ...]) -> tuple[Predictor, Predictor]
     return accuracy.predictor, latency.predictor
 
 
-def found_of(space: SearchSpace, objectives: tuple[Objective, ...]) -> Found:
+def found_of(space: SearchSpace, objectives: tuple[Objective, ...]) -> SearchResult:
     problem = Problem(space, objectives)
     exact = exact_front(problem)
     some = ParetoFront.of(space.sample(5, np.random.default_rng(0)), problem)
-    return Found(replace(some, history=(0.1, 0.2)), exact, problem.reference_point(0))
+    return SearchResult(replace(some, history=(0.1, 0.2)), exact, problem.reference_point(0))
 
 
 @pytest.mark.long

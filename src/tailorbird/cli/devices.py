@@ -12,7 +12,7 @@ from tailorbird.errors import RecipeError, TailorbirdError
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Record
-    from tailorbird.latency_tables.devices.rpc_address import Server
+    from tailorbird.latency_tables.devices.rpc_address import RpcAddress
 
 Facts = dict[str, object]
 
@@ -33,15 +33,15 @@ def devices(
 
     Servers are asked what they are; a recipe's table is counted.
     """
-    from tailorbird.latency_tables.devices.rpc_address import Server
+    from tailorbird.latency_tables.devices.rpc_address import RpcAddress
 
     found = [_this_machine()]
     if not (recipes or endpoint or tracker):
         found += _shipped()
     for address in endpoint or ():
-        found.append(_behind(Server.parse(address)))
+        found.append(_behind(RpcAddress.parse(address)))
     if tracker is not None:
-        found += _all_behind(Server.parse(tracker))
+        found += _all_behind(RpcAddress.parse(tracker))
     found += [_of_recipe(recipe) for recipe in recipes or ()]
     if as_json:
         echo_json(found)
@@ -121,7 +121,7 @@ def _held(record: "Record") -> Facts:
     return {**held, "space": record.space, **quality(record.table(1))}
 
 
-def _behind(server: "Server") -> Facts:
+def _behind(server: "RpcAddress") -> Facts:
     """What a server says of itself, or why it says nothing."""
     from tailorbird.latency_tables.runtimes.tvm.rpc.client import facts_of
 
@@ -136,7 +136,7 @@ def _behind(server: "Server") -> Facts:
     return {**facts, "reachable": True, **told, "tvm": said.tvm_version or "not told"}
 
 
-def _all_behind(tracker: "Server") -> list[Facts]:
+def _all_behind(tracker: "RpcAddress") -> list[Facts]:
     """One device of each kind that a tracker has."""
     from dataclasses import replace
 

@@ -11,7 +11,7 @@ from tailorbird.pipeline.accuracy_sources.source import AccuracySource
 from tailorbird.pipeline.latency_sources.source import LatencySource
 from tailorbird.recipe import Recipe
 from tailorbird.reports import Checked, Report, summarise
-from tailorbird.search.result import Found
+from tailorbird.search.result import SearchResult
 from tailorbird.spaces import CALL, SearchSpace
 from tailorbird.storage.databases.url import without_password
 
@@ -36,7 +36,7 @@ class Reporter:
 
     def report(
         self,
-        found: Found,
+        found: SearchResult,
         front: Checked,
         random: Checked,
         regrets: pd.DataFrame | None,

@@ -22,7 +22,7 @@ from tailorbird.pipeline.latency_sources.adaptation import Adapted
 from tailorbird.pipeline.latency_sources.source import LatencySource
 from tailorbird.pipeline.reporting import Reporter
 from tailorbird.pipeline.run_folder import LOG, held
-from tailorbird.pipeline.searching import Fronts
+from tailorbird.pipeline.searching import RecipeSearch
 from tailorbird.predictors import Predictor
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
@@ -31,7 +31,7 @@ from tailorbird.reports import write
 from tailorbird.reports.choice import fastest_enough, named
 from tailorbird.reports.write import FILES
 from tailorbird.search.regret import choices, regrets
-from tailorbird.search.result import Found
+from tailorbird.search.result import SearchResult
 from tailorbird.spaces import SearchSpace
 from tailorbird.storage.atomic import written
 from tailorbird.storage.marks import MARK, torn
@@ -138,11 +138,11 @@ class Run:
         with self._step("train"):
             return self.accuracy.train(self.progress)
 
-    def search(self) -> Found:
+    def search(self) -> SearchResult:
         """Fits predictors and searches under them; needs a table and weights."""
         return self._search()[0]
 
-    def _search(self) -> tuple[Found, tuple[Predictor, Predictor]]:
+    def _search(self) -> tuple[SearchResult, tuple[Predictor, Predictor]]:
         """What was found, and the predictors of accuracy and latency behind it."""
         self.check()
         fronts = self._fronts()
@@ -159,8 +159,8 @@ class Run:
             found.front.to_pandas(self.space).to_parquet(part, index=False)
         return found, (accuracy, fronts.latency)
 
-    def _fronts(self) -> Fronts:
-        return Fronts(
+    def _fronts(self) -> RecipeSearch:
+        return RecipeSearch(
             self.recipe,
             self.space,
             self.latency.predictor(),
@@ -199,7 +199,7 @@ class Run:
         return {**report.summary, MARK: mark}
 
     def _regrets(
-        self, found: Found, predictors: tuple[Predictor, Predictor]
+        self, found: SearchResult, predictors: tuple[Predictor, Predictor]
     ) -> pd.DataFrame | None:
         """What each device's choice gives away on the others; None if there is one only."""
         if not self.others:

@@ -19,7 +19,7 @@ from tailorbird.search.algorithms.guided.history import Unknown
 from tailorbird.search.algorithms.initial_design import spread_within
 from tailorbird.search.algorithms.variation import mutate
 from tailorbird.search.front_probability import with_probability
-from tailorbird.search.result import Found
+from tailorbird.search.result import SearchResult
 from tailorbird.spaces import FloatArray, SearchSpace
 
 _START = 10  # evaluations before predictors guide any
@@ -28,7 +28,7 @@ _RIVALS = 3  # neighbours of each network of a front that may truly be better
 
 
 @dataclass(frozen=True)
-class Fronts:
+class RecipeSearch:
     """Searches of one recipe.
 
     Attributes:
@@ -45,7 +45,7 @@ class Fronts:
     elsewhere: Mapping[str, Predictor]
     progress: Progress
 
-    def predicted(self, accuracy: Predictor) -> Found:
+    def predicted(self, accuracy: Predictor) -> SearchResult:
         """By the algorithm that the recipe names, beside the exact front if that can be had."""
         asked, problem = self.recipe.search, self._problem(accuracy)
         if asked.algorithm == "best":
@@ -57,9 +57,9 @@ class Fronts:
             exact = exact_front(problem) if has_exact_front(problem) else None
         if exact is not None and not exact.exact:
             exact = None
-        return Found(self._sure(front, problem), exact, ref_point, asked.algorithm)
+        return SearchResult(self._sure(front, problem), exact, ref_point, asked.algorithm)
 
-    def guided(self, source: Evaluations) -> tuple[Found, Predictor]:
+    def guided(self, source: Evaluations) -> tuple[SearchResult, Predictor]:
         """Spends evaluations where they are expected to move the front.
 
         Returns:
@@ -106,7 +106,7 @@ class Fronts:
         knowing = KnownAccuracy(X, y, noise_std(y), others)
         problem = self._problem(knowing)
         ref_point = problem.reference_point(seed)
-        return Found(self._sure(front, problem), None, ref_point, asked.algorithm), knowing
+        return SearchResult(self._sure(front, problem), None, ref_point, asked.algorithm), knowing
 
     def _problem(self, accuracy: Predictor) -> Problem:
         return problem_of(self.recipe.search, self.space, accuracy, self.latency, self.elsewhere)

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from tailorbird.latency_tables.devices.rpc_address import Server
+from tailorbird.latency_tables.devices.rpc_address import RpcAddress
 from tailorbird.recipe.section import Count, Section
 
 
@@ -33,11 +33,11 @@ class DeviceSection(Section):
         return self
 
     @property
-    def server(self) -> Server | None:
+    def server(self) -> RpcAddress | None:
         """Where the device is; None for this machine, and for tables of others.
 
         Raises:
             RecipeError: if it is no address.
         """
         address = self.endpoint or self.tracker
-        return None if address is None else Server.parse(address, self.key)
+        return None if address is None else RpcAddress.parse(address, self.key)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tailorbird.predictors.metrics import Metric, bootstrap, kendall_tau, mape
 from tailorbird.reports.checked import Checked
-from tailorbird.search.result import Found
+from tailorbird.search.result import SearchResult
 from tailorbird.spaces import FloatArray
 
 _ROUNDS_AGREE = 0.1  # relative; quiet rounds differ by a few per cent
@@ -29,7 +29,7 @@ def non_dominated(networks: pd.DataFrame) -> pd.Series:
 def summarise(
     front: Checked,
     random: Checked,
-    found: Found,
+    found: SearchResult,
     seconds: Mapping[str, float],
     n_estimated: int = 0,
 ) -> dict[str, object]:

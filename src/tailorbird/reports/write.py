@@ -18,7 +18,7 @@ from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.reports import figures
 from tailorbird.reports.checked import Checked
 from tailorbird.reports.summary import non_dominated, notes
-from tailorbird.search.result import Found
+from tailorbird.search.result import SearchResult
 from tailorbird.storage import strict_json
 from tailorbird.storage.atomic import written
 from tailorbird.storage.marks import MARK, mark_of
@@ -49,7 +49,7 @@ class Report:
     subtitle: str
     front: Checked
     random: Checked
-    found: Found
+    found: SearchResult
     call_ms: float | None
     accuracy: str
     n_validation: int

@@ -7,7 +7,7 @@ from tailorbird.spaces import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class SearchResult:
     """Two fronts under the same predictors.
 
     Attributes:

@@ -431,7 +431,7 @@ class Branch(nn.Module):
         return x + self.scale * (torch.relu(y) if self.bug else y)
 
 
-class Shift(nn.Module):
+class InterleavedRounds(nn.Module):
     """As class tokens, biases and positions start."""
 
     def __init__(self, bug: bool = False) -> None:
@@ -448,7 +448,7 @@ class Shift(nn.Module):
     [
         (partial(Branch, 1e-6), partial(Branch, 1e-6, bug=True)),
         (partial(Branch, 0.0), partial(Branch, 0.0, bug=True)),
-        (Shift, partial(Shift, bug=True)),
+        (InterleavedRounds, partial(InterleavedRounds, bug=True)),
         (partial(nn.BatchNorm1d, 4), nn.Identity),
         (partial(nn.ReLU, inplace=True), nn.Identity),
     ],

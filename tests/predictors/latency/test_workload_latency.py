@@ -11,7 +11,7 @@ from tailorbird.errors import MissingWorkloadError, TooFewNeighboursError
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
 from tailorbird.latency_tables.tables.table import Covariance
 from tailorbird.predictors import TableSum, WorkloadLatency, complete
-from tailorbird.predictors.latency.workload_similarity import Likeness
+from tailorbird.predictors.latency.workload_similarity import WorkloadSimilarity
 from tailorbird.predictors.metrics import coverage
 from tailorbird.spaces import FloatArray, Workload
 from tailorbird.spaces.footprint import costs
@@ -119,7 +119,7 @@ def test_bad_latencies_are_refused() -> None:
 
 
 def test_coordinates_are_scaled_and_what_never_differed_stays_comparable() -> None:
-    likeness = Likeness(BLOCKS)
+    likeness = WorkloadSimilarity(BLOCKS)
     points = likeness.points(BLOCKS)
     assert np.mean(np.sum(points**2, axis=1)) <= 1.0
     batch = spaces.get("ofa-mobilenetv3", batch=4).workloads[1]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tailorbird.errors import RecipeError, nearest, shown
-from tailorbird.latency_tables.devices.host import Facts
-from tailorbird.latency_tables.devices.rpc_address import Server
+from tailorbird.latency_tables.devices.host import HostFacts
+from tailorbird.latency_tables.devices.rpc_address import RpcAddress
 from tailorbird.latency_tables.devices.target import Target
 from tailorbird.latency_tables.tables.configuration import IMPORTED
 
@@ -35,7 +35,7 @@ class Device:
     cpu: str
     target: Target
     threads: int
-    server: Server | None = None
+    server: RpcAddress | None = None
     machine: str = HERE
 
 
@@ -52,7 +52,7 @@ def find(name: str, threads: int, target: str | None = None) -> Device:
     """
     if name != HERE:
         raise RecipeError(f"There is no device named {shown(name)}; {nearest(name, [HERE])}")
-    facts = Facts.here()
+    facts = HostFacts.here()
     if not 1 <= threads <= facts.cores:
         raise RecipeError(
             f"`1 <= threads <= {facts.cores}` must hold on this machine, but got {threads}."

@@ -17,7 +17,7 @@ _X86 = ("cpu family", "model")
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class HostFacts:
     """Of one machine, this one or another.
 
     Attributes:
@@ -95,7 +95,7 @@ def _text(path: Path) -> str:
     return path.read_text().strip("\0\n") if path.exists() else ""
 
 
-def save(facts: Facts, server: str, file: Path) -> None:
+def save(facts: HostFacts, server: str, file: Path) -> None:
     """Writes what the device of a run said, so that its table can be read when it is away.
 
     Args:
@@ -106,11 +106,11 @@ def save(facts: Facts, server: str, file: Path) -> None:
     atomic.write(file, json.dumps({"server": server, "facts": facts.text}, indent=1))
 
 
-def load(server: str, file: Path) -> Facts | None:
+def load(server: str, file: Path) -> HostFacts | None:
     """What it said when it was last reached there; None if it never was."""
     try:
         kept = json.loads(file.read_text())
-        facts = Facts(str(kept["facts"]))
+        facts = HostFacts(str(kept["facts"]))
         return facts if kept["server"] == server and facts.cores > 0 else None
     except (OSError, ValueError, KeyError, TypeError):  # none, or torn: it is asked again
         return None

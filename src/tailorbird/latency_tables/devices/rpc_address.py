@@ -8,7 +8,7 @@ from tailorbird.errors import RecipeError
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class RpcAddress:
     """An address in the network.
 
     Attributes:

@@ -32,7 +32,7 @@ to keep the best of several tries would flatter it."""
 
 
 @dataclass(slots=True)
-class Shift:
+class InterleavedRounds:
     """Measures groups of programs for one profiler, from its start to its end.
 
     Attributes:

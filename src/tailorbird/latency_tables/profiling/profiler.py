@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tailorbird.latency_tables.devices.device import Device, provenance
 from tailorbird.latency_tables.devices.locks import seat
-from tailorbird.latency_tables.profiling.interleaving import Shift
+from tailorbird.latency_tables.profiling.interleaving import InterleavedRounds
 from tailorbird.latency_tables.profiling.preparation import Spent
 from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.runtime import Runtime
@@ -67,7 +67,7 @@ class Profiler:
         steps = _Steps({key: 1 + rounds - len(taken.get(key, ())) for key in left})
         session = self.store.begin(provenance(self.device))
         with seat() as owner, steps.shown(progress):
-            shift = Shift(
+            interleaved = InterleavedRounds(
                 self.runtime,
                 self.device,
                 self.configuration,
@@ -77,13 +77,13 @@ class Profiler:
                 steps.take,
             )
             try:
-                shift.open()
+                interleaved.open()
                 while left:
-                    ours = self._claim(left, shift)
+                    ours = self._claim(left, interleaved)
                     taken = self._taken(rounds)  # anew: another may have finished what is ours now
                     missing = [known[key] for key in ours if len(taken.get(key, ())) < rounds]
-                    again = shift.measure(missing, taken, rounds)
-                    shift.release(ours)
+                    again = interleaved.measure(missing, taken, rounds)
+                    interleaved.release(ours)
                     done = {key for key in left if len(taken.get(key, ())) >= rounds} | set(ours)
                     steps.finish(done - again)
                     left = [key for key in left if key not in done]
@@ -91,8 +91,8 @@ class Profiler:
                     if left and not ours:
                         time.sleep(_WAIT_S)
             finally:
-                shift.reference.delete()
-        return tuple(shift.spent.values())
+                interleaved.reference.delete()
+        return tuple(interleaved.spent.values())
 
     def timed(self, programs: Sequence[Program], rounds: int, progress: Progress) -> LatencyTable:
         """The table of the store, once each program has this many rounds, or has failed.
@@ -108,11 +108,11 @@ class Profiler:
         return {key: [one.number for one in of] for key, of in taken.items()}
 
     @staticmethod
-    def _claim(left: Sequence[str], shift: Shift) -> list[str]:
+    def _claim(left: Sequence[str], interleaved: InterleavedRounds) -> list[str]:
         """A few programs that nobody else holds; none if others hold all that is left."""
         for first in range(0, len(left), _TAKING_TURNS):
             group = left[first : first + _TAKING_TURNS]
-            held = shift.claim(group)
+            held = interleaved.claim(group)
             if held:
                 return [key for key in group if key in held]
         return []

@@ -9,7 +9,7 @@ from typing import ClassVar
 from tailorbird.errors import MeasurementError, MissingStepError, RecipeError
 from tailorbird.latency_tables import Configuration, Device, LatencyTable, Program, Record
 from tailorbird.latency_tables.devices import device as devices
-from tailorbird.latency_tables.devices.rpc_address import Server
+from tailorbird.latency_tables.devices.rpc_address import RpcAddress
 from tailorbird.latency_tables.formats.foreign import ForeignTable
 from tailorbird.latency_tables.profiling.space_programs import network_program, programs_of
 from tailorbird.pipeline.database import RunDatabase
@@ -55,7 +55,7 @@ def measured_device(recipe: Recipe, folder: Path, warn: Callable[[str], object])
 
 
 def _behind(
-    server: Server, asked: DeviceSection, folder: Path, warn: Callable[[str], object]
+    server: RpcAddress, asked: DeviceSection, folder: Path, warn: Callable[[str], object]
 ) -> Device:
     """The device behind a server, under its name in the recipe, its key or its address."""
     from tailorbird.latency_tables.runtimes.tvm.rpc.device import find

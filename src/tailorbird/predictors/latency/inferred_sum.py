@@ -8,7 +8,7 @@ from scipy.linalg import block_diag
 
 from tailorbird.predictors import conformal
 from tailorbird.predictors.gaussian_process import ComponentProcess
-from tailorbird.predictors.latency.workload_similarity import Likeness, matern
+from tailorbird.predictors.latency.workload_similarity import WorkloadSimilarity, matern
 from tailorbird.predictors.prediction import Prediction
 from tailorbird.predictors.sample_checks import check
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
@@ -133,7 +133,7 @@ class InferredSum:
         macs, params = (macs_and_params / np.maximum(macs_and_params.max(axis=0), 1)).T
         ops = np.array([workload.op for workload in workloads])
         same_op = (ops[:, None] == ops).astype(np.float64)
-        points = Likeness(workloads).points(workloads)
+        points = WorkloadSimilarity(workloads).points(workloads)
         alike = [np.eye(len(ops)), *(matern(points, points, length) for length in _LENGTHS)]
         sizes = [np.ones(len(ops)), np.sqrt(macs), macs]
         of_workloads = [np.outer(size, size) * same_op for size in (sizes[0], macs, params)]

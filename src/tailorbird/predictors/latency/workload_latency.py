@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tailorbird.errors import TooFewNeighboursError
 from tailorbird.predictors import conformal
 from tailorbird.predictors.gaussian_process import ComponentProcess
-from tailorbird.predictors.latency.workload_similarity import Likeness, matern
+from tailorbird.predictors.latency.workload_similarity import WorkloadSimilarity, matern
 from tailorbird.predictors.prediction import Prediction
 from tailorbird.predictors.sample_checks import check
 from tailorbird.spaces import FloatArray, Workload
@@ -23,7 +23,7 @@ _LENGTHS = (1.0, 3.0, 9.0)  # between workloads that cost much alike, where thei
 
 
 class WorkloadLatency:
-    """A Gaussian process over what workloads compute, see `Likeness`.
+    """A Gaussian process over what workloads compute, see `WorkloadSimilarity`.
 
     The logarithm of a latency is linear in the logarithms of multiply-adds, learned values,
     parameters and sizes, plus what workloads that are alike have in common, and those with inputs
@@ -65,7 +65,7 @@ class WorkloadLatency:
         order = np.argsort(keys)  # so that folds do not depend on the order of the workloads
         known = [workloads[i] for i in order]
         y_ms = latencies_ms[order]
-        self._likeness, self._known = Likeness(known), known
+        self._likeness, self._known = WorkloadSimilarity(known), known
         K = self._kernels(known, known)
         self._process = ComponentProcess().fit(K, np.log(y_ms), np.ones(len(y_ms)))
         left_out = self._left_out(K, y_ms)

@@ -10,7 +10,7 @@ from tailorbird.spaces.footprint import costs
 _OP = "op="  # no name of a parameter has such a sign
 
 
-class Likeness:
+class WorkloadSimilarity:
     """Compares workloads by what they compute, as points in a space of logarithms.
 
     Coordinates are log2 of multiply-adds, learned values, parameters and sizes of inputs, and one

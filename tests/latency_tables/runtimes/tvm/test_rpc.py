@@ -35,8 +35,8 @@ from tailorbird.latency_tables import (
     Timing,
 )
 from tailorbird.latency_tables.devices.device import HERE, find
-from tailorbird.latency_tables.devices.host import Facts, load, save
-from tailorbird.latency_tables.devices.rpc_address import Server
+from tailorbird.latency_tables.devices.host import HostFacts, load, save
+from tailorbird.latency_tables.devices.rpc_address import RpcAddress
 from tailorbird.latency_tables.runtime import Tensors
 from tailorbird.latency_tables.runtimes.tvm import TvmRuntime
 from tailorbird.latency_tables.runtimes.tvm.rpc import client, workbench
@@ -62,7 +62,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RpcProcess]:
 
 
 def device_at(server: RpcProcess, threads: int = 1) -> Device:
-    here, address = find("local", threads=1), Server.parse(server.address)
+    here, address = find("local", threads=1), RpcAddress.parse(server.address)
     return device_of("board", address, threads, here.target, facts_of(address))
 
 
@@ -77,7 +77,7 @@ def draw(*shape: int) -> tuple[np.ndarray, ...]:
 
 @pytest.mark.long
 def test_it_says_what_it_is_and_is_this_machine(server: RpcProcess) -> None:
-    said, here = facts_of(Server.parse(server.address)), Facts.here()
+    said, here = facts_of(RpcAddress.parse(server.address)), HostFacts.here()
     assert (said.cpu, said.cores, said.target) == (here.cpu, here.cores, here.target)
     assert said.tvm_version == version("apache-tvm")
     assert device_at(server).machine == HERE  # so that both are never timed side by side
@@ -87,7 +87,7 @@ def test_it_says_what_it_is_and_is_this_machine(server: RpcProcess) -> None:
 def test_programs_run_there_and_compute_what_torch_computes(
     server: RpcProcess, tmp_path: Path
 ) -> None:
-    threads = Facts.here().cores  # on which a server pins them
+    threads = HostFacts.here().cores  # on which a server pins them
     device, bench = bench_at(server, tmp_path, threads)
     runtime = TvmRuntime(tmp_path / "compiled", TIMING, bench)
     here = find("local", threads)
@@ -156,7 +156,7 @@ def test_a_device_that_is_frozen_is_given_up_within_the_limit(
             lost.value.wait()
         assert time.monotonic() - begin < 4 + 6 + 1 + 5
         with pytest.raises(RecipeError, match="busy with another client, or frozen"):
-            facts_of(Server.parse(server.address))
+            facts_of(RpcAddress.parse(server.address))
         server.signal(signal.SIGCONT)
         assert len(runtime.measure(artifact, inputs, device, n_copies=1).ms)
     finally:
@@ -168,9 +168,11 @@ def test_a_device_that_is_frozen_is_given_up_within_the_limit(
 def test_another_machine_behind_the_same_address_is_refused(
     server: RpcProcess, tmp_path: Path
 ) -> None:
-    facts = Facts(facts_of(Server.parse(server.address)).text.replace("model name", "model-name"))
+    facts = HostFacts(
+        facts_of(RpcAddress.parse(server.address)).text.replace("model name", "model-name")
+    )
     here = find("local", threads=1)
-    device = device_of("board", Server.parse(server.address), 1, here.target, facts)
+    device = device_of("board", RpcAddress.parse(server.address), 1, here.target, facts)
     with pytest.raises(RecipeError, match="is another machine now"):
         met_again(device, tmp_path / "device.json")
     bench = RemoteBench(device, tmp_path / "compiled", TIMING)
@@ -264,7 +266,7 @@ def test_where_the_device_stays_away_the_next_run_begins_with_other_programs(
 @pytest.mark.parametrize("theirs", ["0.26.0", version("apache-tvm"), ""])
 def test_a_server_of_another_version_is_refused(theirs: str) -> None:
     """A real one, 0.26, answers all that we ask of it: only this tells it apart."""
-    facts = Facts(f"x86_64\n2\nboot\n\n{theirs}\n")
+    facts = HostFacts(f"x86_64\n2\nboot\n\n{theirs}\n")
     if theirs == "0.26.0":
         with pytest.raises(RuntimeError, match=r"it runs TVM 0.26.0.*install apache-tvm=="):
             refuse_other_versions(facts)
@@ -275,30 +277,30 @@ def test_a_server_of_another_version_is_refused(theirs: str) -> None:
 @pytest.mark.slow
 def test_a_tracker_gives_its_devices_by_key(tmp_path: Path) -> None:
     with rpc_tracker(tmp_path) as tracker:
-        address = Server.parse(tracker.address)
+        address = RpcAddress.parse(tracker.address)
         assert devices_behind(address) == {}
         with rpc_server(tmp_path, "--tracker", tracker.address, "--key", "board") as one:
             end = time.monotonic() + 20
             while not devices_behind(address):
                 assert time.monotonic() < end
             assert devices_behind(address) == {"board": [one.address]}
-            assert facts_of(Server.parse(tracker.address, "board")).cpu == Facts.here().cpu
+            assert facts_of(RpcAddress.parse(tracker.address, "board")).cpu == HostFacts.here().cpu
             with pytest.raises(RecipeError, match="knows no 'bord'; it has: board"):
-                facts_of(Server.parse(tracker.address, "bord"))
+                facts_of(RpcAddress.parse(tracker.address, "bord"))
             with pytest.raises(RecipeError, match="there is no RPC tracker of TVM"):
-                facts_of(Server.parse(one.address, "board"))
+                facts_of(RpcAddress.parse(one.address, "board"))
 
 
 def test_big_cores_come_last_and_decide() -> None:
     cores = "".join(f"processor: {i}\nCPU part: {p}\n\n" for i, p in enumerate(["0xd03", "0xd08"]))
     for tail in ("", "Hardware: BCM2835\n", "processor: 2\n"):  # or cut off
-        facts = Facts(f"aarch64\n2\nboot\nRK3399\n\n{cores}{tail}")
+        facts = HostFacts(f"aarch64\n2\nboot\nRK3399\n\n{cores}{tail}")
         assert str(facts.target) == "aarch64-linux-gnu/cortex-a72"
 
 
 def test_processors_that_hypervisors_give_one_name_are_told_apart() -> None:
     line = "model name: AMD EPYC\ncpu family: 25\nmodel: {}\nflags: avx2 fma\n"
-    cpus = [Facts(f"x86_64\n2\nboot\n\n\n{line.format(model)}").cpu for model in (17, 2)]
+    cpus = [HostFacts(f"x86_64\n2\nboot\n\n\n{line.format(model)}").cpu for model in (17, 2)]
     assert cpus == ["AMD EPYC (family 25, model 17)", "AMD EPYC (family 25, model 2)"]
 
 
@@ -308,7 +310,7 @@ def test_what_is_not_there_is_told() -> None:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
         with pytest.raises(RecipeError, match=rf"127.0.0.1:{port} .* nothing answers there"):
-            facts_of(Server("127.0.0.1", port))
+            facts_of(RpcAddress("127.0.0.1", port))
 
 
 def test_another_service_is_told() -> None:
@@ -321,13 +323,13 @@ def test_another_service_is_told() -> None:
         answering = threading.Thread(target=hang_up, daemon=True)
         answering.start()
         with pytest.raises(RecipeError, match="there is no RPC server of TVM"):
-            facts_of(Server("127.0.0.1", other.getsockname()[1]))
+            facts_of(RpcAddress("127.0.0.1", other.getsockname()[1]))
 
 
 @pytest.mark.parametrize("text", ["", "host", "host:", ":1", "host:0", "host:99999", "host:x"])
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(RecipeError, match="must be 'host:port'"):
-        Server.parse(text)
+        RpcAddress.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -335,15 +337,17 @@ def test_what_is_no_address_is_refused(text: str) -> None:
     [("localhost:1", True), ("127.0.0.9:1", True), ("[::1]:1", True), ("10.0.0.1:1", False)],
 )
 def test_who_can_reach_it_is_known(text: str, is_loopback: bool) -> None:
-    server = Server.parse(text)
+    server = RpcAddress.parse(text)
     assert server.is_loopback == is_loopback
     assert str(server) == text
 
 
 def test_facts_are_kept_for_the_address_that_told_them(tmp_path: Path) -> None:
     file = tmp_path / "runs" / "device.json"
-    facts = Facts("aarch64\n4\nboot\nRaspberry Pi 4\n0.27.0\nCPU part\t: 0xd08\nFeatures : asimd\n")
-    arm = Facts(facts.text.replace("Raspberry Pi 4", ""))
+    facts = HostFacts(
+        "aarch64\n4\nboot\nRaspberry Pi 4\n0.27.0\nCPU part\t: 0xd08\nFeatures : asimd\n"
+    )
+    arm = HostFacts(facts.text.replace("Raspberry Pi 4", ""))
     assert arm.cpu == "aarch64  0xd08"  # what tells one server from another, without a board
     assert (facts.cpu, facts.cores, str(facts.target)) == (
         "Raspberry Pi 4",

@@ -34,7 +34,7 @@ from tailorbird.latency_tables.runtimes.tvm.schedule.schedule import schedule_ke
 from tailorbird.latency_tables.runtimes.tvm.schedule.tile import Tile
 from tailorbird.latency_tables.runtimes.tvm.target import llvm_target, vector_unit
 from tailorbird.latency_tables.runtimes.tvm.tuning.database import TaskFolder
-from tailorbird.latency_tables.runtimes.tvm.tuning.decision import Tuned
+from tailorbird.latency_tables.runtimes.tvm.tuning.decision import TuningDecision
 from tailorbird.latency_tables.runtimes.tvm.tuning.kernel_bench import KernelBench
 from tailorbird.latency_tables.runtimes.tvm.tuning.peak import macs_per_second
 from tailorbird.latency_tables.runtimes.tvm.tuning.tasks import Task, tasks_of
@@ -199,19 +199,19 @@ def test_the_peak_is_above_what_a_kernel_reaches(tmp_path: Path) -> None:
 
 def test_identity_is_that_of_the_plans_that_are_kept(tmp_path: Path) -> None:
     plan = Plan(Tile(8, 16, 16), unroll=2)
-    tuned = Tuned(64, {"b": plan, "a": plan}, 3, 3)
+    tuned = TuningDecision(64, {"b": plan, "a": plan}, 3, 3)
     assert tuned.schedule.startswith("tuned:64-static-")
     assert replace(tuned, plans={"a": plan, "b": plan}, n_tasks=5).schedule == tuned.schedule
     assert replace(tuned, plans={"a": plan}).schedule != tuned.schedule
     assert (
         replace(tuned, plans={"a": plan, "b": replace(plan, unroll=4)}).schedule != tuned.schedule
     )
-    assert Tuned.read(tmp_path / "none.json") is None
+    assert TuningDecision.read(tmp_path / "none.json") is None
     tuned.write(tmp_path / "tuned.json")
-    assert Tuned.read(tmp_path / "tuned.json") == tuned
+    assert TuningDecision.read(tmp_path / "tuned.json") == tuned
     (tmp_path / "tuned.json").write_text('{"n_trials": 64')
     with pytest.raises(MeasurementError, match="delete it to decide anew"):
-        Tuned.read(tmp_path / "tuned.json")
+        TuningDecision.read(tmp_path / "tuned.json")
 
 
 def test_nothing_is_compiled_before_it_was_decided(tmp_path: Path) -> None:

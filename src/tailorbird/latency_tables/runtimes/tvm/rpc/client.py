@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from tailorbird.errors import MeasurementError, RecipeError, UnansweredError
-from tailorbird.latency_tables.devices.host import Facts
-from tailorbird.latency_tables.devices.rpc_address import Server
+from tailorbird.latency_tables.devices.host import HostFacts
+from tailorbird.latency_tables.devices.rpc_address import RpcAddress
 from tailorbird.latency_tables.runtimes.process.worker import Worker
 
 LIMIT_S = 45.0
 """Wall clock to start that process, connect and ask."""
 
 
-def facts_of(server: Server, triple: str | None = None, patience_s: float = 0.0) -> Facts:
+def facts_of(server: RpcAddress, triple: str | None = None, patience_s: float = 0.0) -> HostFacts:
     """What a device says of itself.
 
     Args:
@@ -26,7 +26,7 @@ def facts_of(server: Server, triple: str | None = None, patience_s: float = 0.0)
     """
     request = {"server": server.facts, "triple": triple, "patience_s": patience_s}
     try:
-        return Facts(str(_ask(request, LIMIT_S + patience_s)["facts"]))
+        return HostFacts(str(_ask(request, LIMIT_S + patience_s)["facts"]))
     except UnansweredError as error:
         raise RecipeError(
             f"The device {server} does not answer ({error}): its server is busy with another "
@@ -36,7 +36,7 @@ def facts_of(server: Server, triple: str | None = None, patience_s: float = 0.0)
         raise RecipeError(f"The device {server} cannot be used: {error}.") from None
 
 
-def devices_behind(tracker: Server) -> dict[str, list[str]]:
+def devices_behind(tracker: RpcAddress) -> dict[str, list[str]]:
     """Addresses of the servers behind a tracker, by key.
 
     Raises:

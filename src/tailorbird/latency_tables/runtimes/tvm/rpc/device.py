@@ -6,13 +6,13 @@ from pathlib import Path
 from tailorbird.errors import RecipeError
 from tailorbird.latency_tables.devices import host as facts_of_machines
 from tailorbird.latency_tables.devices.device import HERE, Device
-from tailorbird.latency_tables.devices.host import Facts
-from tailorbird.latency_tables.devices.rpc_address import Server
+from tailorbird.latency_tables.devices.host import HostFacts
+from tailorbird.latency_tables.devices.rpc_address import RpcAddress
 from tailorbird.latency_tables.devices.target import Target
 from tailorbird.latency_tables.runtimes.tvm.rpc.client import facts_of
 
 
-def find(name: str, server: Server, threads: int, target: str | None, kept: Path) -> Device:
+def find(name: str, server: RpcAddress, threads: int, target: str | None, kept: Path) -> Device:
     """A device behind a server, which need not be there once it told what it is.
 
     Args:
@@ -54,8 +54,10 @@ def met_again(device: Device, kept: Path) -> Device:
     return device_of(device.name, device.server, device.threads, device.target, facts)
 
 
-def device_of(name: str, server: Server, threads: int, target: Target, facts: Facts) -> Device:
+def device_of(
+    name: str, server: RpcAddress, threads: int, target: Target, facts: HostFacts
+) -> Device:
     """A device that said these facts; on this machine, it is timed when nothing else is."""
     boot = re.sub(r"[^0-9a-f-]", "", facts.boot)  # it becomes the name of a lock
-    machine = HERE if facts.boot == Facts.here().boot else boot
+    machine = HERE if facts.boot == HostFacts.here().boot else boot
     return Device(name, facts.cpu, target, threads, server, machine)

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tailorbird.latency_tables.devices.host import Facts
-from tailorbird.latency_tables.devices.rpc_address import Server
+from tailorbird.latency_tables.devices.host import HostFacts
+from tailorbird.latency_tables.devices.rpc_address import RpcAddress
 from tailorbird.latency_tables.devices.target import host_triple, triple_of
 from tailorbird.latency_tables.runtimes.process.service import listen
 from tailorbird.latency_tables.runtimes.tvm.compile import stopwatch
@@ -34,8 +34,8 @@ def _told(request: dict[str, Any]) -> dict[str, Any]:
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
     if "tracker" in request:
-        return {"devices": devices_behind(Server(**request["tracker"]))}
-    server, deadline = Server(**request["server"]), time.monotonic() + request["patience_s"]
+        return {"devices": devices_behind(RpcAddress(**request["tracker"]))}
+    server, deadline = RpcAddress(**request["server"]), time.monotonic() + request["patience_s"]
     while True:
         try:
             remote = connect(server)
@@ -52,7 +52,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     return {"facts": facts.text}
 
 
-def _facts(remote: Remote, triple: str | None) -> Facts:
+def _facts(remote: Remote, triple: str | None) -> HostFacts:
     with tempfile.TemporaryDirectory() as folder:
         stopwatch.build(triple or _triple(remote), Path(folder))
         return remote.facts(Path(folder))

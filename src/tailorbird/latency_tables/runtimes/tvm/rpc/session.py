@@ -9,8 +9,8 @@ from typing import Any
 
 from tvm import rpc
 
-from tailorbird.latency_tables.devices.host import Facts
-from tailorbird.latency_tables.devices.rpc_address import Server
+from tailorbird.latency_tables.devices.host import HostFacts
+from tailorbird.latency_tables.devices.rpc_address import RpcAddress
 from tailorbird.latency_tables.runtimes.tvm.compile.stopwatch import NAME
 from tailorbird.latency_tables.runtimes.tvm.timer import BIG_CORES
 
@@ -43,9 +43,9 @@ class Remote:
             self._loaded[path] = self.session.load_module(path.name)
         return self._loaded[path]
 
-    def facts(self, folder: Path) -> Facts:
+    def facts(self, folder: Path) -> HostFacts:
         """What it says of itself, asked by the stopwatch in that folder."""
-        return Facts(str(self.load(folder / NAME)["facts"]()))
+        return HostFacts(str(self.load(folder / NAME)["facts"]()))
 
     def pin(self, folder: Path, threads: int) -> None:
         """Gives each thread of its session a core.
@@ -71,7 +71,7 @@ class Remote:
         self.session.get_function("CloseRPCConnection")()
 
 
-def connect(server: Server) -> Remote:
+def connect(server: RpcAddress) -> Remote:
     """A new session; waits while others have the device.
 
     Raises:
@@ -100,7 +100,7 @@ def _nobody(kind: str, error: Exception) -> ConnectionError:
     return ConnectionError(f"there is no RPC {kind} of TVM ({reason})")
 
 
-def devices_behind(tracker: Server) -> dict[str, list[str]]:
+def devices_behind(tracker: RpcAddress) -> dict[str, list[str]]:
     """Addresses of the servers behind a tracker, by key.
 
     Raises:
@@ -123,7 +123,7 @@ def keys(tracker: Any, host: str) -> dict[str, list[str]]:
     return found
 
 
-def _opened(server: Server) -> tuple[str, int]:
+def _opened(server: RpcAddress) -> tuple[str, int]:
     """A number, and the port, at which somebody answers; TVM tries the first number only."""
     try:
         with socket.create_connection((server.host, server.port), timeout=_KNOCK_S) as one:
@@ -133,7 +133,7 @@ def _opened(server: Server) -> tuple[str, int]:
         raise ConnectionError(f"nothing answers there ({reason})") from None
 
 
-def refuse_other_versions(facts: Facts) -> None:
+def refuse_other_versions(facts: HostFacts) -> None:
     """Holds a server to the version of TVM that compiles for it.
 
     Raises:

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tailorbird.latency_tables.devices.rpc_address import Server
+from tailorbird.latency_tables.devices.rpc_address import RpcAddress
 from tailorbird.latency_tables.runtimes.process.service import serve
 from tailorbird.latency_tables.runtimes.tvm.library import Library
 from tailorbird.latency_tables.runtimes.tvm.rpc.session import (
@@ -25,7 +25,7 @@ _RENEWED_S = SESSION_S / 3  # so that no session ends while it measures
 class _Connection:
     """The device, connected when it is first needed."""
 
-    def __init__(self, server: Server, cpu: str, threads: int) -> None:
+    def __init__(self, server: RpcAddress, cpu: str, threads: int) -> None:
         self._server = server
         self._cpu = cpu
         self._threads = threads
@@ -62,5 +62,5 @@ class _Connection:
 
 if __name__ == "__main__":
     _, _, server, cpu, threads = sys.argv
-    connection = _Connection(Server(**json.loads(server)), cpu, int(threads))
+    connection = _Connection(RpcAddress(**json.loads(server)), cpu, int(threads))
     serve(connection.load, is_lost=connection.is_lost)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tailorbird.errors import FaultyMachineError, LostDeviceError, RecipeError, UnansweredError
 from tailorbird.latency_tables.devices.device import Device
-from tailorbird.latency_tables.devices.rpc_address import Server
+from tailorbird.latency_tables.devices.rpc_address import RpcAddress
 from tailorbird.latency_tables.runtime import Artifact, Tensors, Timing
 from tailorbird.latency_tables.runtimes.process.workbench import Workbench
 from tailorbird.latency_tables.runtimes.tvm.rpc.client import facts_of
@@ -35,7 +35,7 @@ class RemoteBench:
 
     def __init__(self, device: Device, folder: Path, timing: Timing) -> None:
         assert device.server is not None
-        self._server: Server = device.server
+        self._server: RpcAddress = device.server
         self._triple = device.target.triple
         arguments = (json.dumps(self._server.facts), device.cpu, str(device.threads))
         self._bench = Workbench(

@@ -17,7 +17,7 @@ from tailorbird.storage import atomic
 
 
 @dataclass(frozen=True, slots=True)
-class Tuned:
+class TuningDecision:
     """Plans by the keys of their tasks; what has none is scheduled by the static rule.
 
     Attributes:

@@ -19,7 +19,7 @@ from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.runtimes.tvm.schedule.plan import Plan
 from tailorbird.latency_tables.runtimes.tvm.target import SCHEDULE
 from tailorbird.latency_tables.runtimes.tvm.tuning.database import TaskFolder
-from tailorbird.latency_tables.runtimes.tvm.tuning.decision import Tuned, schedule_name
+from tailorbird.latency_tables.runtimes.tvm.tuning.decision import TuningDecision, schedule_name
 from tailorbird.latency_tables.runtimes.tvm.tuning.trials import Bench, tune, weakest_first
 from tailorbird.progress import Advance, Progress
 
@@ -62,7 +62,7 @@ class Tuning:
     @property
     def schedule(self) -> str:
         """Part of a measurement's configuration; before tuning it is one without rows."""
-        decided = Tuned.read(self.decided)
+        decided = TuningDecision.read(self.decided)
         return schedule_name(self.n_trials, "undecided") if decided is None else decided.schedule
 
     @property
@@ -72,7 +72,7 @@ class Tuning:
         Raises:
             MissingStepError: if nothing was decided yet.
         """
-        decided = Tuned.read(self.decided)
+        decided = TuningDecision.read(self.decided)
         if decided is None:
             raise MissingStepError(
                 f"With [latency] schedule = 'tuned:{self.n_trials}' kernels are tuned first: run "
@@ -80,7 +80,7 @@ class Tuning:
             )
         return decided.plans
 
-    def run(self, programs: Sequence[Program], progress: Progress) -> Tuned:
+    def run(self, programs: Sequence[Program], progress: Progress) -> TuningDecision:
         """Tunes what was not tuned yet, and decides; what was decided stays.
 
         Several processes share the work: each takes a task at a time. One that is killed loses
@@ -93,7 +93,7 @@ class Tuning:
         Raises:
             MeasurementError: if what was decided is damaged, or nothing can be timed.
         """
-        decided = Tuned.read(self.decided)
+        decided = TuningDecision.read(self.decided)
         if decided is not None:
             return decided
         deadline = time.monotonic() + 60 * self.minutes
@@ -148,15 +148,15 @@ class Tuning:
         for _ in range(self.n_trials - n_shown):
             advance(f"done {folder.task['name']}")
 
-    def _decide(self, folders: Sequence[TaskFolder]) -> Tuned:
+    def _decide(self, folders: Sequence[TaskFolder]) -> TuningDecision:
         """The first process that comes to an end decides for all."""
         with file_lock(self.database / ".lock", timeout_s=-1):
-            decided = Tuned.read(self.decided)
+            decided = TuningDecision.read(self.decided)
             if decided is None:
                 verdicts = {f.path.name: f.verdict for f in folders}
                 reached = {key: verdict for key, verdict in verdicts.items() if verdict}
                 plans = {key: verdict.plan for key, verdict in reached.items() if verdict.plan}
-                decided = Tuned(self.n_trials, plans, len(verdicts), len(reached))
+                decided = TuningDecision(self.n_trials, plans, len(verdicts), len(reached))
                 decided.write(self.decided)
         _LOG.info(
             "Tuning: of %d tasks %d were reached in time, and %d run faster than by the static "
