@@ -152,7 +152,7 @@ def test_a_run_with_a_table_of_another_device_measures_nothing(tailorbird: Tailo
     assert (front["latency_ms_predicted"] > 1).all()
     assert front["accuracy_test"].between(0, 1).all()
     html = Path("runs/b/report.html").read_text()
-    assert "No network of this report was timed" in html
+    assert "No network was timed here" in html
     assert "not measured" in html
     assert "nan" not in html.split("<h2>Networks</h2>")[1].split("</table>")[0]
     assert not Path("runs/b/compiled").exists()
@@ -261,7 +261,7 @@ def test_a_table_of_ones_own_is_imported_and_searched_with(tailorbird: Tailorbir
     assert (front["latency_ms_predicted"] > 1).all()
     html = Path("runs/a/report.html").read_text()
     for said in (
-        "No network of this report was timed",
+        "No network was timed here",
         "imported from all.csv and some.csv",
         "10 of 15 rows of that table state no spread",
         "no row for the empty program",

@@ -92,7 +92,7 @@ def test_estimates_reach_predictions_and_the_remarks_of_a_report(tmp_path: Path)
         f"2 of {len(SPACE.workloads)} workloads were never measured: their latencies are estimated "
         "from the others, and the uncertainty of the estimates is in that of every network."
     ]
-    assert any("No network of this report was timed" in remark for remark in estimating.remarks())
+    assert any("No network was timed here" in remark for remark in estimating.remarks())
     assert len(estimating.table().entries) == len(SPACE.workloads) - 2  # nothing is kept
 
 

@@ -175,7 +175,7 @@ class TabulatedLatency:
         if configuration.is_imported:
             return imported_remarks(self.source)
         measured = (
-            "No network of this report was timed: latencies are predicted from the table of "
+            "No network was timed here: latencies are predicted from the table of "
             f"{self.source.device}, measured on {configuration.cpu}.",
         )
         if space == self.space.name:
@@ -209,7 +209,7 @@ def imported_remarks(record: Record) -> tuple[str, ...]:
         for session in record.sessions.values()
     }
     remarks = [
-        "No network of this report was timed: latencies are predicted from a table of "
+        "No network was timed here: latencies are predicted from a table of "
         f"{record.device} that was imported from {' and '.join(sorted(sources))}."
     ]
     unknown = sum(latency.spread is None for latency in entries.values())
