@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailorbird import spaces
-from tailorbird.predictors.accuracy.additive import Additive
+from tailorbird.predictors import Additive
 from tailorbird.predictors.counted_costs import PathMax, PeakMemory, WorkloadSum
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.footprint import Footprint, footprint, workload_peak_bytes

@@ -1,6 +1,6 @@
 """What turns encodings into a prediction with its uncertainty."""
 
-from tailorbird.predictors.accuracy.additive import Additive, AdditiveAccuracy
+from tailorbird.predictors.accuracy.additive import AdditiveAccuracy
 from tailorbird.predictors.accuracy.ensemble import AutoPredictor
 from tailorbird.predictors.accuracy.lookup import KnownAccuracy
 from tailorbird.predictors.accuracy.registry import accuracy_predictor
@@ -12,7 +12,7 @@ from tailorbird.predictors.latency.inferred_sum import InferredSum
 from tailorbird.predictors.latency.missing_workloads import complete
 from tailorbird.predictors.latency.table_sum import TableSum
 from tailorbird.predictors.latency.workload_latency import WorkloadLatency
-from tailorbird.predictors.prediction import Prediction, Predictor
+from tailorbird.predictors.prediction import Additive, Prediction, Predictor
 from tailorbird.spaces import FloatArray
 
 __all__ = [

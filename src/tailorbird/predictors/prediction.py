@@ -1,15 +1,16 @@
 """What every predictor returns."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
 from tailorbird.errors import PriceError
-from tailorbird.spaces import IntArray
-from tailorbird.spaces.space import FloatArray
+from tailorbird.spaces import FloatArray, IntArray
+from tailorbird.spaces.layered import LayeredGraph
+from tailorbird.spaces.path_sum import PathValues
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,3 +52,15 @@ class Predictor(Protocol):
 
     def mean(self, X: IntArray) -> FloatArray:
         """The means alone, (n,); what a search needs of every generation."""
+
+
+@runtime_checkable
+class Additive(Predictor, Protocol):
+    """A predictor whose mean says, and rises with, a sum along a path."""
+
+    def along(self, graph: LayeredGraph) -> PathValues:
+        """What each step adds, and how the mean follows from the sum.
+
+        Args:
+            graph: of its space.
+        """

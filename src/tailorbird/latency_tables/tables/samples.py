@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tailorbird.errors import MeasurementError
-from tailorbird.spaces.space import FloatArray
+from tailorbird.spaces import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

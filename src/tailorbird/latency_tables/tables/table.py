@@ -14,8 +14,8 @@ from tailorbird.latency_tables.tables.price import (
     is_latency,
     is_spread,
 )
+from tailorbird.spaces import FloatArray
 from tailorbird.spaces.footprint import Footprint
-from tailorbird.spaces.space import FloatArray
 
 LARGEST_SPREAD = 0.05
 """Relative; medians of quiet, pinned rounds differ by 1.5 to 3.1 %."""

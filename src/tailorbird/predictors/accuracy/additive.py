@@ -1,6 +1,6 @@
 """What adds up along the paths of a layered space, so that exact methods can search it."""
 
-from typing import Protocol, Self, runtime_checkable
+from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -11,7 +11,7 @@ from tailorbird.predictors import conformal
 from tailorbird.predictors.accuracy import log_error
 from tailorbird.predictors.accuracy.path_features import PathFeatures
 from tailorbird.predictors.accuracy.single_model import by_chunks, left_out, samples, with_images
-from tailorbird.predictors.prediction import Prediction, Predictor
+from tailorbird.predictors.prediction import Prediction
 from tailorbird.predictors.regressors import Ridge
 from tailorbird.predictors.sample_checks import as_rows
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
@@ -20,18 +20,6 @@ from tailorbird.spaces.path_sum import PathSum, PathValues
 
 _MOST_NUMBERS = 2**27
 """Largest product of networks and steps to learn from: a GiB of features."""
-
-
-@runtime_checkable
-class Additive(Predictor, Protocol):
-    """A predictor whose mean says, and rises with, a sum along a path."""
-
-    def along(self, graph: LayeredGraph) -> PathValues:
-        """What each step adds, and how the mean follows from the sum.
-
-        Args:
-            graph: of its space.
-        """
 
 
 class AdditiveAccuracy(BaseEstimator):  # type: ignore[misc]  # sklearn has no types
