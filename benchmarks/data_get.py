@@ -33,7 +33,7 @@ from typing import Any
 
 import pandas as pd
 
-from tailorbird.cli import data as data_commands
+from tailorbird.cli.data import get
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.sources import Original
 from tailorbird.published.tables import TABLES
@@ -221,7 +221,7 @@ def main() -> None:
             for name, table in TABLES.items():
                 given = accuracies if name == WITH_ACCURACIES else None
                 start = time.perf_counter()
-                data_commands.get([name], url, given)
+                get([name], url, given)
                 seconds = time.perf_counter() - start
                 made, there = read(new / table.file), read(data / table.file)
                 results[name] = {

@@ -272,6 +272,7 @@ def keys_of_recipes() -> Iterator[tuple[str, tuple[str, ...]]]:
     yield from _keys_of(Recipe, "")
     for name in ("kernel", "stride", "max_stitches", "n_classes", "modul"):
         yield f"space.{name}", ()
+    yield "latency.runtime", ("tvm", "onnxruntime", "openvino", "torch", "imported")
     yield "space.pairs", ("neighbours", "all")
     yield "space.stitches", ("windows", "two-way")
 

@@ -1,5 +1,6 @@
 """How long work tells what it does, how much is left and how long that takes."""
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -7,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from tailorbird.errors.printable import printable
+_UNUSUAL = re.compile(r"[^\n\t\x20-\x7e]")
 
 Advance = Callable[[str], None]
 """Called with what was finished, once per piece of work."""
@@ -98,3 +99,19 @@ def on_stderr() -> Progress:
     if sys.stderr is None:
         return NoProgress()
     return TerminalProgress() if sys.stderr.isatty() else LineProgress()
+
+
+def printable(text: str) -> str:
+    r"""A text whose control characters, but tabs and ends of lines, are escapes such as \u001b.
+
+    Likewise what no terminal can show, such as marks that turn the order of reading, and halves of
+    a surrogate pair. In JSON, the escapes stand for what they replace.
+    """
+    return _UNUSUAL.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    letter = match[0]
+    if letter.isprintable():
+        return letter
+    return f"\\u{ord(letter):04x}" if ord(letter) < 2**16 else f"\\U{ord(letter):08x}"

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailorbird.errors.printable import printable
 from tailorbird.pipeline.run_folder import LOG, held
-from tailorbird.progress import TerminalProgress
+from tailorbird.progress import TerminalProgress, printable
 from tailorbird.storage import strict_json
 
 EVIL = "\x1b[31m\x07\r\x9b2J\u202e\ud800\0"

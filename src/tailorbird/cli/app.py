@@ -28,7 +28,7 @@ from tailorbird.errors import (
     in_a_line,
     shortened,
 )
-from tailorbird.recipe.python_path import users_frame
+from tailorbird.pipeline.python_path import users_frame
 from tailorbird.storage.atomic import FULL, refusal
 
 if TYPE_CHECKING:

@@ -104,7 +104,7 @@ def _offered(file: Path) -> "Callable[[Run], tuple[Record, str | None]]":
 @app.command()
 def keys(recipe: RecipePath) -> None:
     """Lists the keys of all workloads that a recipe's space needs, one a line."""
-    from tailorbird.spaces import CALL
+    from tailorbird.latency_tables.program import EMPTY_KEY
 
     run = opened(recipe)
     needed = [workload.key for workload in run.space.workloads]
@@ -114,7 +114,7 @@ def keys(recipe: RecipePath) -> None:
     n_held = sum(key in held for key in needed)
     echo(
         f"{len(needed)} workloads of {run.space.name}, of which the table holds {n_held}. A table "
-        f"may also hold {CALL.key}, the empty program.",
+        f"may also hold {EMPTY_KEY}, the empty program.",
         err=True,
     )
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from tailorbird.errors.printable import printable
+from tailorbird.progress import printable
 from tailorbird.storage import strict_json
 
 

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tailorbird.latency_tables.runtime import Tensors
-from tailorbird.spaces import Workload
+from tailorbird.spaces import CALL, Workload
 
 if TYPE_CHECKING:
     from torch import nn
+
+EMPTY_KEY = CALL.key
+"""Key of the empty program, whose latency is that of a call."""
 
 _MOST_COPIES = 256
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, get_args
 from tailorbird import recipe as recipes
 from tailorbird import spaces
 from tailorbird.errors import ContractError, RecipeError
+from tailorbird.pipeline.python_path import resolve, users_code
 from tailorbird.progress import NoProgress, Progress
 from tailorbird.recipe import Property
-from tailorbird.recipe.python_path import resolve, users_code
 from tailorbird.spaces.contract import check_space
 
 if TYPE_CHECKING:

@@ -20,13 +20,13 @@ from tailorbird.pipeline.algorithms import check
 from tailorbird.pipeline.checking import Checker
 from tailorbird.pipeline.latency_sources.adaptation import Adapted
 from tailorbird.pipeline.latency_sources.source import LatencySource
+from tailorbird.pipeline.python_path import users_code
 from tailorbird.pipeline.reporting import Reporter
 from tailorbird.pipeline.run_folder import LOG, held
 from tailorbird.pipeline.searching import RecipeSearch
 from tailorbird.predictors import Predictor
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
-from tailorbird.recipe.python_path import users_code
 from tailorbird.reports import write
 from tailorbird.reports.choice import fastest_enough, named
 from tailorbird.reports.write import FILES

@@ -9,8 +9,8 @@ from pathlib import Path
 from filelock import Timeout
 
 from tailorbird.errors import BusyError, RecipeError
-from tailorbird.errors.printable import printable
 from tailorbird.latency_tables.devices.locks import file_lock
+from tailorbird.progress import printable
 from tailorbird.storage.atomic import make_folder
 
 LOG = logging.getLogger("tailorbird")

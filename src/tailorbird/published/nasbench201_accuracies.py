@@ -12,7 +12,7 @@ import pandas as pd
 from tailorbird.errors import RecipeError
 from tailorbird.published import typed_table
 from tailorbird.published.tables import PublishedTable
-from tailorbird.storage.foreign import csv_sheet as sheet
+from tailorbird.storage.foreign import csv_sheet
 from tailorbird.storage.foreign.csv_sheet import Row, Sheet
 
 NAME = "nasbench201"
@@ -84,7 +84,7 @@ def read(path: Path) -> Accuracies:
     Raises:
         RecipeError: naming the first line that is wrong.
     """
-    found = sheet.read(path)
+    found = csv_sheet.read(path)
     if not found.columns:
         raise RecipeError(f"The file {str(path)!r} is empty.")
     keys = [name for name in found.columns if name in _KEYS]

@@ -17,12 +17,12 @@ from pyarrow import parquet
 
 from tailorbird import __version__
 from tailorbird.errors import RecipeError, TailorbirdError
-from tailorbird.errors.printable import printable
 from tailorbird.latency_tables import Configuration, Record, Samples, Store
 from tailorbird.latency_tables.formats import codecs, files
 from tailorbird.latency_tables.formats.plain_rows import COLUMNS, TEXTS, to_rows
 from tailorbird.latency_tables.tables.listing import listing, text
 from tailorbird.latency_tables.tables.record import Round, Session
+from tailorbird.progress import printable
 from tailorbird.spaces.footprint import Footprint
 
 FACTS = {"n_copies": "2"}

@@ -24,8 +24,7 @@ from tailorbird import spaces
 from tailorbird.errors import EncodingError, RecipeError, StoreError
 from tailorbird.latency_tables import Configuration, Record, Samples, Store
 from tailorbird.latency_tables.formats.imported import Stated, record_of
-from tailorbird.latency_tables.store import claims
-from tailorbird.latency_tables.store import record_sql as rows
+from tailorbird.latency_tables.store import claims, record_sql
 from tailorbird.latency_tables.tables.record import Round, Session
 from tailorbird.progress import NoProgress
 from tailorbird.search.evaluation import prior_evaluations
@@ -204,9 +203,9 @@ def test_a_server_that_dies_in_mid_transaction_leaves_nothing_half(server: Any, 
     def write_while_it_dies() -> None:
         with store._database.writing() as half:
             claims.take(half, ["half"], CONFIGURATION.key, "dead", 3600)
-            rows.insert(half, one, CONFIGURATION, session)
+            record_sql.insert(half, one, CONFIGURATION, session)
             server.stop(signal.SIGKILL)
-            rows.insert(half, replace(one, uid="v"), CONFIGURATION, session)
+            record_sql.insert(half, replace(one, uid="v"), CONFIGURATION, session)
 
     try:
         with pytest.raises(StoreError, match=r"failed \(.*\)\. .*run again") as caught:

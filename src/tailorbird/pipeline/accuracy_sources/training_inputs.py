@@ -7,9 +7,9 @@ from pathlib import Path
 from torch import nn
 
 from tailorbird.errors import RecipeError
+from tailorbird.pipeline.python_path import resolve, users_code
 from tailorbird.published.data_folder import data_folder
 from tailorbird.recipe import Recipe
-from tailorbird.recipe.python_path import resolve, users_code
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.spaces.trial import check_torch
 from tailorbird.training import Dataset, Training, distillation

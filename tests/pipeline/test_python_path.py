@@ -18,7 +18,7 @@ from tailorbird.errors import MeasurementError
 from tailorbird.latency_tables import Device, Program, Store, shipped
 from tailorbird.latency_tables.profiling.numerics import check
 from tailorbird.latency_tables.profiling.preparation import Spent, prepare
-from tailorbird.recipe import python_path
+from tailorbird.pipeline import python_path
 from tailorbird.search.evaluation.executors import outcomes
 from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.stitching import StitchSpace, Windows
