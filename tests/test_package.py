@@ -30,6 +30,19 @@ def test_nothing_heavy_is_loaded_before_it_is_needed(program: str) -> None:
     subprocess.run([sys.executable, "-c", check], check=True, capture_output=True)
 
 
+def test_a_wrong_recipe_is_refused_before_predictors_are_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('name = "a"\n[space]\nname = "deit-ti-s-b"\n[device]\nname = "nowhere"\n')
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom tailorbird.errors import RecipeError\n"
+        "from tailorbird.pipeline.opening import open_run\n"
+        f"try:\n    open_run(Path({str(path)!r}))\nexcept RecipeError as error:\n    print(error)\n"
+        "assert not {'sklearn', 'torch'} & {*sys.modules}"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert b"no device named 'nowhere'" in done.stdout
+
+
 def test_what_the_readme_imports_can_be_imported() -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
     lines = [line for block in blocks for line in block.splitlines()]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailorbird.cli.terminal import echo
-from tailorbird.pipeline.opening import open_run
 from tailorbird.progress import on_stderr
 
 if TYPE_CHECKING:
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
 
 def opened(path: Path) -> "Run":
     """The run of a recipe; errors are those of `open_run`."""
+    from tailorbird.pipeline.opening import open_run  # loads much, and `--help` needs nothing of it
+
     return open_run(path, on_stderr(), warn)
 
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, get_args
 from tailorbird import recipe as recipes
 from tailorbird import spaces
 from tailorbird.errors import ContractError, RecipeError
+from tailorbird.pipeline.database import RunDatabase
+from tailorbird.pipeline.latency_sources import registry as latency_sources
+from tailorbird.pipeline.latency_sources import tabulated
 from tailorbird.pipeline.python_path import resolve, users_code
 from tailorbird.progress import NoProgress, Progress
 from tailorbird.recipe import Property
@@ -40,12 +43,6 @@ def open_run(
     """
     recipe, text = recipes.load(path)
     space = _space(recipe, path.parent)
-
-    from tailorbird.pipeline.accuracy_sources import registry as accuracy_sources
-    from tailorbird.pipeline.database import RunDatabase
-    from tailorbird.pipeline.latency_sources import registry as latency_sources
-    from tailorbird.pipeline.latency_sources import tabulated
-
     database = RunDatabase(recipe.latency.store, Path("runs") / recipe.name)
     latency = latency_sources.opened(recipe, space, database, warn)
     others = tuple(tabulated.of_device(name, recipe, space) for name in recipe.search.devices)
@@ -54,6 +51,10 @@ def open_run(
         raise RecipeError(
             f"[search] devices must differ from each other and from [device] name, but got {named}."
         )
+
+    # These load predictors and more: not before the rest of the input is known to be right.
+    from tailorbird.pipeline.accuracy_sources import registry as accuracy_sources
+
     accuracy = accuracy_sources.opened(recipe, path.parent, space, database)
 
     from tailorbird.pipeline.run import Run

@@ -3,17 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tailorbird.latency_tables import Record, shipped
 from tailorbird.pipeline.database import RunDatabase
-from tailorbird.pipeline.latency_sources.adaptation import Adaptation, Adapted
 from tailorbird.pipeline.latency_sources.measured import MeasuredLatency, measured_device
-from tailorbird.predictors import Predictor
-from tailorbird.predictors.latency.missing_workloads import missing_workloads
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    from tailorbird.pipeline.latency_sources.adaptation import Adaptation, Adapted
+    from tailorbird.predictors import Predictor
 
 
 def opened(
@@ -49,7 +50,7 @@ class AdaptedLatency(MeasuredLatency):
         """Measures the networks that latencies are adapted by."""
         self.adapt(None, progress)
 
-    def adapt(self, n_samples: int | None, progress: Progress) -> Adapted:
+    def adapt(self, n_samples: int | None, progress: Progress) -> "Adapted":
         """Measures the networks that latencies are adapted by, as far as they are not in the table.
 
         Args:
@@ -63,7 +64,7 @@ class AdaptedLatency(MeasuredLatency):
         adaptation = self._adaptation(n_samples)
         return adaptation.adapted(self.filled(adaptation.programs, progress))
 
-    def predictor(self) -> Predictor:
+    def predictor(self) -> "Predictor":
         """What the networks that were timed say of all others."""
         return self._adapted.latency
 
@@ -73,6 +74,8 @@ class AdaptedLatency(MeasuredLatency):
 
     def remarks(self) -> tuple[str, ...]:
         """Says from what latencies are adapted, how well, and whether they need not be."""
+        from tailorbird.predictors.latency.missing_workloads import missing_workloads
+
         adapted = (str(self._adapted),)
         if missing_workloads(self.space, self.table()):
             return adapted
@@ -86,14 +89,16 @@ class AdaptedLatency(MeasuredLatency):
         """Devices and networks that latencies are adapted by."""
         return {"adapted": self._adapted.summary}
 
-    def _adaptation(self, n_samples: int | None) -> Adaptation:
+    def _adaptation(self, n_samples: int | None) -> "Adaptation":
+        from tailorbird.pipeline.latency_sources.adaptation import Adaptation
+
         n = self.recipe.latency.samples if n_samples is None else n_samples
         adaptation = Adaptation(self.space, self.known, n)
         adaptation.refuse_itself(self.configuration())
         return adaptation
 
     @cached_property
-    def _adapted(self) -> Adapted:
+    def _adapted(self) -> "Adapted":
         """By all networks that were timed when it was first asked for.
 
         Raises:

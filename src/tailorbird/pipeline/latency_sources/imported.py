@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tailorbird.errors import MissingStepError, MissingWorkloadError, RecipeError
 from tailorbird.latency_tables import Configuration, Device, LatencyTable, Program, Record
@@ -13,7 +13,6 @@ from tailorbird.latency_tables.formats.foreign import ForeignTable
 from tailorbird.latency_tables.formats.imported import record_of
 from tailorbird.latency_tables.tables.configuration import IMPORTED
 from tailorbird.pipeline.database import RunDatabase
-from tailorbird.pipeline.latency_sources.adaptation import Adapted
 from tailorbird.pipeline.latency_sources.source import (
     Estimates,
     nothing_to_adapt_from,
@@ -25,10 +24,13 @@ from tailorbird.pipeline.latency_sources.tabulated import (
     not_measured_here,
     untimed,
 )
-from tailorbird.predictors import Predictor, TableSum
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    from tailorbird.pipeline.latency_sources.adaptation import Adapted
+    from tailorbird.predictors import Predictor
 
 _IMPORT = "`tailorbird table import RECIPE FILE`"
 
@@ -99,7 +101,7 @@ class ImportedLatency:
         """Refuses: nothing is measured."""
         raise not_measured_here(self.device.name)
 
-    def adapt(self, n_samples: int | None, progress: Progress) -> Adapted:
+    def adapt(self, n_samples: int | None, progress: Progress) -> "Adapted":
         """Refuses: there are no tables to adapt from."""
         raise nothing_to_adapt_from()
 
@@ -107,8 +109,10 @@ class ImportedLatency:
         """An empty table: nothing is timed."""
         return untimed(self.device, self.configuration())
 
-    def predictor(self) -> Predictor:
+    def predictor(self) -> "Predictor":
         """The sum over the table, completed if that is asked for."""
+        from tailorbird.predictors import TableSum
+
         record = self.record()
         if not record.rounds:
             raise self.no_table()

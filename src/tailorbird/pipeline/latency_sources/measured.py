@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tailorbird.errors import MeasurementError, MissingStepError, RecipeError
 from tailorbird.latency_tables import Configuration, Device, LatencyTable, Program, Record
@@ -13,17 +13,19 @@ from tailorbird.latency_tables.devices.rpc_address import RpcAddress
 from tailorbird.latency_tables.formats.foreign import ForeignTable
 from tailorbird.latency_tables.profiling.space_programs import network_program, programs_of
 from tailorbird.pipeline.database import RunDatabase
-from tailorbird.pipeline.latency_sources.adaptation import Adapted
 from tailorbird.pipeline.latency_sources.measuring_setup import MeasuringSetup
 from tailorbird.pipeline.latency_sources.source import (
     Estimates,
     nothing_to_adapt_from,
     same_configuration,
 )
-from tailorbird.predictors import Predictor, TableSum
 from tailorbird.progress import Progress
 from tailorbird.recipe import DeviceSection, Recipe
 from tailorbird.spaces import SearchSpace, encodings
+
+if TYPE_CHECKING:
+    from tailorbird.pipeline.latency_sources.adaptation import Adapted
+    from tailorbird.predictors import Predictor
 
 
 def opened(
@@ -136,7 +138,7 @@ class MeasuredLatency:
             )
         return table
 
-    def adapt(self, n_samples: int | None, progress: Progress) -> Adapted:
+    def adapt(self, n_samples: int | None, progress: Progress) -> "Adapted":
         """Refuses: there are no tables to adapt from."""
         raise nothing_to_adapt_from()
 
@@ -144,8 +146,10 @@ class MeasuredLatency:
         """The table with these programs timed, or failed."""
         return self.setup.profiler(self.database.store()).timed(programs, rounds, progress)
 
-    def predictor(self) -> Predictor:
+    def predictor(self) -> "Predictor":
         """The sum over the table, completed if that is asked for."""
+        from tailorbird.predictors import TableSum
+
         return TableSum(self.space, self._estimates.complete(self.table()))
 
     def n_estimated(self) -> int:

@@ -1,19 +1,23 @@
-"""What a run asks of the latencies of its device, wherever they come from."""
+"""What a run asks of the latencies of its device, wherever they come from.
+
+Predictors are loaded when one is made: what is wrong in a recipe is said before.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tailorbird.errors import MissingStepError, RecipeError
 from tailorbird.latency_tables import Configuration, Device, LatencyTable, Program, Record
 from tailorbird.latency_tables.formats.foreign import ForeignTable
 from tailorbird.latency_tables.tables.configuration import tell
-from tailorbird.pipeline.latency_sources.adaptation import Adapted
-from tailorbird.predictors import Predictor, complete
-from tailorbird.predictors.latency.missing_workloads import missing_workloads
 from tailorbird.progress import Progress
 from tailorbird.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    from tailorbird.pipeline.latency_sources.adaptation import Adapted
+    from tailorbird.predictors import Predictor
 
 
 class LatencySource(Protocol):
@@ -66,7 +70,7 @@ class LatencySource(Protocol):
             RecipeError: if the table is not measured here.
         """
 
-    def adapt(self, n_samples: int | None, progress: Progress) -> Adapted:
+    def adapt(self, n_samples: int | None, progress: Progress) -> "Adapted":
         """Measures the networks that latencies are adapted by, as far as they are not in the table.
 
         Args:
@@ -81,7 +85,7 @@ class LatencySource(Protocol):
     def timed(self, programs: Sequence[Program], rounds: int, progress: Progress) -> LatencyTable:
         """The table with these programs timed, or failed; an empty one where nothing is timed."""
 
-    def predictor(self) -> Predictor:
+    def predictor(self) -> "Predictor":
         """Predicts the latency of any network of the space.
 
         Raises:
@@ -135,10 +139,14 @@ class Estimates:
 
     def complete(self, table: LatencyTable) -> LatencyTable:
         """The table with predictions for what it lacks, if they are asked for."""
+        from tailorbird.predictors import complete
+
         return complete(self.space, table) if self.are_asked else table
 
     def n(self, table: LatencyTable) -> int:
         """How many there are."""
+        from tailorbird.predictors.latency.missing_workloads import missing_workloads
+
         return len(missing_workloads(self.space, table)) if self.are_asked else 0
 
     def remarks(self, table: LatencyTable) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tailorbird.errors import MissingStepError, MissingWorkloadError, RecipeError
 from tailorbird.latency_tables import (
@@ -17,12 +17,14 @@ from tailorbird.latency_tables import (
 from tailorbird.latency_tables.devices import device as devices
 from tailorbird.latency_tables.formats.foreign import ForeignTable
 from tailorbird.pipeline.database import RunDatabase
-from tailorbird.pipeline.latency_sources.adaptation import Adapted
 from tailorbird.pipeline.latency_sources.source import Estimates, nothing_to_adapt_from
-from tailorbird.predictors import TableSum
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.spaces import CALL, SearchSpace
+
+if TYPE_CHECKING:
+    from tailorbird.pipeline.latency_sources.adaptation import Adapted
+    from tailorbird.predictors import TableSum
 
 ESTIMATE = "have them predicted with [latency] estimate_missing = true"
 """What else a user can do whose table lacks workloads."""
@@ -123,7 +125,7 @@ class TabulatedLatency:
         """Refuses: nothing is measured."""
         raise not_measured_here(self.device.name)
 
-    def adapt(self, n_samples: int | None, progress: Progress) -> Adapted:
+    def adapt(self, n_samples: int | None, progress: Progress) -> "Adapted":
         """Refuses: nothing is measured, and nothing to be adapted."""
         raise nothing_to_adapt_from()
 
@@ -131,8 +133,10 @@ class TabulatedLatency:
         """An empty table: nothing is timed."""
         return untimed(self.device, self.configuration())
 
-    def predictor(self) -> TableSum:
+    def predictor(self) -> "TableSum":
         """The sum over the table, completed if that is asked for."""
+        from tailorbird.predictors import TableSum
+
         try:
             return TableSum(self.space, self._estimates.complete(self.table()))
         except MissingWorkloadError as error:
