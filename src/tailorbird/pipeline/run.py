@@ -134,7 +134,7 @@ class Run:
 
     def train(self) -> "Trained":
         """Trains the networks of the space, or loads what was trained."""
-        self.check()
+        self.check_modules()
         with self._step("train"):
             return self.accuracy.train(self.progress)
 

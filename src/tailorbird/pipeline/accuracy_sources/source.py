@@ -108,7 +108,8 @@ class AccuracySource(Protocol):
     def trained_networks(self) -> "Callable[[IntArray], nn.Module]":
         """Gives the network of a canonical row with its trained weights.
 
+        What it gives raises `MissingStepError` if nothing was trained yet.
+
         Raises:
-            RecipeError: if there are no weights.
-            MissingStepError: if there are none yet.
+            RecipeError: if nothing is trained at all.
         """

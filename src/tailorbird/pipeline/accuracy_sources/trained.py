@@ -225,8 +225,8 @@ class TrainedAccuracy:
         return self.trained.extract(row)
 
     def trained_networks(self) -> Callable[[IntArray], nn.Module]:
-        """Gives the network of a canonical row with its weights."""
-        return self.trained.extract
+        """Gives the network of a canonical row with its weights, which are loaded at the first."""
+        return self.network
 
     def evaluations(self) -> Self:
         """Itself: networks are evaluated as they are asked for."""

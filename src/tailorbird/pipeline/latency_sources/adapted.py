@@ -62,7 +62,9 @@ class AdaptedLatency(MeasuredLatency):
             MeasurementError: if any network could not be measured.
         """
         adaptation = self._adaptation(n_samples)
-        return adaptation.adapted(self.filled(adaptation.programs, progress))
+        table = self.filled(adaptation.programs, progress)
+        self.__dict__.pop("_adapted", None)  # of fewer networks
+        return adaptation.adapted(table)
 
     def predictor(self) -> "Predictor":
         """What the networks that were timed say of all others."""
