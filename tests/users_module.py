@@ -3,7 +3,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -384,9 +384,7 @@ class Wrong(StitchSpace):
     @property
     def variables(self) -> tuple[object, ...]:
         found = super().variables
-        renamed = (replace(found[0], name="latency_ms_std"), *found[1:])
-        others = {"texts": ("start", "stitch"), "listed": [*found], "renamed": renamed}
-        return others.get(self.member, found)
+        return {"texts": ("start", "stitch"), "listed": [*found]}.get(self.member, found)
 
 
 def wrong(batch: int, member: str) -> StitchSpace:

@@ -137,6 +137,17 @@ def test_a_store_of_its_own_is_shown_before_anything_was_run_here(tailorbird: Ta
     assert "16 rows" in out
 
 
+def test_a_run_without_a_table_yet_has_no_rows(tailorbird: Tailorbird) -> None:
+    write_recipe("a")
+    code, _, err = tailorbird("table", "show", "a.toml")
+    assert code == 2
+    assert "Make it with `tailorbird profile RECIPE`" in err
+    Path("runs/a").mkdir(parents=True)  # as training alone leaves it
+    code, out, err = tailorbird("table", "show", "a.toml", "--json")
+    assert code == 0, err
+    assert json.loads(out)["rows"] == []
+
+
 @pytest.mark.long
 def test_a_run_with_a_table_of_another_device_measures_nothing(tailorbird: Tailorbird) -> None:
     measure("a")

@@ -73,3 +73,24 @@ def test_tables_from_which_nothing_is_learned_are_refused(
     assert (code, out) == (2, "")
     assert said in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("train", "published: nothing is trained"),
+        ("export", "published, so there are no weights to export"),
+    ],
+)
+def test_what_needs_weights_is_refused_before_data_are_looked_for(
+    tmp_path: Path,
+    tailorbird: Tailorbird,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    sentence: str,
+) -> None:
+    monkeypatch.setenv("TAILORBIRD_DATA", str(tmp_path / "empty"))
+    Path("p.toml").write_text(RECIPE)
+    code, _, err = tailorbird(command, "p.toml")
+    assert code == 2
+    assert sentence in err

@@ -273,6 +273,24 @@ def test_a_search_without_a_table_names_a_workload_and_the_command(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--architecture", "x", "--max-latency-ms", "3"), "or a largest latency, not both"),
+        (("--max-latency-ms", "-1"), "must be finite and positive, but got -1"),
+        (("--architecture", "x"), "There is no network 'x' in digits-resnet"),
+        ((), "There is no front"),
+    ],
+)
+def test_an_export_is_refused_before_weights_are_looked_for(
+    tailorbird: Tailorbird, arguments: tuple[str, ...], sentence: str
+) -> None:
+    Path("small.toml").write_text(SMALL)
+    code, _, err = tailorbird("export", "small.toml", *arguments)
+    assert code == 2
+    assert sentence in err
+
+
 @pytest.mark.data("snnet_stitches.csv.gz")
 @pytest.mark.long
 def test_published_accuracies_need_no_training(folder: Path) -> None:

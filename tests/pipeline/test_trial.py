@@ -187,7 +187,6 @@ MEMBERS = [
     ("huge", r"`size` .* at most"),
     ("texts", r"`variables` .* a tuple of `Variable`s"),
     ("listed", r"`variables` .* a tuple of `Variable`s"),
-    ("renamed", r"Variables must not be named like .* but one is 'latency_ms_std'. Rename it"),
 ]
 
 

@@ -30,7 +30,7 @@ def written(front: Path, space: StitchSpace, *, with_encoding: bool = True) -> I
     """A front of four networks; their rows."""
     X = np.unique(space.sample(40, np.random.default_rng(0)), axis=0)[:4]
     columns = {"architecture": [space.describe(row) for row in X], **NUMBERS}
-    encoding = encodings.columns(X, space) if with_encoding else {}
+    encoding = encodings.columns(X, space, columns) if with_encoding else {}
     pd.DataFrame(columns | encoding).to_parquet(front)
     return np.asarray(X)
 
@@ -71,6 +71,24 @@ def test_a_network_of_a_front_is_found_in_a_space_too_large_to_walk_through(fron
     np.testing.assert_array_equal(choice.fastest_enough(front, WIDE, 2.5), X[RIGHT])
     for row in X:
         np.testing.assert_array_equal(choice.named(WIDE.describe(row), WIDE, front), row)
+
+
+def test_a_text_that_a_front_has_for_another_row_is_looked_for_in_the_space(
+    tiny_space: StitchSpace, front: Path
+) -> None:
+    X = written(front, tiny_space)
+    networks = pd.read_parquet(front)
+    networks["start"] = networks["start"].to_numpy()[::-1]
+    networks.to_parquet(front)
+    for row in X:
+        found = choice.named(tiny_space.describe(row), tiny_space, front)
+        np.testing.assert_array_equal(found, row)
+
+
+def test_an_encoding_whose_names_are_taken_is_left_out(tiny_space: StitchSpace) -> None:
+    X = tiny_space.landmarks
+    assert [*encodings.columns(X, tiny_space, ["kind"])] == ["start", "stitch_1", "stitch_2"]
+    assert encodings.columns(X, tiny_space, ["kind", "stitch_2"]) == {}
 
 
 @pytest.mark.parametrize(

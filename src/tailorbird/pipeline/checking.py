@@ -11,7 +11,7 @@ from tailorbird.latency_tables import LatencyTable, Program
 from tailorbird.predictors import Predictor
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
-from tailorbird.reports.checked import ROUNDS, Checked
+from tailorbird.reports.checked import COLUMNS, ROUNDS, Checked
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace, encodings
 from tailorbird.spaces.footprint import network_costs
 
@@ -90,7 +90,7 @@ class Checker:
                 "latency_ms_measured": [m.median_ms if m else np.nan for m in measured],
                 "n_macs": n_macs // self.space.input_shape[0],
                 "n_params": n_params,
-                **encodings.columns(X, self.space),
+                **encodings.columns(X, self.space, COLUMNS),
             }
         )
         rounds = [m.round_ms[:ROUNDS] if m else (np.nan,) * ROUNDS for m in measured]

@@ -3,17 +3,16 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from tailorbird import recipe as recipes
 from tailorbird import spaces
-from tailorbird.errors import ContractError, RecipeError
+from tailorbird.errors import RecipeError
 from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources import registry as latency_sources
 from tailorbird.pipeline.latency_sources import tabulated
 from tailorbird.pipeline.python_path import resolve, users_code
 from tailorbird.progress import NoProgress, Progress
-from tailorbird.recipe import Property
 from tailorbird.spaces.contract import check_space
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from tailorbird.recipe import Recipe
     from tailorbird.spaces import SearchSpace
 
-_ENDS = ("", "_std", "_extrapolated")  # of columns, behind the name of a property
 _LOG = logging.getLogger("tailorbird")
 
 
@@ -99,24 +97,4 @@ def _own_space(module: str, home: Path, settings: dict[str, object]) -> "SearchS
     with users_code(named, f"refused {settings}"):
         made = make(**settings)
     with users_code(named):
-        space = check_space(made)
-        _refuse_columns(space)
-        return space
-
-
-def _refuse_columns(space: "SearchSpace") -> None:
-    """Refuses variables whose columns in tables of networks would be taken for something else.
-
-    Raises:
-        ContractError: naming the first one.
-    """
-    from tailorbird.reports.checked import COLUMNS
-
-    properties = (f"{name}{end}" for name in get_args(Property) for end in _ENDS)
-    taken = {*COLUMNS, *properties, "probability_on_front"}
-    for variable in space.variables:
-        if variable.name in taken or variable.name.startswith("latency_on_"):
-            raise ContractError(
-                f"Variables must not be named like what tables of networks say of them, but one is "
-                f"{variable.name!r}. Rename it."
-            )
+        return check_space(made)

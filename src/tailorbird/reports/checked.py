@@ -24,7 +24,7 @@ COLUMNS = (
 """Columns of a front: accuracies are fractions, latencies of a batch, MACs of one image.
 
 A latency is extrapolated where it lies far below all that were timed. After these there is a column
-for each variable of the space, with the index of its choice.
+for each variable of the space, with the index of its choice, unless one is named like one of these.
 """
 
 ROUNDS = 2

@@ -18,6 +18,7 @@ from tailorbird.errors import (
     nearest,
     shown,
 )
+from tailorbird.reports.checked import COLUMNS
 from tailorbird.spaces import IntArray, SearchSpace, encodings
 
 _NUMBERS = ("accuracy_validation", "latency_ms_measured", "latency_ms_predicted")
@@ -76,13 +77,15 @@ def named(architecture: str, space: SearchSpace, front: Path) -> IntArray:
 def _row(network: pd.DataFrame, space: SearchSpace, front: Path) -> IntArray:
     """The canonical row of a network of a front, of which it holds the text and the encoding.
 
-    A front that an earlier version wrote has texts only.
+    A front that an earlier version wrote has texts only, as has one whose variables are named like
+    other columns.
 
     Raises:
         MissingStepError: if they do not agree.
     """
     architecture = str(network["architecture"].iloc[0])
-    if not _encoding(space) <= {*network.columns}:
+    encoding = encodings.column_names(space, COLUMNS)
+    if not encoding or not {*encoding} <= {*network.columns}:
         return find(space, architecture)
     try:
         (row,) = space.repair(encodings.of_frame(network, space, front))
@@ -91,10 +94,6 @@ def _row(network: pd.DataFrame, space: SearchSpace, front: Path) -> IntArray:
     if space.describe(row) != architecture:
         raise _torn(front)
     return np.asarray(row)
-
-
-def _encoding(space: SearchSpace) -> set[str]:
-    return {variable.name for variable in space.variables}
 
 
 def _torn(front: Path) -> MissingStepError:
@@ -110,7 +109,7 @@ def _read(front: Path, space: SearchSpace) -> pd.DataFrame:
         )
     try:
         there = {*parquet.read_schema(front).names}
-        encoding = sorted(_encoding(space)) if _encoding(space) <= there else []
+        encoding = [name for name in encodings.column_names(space, COLUMNS) if name in there]
         networks = pd.read_parquet(front, columns=["architecture", *_NUMBERS, *encoding])
         networks = networks.astype(dict.fromkeys(_NUMBERS, np.float64))
     except (OSError, pa.ArrowException, ValueError, TypeError, KeyError):

@@ -112,7 +112,7 @@ class ParetoFront:
                 columns[f"{objective.column}_extrapolated"] = extrapolated
         if self.probability is not None:
             columns["probability_on_front"] = self.probability
-        return pd.DataFrame({**columns, **encodings.columns(self.X, space)})
+        return pd.DataFrame({**columns, **encodings.columns(self.X, space, columns)})
 
 
 def nearest_miss(problem: Problem, X: IntArray, G: FloatArray) -> InfeasibleError:

@@ -2,7 +2,7 @@
 
 import errno
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,9 +74,23 @@ def of_frame(frame: "pd.DataFrame", space: SearchSpace, path: Path) -> IntArray:
     return X
 
 
-def columns(X: IntArray, space: SearchSpace) -> dict[str, IntArray]:
-    """Encodings (n, d) as columns of a table, by the names of variables."""
-    return {variable.name: X[:, i] for i, variable in enumerate(space.variables)}
+def columns(X: IntArray, space: SearchSpace, others: Collection[str]) -> dict[str, IntArray]:
+    """Encodings (n, d) as columns of a table, by the names of variables.
+
+    Args:
+        X: encodings.
+        space: that they are of.
+        others: names of columns that the table has already; where a variable has one of them, the
+            encoding is left out.
+    """
+    names = column_names(space, others)
+    return {name: X[:, i] for i, name in enumerate(names)}
+
+
+def column_names(space: SearchSpace, others: Collection[str]) -> tuple[str, ...]:
+    """Names of the columns of an encoding in a table that has others; none if they clash."""
+    names = tuple(variable.name for variable in space.variables)
+    return () if {*names} & {*others} else names
 
 
 def _columns(path: Path, names: Sequence[str]) -> "pd.DataFrame":

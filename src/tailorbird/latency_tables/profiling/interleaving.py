@@ -1,4 +1,4 @@
-"""One profiler at work: what it holds of a store, compiles, checks and times."""
+"""Measures batches of claimed programs: compiled and checked each, then timed in turns."""
 
 import logging
 import os
@@ -33,7 +33,7 @@ to keep the best of several tries would flatter it."""
 
 @dataclass(slots=True)
 class InterleavedRounds:
-    """Measures groups of programs for one profiler, from its start to its end.
+    """Times the programs of one profiler in interleaved rounds, from its start to its end.
 
     Attributes:
         runtime: compiles and times.

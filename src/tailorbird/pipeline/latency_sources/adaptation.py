@@ -1,4 +1,4 @@
-"""Latencies of a device on which a few networks are timed, from tables of known devices."""
+"""Which networks are timed on a new device, and what follows from them and known devices."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property

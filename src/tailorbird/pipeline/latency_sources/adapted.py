@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+from tailorbird.errors import MissingStepError
 from tailorbird.latency_tables import Record, shipped
 from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources.measured import MeasuredLatency, measured_device
@@ -45,6 +46,12 @@ class AdaptedLatency(MeasuredLatency):
     known: tuple[Record, ...]
 
     step: ClassVar = "adapt"
+
+    def no_table(self) -> MissingStepError:
+        """Names the command that measures."""
+        return MissingStepError(
+            "There is no table for this recipe yet. Make it with `tailorbird adapt RECIPE`."
+        )
 
     def obtain(self, progress: Progress) -> None:
         """Measures the networks that latencies are adapted by."""

@@ -18,7 +18,7 @@ from tailorbird.pipeline.latency_sources.source import (
     nothing_to_adapt_from,
     same_configuration,
 )
-from tailorbird.pipeline.latency_sources.tabulated import (
+from tailorbird.pipeline.latency_sources.untimed import (
     ESTIMATE,
     imported_remarks,
     not_measured_here,
