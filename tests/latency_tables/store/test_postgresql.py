@@ -44,7 +44,7 @@ ONE = Samples(np.array([1.0]), np.array([]))
 @pytest.fixture(scope="module")
 def server() -> Iterator[Any]:
     """One of our own, which asks for passwords and may be killed."""
-    script = Path(__file__).parents[3] / "postgres.py"
+    script = Path(__file__).parents[2] / "postgres.py"
     with runpy.run_path(str(script))["Server"]() as started:
         yield started
 
