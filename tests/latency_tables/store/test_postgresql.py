@@ -275,7 +275,8 @@ def test_a_machine_that_freezes_in_a_transaction_does_not_hold_up_the_others(
 
 CLAIM_AND_HOLD = """
 import sys
-from tailorbird.latency_tables import Configuration, Store, claims
+from tailorbird.latency_tables import Configuration, Store
+from tailorbird.latency_tables.store import claims
 url = sys.argv[1]
 store = Store(url)
 configuration = Configuration("a processor", "x86-64-v3", 1, 16, "tvm", "0.27", "static-1", "1")
