@@ -6,14 +6,13 @@ weights and the evaluations of its studies, and a folder of tuning, of nn.Linear
 (1, 5, 33) for any x86-64, with eight trials.
 """
 
-import json
+import platform
 import sqlite3
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from fake_runtime import FakeRuntime
@@ -111,22 +110,30 @@ def test_a_network_of_its_front_is_exported(
     assert all(value.tobytes() in kept for value in learned)
 
 
+DEVICE = Device("local", "a processor", Target("x86_64-linux-gnu", "x86-64"), 1)
+PROGRAMS = [Program("linear", lambda: nn.Linear(33, 17), ((1, 5, 33),))]
+
+
+@pytest.mark.tvm
+def test_what_tuning_decided_stands(before: Path) -> None:
+    """As long as TVM and our schedules are what they were: nothing else may take it up."""
+    tuning = Tuning(before / "tuning", DEVICE, ("linear",), 8, 5.0)
+    assert tuning.schedule == "tuned:8-static-2-f7c84b49"
+    assert len(tuning.plans) == 1
+
+
 @pytest.mark.tvm
 @pytest.mark.usefixtures("locks_of_its_own")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_tuning_stands_and_goes_on(before: Path) -> None:
-    device = Device("local", "a processor", Target("x86_64-linux-gnu", "x86-64"), 1)
-    programs = [Program("linear", lambda: nn.Linear(33, 17), ((1, 5, 33),))]
-    tuning = Tuning(before / "tuning", device, ("linear",), 8, 5.0)
-    assert tuning.schedule == "tuned:8-static-2-f7c84b49"
-    assert len(tuning.plans) == 1
-    (folder,) = tuning.task_folders(programs)
-    assert folder.path.name in tuning.plans
-    longer = Tuning(before / "tuning", device, ("linear",), 10, 5.0)
-    longer.run(programs, NoProgress())
-    records = (folder.path / "database_tuning_record.json").read_text().splitlines()
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="its kernels are for x86-64")
+def test_tuning_goes_on(before: Path) -> None:
+    longer = Tuning(before / "tuning", DEVICE, ("linear",), 10, 5.0)
+    (folder,) = longer.task_folders(PROGRAMS)
+    records = folder.path / "database_tuning_record.json"
+    n_before = len(records.read_text().splitlines())
+    longer.run(PROGRAMS, NoProgress())
     assert folder.verdict is not None
     assert folder.verdict.n_trials == 10
-    assert len(records) >= 8
-    assert np.unique([json.dumps(json.loads(line)[1][0]) for line in records]).size >= 8
+    lines = records.read_text().splitlines()
+    assert n_before <= len(lines) <= n_before + 2
