@@ -19,7 +19,11 @@ COMMANDS = {
     "import_tailorbird": ["-c", "import tailorbird"],
     "help": ["-m", "tailorbird", "--help"],
     "keys": ["-m", "tailorbird", "table", "keys", "recipe.toml"],
+    "refusal": ["-m", "tailorbird", "run", "wrong.toml"],
 }
+REFUSED = 2
+"""Exit code of `refusal`, whose recipe names no device that there is."""
+
 RECIPE = 'name = "a"\n[space]\nname = "deit-ti-s-b"\n[accuracy]\npublished = "snnet"\n'
 HERE = Path(__file__).resolve().parents[1] / "src"
 LARGEST_RATIO = 1.1
@@ -29,8 +33,11 @@ def seconds(command: list[str], source: Path, folder: str) -> float:
     environment = os.environ | {"PYTHONPATH": str(source)}
     start = time.perf_counter()
     done = [sys.executable, *command]
-    subprocess.run(done, check=True, capture_output=True, cwd=folder, env=environment)
-    return time.perf_counter() - start
+    ended = subprocess.run(done, check=False, capture_output=True, cwd=folder, env=environment)
+    taken = time.perf_counter() - start
+    if ended.returncode != (REFUSED if "wrong.toml" in command else 0):
+        sys.exit(f"{' '.join(command)} ended with {ended.returncode}: {ended.stderr.decode()}")
+    return taken
 
 
 def main() -> None:
@@ -43,6 +50,7 @@ def main() -> None:
     taken: dict[tuple[str, str], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "recipe.toml").write_text(RECIPE)
+        (Path(folder) / "wrong.toml").write_text(f'{RECIPE}[device]\nname = "nowhere"\n')
         for _ in range(arguments.rounds):  # interleaved; the first round warms the disk
             for name, command in COMMANDS.items():
                 for which, source in sources.items():

@@ -143,6 +143,10 @@ def test_a_run_without_a_table_yet_has_no_rows(tailorbird: Tailorbird) -> None:
     assert code == 2
     assert "Make it with `tailorbird profile RECIPE`" in err
     Path("runs/a").mkdir(parents=True)  # as training alone leaves it
+    code, out, err = tailorbird("devices", "a.toml", "--json")
+    assert code == 0, err
+    assert json.loads(out)[1]["n_rows"] == 0
+    assert not Path("runs/a/store.sqlite").exists()
     code, out, err = tailorbird("table", "show", "a.toml", "--json")
     assert code == 0, err
     assert json.loads(out)["rows"] == []

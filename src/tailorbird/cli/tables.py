@@ -108,7 +108,7 @@ def keys(recipe: RecipePath) -> None:
 
     run = opened(recipe)
     needed = [workload.key for workload in run.space.workloads]
-    held = run.latency.table().entries if run.latency.has_table() else ()
+    held = run.latency.table().entries if _has_begun(run) else ()
     for key in needed:
         echo(key)
     n_held = sum(key in held for key in needed)
@@ -149,9 +149,14 @@ def _record(source: Path) -> "tuple[Record, int]":
     if files.is_file(source):
         return files.read(source), 2
     run = opened(source)
-    if not run.latency.has_table():
+    if not _has_begun(run):
         raise run.latency.no_table()
     return run.latency.record(), run.recipe.latency.rounds
+
+
+def _has_begun(run: "Run") -> bool:
+    """Whether there is a table, or a folder that one without rows may be made in."""
+    return run.latency.has_table() or run.folder.exists()
 
 
 def _fetched(file: Path) -> Path | None:

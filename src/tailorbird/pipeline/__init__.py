@@ -1,1 +1,1 @@
-"""From a recipe to a run."""
+"""Runs of recipes: where their latencies and accuracies come from, their search and report."""

@@ -31,7 +31,7 @@ class RunDatabase:
 
     def may_exist(self) -> bool:
         """Whether there may be one; none is made for the question."""
-        return self.named is not None or self.folder.exists()
+        return self.named is not None or (self.folder / "store.sqlite").exists()
 
     def store(self) -> Store:
         """Its tables of measurements, the same object each time.

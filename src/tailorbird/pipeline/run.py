@@ -145,21 +145,21 @@ class Run:
     def _search(self) -> tuple[SearchResult, tuple[Predictor, Predictor]]:
         """What was found, and the predictors of accuracy and latency behind it."""
         self.check()
-        fronts = self._fronts()
+        search = self._recipe_search()
         if self.recipe.search.algorithm == "guided":
             evaluations = self.accuracy.evaluations()
             with self._step("search"):
-                found, accuracy = fronts.guided(evaluations)
+                found, accuracy = search.guided(evaluations)
         else:
             with self._step("evaluate"):
-                accuracy = self.accuracy.predictor(fronts.latency, self.progress)
+                accuracy = self.accuracy.predictor(search.latency, self.progress)
             with self._step("search"):
-                found = fronts.predicted(accuracy)
+                found = search.predicted(accuracy)
         with written(self.folder / "search.parquet") as (part,):
             found.front.to_pandas(self.space).to_parquet(part, index=False)
-        return found, (accuracy, fronts.latency)
+        return found, (accuracy, search.latency)
 
-    def _fronts(self) -> RecipeSearch:
+    def _recipe_search(self) -> RecipeSearch:
         return RecipeSearch(
             self.recipe,
             self.space,

@@ -41,7 +41,7 @@ RUNTIMES: Mapping[str, RuntimeEntry] = {
     "openvino": RuntimeEntry(f"{_HERE}.openvino:OpenVinoRuntime", "default"),
     "torch": RuntimeEntry(f"{_HERE}.torch_eager:EagerRuntime", "eager"),
 }
-"""By the name of `[latency] runtime`."""
+"""Runtimes by the name of `[latency] runtime`."""
 
 
 def runtime_of(name: str, folder: Path, device: Device, tuning: "Tuning | None") -> DeviceRuntime:

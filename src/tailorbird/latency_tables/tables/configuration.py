@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
 IMPORTED = "imported"
-"""In the place of runtime and schedule, where a table was not measured by this package."""
+"""Value of runtime and schedule where a table was not measured by this package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Configuration:
 
     @classmethod
     def imported(cls, device: str, threads: int, batch: int) -> "Configuration":
-        """That of a table which others measured: what they do not say is not known."""
+        """Configuration of a table that others measured: what they do not say is not known."""
         unknown = "not stated"
         return cls(device, unknown, threads, batch, IMPORTED, unknown, IMPORTED, unknown)
 

@@ -57,7 +57,7 @@ class PublishedAccuracy:
 
     @property
     def description(self) -> str:
-        """For reports."""
+        """Sentence for reports."""
         of = f"column {self.column!r} of the table for {self.space.name}"
         if self._table.is_imagenet:
             of = "top-1 on the 50,000 validation images of ImageNet-1K"
@@ -135,7 +135,7 @@ class PublishedAccuracy:
         return self.validation(X, progress)
 
     def network(self, row: IntArray) -> "nn.Module":
-        """With fresh weights: latency does not depend on them."""
+        """Network with fresh weights: latency does not depend on them."""
         return self.space.build(row)
 
     def obtain(self, progress: Progress) -> None:

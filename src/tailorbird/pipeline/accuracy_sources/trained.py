@@ -77,16 +77,13 @@ class TrainedAccuracy:
 
     def check(self) -> None:
         """Refuses data, code, weights or earlier evaluations that do not fit; once is enough."""
-        if "check" not in self._done:
-            self._check_number()
-            self._check_workers()
-            self.inputs.check(self.weights)
-            self._done.add("check")
+        _ = self._checked
 
     @cached_property
-    def _done(self) -> set[str]:
-        """What needs no second time."""
-        return set()
+    def _checked(self) -> None:
+        self._check_number()
+        self._check_workers()
+        self.inputs.check(self.weights)
 
     def _check_number(self) -> None:
         """Its predictor can learn from as many evaluations as there will be."""

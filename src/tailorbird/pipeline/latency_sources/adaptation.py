@@ -1,4 +1,4 @@
-"""Which networks are timed on a new device, and what follows from them and known devices."""
+"""Networks that are timed on a new device, and what follows from them and known devices."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -108,7 +108,7 @@ class AdaptedLatency(MeasuredLatency):
 
     @cached_property
     def _adapted(self) -> "Adapted":
-        """By all networks that were timed when it was first asked for.
+        """What follows from all networks that were timed when it was first asked for.
 
         Raises:
             RecipeError: if the tables to adapt from do not fit.

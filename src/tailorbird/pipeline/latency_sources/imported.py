@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -30,7 +31,7 @@ from tailorbird.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from tailorbird.pipeline.latency_sources.adaptation import Adapted
-    from tailorbird.predictors import Predictor
+    from tailorbird.predictors import Predictor, TableSum
 
 _IMPORT = "`tailorbird table import RECIPE FILE`"
 
@@ -70,7 +71,7 @@ class ImportedLatency:
     losses: ClassVar[tuple[str, ...]] = ()
 
     def configuration(self) -> Configuration:
-        """That of others: what they do not say is not known."""
+        """Configuration of others: what they do not say is not known."""
         asked = self.recipe.device
         return Configuration.imported(asked.name, asked.threads, asked.batch)
 
@@ -111,6 +112,10 @@ class ImportedLatency:
 
     def predictor(self) -> "Predictor":
         """The sum over the table, completed if that is asked for."""
+        return self._sum
+
+    @cached_property
+    def _sum(self) -> "TableSum":
         from tailorbird.predictors import TableSum
 
         record = self.record()
@@ -153,6 +158,7 @@ class ImportedLatency:
 
     def add(self, record: Record) -> int:
         """Keeps what was accepted; returns how many rounds and failures are new."""
+        self.__dict__.pop("_sum", None)  # of fewer rows
         return self.database.store().take_in(record)
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -138,6 +139,10 @@ class TabulatedLatency:
 
     def predictor(self) -> "TableSum":
         """The sum over the table, completed if that is asked for."""
+        return self._sum
+
+    @cached_property
+    def _sum(self) -> "TableSum":
         from tailorbird.predictors import TableSum
 
         try:

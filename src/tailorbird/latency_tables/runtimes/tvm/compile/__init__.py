@@ -1,1 +1,1 @@
-"""From a torch module to a shared library, step by step."""
+"""Compilation of a torch module into a shared library, step by step."""
