@@ -72,7 +72,7 @@ def measured(name: str, folder: Path, rounds: int) -> MeasuredLatency:
     path.write_text(RECIPE.format(threads=threads, target=line, rounds=rounds))
     recipe = recipes.load(path)[0]
     here = device.find("local", threads, target)
-    return MeasuredLatency(recipe, SPACE, here, RunDatabase(None, folder))
+    return MeasuredLatency(recipe, folder, SPACE, here, RunDatabase(None, folder))
 
 
 def fill(one: MeasuredLatency, programs: list[Program]) -> LatencyTable:

@@ -5,7 +5,7 @@ Three published tables: NAS-Bench-201 (c10_test_12ep, from HELP's mini table), N
 averaged; random architectures are the samples and up to 3,000 of the rest are ranked. Kendall's
 tau-b, mean over draws with its standard error, and the coverage of 90 % intervals.
 
-Beside `AutoPredictor`, without a time budget: ridge, Gaussian process, random forest and, where it
+Beside `auto`, without a time budget: ridge, Gaussian process, random forest and, where it
 is installed, XGBoost on one-hot encodings (with kernel-by-expansion pairs for Once-for-All, the
 unused slots apart), and multiply-adds alone. A few draws show each of our models alone, and the
 process without free statistics. Exits with 1 if `auto` is not the best, or within one standard
@@ -32,7 +32,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.linear_model import RidgeCV
 
 from tailorbird import spaces
-from tailorbird.predictors import AccuracyPredictor, AutoPredictor
+from tailorbird.predictors import AccuracyPredictor, accuracy_predictor
 from tailorbird.predictors.accuracy.models import MODELS
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.rows import published_rows
@@ -114,7 +114,7 @@ def draw(job: tuple[str, int, int]) -> list[dict[str, object]]:
     rows = np.random.default_rng(seed).permutation(len(y))
     known, rest = rows[:n], rows[n : n + N_RANKED]
     head = {"table": table, "size": n, "seed": seed}
-    auto = AutoPredictor(space).fit(X[known], y[known]).predict(X[rest])
+    auto = accuracy_predictor("auto", space).fit(X[known], y[known]).predict(X[rest])
     low, high = auto.interval(0.9)
     coverage = float(np.mean((low <= y[rest]) & (y[rest] <= high)))
     found: list[dict[str, object]] = [
@@ -124,7 +124,7 @@ def draw(job: tuple[str, int, int]) -> list[dict[str, object]]:
     found += [{**head, "model": m, "tau": tau(p, y[rest])} for m, p in others.items()]
     if seed < DRAWS_ALONE:
         for name, model in MODELS.items():
-            alone = AccuracyPredictor(space, model).fit(X[known], y[known]).predict(X[rest])
+            alone = AccuracyPredictor(space, (model,)).fit(X[known], y[known]).predict(X[rest])
             low, high = alone.interval(0.9)
             coverage = float(np.mean((low <= y[rest]) & (y[rest] <= high)))
             found.append(

@@ -30,11 +30,12 @@ from scipy.stats import bootstrap, spearmanr
 
 from tailorbird import spaces
 from tailorbird.latency_tables.devices.device import find
-from tailorbird.predictors.accuracy.zero_cost import NAMES, scores
+from tailorbird.predictors.accuracy.zero_cost import scores, zero_cost_scores
 from tailorbird.predictors.metrics import kendall_tau
 from tailorbird.progress import NoProgress, TerminalProgress
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.rows import published_rows
+from tailorbird.registry.zero_cost_scores import ZERO_COST_SCORES
 from tailorbird.spaces import FloatArray
 from tailorbird.training.data import cifar10
 
@@ -94,11 +95,14 @@ def main() -> None:
     train = cifar10.load(data_folder()).train
     index = rng.choice(len(train.labels), N_IMAGES, replace=False)  # they lie sorted by label
     images, labels = train.images[index], train.labels[index]
-    scores(space, X[:1], images, labels, NAMES, arguments.seed, NoProgress())  # what loads late
+    functions = zero_cost_scores(tuple(ZERO_COST_SCORES))
+    scores(space, X[:1], images, labels, functions, arguments.seed, NoProgress())  # loads late
     rows: list[dict[str, Any]] = []
-    for name in NAMES:
+    for name, function in functions.items():
         begin = time.perf_counter()
-        found = scores(space, X, images, labels, [name], arguments.seed, TerminalProgress())
+        found = scores(
+            space, X, images, labels, {name: function}, arguments.seed, TerminalProgress()
+        )
         seconds = (time.perf_counter() - begin) / len(X)
         rows.append(
             {

@@ -31,6 +31,10 @@ class EncodingError(TailorbirdError, ValueError):
     """A file of networks that does not fit its space."""
 
 
+class NotFittedError(TailorbirdError, ValueError):
+    """A predictor was asked before it had learned anything."""
+
+
 class MissingStepError(TailorbirdError, RuntimeError):
     """A step was asked for before the one that it needs."""
 

@@ -22,6 +22,7 @@ from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources.adaptation import Adaptation
 from tailorbird.pipeline.latency_sources.adapted import AdaptedLatency
 from tailorbird.pipeline.opening import open_run
+from tailorbird.pipeline.own_code.algorithm import algorithm_of
 from tailorbird.pipeline.run import Run
 from tailorbird.predictors.counted_costs import WorkloadSum
 from tailorbird.predictors.metrics import mape
@@ -93,11 +94,21 @@ def run(
     read, text = recipe.load(path)
     folder = tmp_path / "runs" / "small"
     database = RunDatabase(None, folder)
-    latency = AdaptedLatency(read, SPACE, device, database, (board(),))
+    latency = AdaptedLatency(read, tmp_path, SPACE, device, database, (board(),))
     latency.setup.__dict__["runtime"] = runtime
     by_learned_values(runtime)
     accuracy = TrainedAccuracy(read, tmp_path, SPACE, folder / "weights", database.checked_url)
-    made = Run(read, text, SPACE, latency, (), accuracy, folder, NoProgress())
+    made = Run(
+        read,
+        text,
+        SPACE,
+        latency,
+        (),
+        accuracy,
+        algorithm_of(read.search, tmp_path),
+        folder,
+        NoProgress(),
+    )
     with made.held():
         yield made
 

@@ -1,15 +1,19 @@
 """Every algorithm that a recipe may name, on a problem whose exact front is known."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tailorbird import spaces
 from tailorbird.errors import InfeasibleError, RecipeError
-from tailorbird.pipeline.algorithms import searched
+from tailorbird.pipeline.own_code.algorithm import algorithm_of, settings_of
 from tailorbird.pipeline.problem import problem_of
 from tailorbird.predictors.counted_costs import PeakMemory, WorkloadSum
 from tailorbird.recipe import SearchSection
-from tailorbird.search import Problem, enumerated_front
+from tailorbird.search import ParetoFront, Problem, enumerated_front
+from tailorbird.spaces import FloatArray
 
 SPACE = spaces.get("digits-resnet", batch=1)
 WORTH, MS = (
@@ -21,6 +25,13 @@ WORTH, MS = (
 def asked(algorithm: str, **more: object) -> tuple[Problem, SearchSection]:
     section = SearchSection.model_validate({"algorithm": algorithm, **more})
     return problem_of(section, SPACE, WORTH, MS, {}), section
+
+
+def searched(
+    problem: Problem, section: SearchSection, seed: int, ref_point: FloatArray
+) -> ParetoFront:
+    settings = replace(settings_of(section, seed), ref_point=ref_point)
+    return algorithm_of(section, Path())(problem, settings)
 
 
 @pytest.mark.parametrize(

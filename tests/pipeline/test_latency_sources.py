@@ -21,6 +21,7 @@ from tailorbird.pipeline.latency_sources.measured import MeasuredLatency
 from tailorbird.pipeline.latency_sources.source import LatencySource
 from tailorbird.pipeline.latency_sources.tabulated import TabulatedLatency
 from tailorbird.predictors import TableSum
+from tailorbird.recipe import LatencySection
 from tailorbird.spaces.footprint import costs
 
 SPACE = spaces.get("macro-mobilenetv2")
@@ -52,11 +53,12 @@ def imported(folder: Path, latency: str = "") -> ImportedLatency:
     path = folder / "recipe.toml"
     path.write_text(RECIPE + latency)
     board = device.others("my board", 1)
-    return ImportedLatency(recipe.load(path)[0], SPACE, board, RunDatabase(None, folder))
+    return ImportedLatency(recipe.load(path)[0], folder, SPACE, board, RunDatabase(None, folder))
 
 
 def tabulated(of: Record, *, estimate_missing: bool = False) -> TabulatedLatency:
-    return TabulatedLatency(SPACE, device.others("my board", 1), of, estimate_missing)
+    asked = LatencySection(estimate_missing=estimate_missing)
+    return TabulatedLatency(SPACE, device.others("my board", 1), of, asked, Path())
 
 
 def table_sum(of: LatencySource) -> TableSum:
@@ -82,7 +84,7 @@ def test_estimates_reach_predictions_and_the_remarks_of_a_report(tmp_path: Path)
     estimating = imported(tmp_path, ESTIMATE)
     estimating.add(record(*MISSING))
     latency = table_sum(estimating)
-    assert (latency.n_predicted, estimating.n_estimated()) == (2, 2)
+    assert estimating.n_estimated() == 2
     X = SPACE.sample(20, np.random.default_rng(0))
     macs = SPACE.count_workloads(X) @ costs(SPACE.workloads)[:, 0]
     n_workloads = SPACE.count_workloads(X).sum(axis=1)
@@ -99,7 +101,9 @@ def test_estimates_reach_predictions_and_the_remarks_of_a_report(tmp_path: Path)
 def test_a_whole_table_needs_no_estimates(tmp_path: Path) -> None:
     whole = imported(tmp_path, ESTIMATE)
     whole.add(record())
-    assert (table_sum(whole).n_predicted, whole.n_estimated()) == (0, 0)
+    X = SPACE.sample(20, np.random.default_rng(0))
+    assert not table_sum(whole).predicted_share(X).any()
+    assert whole.n_estimated() == 0
     assert not any("estimated" in remark for remark in whole.remarks())
 
 
@@ -107,7 +111,9 @@ def test_tables_of_elsewhere_are_completed_likewise() -> None:
     with pytest.raises(RecipeError, match=r"2 of \d+ workloads.*estimate_missing = true"):
         tabulated(record(*MISSING)).predictor()
     estimating = tabulated(record(*MISSING), estimate_missing=True)
-    assert table_sum(estimating).n_predicted == 2
+    assert estimating.n_estimated() == 2
+    X = SPACE.sample(20, np.random.default_rng(0))
+    assert table_sum(estimating).predicted_share(X).any()
 
 
 def test_nothing_is_estimated_from_nothing(tmp_path: Path) -> None:
@@ -123,10 +129,10 @@ def test_what_is_measured_here_is_estimated_where_it_was_not(tmp_path: Path) -> 
     path.write_text('name = "a"\n[space]\nname = "macro-mobilenetv2"\n[latency]\n' + ESTIMATE)
     here = device.Device("local", "a processor", device.NOWHERE, 1)
     database = RunDatabase(None, tmp_path)
-    measured = MeasuredLatency(recipe.load(path)[0], SPACE, here, database)
+    measured = MeasuredLatency(recipe.load(path)[0], tmp_path, SPACE, here, database)
     with pytest.raises(TooFewNeighboursError, match="only 0 are"):
         measured.predictor()
     assert measured.n_estimated() == len(SPACE.workloads)
     path.write_text(path.read_text().replace("true", "false"))
     with pytest.raises(MissingWorkloadError):
-        MeasuredLatency(recipe.load(path)[0], SPACE, here, database).predictor()
+        MeasuredLatency(recipe.load(path)[0], tmp_path, SPACE, here, database).predictor()

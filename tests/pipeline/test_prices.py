@@ -16,8 +16,7 @@ from tailorbird.latency_tables import Configuration, Latency, LatencyTable, Stor
 from tailorbird.latency_tables.formats import files
 from tailorbird.latency_tables.formats.imported import Stated, record_of
 from tailorbird.latency_tables.tables.record import Record
-from tailorbird.predictors import Prediction, TableSum
-from tailorbird.predictors.accuracy.single_model import AccuracyPredictor
+from tailorbird.predictors import AccuracyPredictor, Prediction, TableSum
 from tailorbird.predictors.counted_costs import WorkloadSum
 from tailorbird.predictors.latency.missing_workloads import complete
 from tailorbird.progress import NoProgress

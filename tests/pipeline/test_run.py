@@ -23,6 +23,7 @@ from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
 from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources.measured import MeasuredLatency
 from tailorbird.pipeline.opening import open_run
+from tailorbird.pipeline.own_code.algorithm import algorithm_of
 from tailorbird.pipeline.run import Run
 from tailorbird.progress import NoProgress
 from tailorbird.reports.checked import COLUMNS
@@ -227,9 +228,19 @@ def test_what_fails_is_counted_and_the_rest_is_measured(
     read, text = recipe.load(folder / "small.toml")
     space = spaces.get("digits-resnet", batch=4, max_stitches=1)
     database = RunDatabase(None, folder / "runs" / "small")
-    latency = MeasuredLatency(read, space, device, database)
+    latency = MeasuredLatency(read, folder, space, device, database)
     accuracy = TrainedAccuracy(read, folder, space, folder / "weights", database.checked_url)
-    run = Run(read, text, space, latency, (), accuracy, database.folder, NoProgress())
+    run = Run(
+        read,
+        text,
+        space,
+        latency,
+        (),
+        accuracy,
+        algorithm_of(read.search, folder),
+        database.folder,
+        NoProgress(),
+    )
     runtime.broken = frozenset({1, 3})
     latency.setup.__dict__["runtime"] = runtime
     with run.held(), pytest.raises(MeasurementError, match=r"2 of 16 programs .* it is broken"):

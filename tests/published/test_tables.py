@@ -17,6 +17,7 @@ import pytest
 from tailorbird import spaces
 from tailorbird.errors import PublishedTableError, RecipeError
 from tailorbird.pipeline.accuracy_sources.published import PublishedAccuracy
+from tailorbird.predictors.accuracy.models import auto
 from tailorbird.published import data_folder, snnet, table_file
 from tailorbird.published.rows import published_rows
 from tailorbird.published.tables import TABLES
@@ -203,7 +204,7 @@ def test_cells_without_accuracies_are_told(tmp_path: Path, monkeypatch: pytest.M
     cell = {variable.name: [0] for variable in space.variables}
     pd.DataFrame(cell | {"lat_ms_a": [1.0]}).to_parquet(tmp_path / TABLES["nasbench201"].file)
     monkeypatch.setenv("TAILORBIRD_DATA", str(tmp_path))
-    asked = PublishedAccuracy(space, AccuracySection(), "c10_val_12ep", seed=0)
+    asked = PublishedAccuracy(space, AccuracySection(), "c10_val_12ep", 0, auto)
     with pytest.raises(RecipeError, match=r"tailorbird data get nasbench201 --accuracies FILE"):
         asked.check()
 

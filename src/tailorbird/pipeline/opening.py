@@ -42,8 +42,10 @@ def open_run(
     recipe, text = recipes.load(path)
     space = _space(recipe, path.parent)
     database = RunDatabase(recipe.latency.store, Path("runs") / recipe.name)
-    latency = latency_sources.opened(recipe, space, database, warn)
-    others = tuple(tabulated.of_device(name, recipe, space) for name in recipe.search.devices)
+    latency = latency_sources.opened(recipe, path.parent, space, database, warn)
+    others = tuple(
+        tabulated.elsewhere(name, recipe, path.parent, space) for name in recipe.search.devices
+    )
     named = [recipe.device.name, *(other.device.name for other in others)]
     if len(set(named)) < len(named):
         raise RecipeError(
@@ -55,6 +57,7 @@ def open_run(
 
     accuracy = accuracy_sources.opened(recipe, path.parent, space, database)
 
+    from tailorbird.pipeline.own_code.algorithm import algorithm_of
     from tailorbird.pipeline.run import Run
 
     return Run(
@@ -64,6 +67,7 @@ def open_run(
         latency,
         others,
         accuracy,
+        algorithm_of(recipe.search, path.parent),
         database.folder,
         progress or NoProgress(),
     )

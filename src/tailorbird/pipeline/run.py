@@ -16,10 +16,10 @@ from tailorbird.errors import RecipeError
 from tailorbird.export.network import Exported, save
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
-from tailorbird.pipeline.algorithms import check
 from tailorbird.pipeline.checking import Checker
 from tailorbird.pipeline.latency_sources.adaptation import Adapted
 from tailorbird.pipeline.latency_sources.source import LatencySource
+from tailorbird.pipeline.own_code.algorithm import Algorithm, try_algorithm
 from tailorbird.pipeline.python_path import users_code
 from tailorbird.pipeline.reporting import Reporter
 from tailorbird.pipeline.run_folder import LOG, held
@@ -27,6 +27,7 @@ from tailorbird.pipeline.searching import RecipeSearch
 from tailorbird.predictors import Predictor
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
+from tailorbird.registry.python_paths import is_path
 from tailorbird.reports import write
 from tailorbird.reports.choice import fastest_enough, named
 from tailorbird.reports.write import FILES
@@ -51,6 +52,7 @@ class Run:
         latency: latencies of its networks.
         others: their latencies on further devices of the search.
         accuracy: their accuracies.
+        algorithm: that the recipe names.
         folder: for artefacts.
         progress: where long work reports to.
         seconds: filled with what each step took.
@@ -62,6 +64,7 @@ class Run:
     latency: LatencySource
     others: tuple[LatencySource, ...]
     accuracy: AccuracySource
+    algorithm: Algorithm
     folder: Path
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
@@ -88,8 +91,7 @@ class Run:
 
     def run(self) -> dict[str, object]:
         """All steps in order; returns the summary."""
-        check(self.recipe.search)  # before hours of measuring
-        _ = self._latencies_elsewhere
+        _ = self._latencies_elsewhere  # refused before hours of measuring
         self.check()
         for source in (self.latency, self.accuracy):
             with self._step(source.step):
@@ -103,7 +105,15 @@ class Run:
             RecipeError: naming what does not do what it must, and its key.
         """
         self.check_modules()
+        self.latency.check()
         self.accuracy.check()
+        self._try_algorithm()
+
+    def _try_algorithm(self) -> None:
+        search = self.recipe.search
+        if is_path(search.algorithm):
+            n_objectives = len(search.objectives) + len(search.devices)
+            try_algorithm(self.algorithm, self.space, n_objectives)
 
     def check_modules(self) -> None:
         """Runs the modules of a space of the user's own, if any are to be measured or trained."""
@@ -123,6 +133,7 @@ class Run:
     def profile(self, networks: Path | None = None) -> LatencyTable:
         """Measures every workload of the space, and whole networks of a file, that are missing."""
         self.check_modules()
+        self.latency.check()
         with self._step("profile"):
             return self.latency.profile(networks, self.progress)
 
@@ -146,7 +157,7 @@ class Run:
         """What was found, and the predictors of accuracy and latency behind it."""
         self.check()
         search = self._recipe_search()
-        if self.recipe.search.algorithm == "guided":
+        if self.recipe.search.entry.spends_evaluations:
             evaluations = self.accuracy.evaluations()
             with self._step("search"):
                 found, accuracy = search.guided(evaluations)
@@ -165,6 +176,7 @@ class Run:
             self.space,
             self.latency.predictor(),
             self._latencies_elsewhere,
+            self.algorithm,
             self.progress,
         )
 

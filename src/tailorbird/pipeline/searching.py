@@ -7,14 +7,14 @@ import numpy as np
 
 from tailorbird.errors import EvaluationError
 from tailorbird.pipeline.accuracy_sources.source import Evaluations
-from tailorbird.pipeline.algorithms import searched
+from tailorbird.pipeline.own_code.algorithm import Algorithm, settings_of
 from tailorbird.pipeline.problem import problem_of
 from tailorbird.predictors import KnownAccuracy, Predictor
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import NoProgress, Progress
 from tailorbird.recipe import Recipe
+from tailorbird.registry.python_paths import load
 from tailorbird.search import ParetoFront, Problem, exact_front, has_exact_front
-from tailorbird.search.algorithms.guided.guided import guided
 from tailorbird.search.algorithms.guided.history import Unknown
 from tailorbird.search.algorithms.initial_design import spread_within
 from tailorbird.search.algorithms.variation import mutate
@@ -36,6 +36,7 @@ class RecipeSearch:
         space: that the recipe names.
         latency: on its device.
         elsewhere: latencies on the other devices of the search, by their names.
+        algorithm: that the recipe names.
         progress: where searches that evaluate report to.
     """
 
@@ -43,21 +44,23 @@ class RecipeSearch:
     space: SearchSpace
     latency: Predictor
     elsewhere: Mapping[str, Predictor]
+    algorithm: Algorithm
     progress: Progress
 
     def predicted(self, accuracy: Predictor) -> SearchResult:
-        """By the algorithm that the recipe names, beside the exact front if that can be had."""
+        """The front by the recipe's algorithm, beside the exact one if that can be had."""
         asked, problem = self.recipe.search, self._problem(accuracy)
-        if asked.algorithm == "best":
+        if asked.entry.is_single:
             problem = replace(problem, objectives=problem.objectives[:1])
         ref_point = problem.reference_point(self.recipe.seed)
-        front = searched(problem, asked, self.recipe.seed, ref_point)
+        settings = replace(settings_of(asked, self.recipe.seed), ref_point=ref_point)
+        front = self.algorithm(problem, settings)
         exact: ParetoFront | None = front
-        if asked.algorithm not in ("exact", "best"):
+        if not asked.entry.is_exact:
             exact = exact_front(problem) if has_exact_front(problem) else None
         if exact is not None and not exact.exact:
             exact = None
-        return SearchResult(self._sure(front, problem), exact, ref_point, asked.algorithm)
+        return self._result(front, exact, problem, ref_point)
 
     def guided(self, source: Evaluations) -> tuple[SearchResult, Predictor]:
         """Spends evaluations where they are expected to move the front.
@@ -89,7 +92,7 @@ class RecipeSearch:
 
         unknown = Unknown(accuracy, learner, lambda X: source.validation(X, quiet), noise_std)
         try:
-            front, evaluated = guided(
+            front, evaluated = load(asked.entry.path)(
                 problem,
                 [unknown],
                 start=start,
@@ -106,7 +109,18 @@ class RecipeSearch:
         knowing = KnownAccuracy(X, y, noise_std(y), others)
         problem = self._problem(knowing)
         ref_point = problem.reference_point(seed)
-        return SearchResult(self._sure(front, problem), None, ref_point, asked.algorithm), knowing
+        return self._result(front, None, problem, ref_point), knowing
+
+    def _result(
+        self,
+        front: ParetoFront,
+        exact: ParetoFront | None,
+        problem: Problem,
+        ref_point: FloatArray,
+    ) -> SearchResult:
+        asked = self.recipe.search
+        sure = self._sure(front, problem)
+        return SearchResult(sure, exact, ref_point, asked.algorithm, asked.entry.step)
 
     def _problem(self, accuracy: Predictor) -> Problem:
         return problem_of(self.recipe.search, self.space, accuracy, self.latency, self.elsewhere)

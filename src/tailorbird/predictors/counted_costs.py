@@ -1,4 +1,4 @@
-"""What a network costs on every device alike: arithmetic, parameters, memory; counted exactly."""
+"""Costs that are the same on every device, counted exactly: arithmetic, parameters, memory."""
 
 from collections.abc import Callable
 from typing import Self
@@ -21,7 +21,7 @@ _CHUNK = 8_192  # rows; what is in flight then stays in the cache
 
 
 class WorkloadSum:
-    """What a network costs is the sum of what its workloads cost, for sure.
+    """Sum of what the workloads of a network cost, for sure.
 
     Args:
         space: of the architectures.
@@ -40,7 +40,7 @@ class WorkloadSum:
 
     @classmethod
     def mega_params(cls, space: SearchSpace) -> Self:
-        """Millions of learned values."""
+        """Millions of parameters."""
         return cls(space, costs(space.workloads)[:, 1] / _MILLION)
 
     @classmethod
@@ -49,7 +49,7 @@ class WorkloadSum:
         return cls(space, workload_weight_bytes(space.workloads) / _MIB)
 
     def predict(self, X: IntArray) -> Prediction:
-        """For canonical rows (n, d), with std 0."""
+        """Costs of canonical rows (n, d), with std 0."""
         return Prediction(self.mean(X), np.zeros(len(X)))
 
     def mean(self, X: IntArray) -> FloatArray:
@@ -67,7 +67,7 @@ class PeakMemory:
     Where workloads run one after the other, it is that of the workload with the largest peak of
     its own: nothing but the input of a workload is alive beside what it makes. So it is in every
     layered space. In a cell, nodes outlive the edges that read them; those of NAS-Bench-201 are
-    followed, see `cells.live_maps`. In another space that keeps tensors across workloads, they
+    followed, see `cells.peak_memory`. In another space that keeps tensors across workloads, they
     are missing, and the value is a lower bound.
 
     It is a count of live tensors, see `footprint`: no operator runs in place, and none needs
@@ -82,7 +82,7 @@ class PeakMemory:
         self._peak_mib = _peaks_mib(space)
 
     def predict(self, X: IntArray) -> Prediction:
-        """For canonical rows (n, d), with std 0."""
+        """Costs of canonical rows (n, d), with std 0."""
         return Prediction(self.mean(X), np.zeros(len(X)))
 
     def mean(self, X: IntArray) -> FloatArray:

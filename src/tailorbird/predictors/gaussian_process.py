@@ -98,7 +98,7 @@ class ComponentProcess:
         return Prediction(self.mean(cross), self.spread_ * np.sqrt(variance))
 
     def covariance(self, cross: FloatArray, own: FloatArray, scale: FloatArray) -> FloatArray:
-        """Of new samples with each other, their noise included, (k, k).
+        """Covariances of new samples with each other, their noise included, (k, k).
 
         Args:
             cross: as for `predict`.
@@ -129,7 +129,7 @@ class ComponentProcess:
         weights: FloatArray,
         theta: FloatArray,
     ) -> FloatArray:
-        """Of samples by how far they lie off, (n,)."""
+        """Weights of samples by how far they lie off, (n,)."""
         noise = theta[-1] * scale**2 / weights
         inverse, _ = _inverse(K, theta, scale**2 / weights)
         squared = (noise * (inverse @ z)) ** 2 + noise - noise**2 * np.diag(inverse)
@@ -162,7 +162,7 @@ def _maximised(
 
 
 def _inverse(K: FloatArray, theta: FloatArray, noise: FloatArray) -> tuple[FloatArray, float]:
-    """Of the covariance of the samples, (n, n), and half the logarithm of its determinant."""
+    """Inverse of the covariance of the samples, (n, n), and half its log-determinant."""
     covariance = np.tensordot(theta[:-1], K, 1) + _CONSTANT
     covariance[np.diag_indices(len(noise))] += theta[-1] * noise
     half, flaw = dpotrf(covariance, lower=1)

@@ -1,4 +1,4 @@
-"""How good predictions are."""
+"""Metrics of predictions: rank correlations, errors, coverage, and their intervals."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tailorbird.predictors.prediction import Prediction
 from tailorbird.spaces import FloatArray
 
 Metric = Callable[[FloatArray, FloatArray], float]
-"""Of predicted and measured values, (n,) each."""
+"""Figure of predicted and measured values, (n,) each."""
 
 
 @dataclass(frozen=True, slots=True)

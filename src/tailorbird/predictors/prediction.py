@@ -1,4 +1,4 @@
-"""What every predictor returns."""
+"""Predictions with their uncertainty, and the protocols of what gives them."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
@@ -39,7 +39,7 @@ class Prediction:
         return replace(self, std=factor * self.std)
 
     def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
-        """Both ends, each (n,), of the central normal interval that holds this share."""
+        """Both ends, each (n,), of the central normal interval that holds this fraction."""
         reach = norm.ppf((1 + level) / 2) * self.std
         return self.mean - reach, self.mean + reach
 
@@ -48,10 +48,20 @@ class Predictor(Protocol):
     """Encodings to predictions."""
 
     def predict(self, X: IntArray) -> Prediction:
-        """For canonical rows of shape (n, d)."""
+        """Predictions for canonical rows of shape (n, d)."""
 
     def mean(self, X: IntArray) -> FloatArray:
         """The means alone, (n,); what a search needs of every generation."""
+
+
+class Learner(Predictor, Protocol):
+    """A predictor that learns from samples."""
+
+    def fit(self, X: IntArray, y: FloatArray) -> Predictor:
+        """Learns values y (n,) of canonical rows X (n, d), and forgets what it knew."""
+
+    def refit(self, X: IntArray, y: FloatArray) -> Predictor:
+        """Learns from other samples, but keeps its hyperparameters and choice of models."""
 
 
 @runtime_checkable

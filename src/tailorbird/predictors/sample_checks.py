@@ -1,8 +1,9 @@
-"""What a predictor can learn from."""
+"""Checks of what predictors are given: rows, samples, and that they were fitted."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tailorbird.errors import NotFittedError
 from tailorbird.spaces import FloatArray, IntArray
 
 
@@ -50,4 +51,17 @@ def check(X: IntArray, y: FloatArray, fewest: int) -> None:
     if np.ptp(y) == 0:
         raise ValueError(
             f"`y` must vary, but all {len(y)} values are {y[0]}. There is nothing to learn."
+        )
+
+
+def check_is_fitted(predictor: object) -> None:
+    """Refuses a predictor that has learned nothing: one without attributes that end in `_`.
+
+    Raises:
+        NotFittedError: if so.
+    """
+    if not any(name.endswith("_") and not name.startswith("_") for name in vars(predictor)):
+        raise NotFittedError(
+            f"A predictor must be fitted before it predicts, but this {type(predictor).__name__} "
+            "was not. Call `fit` first."
         )

@@ -6,12 +6,22 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from tailorbird.errors import shown
-from tailorbird.recipe.section import Count, PythonPath, Seconds, Section
+from tailorbird.recipe.section import (
+    Count,
+    PythonPath,
+    Seconds,
+    Section,
+    one_of,
+    one_of_or_path,
+)
+from tailorbird.registry.accuracy_predictors import ACCURACY_PREDICTORS, entry_of
+from tailorbird.registry.data_sets import DATA_SETS
+from tailorbird.registry.zero_cost_scores import ZERO_COST_SCORES
 
 LEARNING_RATE = 2e-2  # right for networks that are trained from scratch
 
 Rate = Annotated[float, Field(ge=0, le=1000)]
-ZeroCostScore = Literal["gradsign", "gradient_norm", "synflow", "naswot", "macs", "parameters"]
+ZeroCostScore = Annotated[str, one_of_or_path(ZERO_COST_SCORES)]
 
 
 class LearningRates(Section):
@@ -38,7 +48,7 @@ class AnchorFile(Section):
 class AccuracySection(Section):
     """How accuracy comes about."""
 
-    data: Literal["digits", "cifar10-jpeg"] | None = None
+    data: Annotated[str, one_of(DATA_SETS)] | None = None
     module: PythonPath | None = None
     published: Annotated[str, Field(min_length=1)] | None = None
     evaluator: PythonPath | None = None
@@ -56,17 +66,7 @@ class AccuracySection(Section):
     earlier: Annotated[str, Field(min_length=1)] | None = None
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     evaluation_timeout_seconds: Annotated[Seconds, Field(gt=0)] | None = None
-    predictor: Literal[
-        "auto",
-        "process",
-        "process-totals",
-        "process-places",
-        "ridge",
-        "forest",
-        "boosting",
-        "perceptrons",
-        "additive",
-    ] = "auto"
+    predictor: Annotated[str, one_of_or_path(ACCURACY_PREDICTORS)] = "auto"
     predictor_seconds: Seconds = 0.0
     zero_cost: tuple[ZeroCostScore, ...] = Field(default=(), strict=False)
 
@@ -94,9 +94,10 @@ class AccuracySection(Section):
             raise PydanticCustomError(
                 "accuracy", '[accuracy] teacher has nothing to teach with distillation = "none"'
             )
-        if self.predictor_seconds and self.predictor != "auto":
+        if self.predictor_seconds and not entry_of(self.predictor).tunes:
             raise PydanticCustomError(
-                "accuracy", '[accuracy] predictor_seconds are for predictor = "auto"'
+                "accuracy",
+                '[accuracy] predictor_seconds are for predictor = "auto", or one of your own',
             )
         if self.published is not None:
             idle = sorted(self.model_fields_set - {"published", "predictor", "predictor_seconds"})

@@ -6,18 +6,22 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from tailorbird.latency_tables.runtimes.registry import RUNTIMES
 from tailorbird.latency_tables.tables.configuration import IMPORTED
-from tailorbird.recipe.section import Section, one_of
+from tailorbird.recipe.section import Section, one_of_or_path
+from tailorbird.registry import latency_predictors
+from tailorbird.registry.latency_predictors import LATENCY_PREDICTORS, LatencyPredictorEntry
+from tailorbird.registry.python_paths import is_path
+from tailorbird.registry.runtimes import RUNTIMES
 
 _TUNED = re.compile(r"tuned:[1-9]\d{0,4}")
 _SCHEDULES = {name: entry.schedule for name, entry in RUNTIMES.items()} | {IMPORTED: IMPORTED}
+_ADAPTED_SAMPLES = 10
 
 
 class LatencySection(Section):
-    """How latency is measured."""
+    """How latency is measured and predicted."""
 
-    runtime: Annotated[str, one_of(_SCHEDULES)] = "tvm"
+    runtime: Annotated[str, one_of_or_path(_SCHEDULES)] = "tvm"
     schedule: Annotated[str | None, Field(validate_default=True)] = None  # that of the runtime
     tuning: Annotated[str, Field(min_length=1)] | None = None
     tuning_minutes: Annotated[float, Field(ge=0, le=1e5, allow_inf_nan=False)] = 60.0
@@ -25,7 +29,8 @@ class LatencySection(Section):
     store: Annotated[str, Field(min_length=1)] | None = None
     estimate_missing: bool = False
     adapt_from: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    samples: Annotated[int, Field(ge=3, le=1_000)] = 10
+    predictor: Annotated[str, one_of_or_path(LATENCY_PREDICTORS)] = "table-sum"
+    samples: Annotated[int, Field(ge=3, le=1_000)] | None = None
 
     @field_validator("schedule")
     @classmethod
@@ -33,6 +38,12 @@ class LatencySection(Section):
         runtime = info.data.get("runtime")
         if runtime is None:  # wrong itself, and said to be
             return schedule
+        if is_path(runtime):
+            if schedule is not None:
+                raise PydanticCustomError(
+                    "latency", "[latency] schedule is for our runtimes: drop it, yours has its own"
+                )
+            return None
         own = _SCHEDULES[runtime]
         if runtime == "tvm" and schedule is not None and _TUNED.fullmatch(schedule):
             return schedule
@@ -66,10 +77,6 @@ class LatencySection(Section):
 
     @model_validator(mode="after")
     def _adapts(self) -> Self:
-        if not self.adapt_from and "samples" in self.model_fields_set:
-            raise PydanticCustomError(
-                "latency", "[latency] samples are for tables to adapt from: add adapt_from"
-            )
         if len(set(self.adapt_from)) < len(self.adapt_from):
             raise PydanticCustomError("latency", "[latency] adapt_from must name each table once")
         if self.adapt_from and self.runtime == IMPORTED:
@@ -85,3 +92,48 @@ class LatencySection(Section):
                 "estimate_missing",
             )
         return self
+
+    @model_validator(mode="after")
+    def _learns(self) -> Self:
+        if self.predictor == "table-sum":
+            if not self.adapt_from and self.samples is not None:
+                raise PydanticCustomError(
+                    "latency",
+                    "[latency] samples are for predictors that learn from whole networks: add "
+                    "adapt_from, or another predictor",
+                )
+            return self
+        named = f"[latency] predictor = {self.predictor!r}"
+        if self.adapt_from:
+            raise PydanticCustomError(
+                "latency", f"{named} is not for adapt_from, which predicts in its own way: drop one"
+            )
+        if self.runtime == IMPORTED and (self.n_samples or not self.entry.needs_workloads):
+            raise PydanticCustomError(
+                "latency",
+                f"{named} learns from networks that are timed, but of an imported table none is: "
+                "drop it",
+            )
+        if self.estimate_missing and not self.entry.needs_workloads:
+            raise PydanticCustomError(
+                "latency", f"with {named} no workload is needed: drop estimate_missing"
+            )
+        if self.samples is not None and self.samples < self.entry.least_samples:
+            raise PydanticCustomError(
+                "latency",
+                f"{named} needs [latency] samples of at least {self.entry.least_samples}, but got "
+                f"{self.samples}",
+            )
+        return self
+
+    @property
+    def entry(self) -> LatencyPredictorEntry:
+        """What has to be measured for the predictor."""
+        return latency_predictors.entry_of(self.predictor)
+
+    @property
+    def n_samples(self) -> int:
+        """Networks that are timed whole, for the predictor to learn from."""
+        if self.samples is not None:
+            return self.samples
+        return _ADAPTED_SAMPLES if self.adapt_from else self.entry.n_samples

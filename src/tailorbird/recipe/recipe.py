@@ -12,12 +12,13 @@ from tailorbird.recipe.report import ReportSection
 from tailorbird.recipe.search import SearchSection
 from tailorbird.recipe.section import Section
 from tailorbird.recipe.space import SpaceSection
+from tailorbird.registry.accuracy_predictors import entry_of
 
 _GUIDE = "process-places"
 
 
 class Recipe(Section):
-    """All of it."""
+    """Everything that a user asks for in one file."""
 
     name: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -30,10 +31,10 @@ class Recipe(Section):
 
     @property
     def predictor(self) -> str:
-        """Of accuracy; a guided search fits it again and again, so its default is a quick one."""
+        """Accuracy predictor; quick by default where a search fits it again and again."""
         asked = self.accuracy
         is_asked = "predictor" in asked.model_fields_set or asked.predictor_seconds
-        return asked.predictor if is_asked or self.search.algorithm != "guided" else _GUIDE
+        return asked.predictor if is_asked or not self.search.entry.spends_evaluations else _GUIDE
 
     @model_validator(mode="after")
     def _reaches(self) -> Self:
@@ -53,24 +54,27 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
         asked, search = self.accuracy, self.search
-        if search.algorithm == "best" and asked.predictor != "additive":
+        entry = entry_of(asked.predictor)
+        if search.entry.is_single and not entry.adds_up:
             raise PydanticCustomError(
                 "recipe",
-                'an integer program needs what adds up: with [search] algorithm = "best" write '
-                '[accuracy] predictor = "additive"',
+                "an integer program needs what adds up: with [search] algorithm = "
+                f'"{search.algorithm}" write [accuracy] predictor = "additive"',
             )
-        if asked.predictor == "additive" and asked.zero_cost:
+        if asked.zero_cost and not entry.takes_features:
             raise PydanticCustomError(
-                "recipe", "an additive predictor has no zero_cost: drop it from [accuracy]"
+                "recipe",
+                f"an {asked.predictor} predictor has no zero_cost: drop it from [accuracy]",
             )
         return self
 
     @model_validator(mode="after")
     def _evaluates(self) -> Self:
-        if self.search.algorithm == "guided" and self.accuracy.published is not None:
+        if self.search.entry.spends_evaluations and self.accuracy.published is not None:
             raise PydanticCustomError(
                 "recipe",
-                "a guided search chooses what to evaluate, but published accuracies are all there: "
+                f"a {self.search.algorithm} search chooses what to evaluate, but published "
+                "accuracies are all there: "
                 'use [search] algorithm = "exact" or "nsga2"',
             )
         return self

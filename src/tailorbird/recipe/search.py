@@ -5,38 +5,18 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from tailorbird.recipe.section import Count, Limit, Section
+from tailorbird.recipe.section import Count, Limit, Section, one_of_or_path
+from tailorbird.registry import algorithms
+from tailorbird.registry.algorithms import ALGORITHMS, AlgorithmEntry
 
 Property = Literal["accuracy", "latency_ms", "mega_macs", "mega_params", "weight_mib", "peak_mib"]
 """What networks are compared by, as reports head their columns."""
-
-_PREDICTED = frozenset({"population", "generations"})
-_KEYS: dict[str, frozenset[str]] = {
-    "nsga2": _PREDICTED,
-    "random": _PREDICTED,
-    "evolution": _PREDICTED,
-    "optuna": _PREDICTED | {"sampler"},
-    "guided": frozenset({"batch"}),
-    "exact": frozenset(),
-    "best": frozenset(),
-}
-"""Which keys of [search] each algorithm has for itself."""
-
-_MOST_PREDICTIONS = {
-    "nsga2": 10_000_000,
-    "random": 1_000_000,
-    "evolution": 1_000_000,
-    "optuna": 100_000,
-}
-"""Networks that each algorithm may look at, so that what it remembers of them takes 3 GiB."""
 
 
 class SearchSection(Section):
     """How the front is searched."""
 
-    algorithm: Literal["nsga2", "guided", "exact", "best", "random", "evolution", "optuna"] = (
-        "nsga2"
-    )
+    algorithm: Annotated[str, one_of_or_path(ALGORITHMS)] = "nsga2"
     objectives: Annotated[tuple[Property, ...], Field(min_length=1, strict=False)] = (
         "accuracy",
         "latency_ms",
@@ -55,13 +35,15 @@ class SearchSection(Section):
 
     @model_validator(mode="after")
     def _fits_the_algorithm(self) -> Self:
-        idle = self.model_fields_set & (frozenset().union(*_KEYS.values()) - _KEYS[self.algorithm])
+        keys = frozenset().union(*(entry.keys for entry in ALGORITHMS.values()))
+        idle = self.model_fields_set & (keys - self.entry.keys)
         if idle:
             raise PydanticCustomError(
                 "search", f'[search] algorithm = "{self.algorithm}" has no {min(idle)}: drop it'
             )
         n_predictions = self.population * self.generations
-        if n_predictions > (most := _MOST_PREDICTIONS.get(self.algorithm, n_predictions)):
+        most = self.entry.most_predictions
+        if most is not None and n_predictions > most:
             raise PydanticCustomError(
                 "search",
                 f'[search] algorithm = "{self.algorithm}" looks at {most:,} networks at most, but '
@@ -73,15 +55,21 @@ class SearchSection(Section):
             raise PydanticCustomError(
                 "search", '[search] devices are compared by latency: add "latency_ms" to objectives'
             )
-        if self.devices and self.algorithm == "best":
+        if self.devices and self.entry.is_single:
             raise PydanticCustomError(
-                "search", '[search] algorithm = "best" is for one device: drop devices'
+                "search", f'[search] algorithm = "{self.algorithm}" is for one device: drop devices'
             )
-        if self.algorithm == "guided" and "accuracy" not in self.objectives:
+        if self.entry.spends_evaluations and "accuracy" not in self.objectives:
             raise PydanticCustomError(
-                "search", "a guided search learns accuracy: add it to [search] objectives"
+                "search",
+                f"a {self.algorithm} search learns accuracy: add it to [search] objectives",
             )
         return self
+
+    @property
+    def entry(self) -> AlgorithmEntry:
+        """What is known of the algorithm."""
+        return algorithms.entry_of(self.algorithm)
 
     @property
     def limits(self) -> dict[Property, float]:

@@ -1,28 +1,40 @@
-"""What tables of a recipe have in common."""
+"""Types that tables of a recipe have in common."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
+
+from tailorbird.registry.python_paths import PATTERN, is_path
 
 Count = Annotated[int, Field(ge=1)]
 Limit = Annotated[float, Field(ge=1e-9, allow_inf_nan=False)] | None
 Seconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
 """Up to four months, which every clock can wait for."""
 
-PythonPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+PythonPath = Annotated[str, Field(pattern=f"^{PATTERN.pattern}$")]
 """`package.module:name`."""
 
 
-def one_of(names: Iterable[str]) -> AfterValidator:
+def one_of(names: Collection[str]) -> AfterValidator:
     """Refuses what is none of these names."""
-    known = tuple(names)
-    *others, last = map(repr, known)
-    expected = f"{', '.join(others)} or {last}"
+    *others, last = map(repr, names)
+    return _allowed(lambda name: name in names, f"{', '.join(others)} or {last}")
 
+
+def one_of_or_path(names: Collection[str]) -> AfterValidator:
+    """Refuses what is neither one of these names nor a Python path."""
+    known = ", ".join(map(repr, names))
+    return _allowed(
+        lambda name: name in names or is_path(name),
+        f"{known} or a Python path of your own, 'package.module:name'",
+    )
+
+
+def _allowed(is_allowed: Callable[[str], bool], expected: str) -> AfterValidator:
     def check(name: str) -> str:
-        if name not in known:
+        if not is_allowed(name):
             raise PydanticCustomError("literal_error", "{expected}", {"expected": expected})
         return name
 

@@ -1,4 +1,4 @@
-"""What a search gave, beside what there was to find."""
+"""The front that a search found, beside the exact one."""
 
 from dataclasses import dataclass
 
@@ -15,26 +15,23 @@ class SearchResult:
         exact: of the whole space; None if it is not known.
         ref_point: that hypervolumes refer to, minimised values (m,).
         by: the algorithm, as recipes name it.
+        step: what an item of `front.history` stands for: a generation or an evaluation.
     """
 
     front: ParetoFront
     exact: ParetoFront | None
     ref_point: FloatArray
     by: str = "nsga2"
-
-    @property
-    def step(self) -> str:
-        """After which the front's history has a hypervolume each."""
-        return "generation" if self.by == "nsga2" else "evaluation"
+    step: str = "generation"
 
     @property
     def exact_hypervolume(self) -> float | None:
-        """Of the front of the whole space, if that is known."""
+        """Hypervolume of the front of the whole space, if that is known."""
         return self.exact.hypervolume(self.ref_point) if self.exact is not None else None
 
     @property
     def share_of_exact_hypervolume(self) -> float | None:
-        """How much of what there is to find was found."""
+        """Fraction of the exact front's hypervolume that was found; None if that is not known."""
         whole = self.exact_hypervolume
         return self.front.hypervolume(self.ref_point) / whole if whole else None
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 
 from tailorbird import spaces
+from tailorbird.errors import NotFittedError
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
 from tailorbird.predictors import Additive, AdditiveAccuracy, TableSum, accuracy_predictor
 from tailorbird.predictors.accuracy import log_error

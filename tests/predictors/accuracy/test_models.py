@@ -1,25 +1,27 @@
-import typing
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 
 from tailorbird import spaces
-from tailorbird.predictors import AutoPredictor, Prediction, accuracy_predictor, conformal
+from tailorbird.errors import NotFittedError
+from tailorbird.predictors import AccuracyPredictor, Prediction, accuracy_predictor, conformal
 from tailorbird.predictors.accuracy import log_error
 from tailorbird.predictors.accuracy.features import Features, View
 from tailorbird.predictors.accuracy.models import MODELS
 from tailorbird.predictors.metrics import kendall_tau
 from tailorbird.predictors.regressors import Process
-from tailorbird.recipe import AccuracySection
+from tailorbird.registry.accuracy_predictors import ACCURACY_PREDICTORS
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.footprint import count_macs
 
 NAMES = ("auto", *MODELS)
+
+
+def voted(space: SearchSpace, seconds: float = 0.0) -> AccuracyPredictor:
+    return AccuracyPredictor(space, tuple(MODELS.values()), seconds=seconds)
 
 
 def truth(space: SearchSpace, X: IntArray) -> FloatArray:
@@ -107,7 +109,7 @@ def test_auto_listens_to_the_models_that_rank_best() -> None:
     # The longest path of convolutions: only models that see paths can know.
     ops = space.operations_on_paths(X)  # type: ignore[attr-defined]
     y = 0.5 + 0.1 * (ops[:, :, 1] + ops[:, :, 2]).max(axis=1) + rng.normal(0, 0.002, len(X))
-    auto = AutoPredictor(space).fit(X[:100], y[:100])
+    auto = voted(space).fit(X[:100], y[:100])
     assert sum(auto.weights_) == pytest.approx(1)
     assert "process-totals" not in {voter.model.name for voter in auto.voters_}
     assert auto.taus_["forest"] > auto.taus_["process-totals"]
@@ -117,10 +119,10 @@ def test_auto_listens_to_the_models_that_rank_best() -> None:
 def test_a_time_budget_buys_more_models_and_is_kept() -> None:
     space = spaces.get("macro-mobilenetv2")
     X = np.unique(space.sample(60, np.random.default_rng(0)), axis=0)
-    auto = AutoPredictor(space, seconds=10).fit(X, truth(space, X))
+    auto = voted(space, seconds=10).fit(X, truth(space, X))
     assert len(auto.taus_) > len(MODELS)
     with_budget = max(auto.taus_.values())
-    without = max(AutoPredictor(space).fit(X, truth(space, X)).taus_.values())
+    without = max(voted(space).fit(X, truth(space, X)).taus_.values())
     assert with_budget >= without
 
 
@@ -179,9 +181,14 @@ def test_perfect_accuracies_still_rank_with_enough_images() -> None:
     assert (np.diff(log_error.to_scale(y, 100_000)) > 0).all()
 
 
-def test_the_recipe_knows_every_model() -> None:
-    annotation = AccuracySection.model_fields["predictor"].annotation
-    assert typing.get_args(annotation) == (*NAMES, "additive")
+def test_every_model_is_a_predictor_by_its_name() -> None:
+    assert tuple(ACCURACY_PREDICTORS) == (*NAMES, "additive")
+    for name in MODELS:
+        predictor = accuracy_predictor(name, spaces.get("digits-resnet"))
+        assert isinstance(predictor, AccuracyPredictor)
+        assert [model.name for model in predictor.models] == [name]
+        compares = issubclass(type(MODELS[name].make()), Process)
+        assert ACCURACY_PREDICTORS[name].compares_pairs == compares
 
 
 @pytest.mark.parametrize("view", ["totals", "places"])

@@ -14,14 +14,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tailorbird import spaces
-from tailorbird.errors import RecipeError, ScoreError
-from tailorbird.predictors.accuracy.zero_cost import NAMES, ZeroCost, ZeroCostFeatures, scores
+from tailorbird.errors import ScoreError
+from tailorbird.predictors.accuracy.zero_cost import (
+    ZeroCost,
+    ZeroCostFeatures,
+    scores,
+    zero_cost_scores,
+)
 from tailorbird.predictors.accuracy.zero_cost.gradients import gradient_norm, gradsign
 from tailorbird.predictors.accuracy.zero_cost.naswot import naswot
-from tailorbird.predictors.accuracy.zero_cost.scoring import _functions
 from tailorbird.predictors.accuracy.zero_cost.size import macs, parameters
 from tailorbird.predictors.accuracy.zero_cost.synflow import synflow
 from tailorbird.progress import Advance, NoProgress
+from tailorbird.registry.zero_cost_scores import ZERO_COST_SCORES
 from tailorbird.spaces import SearchSpace
 from tailorbird.spaces.cells import NasBench201
 from tailorbird.spaces.stitching import StitchSpace
@@ -183,7 +188,7 @@ def test_sizes_are_those_of_one_image() -> None:
     assert macs(network, *batch) == 16 * 4 * 27 + 64 * 5
 
 
-@pytest.mark.parametrize("score", _functions().values())
+@pytest.mark.parametrize("score", zero_cost_scores(tuple(ZERO_COST_SCORES)).values())
 def test_the_module_and_random_numbers_stay_as_they_are(score: ZeroCost) -> None:
     network = small_network()
     network[1].eval()
@@ -196,7 +201,7 @@ def test_the_module_and_random_numbers_stay_as_they_are(score: ZeroCost) -> None
     assert torch.equal(torch.get_rng_state(), random)
 
 
-@pytest.mark.parametrize("score", _functions().values())
+@pytest.mark.parametrize("score", zero_cost_scores(tuple(ZERO_COST_SCORES)).values())
 def test_the_order_of_images_and_the_mode_of_the_module_do_not_matter(score: ZeroCost) -> None:
     network, (images, labels) = small_network(), small_batch()
     network.insert(3, nn.Dropout())
@@ -216,18 +221,14 @@ def test_a_gradient_that_is_not_finite_is_not_taken_for_zero() -> None:
     assert np.isnan(gradient_norm(network, images, labels))
 
 
-def test_every_name_has_its_function() -> None:
-    assert tuple(_functions()) == NAMES
-
-
 def check_smallest_landmark(name: str) -> None:
     space = spaces.get(name)
     n_parameters = [sum(p.numel() for p in space.build(r).parameters()) for r in space.landmarks]
     X = space.landmarks[[int(np.argmin(n_parameters))]]
     images, labels = batch_for(space, 2)
-    found = dict(
-        zip(NAMES, scores(space, X, images, labels, NAMES, 0, NoProgress())[0], strict=True)
-    )
+    functions = zero_cost_scores(tuple(ZERO_COST_SCORES))
+    (values,) = scores(space, X, images, labels, functions, 0, NoProgress())
+    found = dict(zip(functions, values, strict=True))
     assert found["parameters"] == min(n_parameters)
     assert 0 < found["gradsign"] <= 2 * min(n_parameters)
     assert found["gradient_norm"] > 0
@@ -247,25 +248,26 @@ def test_large_spaces_can_be_scored(name: str) -> None:
 
 def test_weights_go_by_seed_and_row_alone(digits_space: StitchSpace) -> None:
     X = digits_space.sample(4, np.random.default_rng(0))
-    names = ("gradsign", "naswot")
+    functions = zero_cost_scores(("gradsign", "naswot"))
+    reversed_functions = dict(reversed(functions.items()))
     batch = batch_for(digits_space)
     torch.manual_seed(5)
     random = torch.get_rng_state()
-    found = scores(digits_space, X, *batch, names, 0, NoProgress())
+    found = scores(digits_space, X, *batch, functions, 0, NoProgress())
     assert torch.equal(torch.get_rng_state(), random)
     torch.manual_seed(6)
-    again = scores(digits_space, X[::-1], *batch, names[::-1], 0, NoProgress())
+    again = scores(digits_space, X[::-1], *batch, reversed_functions, 0, NoProgress())
     np.testing.assert_array_equal(again[::-1, ::-1], found)
-    other = scores(digits_space, X, *batch, names, 1, NoProgress())
+    other = scores(digits_space, X, *batch, functions, 1, NoProgress())
     assert (other != found).all()
-    assert scores(digits_space, X[:0], *batch, names, 0, NoProgress()).shape == (0, 2)
+    assert scores(digits_space, X[:0], *batch, functions, 0, NoProgress()).shape == (0, 2)
 
 
 def test_a_score_that_is_not_finite_names_network_and_score() -> None:
     space = NasBench201()
     X = np.concatenate([space.landmarks, np.zeros((1, 6), dtype=np.int64)])
     with pytest.raises(ScoreError, match=r"naswot is -inf .*\|none~0\|none~1\|none~2\|") as caught:
-        scores(space, X, *batch_for(space, 2), ["naswot"], 0, NoProgress())
+        scores(space, X, *batch_for(space, 2), zero_cost_scores(["naswot"]), 0, NoProgress())
     assert (caught.value.score, caught.value.value) == ("naswot", -np.inf)
     assert caught.value.network == space.describe(X[-1])
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
@@ -273,16 +275,16 @@ def test_a_score_that_is_not_finite_names_network_and_score() -> None:
 
 def test_features_are_scores_and_each_row_is_scored_once(digits_space: StitchSpace) -> None:
     X = digits_space.landmarks
-    names = ("gradsign", "macs")
+    functions = zero_cost_scores(("gradsign", "macs"))
     images, labels = batch_for(digits_space)
     images.flags.writeable = False  # as a memory-mapped split is
     told = Recorder()
-    features = ZeroCostFeatures(digits_space, images, labels, names, 0, told)
+    features = ZeroCostFeatures(digits_space, images, labels, functions, 0, told)
     found = features(X[[2, 0, 2]])
     assert told.finished == [digits_space.describe(row) for row in X[[2, 0]]]
     np.testing.assert_array_equal(
         features(np.asfortranarray(X)),
-        scores(digits_space, X, images, labels, names, 0, NoProgress()),
+        scores(digits_space, X, images, labels, functions, 0, NoProgress()),
     )
     assert len(told.finished) == len(X)
     np.testing.assert_array_equal(features(X[[2, 0, 2]]), found)
@@ -297,9 +299,9 @@ def test_bad_inputs_are_refused(digits_space: StitchSpace) -> None:
     def features(
         images: NDArray[np.float32], labels: NDArray[np.int64], *names: str
     ) -> ZeroCostFeatures:
-        return ZeroCostFeatures(digits_space, images, labels, names, 0)
+        return ZeroCostFeatures(digits_space, images, labels, zero_cost_scores(names), 0)
 
-    with pytest.raises(RecipeError, match="did you mean 'gradsign'"):
+    with pytest.raises(ValueError, match="did you mean 'gradsign'"):
         features(images, labels, "grad-sign")
     for wrong in ((images[:, :, 1:], labels), (images, labels[1:]), (images[:0], labels[:0])):
         with pytest.raises(ValueError, match=r"shape \(n, 1, 8, 8\)"):

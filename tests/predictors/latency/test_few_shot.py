@@ -194,7 +194,7 @@ def test_samples_that_cannot_be_are_refused(world: tuple[IntArray, FloatArray]) 
         few_shot.fit(X[100:110], np.full(10, 5.0))
     with pytest.raises(ValueError, match="must be positive"):
         few_shot.fit(X[100:110], y_ms - y_ms.max())
-    with pytest.raises(ValueError, match="must have 8 genes"):
+    with pytest.raises(ValueError, match="must have 8 variables"):
         few_shot.fit(X[100:110, :7], y_ms)
     with pytest.raises(ValueError, match="row 0 has 9"):
         few_shot.fit(np.where(np.arange(N_GENES) == 4, 9, X[100:110]), y_ms)

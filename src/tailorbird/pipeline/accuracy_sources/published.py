@@ -9,13 +9,19 @@ import numpy as np
 
 from tailorbird.errors import RecipeError
 from tailorbird.pipeline.database import RunDatabase
-from tailorbird.predictors import AdditiveAccuracy, KnownAccuracy, Predictor, accuracy_predictor
-from tailorbird.predictors.accuracy.single_model import FEWEST
+from tailorbird.pipeline.own_code.accuracy_predictor import (
+    MakeLearner,
+    accuracy_predictor_of,
+    try_accuracy_predictor,
+)
+from tailorbird.predictors import AccuracyInputs, Additive, KnownAccuracy, Predictor
+from tailorbird.predictors.accuracy.evaluated_samples import FEWEST
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
 from tailorbird.published.accuracies import PublishedAccuracies, published_accuracies
 from tailorbird.published.data_folder import data_folder
 from tailorbird.recipe import AccuracySection, Recipe
+from tailorbird.registry.python_paths import is_path
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 if TYPE_CHECKING:
@@ -31,7 +37,8 @@ def opened(
     column = recipe.accuracy.published
     if column is None:
         return None
-    return PublishedAccuracy(space, recipe.accuracy, column, recipe.seed)
+    make = accuracy_predictor_of(recipe.accuracy.predictor, home)
+    return PublishedAccuracy(space, recipe.accuracy, column, recipe.seed, make)
 
 
 @dataclass(frozen=True)
@@ -43,12 +50,14 @@ class PublishedAccuracy:
         asked: how accuracies of other networks are predicted.
         column: of the table of the space, or `snnet` for stitched networks.
         seed: of the draw of networks that are learned from.
+        make: the predictor that the recipe names.
     """
 
     space: SearchSpace
     asked: AccuracySection
     column: str
     seed: int
+    make: MakeLearner
 
     step: ClassVar = "published"
     runs_networks: ClassVar = False
@@ -95,6 +104,8 @@ class PublishedAccuracy:
     def check(self) -> None:
         """Refuses a space for which nothing is published, or too little to learn from."""
         _ = self._table
+        if is_path(self.asked.predictor):
+            try_accuracy_predictor(self.make, self._inputs)
 
     def _refuse_too_few(self, y: FloatArray) -> None:
         learned = y[self._drawn(len(y))]
@@ -116,16 +127,19 @@ class PublishedAccuracy:
         An additive one is learned from all and stands alone, or it would not add up.
         """
         table = self._table
-        if self.asked.predictor == "additive":
-            return AdditiveAccuracy(self.space, table.n_images).fit(table.X, table.y)
+        learner = self.make(self._inputs)
+        if isinstance(learner, Additive):
+            return learner.fit(table.X, table.y)
         drawn = self._drawn(len(table.y))
-        others = accuracy_predictor(
-            self.asked.predictor, self.space, table.n_images, self.asked.predictor_seconds
-        ).fit(table.X[drawn], table.y[drawn])
+        others = learner.fit(table.X[drawn], table.y[drawn])
         return KnownAccuracy(table.X, table.y, accuracy_std(table.y, table.n_images), others)
 
+    @property
+    def _inputs(self) -> AccuracyInputs:
+        return AccuracyInputs(self.space, self._table.n_images, self.asked.predictor_seconds)
+
     def validation(self, X: IntArray, progress: Progress) -> FloatArray:
-        """As published; NaN for networks that nobody evaluated."""
+        """Accuracies as published; NaN for networks that nobody evaluated."""
         table = self._table
         known = dict(zip(map(tuple, table.X.tolist()), table.y, strict=True))
         return np.array([known.get(tuple(row), np.nan) for row in X.tolist()])

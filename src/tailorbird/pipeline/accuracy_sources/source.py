@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from tailorbird.predictors import Predictor
+from tailorbird.predictors import Learner, Predictor
 from tailorbird.progress import Progress
-from tailorbird.search.algorithms.guided.history import Learner
 from tailorbird.spaces import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class AccuracySource(Protocol):
 
     @property
     def runs_networks(self) -> bool:
-        """Whether networks are trained and evaluated here."""
+        """True if networks are trained and evaluated here."""
 
     @property
     def description(self) -> str:
@@ -94,7 +93,7 @@ class AccuracySource(Protocol):
         """
 
     def predictor(self, latency: Predictor, progress: Progress) -> Predictor:
-        """Learned from some networks that were truly evaluated."""
+        """A predictor that learned from some networks that were truly evaluated."""
 
     def validation(self, X: IntArray, progress: Progress) -> FloatArray:
         """What the search may know of canonical rows (n, d), (n,); NaN where nobody knows."""

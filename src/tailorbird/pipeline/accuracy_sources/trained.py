@@ -16,15 +16,21 @@ from torch import nn
 from tailorbird.errors import EvaluationError, MissingStepError, RecipeError, in_a_line, raising
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
 from tailorbird.pipeline.database import RunDatabase
+from tailorbird.pipeline.own_code.accuracy_predictor import (
+    accuracy_predictor_of,
+    try_accuracy_predictor,
+)
+from tailorbird.pipeline.own_code.zero_cost_score import zero_cost_scores_of
 from tailorbird.pipeline.run_folder import LOG
-from tailorbird.predictors import Predictor, accuracy_predictor
-from tailorbird.predictors.accuracy.models import IN_PAIRS
-from tailorbird.predictors.accuracy.single_model import FEWEST
-from tailorbird.predictors.accuracy.zero_cost import ZeroCostFeatures
+from tailorbird.predictors import AccuracyInputs, Learner, Predictor
+from tailorbird.predictors.accuracy.evaluated_samples import FEWEST
+from tailorbird.predictors.accuracy.zero_cost import ZeroCost, ZeroCostFeatures
 from tailorbird.predictors.regressors import MOST_IN_PAIRS
-from tailorbird.progress import Progress
+from tailorbird.progress import NoProgress, Progress
 from tailorbird.recipe import Recipe
-from tailorbird.search.algorithms.guided.history import Learner, same_for_all
+from tailorbird.registry.accuracy_predictors import entry_of
+from tailorbird.registry.python_paths import is_path
+from tailorbird.search.algorithms.guided.history import same_for_all
 from tailorbird.search.algorithms.initial_design import spread_over
 from tailorbird.search.evaluation.executors import Evaluator, Executor, InProcess
 from tailorbird.search.evaluation.prior_evaluations import read, read_study
@@ -84,11 +90,21 @@ class TrainedAccuracy:
         self._check_number()
         self._check_workers()
         self.inputs.check(self.weights)
+        self._try_own_code()
+
+    def _try_own_code(self) -> None:
+        """Tries a predictor and scores of the user's own, on few networks."""
+        scores = self._zero_cost(NoProgress())
+        if scores is not None and any(map(is_path, scores.functions)):
+            scores(self.space.landmarks[:1])
+        if is_path(self.recipe.predictor):
+            make = accuracy_predictor_of(self.recipe.predictor, self.home)
+            try_accuracy_predictor(make, AccuracyInputs(self.space))
 
     def _check_number(self) -> None:
         """Its predictor can learn from as many evaluations as there will be."""
         n = min(self.recipe.accuracy.evaluations, self.space.size) + len(self.earlier[0])
-        if self.recipe.predictor in IN_PAIRS and n > MOST_IN_PAIRS:
+        if entry_of(self.recipe.predictor).compares_pairs and n > MOST_IN_PAIRS:
             raise RecipeError(
                 f"[accuracy] predictor = {self.recipe.predictor!r} learns from at most "
                 f"{MOST_IN_PAIRS:,} networks, but evaluations and earlier ones are {n:,}. Take "
@@ -201,24 +217,24 @@ class TrainedAccuracy:
             n_images: how few the validation images are is in its stds; None to predict what these
                 very images would tell, as a search does that evaluates on them.
         """
-        return accuracy_predictor(
-            self.recipe.predictor,
+        inputs = AccuracyInputs(
             self.space,
             n_images,
             self.recipe.accuracy.predictor_seconds,
             self._zero_cost(progress),
         )
+        return accuracy_predictor_of(self.recipe.predictor, self.home)(inputs)
 
     def validation(self, X: IntArray, progress: Progress) -> FloatArray:
-        """On images that only the search sees; NaN for what cannot be evaluated."""
+        """Accuracies on images that only the search sees; NaN for what cannot be evaluated."""
         return self._remembered("validation", X, progress)
 
     def test(self, X: IntArray, progress: Progress) -> FloatArray:
-        """On images that only reports see; NaN for what cannot be evaluated."""
+        """Accuracies on images that only reports see; NaN for what cannot be evaluated."""
         return self._remembered("test", X, progress)
 
     def network(self, row: IntArray) -> nn.Module:
-        """With its weights."""
+        """The network of a canonical row, with its trained weights."""
         return self.trained.extract(row)
 
     def trained_networks(self) -> Callable[[IntArray], nn.Module]:
@@ -231,7 +247,7 @@ class TrainedAccuracy:
 
     @property
     def fingerprint(self) -> str:
-        """Of the weights."""
+        """Fingerprint of the trained weights."""
         return self.trained.fingerprint
 
     @property
@@ -246,7 +262,7 @@ class TrainedAccuracy:
 
     @property
     def description(self) -> str:
-        """For reports."""
+        """Sentence for reports."""
         evaluator = self.recipe.accuracy.evaluator
         what = "Accuracy" if evaluator is None else f"Score by {evaluator}"
         return (
@@ -274,13 +290,17 @@ class TrainedAccuracy:
 
     def _zero_cost(self, progress: Progress) -> ZeroCostFeatures | None:
         """Scores of untrained networks on one batch of training images, if they are wanted."""
-        names = self.recipe.accuracy.zero_cost
-        if not names:
+        functions = self._scores
+        if not functions:
             return None
         images, seed = self.dataset.train, self.recipe.seed
         drawn = np.random.default_rng(seed).permutation(len(images.labels))[:_SCORED]
         batch = images.batch(drawn).numpy()
-        return ZeroCostFeatures(self.space, batch, images.labels[drawn], names, seed, progress)
+        return ZeroCostFeatures(self.space, batch, images.labels[drawn], functions, seed, progress)
+
+    @cached_property
+    def _scores(self) -> dict[str, ZeroCost]:
+        return zero_cost_scores_of(self.recipe.accuracy.zero_cost, self.home)
 
     def _remembered(self, split: str, X: IntArray, progress: Progress) -> FloatArray:
         if split not in self._studies:
@@ -289,7 +309,7 @@ class TrainedAccuracy:
 
     @cached_property
     def _studies(self) -> dict[str, Study]:
-        """Of this run, by split; they know what failed in it."""
+        """Studies of this run, by split; they know what failed in it."""
         return {}
 
     def _study(self, split: str) -> Study:
@@ -303,7 +323,7 @@ class TrainedAccuracy:
 
     @property
     def _owner(self) -> str:
-        """Of trials: the folder of the run, since one process at a time works in it."""
+        """Owner of trials: the folder of the run, since one process at a time works in it."""
         file = self.weights.parent / "owner"
         if not file.exists():
             atomic.write(file, f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}")
@@ -332,7 +352,7 @@ class TrainedAccuracy:
 
     @cached_property
     def _workers(self) -> dict[str, Workers]:
-        """Of the split that is evaluated on."""
+        """Workers of the split that is evaluated on."""
         return {}
 
 

@@ -8,12 +8,12 @@ from torch import nn
 
 from tailorbird.errors import RecipeError
 from tailorbird.pipeline.python_path import resolve, users_code
-from tailorbird.published.data_folder import data_folder
 from tailorbird.recipe import Recipe
+from tailorbird.registry.data_sets import DATA_SETS, DEFAULT
+from tailorbird.registry.python_paths import load
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.spaces.trial import check_torch
 from tailorbird.training import Dataset, Training, distillation
-from tailorbird.training.data import cifar10, digits
 from tailorbird.training.distillation import Loss
 from tailorbird.training.score import Score, accuracy
 from tailorbird.training.stitching.anchors import Placement
@@ -102,32 +102,24 @@ class TrainingInputs:
     def _named_data(self) -> str:
         asked = self.recipe.accuracy
         key = "data" if asked.module is None else "module"
-        return f"[accuracy] {key} = {getattr(asked, key) or 'digits'!r}"
+        return f"[accuracy] {key} = {getattr(asked, key) or DEFAULT!r}"
 
     @cached_property
     def dataset(self) -> Dataset:
-        """That the recipe names.
+        """The data set that the recipe names.
 
         Raises:
             RecipeError: if it cannot be had, or is none.
         """
         path = self.recipe.accuracy.module
         if path is not None:
-            load = resolve(path, self.home, "[accuracy] module")
+            make = resolve(path, self.home, "[accuracy] module")
             with users_code(self._named_data):
-                made = load()
+                made = make()
                 check_torch()
                 return as_dataset(made)
-        if self.recipe.accuracy.data == "cifar10-jpeg":
-            folder = data_folder()
-            try:
-                return cifar10.load(folder)
-            except OSError as error:
-                raise RecipeError(
-                    f"CIFAR-10 as JPEG is not in {str(folder)!r} ({error}), and cannot be fetched. "
-                    "Name the folder that holds it in the environment variable TAILORBIRD_DATA."
-                ) from None
-        return digits.load()
+        dataset: Dataset = load(DATA_SETS[self.recipe.accuracy.data or DEFAULT])()
+        return dataset
 
     @property
     def score(self) -> Score:
@@ -149,7 +141,7 @@ class TrainingInputs:
 
     @cached_property
     def settings(self) -> Training:
-        """Of training."""
+        """Settings of training."""
         asked = self.recipe.accuracy
         files, keys = self._weights
         epochs = asked.train_epochs

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from tailorbird.errors import MissingStepError
 from tailorbird.latency_tables import Record, shipped
 from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources.measured import MeasuredLatency, measured_device
+from tailorbird.pipeline.own_code.runtime import runtime_name
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.spaces import SearchSpace
@@ -19,7 +21,11 @@ if TYPE_CHECKING:
 
 
 def opened(
-    recipe: Recipe, space: SearchSpace, database: RunDatabase, warn: Callable[[str], object]
+    recipe: Recipe,
+    home: Path,
+    space: SearchSpace,
+    database: RunDatabase,
+    warn: Callable[[str], object],
 ) -> "AdaptedLatency | None":
     """The source of a recipe that names tables to adapt from; None of another one.
 
@@ -31,8 +37,9 @@ def opened(
         return None
     device = measured_device(recipe, database.folder, warn)
     name = recipe.space.name or space.name
-    known = tuple(shipped.known(table, name, asked.runtime) for table in asked.adapt_from)
-    return AdaptedLatency(recipe, space, device, database, known)
+    runtime = runtime_name(asked.runtime, home)
+    known = tuple(shipped.known(table, name, runtime) for table in asked.adapt_from)
+    return AdaptedLatency(recipe, home, space, device, database, known)
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,9 @@ class AdaptedLatency(MeasuredLatency):
         return MissingStepError(
             "There is no table for this recipe yet. Make it with `tailorbird adapt RECIPE`."
         )
+
+    def check(self) -> None:
+        """Nothing: `obtain` refuses tables that do not fit before it measures."""
 
     def obtain(self, progress: Progress) -> None:
         """Measures the networks that latencies are adapted by."""
@@ -78,7 +88,7 @@ class AdaptedLatency(MeasuredLatency):
         return self._adapted.latency
 
     def n_estimated(self) -> int:
-        """None: what is not measured is adapted."""
+        """Zero: what is not measured is adapted."""
         return 0
 
     def remarks(self) -> tuple[str, ...]:
@@ -101,7 +111,7 @@ class AdaptedLatency(MeasuredLatency):
     def _adaptation(self, n_samples: int | None) -> "Adaptation":
         from tailorbird.pipeline.latency_sources.adaptation import Adaptation
 
-        n = self.recipe.latency.samples if n_samples is None else n_samples
+        n = self.recipe.latency.n_samples if n_samples is None else n_samples
         adaptation = Adaptation(self.space, self.known, n)
         adaptation.refuse_itself(self.configuration())
         return adaptation

@@ -14,6 +14,7 @@ from tailorbird.latency_tables.formats.foreign import ForeignTable
 from tailorbird.latency_tables.formats.imported import record_of
 from tailorbird.latency_tables.tables.configuration import IMPORTED
 from tailorbird.pipeline.database import RunDatabase
+from tailorbird.pipeline.latency_sources.prediction import LatencyPrediction
 from tailorbird.pipeline.latency_sources.source import (
     Estimates,
     nothing_to_adapt_from,
@@ -31,13 +32,17 @@ from tailorbird.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from tailorbird.pipeline.latency_sources.adaptation import Adapted
-    from tailorbird.predictors import Predictor, TableSum
+    from tailorbird.predictors import Predictor
 
 _IMPORT = "`tailorbird table import RECIPE FILE`"
 
 
 def opened(
-    recipe: Recipe, space: SearchSpace, database: RunDatabase, warn: Callable[[str], object]
+    recipe: Recipe,
+    home: Path,
+    space: SearchSpace,
+    database: RunDatabase,
+    warn: Callable[[str], object],
 ) -> "ImportedLatency | None":
     """The source of a recipe that asks for an imported table; None of another one.
 
@@ -47,21 +52,24 @@ def opened(
     asked = recipe.device
     if recipe.latency.runtime != IMPORTED or files.is_file(Path(asked.name)):
         return None
-    return ImportedLatency(recipe, space, devices.others(asked.name, asked.threads), database)
+    device = devices.others(asked.name, asked.threads)
+    return ImportedLatency(recipe, home, space, device, database)
 
 
 @dataclass(frozen=True)
 class ImportedLatency:
-    """Sums over workloads whose latencies others stated.
+    """Latencies predicted from those that others stated.
 
     Attributes:
         recipe: with what is asked of them.
+        home: folder of the recipe, in which users' modules are looked for.
         space: that the recipe names.
         device: of which others measured a table.
         database: where it is imported into.
     """
 
     recipe: Recipe
+    home: Path
     space: SearchSpace
     device: Device
     database: RunDatabase
@@ -94,6 +102,10 @@ class ImportedLatency:
         """Every value that was stated."""
         return self.record().table(1)
 
+    def check(self) -> None:
+        """Tries a predictor of the user's own, if the recipe names one."""
+        self._prediction.check(self.configuration())
+
     def obtain(self, progress: Progress) -> None:
         """Refuses a table that lacks what the space needs."""
         self.predictor()
@@ -111,18 +123,16 @@ class ImportedLatency:
         return untimed(self.device, self.configuration())
 
     def predictor(self) -> "Predictor":
-        """The sum over the table, completed if that is asked for."""
-        return self._sum
+        """The predictor that the recipe names; its table is completed if that is asked for."""
+        return self._predictor
 
     @cached_property
-    def _sum(self) -> "TableSum":
-        from tailorbird.predictors import TableSum
-
+    def _predictor(self) -> "Predictor":
         record = self.record()
         if not record.rounds:
             raise self.no_table()
         try:
-            return TableSum(self.space, self._estimates.complete(record.table(1)))
+            return self._prediction.predictor(self._estimates.complete(record.table(1)))
         except MissingWorkloadError as error:
             raise RecipeError(
                 f"{len(error.missing)} of {error.n_needed} workloads of {self.space.name} are not "
@@ -136,7 +146,11 @@ class ImportedLatency:
 
     def remarks(self) -> tuple[str, ...]:
         """Says where the table is from, and what it does not say."""
-        return (*imported_remarks(self.record()), *self._estimates.remarks(self.table()))
+        return (
+            *imported_remarks(self.record()),
+            *self._prediction.remarks,
+            *self._estimates.remarks(self.table()),
+        )
 
     def summary(self) -> dict[str, object]:
         """Nothing."""
@@ -158,11 +172,15 @@ class ImportedLatency:
 
     def add(self, record: Record) -> int:
         """Keeps what was accepted; returns how many rounds and failures are new."""
-        self.__dict__.pop("_sum", None)  # of fewer rows
+        self.__dict__.pop("_predictor", None)  # of fewer rows
         return self.database.store().take_in(record)
 
     def close(self) -> None:
         """There are no processes."""
+
+    @cached_property
+    def _prediction(self) -> LatencyPrediction:
+        return LatencyPrediction(self.space, self.recipe.latency, self.home)
 
     @property
     def _estimates(self) -> Estimates:

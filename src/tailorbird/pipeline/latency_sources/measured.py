@@ -14,6 +14,7 @@ from tailorbird.latency_tables.formats.foreign import ForeignTable
 from tailorbird.latency_tables.profiling.space_programs import network_program, programs_of
 from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources.measuring_setup import MeasuringSetup
+from tailorbird.pipeline.latency_sources.prediction import LatencyPrediction
 from tailorbird.pipeline.latency_sources.source import (
     Estimates,
     nothing_to_adapt_from,
@@ -29,14 +30,19 @@ if TYPE_CHECKING:
 
 
 def opened(
-    recipe: Recipe, space: SearchSpace, database: RunDatabase, warn: Callable[[str], object]
+    recipe: Recipe,
+    home: Path,
+    space: SearchSpace,
+    database: RunDatabase,
+    warn: Callable[[str], object],
 ) -> "MeasuredLatency":
     """The source of a recipe that no other kind of source is for.
 
     Raises:
         RecipeError: if there is no such device.
     """
-    return MeasuredLatency(recipe, space, measured_device(recipe, database.folder, warn), database)
+    device = measured_device(recipe, database.folder, warn)
+    return MeasuredLatency(recipe, home, space, device, database)
 
 
 def measured_device(recipe: Recipe, folder: Path, warn: Callable[[str], object]) -> Device:
@@ -70,16 +76,18 @@ def _behind(
 
 @dataclass(frozen=True)
 class MeasuredLatency:
-    """Sums over workloads that are timed on the device.
+    """Latencies predicted from workloads and networks that are timed on the device.
 
     Attributes:
         recipe: with what is asked of them.
+        home: folder of the recipe, in which users' modules are looked for.
         space: that the recipe names.
         device: that the recipe names.
         database: where measurements are kept, beside compiled programs.
     """
 
     recipe: Recipe
+    home: Path
     space: SearchSpace
     device: Device
     database: RunDatabase
@@ -110,13 +118,18 @@ class MeasuredLatency:
         """What has as many rounds as the recipe asks for."""
         return self.record().table(self.recipe.latency.rounds)
 
+    def check(self) -> None:
+        """Tries a predictor of the user's own, if the recipe names one."""
+        self._prediction.check(self.configuration())
+
     def obtain(self, progress: Progress) -> None:
-        """Measures every workload that is not in the table."""
+        """Measures all that the predictor needs and is not in the table."""
         self.profile(None, progress)
 
     def profile(self, networks: Path | None, progress: Progress) -> LatencyTable:
-        """Measures every workload of the space, and whole networks, that are not in the table."""
-        programs = programs_of(self.space)
+        """Measures workloads and whole networks that are not in the table."""
+        programs = programs_of(self.space) if self.recipe.latency.entry.needs_workloads else []
+        programs += self._prediction.programs
         if networks is not None:
             X = encodings.read(networks, self.space)
             programs += [network_program(self.space, row) for row in X]
@@ -129,6 +142,7 @@ class MeasuredLatency:
             MeasurementError: if any could not be measured.
         """
         self.setup.fill(self.database.store(), programs, progress)
+        self.__dict__.pop("_predictor", None)  # of fewer rows
         table = self.table()
         failed = [p.key for p in programs if p.key in table.failures]
         if failed:
@@ -147,18 +161,29 @@ class MeasuredLatency:
         return self.setup.profiler(self.database.store()).timed(programs, rounds, progress)
 
     def predictor(self) -> "Predictor":
-        """The sum over the table, completed if that is asked for."""
-        from tailorbird.predictors import TableSum
+        """The predictor that the recipe names; its table is completed if that is asked for."""
+        return self._predictor
 
-        return TableSum(self.space, self._estimates.complete(self.table()))
+    @cached_property
+    def _predictor(self) -> "Predictor":
+        """What follows from all that was measured when it was first asked for.
+
+        Raises:
+            MissingStepError: if not all networks that it learns from were timed.
+            MeasurementError: if nothing follows from them.
+        """
+        table = self.table()
+        if self.recipe.latency.entry.needs_workloads:
+            table = self._estimates.complete(table)
+        return self._prediction.predictor(table)
 
     def n_estimated(self) -> int:
         """How many workloads were never measured, and are predicted."""
         return self._estimates.n(self.table())
 
     def remarks(self) -> tuple[str, ...]:
-        """Says how many workloads are estimated, if any."""
-        return self._estimates.remarks(self.table())
+        """Says how latencies are predicted, and how many workloads are estimated, if any."""
+        return (*self._prediction.remarks, *self._estimates.remarks(self.table()))
 
     def summary(self) -> dict[str, object]:
         """Nothing."""
@@ -178,6 +203,7 @@ class MeasuredLatency:
 
     def add(self, record: Record) -> int:
         """Keeps what was accepted; returns how many rounds and failures are new."""
+        self.__dict__.pop("_predictor", None)  # of fewer rows
         return self.database.store().take_in(record)
 
     @property
@@ -193,7 +219,12 @@ class MeasuredLatency:
     @cached_property
     def setup(self) -> MeasuringSetup:
         """Runtime, tuning and device."""
-        return MeasuringSetup(self.recipe, self.space, self.device, self.database.folder)
+        folder = self.database.folder
+        return MeasuringSetup(self.recipe, self.home, self.space, self.device, folder)
+
+    @cached_property
+    def _prediction(self) -> LatencyPrediction:
+        return LatencyPrediction(self.space, self.recipe.latency, self.home)
 
     @property
     def _estimates(self) -> Estimates:

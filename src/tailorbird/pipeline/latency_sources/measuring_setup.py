@@ -1,4 +1,4 @@
-"""What fills a measured table: runtime, tuning, and the device behind a server."""
+"""Runtime, tuning and device that fill a measured table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import Configuration, Device, Profiler, Program, Store
 from tailorbird.latency_tables.devices.target import host_triple
-from tailorbird.latency_tables.runtimes.registry import DeviceRuntime, runtime_of
+from tailorbird.latency_tables.runtime import Timing
+from tailorbird.latency_tables.runtimes.opening import DeviceRuntime
+from tailorbird.pipeline.own_code.runtime import runtime_of
 from tailorbird.pipeline.run_folder import LOG
 from tailorbird.progress import Progress
 from tailorbird.recipe import LatencySection, Recipe
@@ -25,12 +27,14 @@ class MeasuringSetup:
 
     Attributes:
         recipe: what was asked for.
+        home: folder of the recipe, in which users' modules are looked for.
         space: that the recipe names.
         device: that the recipe names.
         folder: for compiled programs, tuning, and what the device says of itself.
     """
 
     recipe: Recipe
+    home: Path
     space: SearchSpace
     device: Device
     folder: Path
@@ -59,7 +63,7 @@ class MeasuringSetup:
 
     @property
     def configuration(self) -> Configuration:
-        """Under which it measures."""
+        """Configuration of all that it measures."""
         return self.runtime.configuration(self.device, self.recipe.device.batch)
 
     @property
@@ -80,9 +84,9 @@ class MeasuringSetup:
 
     @cached_property
     def runtime(self) -> DeviceRuntime:
-        """That the recipe names."""
-        name = self.recipe.latency.runtime
-        return runtime_of(name, self.folder / "compiled", self.device, self._tuning)
+        """The runtime that the recipe names."""
+        kind = runtime_of(self.recipe.latency.runtime, self.home)
+        return kind.on(self.device, self.folder / "compiled", Timing(), self._tuning)
 
     @cached_property
     def _met(self) -> Device:

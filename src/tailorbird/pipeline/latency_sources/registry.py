@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 
 from tailorbird.errors import RecipeError
 from tailorbird.pipeline.database import RunDatabase
@@ -14,12 +15,17 @@ KINDS = ("imported", "tabulated", "adapted", "measured")
 
 
 def opened(
-    recipe: Recipe, space: SearchSpace, database: RunDatabase, warn: Callable[[str], object]
+    recipe: Recipe,
+    home: Path,
+    space: SearchSpace,
+    database: RunDatabase,
+    warn: Callable[[str], object],
 ) -> LatencySource:
     """The latency source that a recipe asks for: of the first kind that takes it.
 
     Args:
         recipe: with [device] and [latency].
+        home: folder of the recipe, in which users' modules are looked for.
         space: that it names.
         database: of its run.
         warn: told what a user must know before anything is measured.
@@ -29,7 +35,7 @@ def opened(
     """
     for kind in KINDS:
         source: LatencySource | None = import_module(f"{__package__}.{kind}").opened(
-            recipe, space, database, warn
+            recipe, home, space, database, warn
         )
         if source is not None:
             return source

@@ -54,6 +54,9 @@ class LatencySource(Protocol):
     def table(self) -> LatencyTable:
         """What predictors see."""
 
+    def check(self) -> None:
+        """Refuses what cannot work, before hours of measuring."""
+
     def obtain(self, progress: Progress) -> None:
         """Gets all that `predictor` needs: measures it, or refuses what is not there."""
 

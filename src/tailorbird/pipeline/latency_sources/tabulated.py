@@ -18,6 +18,7 @@ from tailorbird.latency_tables import (
 from tailorbird.latency_tables.devices import device as devices
 from tailorbird.latency_tables.formats.foreign import ForeignTable
 from tailorbird.pipeline.database import RunDatabase
+from tailorbird.pipeline.latency_sources.prediction import LatencyPrediction
 from tailorbird.pipeline.latency_sources.source import Estimates, nothing_to_adapt_from
 from tailorbird.pipeline.latency_sources.untimed import (
     ESTIMATE,
@@ -25,17 +26,22 @@ from tailorbird.pipeline.latency_sources.untimed import (
     not_measured_here,
     untimed,
 )
+from tailorbird.pipeline.own_code.runtime import runtime_name
 from tailorbird.progress import Progress
-from tailorbird.recipe import Recipe
+from tailorbird.recipe import LatencySection, Recipe
 from tailorbird.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from tailorbird.pipeline.latency_sources.adaptation import Adapted
-    from tailorbird.predictors import TableSum
+    from tailorbird.predictors import Predictor
 
 
 def opened(
-    recipe: Recipe, space: SearchSpace, database: RunDatabase, warn: Callable[[str], object]
+    recipe: Recipe,
+    home: Path,
+    space: SearchSpace,
+    database: RunDatabase,
+    warn: Callable[[str], object],
 ) -> "TabulatedLatency | None":
     """The source of a recipe whose device is the name of a table; None of another one.
 
@@ -45,7 +51,7 @@ def opened(
     asked = recipe.device
     if asked.server is not None or asked.name == devices.HERE:
         return None
-    source = of_device(asked.name, recipe, space)
+    source = _of_device(asked.name, recipe, home, space, recipe.latency)
     if recipe.latency.adapt_from:
         raise RecipeError(
             "[latency] adapt_from is for a device that is measured, but that of "
@@ -56,46 +62,64 @@ def opened(
             f"[device] target is for a device that is measured, but that of {asked.name!r} "
             "is a table: drop it."
         )
+    if recipe.latency.n_samples or not recipe.latency.entry.needs_workloads:
+        raise RecipeError(
+            f"[latency] predictor = {recipe.latency.predictor!r} learns from networks that are "
+            f"timed, but the device {asked.name!r} is a table, and nothing is: drop predictor and "
+            "samples."
+        )
     return source
 
 
-def of_device(name: str, recipe: Recipe, space: SearchSpace) -> "TabulatedLatency":
-    """The table of a device, measured as a recipe asks.
+def elsewhere(name: str, recipe: Recipe, home: Path, space: SearchSpace) -> "TabulatedLatency":
+    """The table of another device than the recipe's, whose sums are searched beside.
 
     Args:
         name: of a device that comes with the package, or the path of an exported file.
         recipe: with threads, batch, runtime and schedule.
+        home: folder of the recipe, in which users' modules are looked for.
         space: that the recipe names.
 
     Raises:
         RecipeError: if there is none, or it was measured otherwise.
     """
-    asked = {
+    predicted = LatencySection(estimate_missing=recipe.latency.estimate_missing)
+    return _of_device(name, recipe, home, space, predicted)
+
+
+def _of_device(
+    name: str, recipe: Recipe, home: Path, space: SearchSpace, predicted: LatencySection
+) -> "TabulatedLatency":
+    """The table of a device, measured as a recipe asks, and predicted from as a section says."""
+    asked: dict[str, object] = {
         "threads": recipe.device.threads,
         "batch": recipe.device.batch,
-        "runtime": recipe.latency.runtime,
-        "schedule": recipe.latency.schedule,
+        "runtime": runtime_name(recipe.latency.runtime, home),
     }
+    if recipe.latency.schedule is not None:
+        asked["schedule"] = recipe.latency.schedule
     record = shipped.find(name, recipe.space.name or space.name, asked)
     device = Device(name, record.configuration.cpu, devices.NOWHERE, recipe.device.threads)
-    return TabulatedLatency(space, device, record, recipe.latency.estimate_missing)
+    return TabulatedLatency(space, device, record, predicted, home)
 
 
 @dataclass(frozen=True)
 class TabulatedLatency:
-    """Sums over workloads of a table that nothing is added to.
+    """Latencies predicted from a table that nothing is added to.
 
     Attributes:
         space: of the networks.
         device: that the table is of.
         source: all that the table holds; its rows count however few rounds they have.
-        estimate_missing: whether workloads that it lacks are predicted from the others.
+        asked: how latencies are predicted from it.
+        home: folder of the recipe, in which users' modules are looked for.
     """
 
     space: SearchSpace
     device: Device
     source: Record
-    estimate_missing: bool = False
+    asked: LatencySection
+    home: Path
 
     step: ClassVar = "table"
     runs_networks: ClassVar = False
@@ -121,6 +145,10 @@ class TabulatedLatency:
         """Every row, however few rounds it has."""
         return self.source.table(1)
 
+    def check(self) -> None:
+        """Tries a predictor of the user's own, if the recipe names one."""
+        self._prediction.check(self.configuration())
+
     def obtain(self, progress: Progress) -> None:
         """Refuses a table that lacks what the space needs."""
         self.predictor()
@@ -137,16 +165,14 @@ class TabulatedLatency:
         """An empty table: nothing is timed."""
         return untimed(self.device, self.configuration())
 
-    def predictor(self) -> "TableSum":
-        """The sum over the table, completed if that is asked for."""
-        return self._sum
+    def predictor(self) -> "Predictor":
+        """The predictor that the recipe names; its table is completed if that is asked for."""
+        return self._predictor
 
     @cached_property
-    def _sum(self) -> "TableSum":
-        from tailorbird.predictors import TableSum
-
+    def _predictor(self) -> "Predictor":
         try:
-            return TableSum(self.space, self._estimates.complete(self.table()))
+            return self._prediction.predictor(self._estimates.complete(self.table()))
         except MissingWorkloadError as error:
             raise RecipeError(
                 f"{len(error.missing)} of {error.n_needed} workloads of {self.space.name} are not "
@@ -161,7 +187,8 @@ class TabulatedLatency:
 
     def remarks(self) -> tuple[str, ...]:
         """Says where the table is from."""
-        return (*self._origin(), *self._estimates.remarks(self.table()))
+        estimated = self._estimates.remarks(self.table())
+        return (*self._origin(), *self._prediction.remarks, *estimated)
 
     def summary(self) -> dict[str, object]:
         """Nothing."""
@@ -195,6 +222,10 @@ class TabulatedLatency:
         also = f"That table was measured for {space}; it holds all that {self.space.name} needs."
         return (*measured, also)
 
+    @cached_property
+    def _prediction(self) -> LatencyPrediction:
+        return LatencyPrediction(self.space, self.asked, self.home)
+
     @property
     def _estimates(self) -> Estimates:
-        return Estimates(self.space, self.estimate_missing)
+        return Estimates(self.space, self.asked.estimate_missing)

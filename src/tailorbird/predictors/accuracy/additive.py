@@ -1,19 +1,18 @@
-"""What adds up along the paths of a layered space, so that exact methods can search it."""
+"""Accuracy that adds up along the paths of a layered space, so that exact methods apply."""
 
 from typing import Self
 
-import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from tailorbird.errors import RecipeError
 from tailorbird.predictors import conformal
 from tailorbird.predictors.accuracy import log_error
-from tailorbird.predictors.accuracy.path_features import PathFeatures
-from tailorbird.predictors.accuracy.single_model import by_chunks, left_out, samples, with_images
+from tailorbird.predictors.accuracy.evaluated_samples import by_chunks, left_out, samples
+from tailorbird.predictors.accuracy.inputs import AccuracyInputs
+from tailorbird.predictors.accuracy.path_features import PathFeatures, layered
 from tailorbird.predictors.prediction import Prediction
 from tailorbird.predictors.regressors import Ridge
-from tailorbird.predictors.sample_checks import as_rows
+from tailorbird.predictors.sample_checks import as_rows, check_is_fitted
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathSum, PathValues
@@ -23,12 +22,12 @@ _MOST_NUMBERS = 2**27
 
 
 class AdditiveAccuracy(BaseEstimator):  # type: ignore[misc]  # sklearn has no types
-    """Accuracy to which every choice adds its share, on the scale of logarithmic errors.
+    """Accuracy to which every choice adds an effect of its own, on the scale of logarithmic errors.
 
-    The shares are learned by Bayesian ridge regression. What a choice adds is made of a part that
+    The effects are learned by Bayesian ridge regression. What a choice adds is made of a part that
     it has in every context, a part of its own in each context that the states of the graph tell
-    apart (in Once-for-all, kernel and depth of the stage), and what multiply-adds and learned
-    values are worth anywhere. The fewer the samples, the more the general parts tell. Stds are
+    apart (in Once-for-all, kernel and depth of the stage), and what multiply-adds and parameters
+    are worth anywhere. The fewer the samples, the more the general parts tell. Stds are
     calibrated as those of `AccuracyPredictor` are.
 
     Args:
@@ -54,7 +53,8 @@ class AdditiveAccuracy(BaseEstimator):  # type: ignore[misc]  # sklearn has no t
         F, z = self.features_(X), log_error.to_scale(y, self.n_images)
         self.regressor_ = Ridge().fit(F, z)
         self.left_out_ = left_out(self.regressor_, F, z)
-        self.widening_ = conformal.scale(log_error.from_scale(*self.left_out_), y)
+        apart = log_error.from_scale(self.left_out_.mean, self.left_out_.std)
+        self.widening_ = conformal.scale(apart, y)
         self.sum_ = PathSum(self.features_.graph, self.along(self.features_.graph))
         return self
 
@@ -71,12 +71,12 @@ class AdditiveAccuracy(BaseEstimator):  # type: ignore[misc]  # sklearn has no t
         return self.fit(X, y)
 
     def along(self, graph: LayeredGraph) -> PathValues:
-        """The shares, on the scale of logarithmic errors.
+        """The effects, on the scale of logarithmic errors.
 
         Raises:
             NotFittedError: before `fit`.
         """
-        check_is_fitted(self, "regressor_")
+        check_is_fitted(self)
         edges, final = self.features_.values(self.regressor_.coef_)
         return PathValues(edges, final + self.regressor_.intercept_, log_error.to_accuracy)
 
@@ -88,15 +88,33 @@ class AdditiveAccuracy(BaseEstimator):  # type: ignore[misc]  # sklearn has no t
         """
         check_is_fitted(self)
         X = as_rows(X)
-        if not len(X):
-            return Prediction(np.empty(0), np.empty(0))
-        std = by_chunks(
-            lambda rows: self.regressor_.predict(self.features_(rows))[1], X, self.features_.width
-        )
+        (std,) = by_chunks(self._std, X, self.features_.width)
         predicted = log_error.from_scale(self.sum_(X), std)
-        return with_images(predicted.widened(self.widening_), self.n_images)
+        return log_error.with_images(predicted.widened(self.widening_), self.n_images)
+
+    def _std(self, X: IntArray) -> FloatArray:
+        return self.regressor_.predict(self.features_(X))[1]
 
     def mean(self, X: IntArray) -> FloatArray:
-        """The means alone, (n,)."""
+        """The means alone, (n,).
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
         check_is_fitted(self)
         return log_error.to_accuracy(self.sum_(as_rows(X)))
+
+
+def additive(inputs: AccuracyInputs) -> AdditiveAccuracy:
+    """The additive predictor of a layered space.
+
+    Raises:
+        ValueError: if the space is not layered, or there are more features.
+    """
+    if inputs.extra is not None:
+        raise ValueError(
+            "`additive` learns what each choice adds, but more features were given, such as "
+            "zero-cost scores. Leave them out, or choose another model."
+        )
+    layered(inputs.space)  # else this is told after all networks were evaluated
+    return AdditiveAccuracy(inputs.space, inputs.n_images)

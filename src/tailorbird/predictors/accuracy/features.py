@@ -1,4 +1,4 @@
-"""What is known of an architecture without running it."""
+"""Features of architectures that cost no training."""
 
 from functools import cached_property
 from typing import Literal, Protocol
@@ -20,17 +20,17 @@ class Extra(Protocol):
     """More features of a user's own, such as zero-cost scores."""
 
     def __call__(self, X: IntArray) -> FloatArray:
-        """Of canonical rows (n, d), (n, k)."""
+        """Features (n, k) of canonical rows (n, d)."""
 
 
 class Features:
-    """Rows of a space as numbers that say how alike two architectures are.
+    """Features by which a regressor compares architectures.
 
     - `encoding`: one-hot encodings, and how often each workload occurs.
-    - `totals`: sums of the parameters of the workloads (kernels, widths, …) of one operator at one
-      resolution, and logarithms of multiply-adds and learned values: free statistics, which cost no
+    - `totals`: sums of the attributes of the workloads (kernels, widths, …) of one operator at one
+      resolution, and logarithms of multiply-adds and parameters: free statistics, which cost no
       training and so are known of every architecture.
-    - `places`: the totals, and the parameters of what each choice adds where it is; of cells, what
+    - `places`: the totals, and the attributes of what each choice adds where it is; of cells, what
       lies on each path from input to output.
 
     Both latter are scaled over the space, not over the samples, so that few samples do; what
@@ -52,9 +52,10 @@ class Features:
         self.space = space
         self.view = view
         self.extra = extra
+        self._extra_scale: tuple[FloatArray, FloatArray] | None = None
 
     def __call__(self, X: IntArray) -> FloatArray:
-        """Of canonical rows (n, d), (n, p).
+        """Features (n, p) of canonical rows (n, d).
 
         Raises:
             ValueError: if a row is not canonical in this space.
@@ -64,12 +65,12 @@ class Features:
             seen = (seen[:, self._kept] - self._mean) / self._std
         if self.extra is None:
             return np.asarray(seen)
-        center, unit = self._usual_extra
-        return np.hstack([seen, (self._of_extra(X) - center) / unit])
+        center, unit = self._scale_of(self.extra)
+        return np.hstack([seen, (_values(self.extra, X) - center) / unit])
 
     @cached_property
     def width(self) -> int:
-        """Features of a row before those that never vary are left out, and without extra ones."""
+        """Number of features before those that never vary are left out, without extra ones."""
         return int(self._raw(self.space.landmarks[:1]).shape[1])
 
     def _raw(self, X: IntArray) -> FloatArray:
@@ -82,22 +83,13 @@ class Features:
             parts += self._places(X)
         return np.hstack(parts).astype(np.float64)
 
-    def _of_extra(self, X: IntArray) -> FloatArray:
-        assert self.extra is not None  # asked for only then
-        values = np.asarray(self.extra(X), dtype=np.float64)
-        if values.ndim != 2 or len(values) != len(X) or not np.isfinite(values).all():
-            raise ValueError(
-                f"Extra features must be finite and of shape ({len(X)}, k), but "
-                f"{np.sum(~np.isfinite(values))} of {values.shape=} are not finite."
-            )
-        return values
-
-    @cached_property
-    def _usual_extra(self) -> tuple[FloatArray, FloatArray]:
+    def _scale_of(self, extra: Extra) -> tuple[FloatArray, FloatArray]:
         """Mean and std of extra features over a few architectures: they may cost seconds each."""
-        usual = self._of_extra(self.space.sample(_REFERENCE_EXTRA, np.random.default_rng(0)))
-        std = usual.std(axis=0)
-        return usual.mean(axis=0), np.where(std > _SAME, std, 1.0)
+        if self._extra_scale is None:
+            usual = _values(extra, self.space.sample(_REFERENCE_EXTRA, np.random.default_rng(0)))
+            std = usual.std(axis=0)
+            self._extra_scale = usual.mean(axis=0), np.where(std > _SAME, std, 1.0)
+        return self._extra_scale
 
     def _places(self, X: IntArray) -> list[FloatArray]:
         graph = getattr(self.space, "graph", None)
@@ -122,32 +114,32 @@ class Features:
         return out
 
     @cached_property
-    def _traits(self) -> FloatArray:
-        """Parameters of each workload, 0 where it has no such one, and a 1, (n_workloads, q)."""
+    def _attributes(self) -> FloatArray:
+        """Attributes of each workload, 0 where it has no such one, and a 1, (n_workloads, q)."""
         workloads = [dict(workload.params) for workload in self.space.workloads]
         names = sorted({name for params in workloads for name in params})
         return np.array([[*(params.get(n, 0) for n in names), 1] for params in workloads], float)
 
     @cached_property
     def _groups(self) -> csr_array:
-        """Traits in columns of their operator and resolution, (n_workloads, n_groups * q)."""
+        """Attributes in columns of their operator and resolution, (n_workloads, n_groups * q)."""
         kinds = [(w.op, w.inputs[0][2:]) for w in self.space.workloads]
         index = {kind: i for i, kind in enumerate(dict.fromkeys(kinds))}
-        spread = np.zeros((len(kinds), len(index), self._traits.shape[1]))
+        spread = np.zeros((len(kinds), len(index), self._attributes.shape[1]))
         for row, kind in enumerate(kinds):
-            spread[row, index[kind]] = self._traits[row]
+            spread[row, index[kind]] = self._attributes[row]
         return csr_array(spread.reshape(len(kinds), -1))
 
     @cached_property
     def _costs(self) -> FloatArray:
-        """Multiply-adds and learned values of each workload, (n_workloads, 2)."""
+        """Multiply-adds and parameters of each workload, (n_workloads, 2)."""
         return count_costs(self.space).astype(np.float64)
 
     @cached_property
     def _edges(self) -> list[FloatArray]:
-        """Traits that the edges of each layer add, each that varies once."""
+        """Attributes that the edges of each layer add, each that varies once."""
         graph = self.space.graph  # type: ignore[attr-defined]  # asked for layered spaces only
-        added = [layer.counts @ self._traits for layer in graph.layers]
+        added = [layer.counts @ self._attributes for layer in graph.layers]
         return [table[:, _distinct(table)] for table in added]
 
     @cached_property
@@ -167,6 +159,21 @@ class Features:
     @cached_property
     def _std(self) -> FloatArray:
         return np.asarray(self._reference[:, self._kept].std(axis=0))
+
+
+def _values(extra: Extra, X: IntArray) -> FloatArray:
+    """Extra features of rows (n, d), (n, k).
+
+    Raises:
+        ValueError: if they are not finite, or of another shape.
+    """
+    values = np.asarray(extra(X), dtype=np.float64)
+    if values.ndim != 2 or len(values) != len(X) or not np.isfinite(values).all():
+        raise ValueError(
+            f"Extra features must be finite and of shape ({len(X)}, k), but "
+            f"{np.sum(~np.isfinite(values))} of {values.shape=} are not finite."
+        )
+    return values
 
 
 def _distinct(values: FloatArray) -> IntArray:

@@ -13,7 +13,7 @@ _LEAST_ERROR = 1e-4  # where nothing is known of the images
 
 
 def check(accuracy: FloatArray) -> None:
-    """Refuses what is no share.
+    """Refuses what is no fraction.
 
     Raises:
         ValueError: if so.
@@ -33,7 +33,7 @@ def to_scale(accuracy: FloatArray, n_images: int | None = None) -> FloatArray:
 
 
 def to_accuracy(z: FloatArray) -> FloatArray:
-    """The way back, (n,)."""
+    """Accuracies (n,) of values on the scale, (n,)."""
     return np.asarray(-np.expm1(-z))
 
 
@@ -42,3 +42,11 @@ def from_scale(mean: FloatArray, std: FloatArray) -> Prediction:
     error = np.exp(-mean)
     variance = np.minimum(std, 1.0) ** 2  # so that exp stays in reason
     return Prediction(to_accuracy(mean), error * np.sqrt(np.expm1(variance) * np.exp(variance)))
+
+
+def with_images(predicted: Prediction, n_images: int | None) -> Prediction:
+    """A prediction with the binomial error of so many images in its stds."""
+    if n_images is None:
+        return predicted
+    p = np.clip(predicted.mean, 0.0, 1.0)
+    return Prediction(predicted.mean, np.sqrt(predicted.std**2 + p * (1 - p) / n_images))

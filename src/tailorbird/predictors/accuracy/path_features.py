@@ -1,4 +1,4 @@
-"""What is known of the paths through a layered space, step by step."""
+"""Features of the paths through a layered space, step by step."""
 
 import numpy as np
 from scipy.sparse import csr_array, hstack, vstack
@@ -11,10 +11,10 @@ _REFERENCE = 1500  # networks that say what is usual in a space
 
 
 class PathFeatures:
-    """Rows of a layered space as sums of what is known of the steps on their paths.
+    """Sums of features of the steps on the path of each row of a layered space.
 
-    Of a step: which edge it is, unless its state has no other; which choice that is in its layer,
-    whatever the state; its multiply-adds and learned values, over their std in the space.
+    Features of a step are which edge it is, unless its state has no other; which choice that is in
+    its layer, whatever the state; its multiply-adds and parameters, over their std in the space.
 
     Args:
         space: a layered one.
@@ -47,11 +47,11 @@ class PathFeatures:
 
     @property
     def width(self) -> int:
-        """Features of a row, q."""
+        """Number of features, q."""
         return int(self._features.shape[1])
 
     def __call__(self, X: IntArray) -> FloatArray:
-        """Of canonical rows (n, d), (n, q).
+        """Features (n, q) of canonical rows (n, d).
 
         Raises:
             ValueError: if a row is not canonical.
@@ -82,6 +82,6 @@ def layered(space: SearchSpace) -> LayeredGraph:
     if isinstance(graph, LayeredGraph):
         return graph
     raise ValueError(
-        f"Shares add up along the paths of a layered space, but {space.name} is none. "
+        f"Effects add up along the paths of a layered space, but {space.name} is none. "
         "Choose another model of accuracy."
     )

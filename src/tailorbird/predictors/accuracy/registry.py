@@ -1,12 +1,11 @@
-"""Predictors of accuracy by the names that recipes know."""
+"""Accuracy predictors by name."""
 
 from tailorbird.errors import nearest
-from tailorbird.predictors.accuracy.additive import AdditiveAccuracy
-from tailorbird.predictors.accuracy.ensemble import AutoPredictor
 from tailorbird.predictors.accuracy.features import Extra
-from tailorbird.predictors.accuracy.models import MODELS
-from tailorbird.predictors.accuracy.path_features import layered
-from tailorbird.predictors.accuracy.single_model import AccuracyPredictor
+from tailorbird.predictors.accuracy.inputs import AccuracyInputs
+from tailorbird.predictors.prediction import Learner
+from tailorbird.registry.accuracy_predictors import ACCURACY_PREDICTORS
+from tailorbird.registry.python_paths import load
 from tailorbird.spaces import SearchSpace
 
 
@@ -16,30 +15,23 @@ def accuracy_predictor(
     n_images: int | None = None,
     seconds: float = 0.0,
     extra: Extra | None = None,
-) -> AccuracyPredictor | AdditiveAccuracy | AutoPredictor:
-    """An unfitted one: `auto`, or a model alone.
+) -> Learner:
+    """A predictor that has learned nothing yet.
 
     Args:
-        name: `auto`, `additive` or one of MODELS.
+        name: of ACCURACY_PREDICTORS.
         space: of the architectures.
         n_images: on which accuracies were measured.
-        seconds: for the hyperparameters of `auto`.
+        seconds: for hyperparameters, if the predictor tunes any.
         extra: more features.
 
     Raises:
-        ValueError: if there is no such predictor, or `additive` does not go with space or features.
+        ValueError: if there is no such predictor, or it does not go with space or features.
     """
-    if name == "auto":
-        return AutoPredictor(space, n_images, seconds, extra)
-    if name == "additive":
-        if extra is not None:
-            raise ValueError(
-                "`additive` learns what each choice adds, but more features were given, such as "
-                "zero-cost scores. Leave them out, or choose another model."
-            )
-        layered(space)  # else this is told after all networks were evaluated
-        return AdditiveAccuracy(space, n_images)
-    if name not in MODELS:
-        hint = nearest(name, ["auto", "additive", *MODELS])
+    if name not in ACCURACY_PREDICTORS:
+        hint = nearest(name, ACCURACY_PREDICTORS)
         raise ValueError(f"There is no predictor named {name!r}; {hint}")
-    return AccuracyPredictor(space, MODELS[name], n_images, extra)
+    predictor: Learner = load(ACCURACY_PREDICTORS[name].path)(
+        AccuracyInputs(space, n_images, seconds, extra)
+    )
+    return predictor

@@ -1,4 +1,4 @@
-"""Latency as a sum over workloads, of a device on which a few networks were timed."""
+"""Latency as a sum over workloads, adapted to a device by a few networks timed on it."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -9,6 +9,7 @@ from tailorbird.latency_tables import LatencyTable
 from tailorbird.predictors.latency.few_shot import FewShotLatency, positive
 from tailorbird.predictors.latency.table_pool import TablePool
 from tailorbird.predictors.prediction import Prediction
+from tailorbird.predictors.sample_checks import check_is_fitted
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathValues, adder, along_workloads
@@ -70,11 +71,21 @@ class AdaptedSum:
         return self._few_shot.predict(X)
 
     def mean(self, X: IntArray) -> FloatArray:
-        """The milliseconds alone, (n,)."""
+        """The milliseconds alone, (n,).
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
         return self._response(self._sum(X))
 
     def along(self, graph: LayeredGraph) -> PathValues:
-        """The milliseconds that each step adds, and those of every network."""
+        """The milliseconds that each step adds, and those of every network.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
         return along_workloads(graph, self.workload_ms_, self._response)
 
     def _response(self, sums: FloatArray) -> FloatArray:

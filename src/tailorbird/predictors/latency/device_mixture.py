@@ -1,4 +1,4 @@
-"""What a few measurements say about a device, given how known devices behave."""
+"""Latency on a new device as a mixture over known devices, weighed by a few measurements."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,11 +9,11 @@ from scipy.special import logsumexp
 
 from tailorbird.spaces import FloatArray
 
-_LIKENESS = (0.7, 0.85, 0.93, 0.97, 0.99)  # correlation with the device that it is like
+_SIMILARITIES = (0.7, 0.85, 0.93, 0.97, 0.99)  # correlation with the device that it is like
 _NOISES = (0.003, 0.02, 0.08, 0.3, 1.0)  # variance of measurements, over that of architectures
 _SCALES = np.exp(np.linspace(-np.log(4), np.log(4), 13))  # of the device, over the pool's median
 _SCALE_SPREAD, _NOISE_SPREAD = 0.4, 1.0  # of their logarithms around those of a like device
-_OWN = 0.2  # share of what is like no device of the pool
+_OWN = 0.2  # of the variance: what is like no device of the pool
 _FREEDOM = 1.5  # of Student's t
 _REWEIGHTINGS = 8
 _NEGLIGIBLE = 1e-4
@@ -45,10 +45,10 @@ class _Hypothesis:
 
 
 class _Cell(NamedTuple):
-    """Under one likeness and noise, for every scale and device: what the samples say.
+    """Evidence of the samples under one similarity and noise, for every scale and device.
 
     Attributes:
-        r: likeness.
+        r: similarity.
         noise: of measurements.
         inverse: of the covariance of the samples, (s, s).
         offset: (n_scales, k).
@@ -65,31 +65,31 @@ class _Cell(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A linear function of functions and genes.
+    """A linear function of functions and features.
 
     Attributes:
         offset: its value where all are 0.
         of_functions: (k,).
-        of_genes: (p,).
+        of_features: (p,).
     """
 
     offset: float
     of_functions: FloatArray
-    of_genes: FloatArray
+    of_features: FloatArray
 
 
 class DeviceMixture:
-    """A device is like one of the pool, and deviates as devices do from each other.
+    """Predicts a device that is like one of the pool, and deviates as devices do from each other.
 
-    For each device of the pool, likeness, scale and noise there is a Gaussian process whose mean
-    is that device's function; deviations vary as the functions of the pool, and gene by gene. A
+    For each device of the pool, similarity, scale and noise there is a Gaussian process whose mean
+    is that device's function; deviations vary as the functions of the pool, and by feature. A
     device tends to spread and to be noisy as the one that it is like. The evidence of the samples
     weighs all of this. Noise is in proportion to latency, and measurements that no hypothesis
     explains count less (Student's t). Latencies are in units of their median.
 
     Args:
         functions: of the pool at the samples, (s, k).
-        genes: of the samples, (s, p).
+        features: of the samples, (s, p).
         sizes: of the samples: what they take on usual devices, over its mean, (s,).
         y: latencies over their median, (s,).
         relative_std: of each device of the pool, over its mean, (k,).
@@ -102,13 +102,13 @@ class DeviceMixture:
     def __init__(
         self,
         functions: FloatArray,
-        genes: FloatArray,
+        features: FloatArray,
         sizes: FloatArray,
         y: FloatArray,
         relative_std: FloatArray,
         relative_noise: FloatArray,
     ) -> None:
-        self._functions, self._genes, self._y = functions, genes, y
+        self._functions, self._features, self._y = functions, features, y
         self._squared = np.square(sizes)
         self._scales = np.median(relative_std) * _SCALES
         off = np.log(self._scales)[:, None] - np.log(relative_std)
@@ -120,18 +120,20 @@ class DeviceMixture:
         self._hypotheses = self._likely()
 
     def predict(
-        self, functions: FloatArray, genes: FloatArray, sizes: FloatArray
+        self, functions: FloatArray, features: FloatArray, sizes: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Mean and variance, (n,) each, measuring noise included.
 
         Args:
             functions: of architectures, (n, k).
-            genes: theirs, (n, p).
+            features: theirs, (n, p).
             sizes: theirs, (n,).
         """
         mean, square, variance = (np.zeros(len(functions)) for _ in range(3))
-        shared = self._covariance(functions, genes)  # (n, s)
-        own = (1 - _OWN) * np.square(functions).mean(axis=1) + _OWN * np.square(genes).sum(axis=1)
+        shared = self._covariance(functions, features)  # (n, s)
+        own = (1 - _OWN) * np.square(functions).mean(axis=1) + _OWN * np.square(features).sum(
+            axis=1
+        )
         for h in self._hypotheses:
             deviation = (1 - h.r**2) * shared
             value = h.scale * (h.offset + h.r * functions[:, h.like] + deviation @ h.dual)
@@ -143,34 +145,34 @@ class DeviceMixture:
             variance += h.weight * h.scale**2 * (np.maximum(left, 0.0) + h.noise * sizes**2)
         return mean, variance + np.maximum(square - mean**2, 0.0)
 
-    def mean(self, functions: FloatArray, genes: FloatArray) -> FloatArray:
+    def mean(self, functions: FloatArray, features: FloatArray) -> FloatArray:
         """The means alone, (n,)."""
         line = self.line
-        return np.asarray(line.offset + functions @ line.of_functions + genes @ line.of_genes)
+        return np.asarray(line.offset + functions @ line.of_functions + features @ line.of_features)
 
     @cached_property
     def line(self) -> Line:
-        """The means as they depend on functions and genes."""
+        """The means as they depend on functions and features."""
         of_functions, dual, offset = np.zeros(self._functions.shape[1]), np.zeros(len(self._y)), 0.0
         for h in self._hypotheses:
             of_functions[h.like] += h.weight * h.scale * h.r
             dual += h.weight * h.scale * (1 - h.r**2) * h.dual
             offset += h.weight * h.scale * h.offset
         of_functions += (1 - _OWN) / len(of_functions) * (dual @ self._functions)
-        return Line(offset, of_functions, _OWN * self._genes.T @ dual)
+        return Line(offset, of_functions, _OWN * self._features.T @ dual)
 
-    def _covariance(self, functions: FloatArray, genes: FloatArray) -> FloatArray:
-        """Of deviations at n architectures with those at the samples, (n, s)."""
+    def _covariance(self, functions: FloatArray, features: FloatArray) -> FloatArray:
+        """Covariances of deviations at n architectures with those at the samples, (n, s)."""
         k = functions.shape[1]
         shared = (1 - _OWN) / k * functions @ self._functions.T
-        return np.asarray(shared + _OWN * genes @ self._genes.T)
+        return np.asarray(shared + _OWN * features @ self._features.T)
 
     def _grid(self) -> list[_Cell]:
-        """What the samples say under each likeness and noise."""
-        among = self._covariance(self._functions, self._genes)
+        """Evidence of the samples under each similarity and noise."""
+        among = self._covariance(self._functions, self._features)
         scales = self._scales[:, None]
         n, found = len(self._y), []
-        for r in _LIKENESS:
+        for r in _SIMILARITIES:
             gap = self._y[:, None, None] / scales - r * self._functions[:, None, :]
             for noise in _NOISES:
                 covariance = (1 - r**2) * among + np.diag(noise * self._squared / self._trust)

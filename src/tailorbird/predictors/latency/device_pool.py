@@ -4,10 +4,10 @@ from typing import Protocol
 
 import numpy as np
 
-from tailorbird.predictors.latency.pool_features import Genes
+from tailorbird.predictors.latency.pool_features import EncodingFeatures
 from tailorbird.spaces import FloatArray, IntArray
 
-_PAIRS = 0.1  # weight of pairs of genes beside single ones
+_PAIRS = 0.1  # weight of pairs of features beside single ones
 _RIDGES = np.logspace(-4, 1, 11)  # times the noise that is looked for
 _FREEDOM = 3.0  # of Student's t: phones that do something else for a while are common
 _REFITS = 8
@@ -15,11 +15,11 @@ _LOWEST = 0.02  # of a mean latency: below that, noise is no longer in proportio
 
 
 class DevicePool(Protocol):
-    """What k known devices have in common."""
+    """Common ground of k known devices, from which a new one deviates."""
 
     @property
     def relative_std(self) -> FloatArray:
-        """Of the latencies of each device, over their mean, (k,)."""
+        """Standard deviation of the latencies of each device, over their mean, (k,)."""
 
     @property
     def relative_noise(self) -> FloatArray:
@@ -28,7 +28,7 @@ class DevicePool(Protocol):
     def functions(self, X: IntArray) -> FloatArray:
         """Latency of each device, (n, k), with mean 0 and std 1 over usual architectures."""
 
-    def genes(self, X: IntArray) -> FloatArray:
+    def features(self, X: IntArray) -> FloatArray:
         """Features (n, p), centred, with mean square 1 over usual architectures."""
 
     def sizes(self, X: IntArray) -> FloatArray:
@@ -36,27 +36,29 @@ class DevicePool(Protocol):
 
 
 def sizes(relative: FloatArray) -> FloatArray:
-    """Of latencies over their mean on each device, (n, k), in the mean over devices, (n,)."""
+    """Mean over devices, (n,), of latencies that are over their mean on each device, (n, k)."""
     return np.asarray(np.maximum(relative.mean(axis=1), _LOWEST))
 
 
 class Pool:
-    """What k devices have in common, learned from architectures that all of them timed.
+    """Common ground of k devices, learned from architectures that all of them timed.
 
-    Each device is a ridge regression on genes and their pairs. Samples far from it count less, as
+    Each device is a ridge regression on features and their pairs. Samples far off count less, as
     under noise of Student's t: some phones take twice as long every twentieth time.
 
     Args:
         encodings: (n, d).
         pool_ms: of each on each device, (n, k).
-        genes: features of encodings.
+        features: of encodings.
 
     Raises:
         ValueError: if shapes differ, there are less than two rows, or a latency is not finite and
             positive.
     """
 
-    def __init__(self, encodings: IntArray, pool_ms: FloatArray, genes: Genes) -> None:
+    def __init__(
+        self, encodings: IntArray, pool_ms: FloatArray, features: EncodingFeatures
+    ) -> None:
         if encodings.ndim != 2 or pool_ms.ndim != 2 or len(encodings) != len(pool_ms):
             raise ValueError(
                 "`encodings` (n, d) and `pool_ms` (n, k) must have equal n, but got "
@@ -75,13 +77,13 @@ class Pool:
                 "or architectures that were not measured."
             )
         self.pool_ms = pool_ms
-        self._of = genes
-        self._genes = genes(encodings)
-        self._center = self._genes.mean(axis=0)
-        self._spread = np.sqrt(np.square(self._genes - self._center).sum(axis=1).mean())
+        self._features_of = features
+        self._features = features(encodings)
+        self._center = self._features.mean(axis=0)
+        self._spread = np.sqrt(np.square(self._features - self._center).sum(axis=1).mean())
         typical_ms = pool_ms.mean(axis=0)
-        self._offset, self._dual = _robust_ridge(self._kernel(self._genes), pool_ms / typical_ms)
-        known = self._smooth(self._genes)
+        self._offset, self._dual = _robust_ridge(self._kernel(self._features), pool_ms / typical_ms)
+        known = self._smooth(self._features)
         std = known.std(axis=0)
         flat = std < 1e-9
         if flat.any():
@@ -91,29 +93,29 @@ class Pool:
             )
         self._mean, self._std = known.mean(axis=0), std
         self.relative_std = std
-        """Of the smooth latencies, over their mean, (k,)."""
+        """Standard deviation of the smooth latencies, over their mean, (k,)."""
         noise = ((pool_ms / typical_ms - known) / sizes(known)[:, None]).std(axis=0)
         self.relative_noise = np.square(noise / std)
         """Variance of what is not smooth, over that of what is, (k,)."""
 
     def functions(self, X: IntArray) -> FloatArray:
         """Latency of each device, (n, k), with mean 0 and std 1 over the pool's architectures."""
-        return np.asarray((self._smooth(self._of(X)) - self._mean) / self._std)
+        return np.asarray((self._smooth(self._features_of(X)) - self._mean) / self._std)
 
-    def genes(self, X: IntArray) -> FloatArray:
+    def features(self, X: IntArray) -> FloatArray:
         """Features (n, p), centred, with mean square 1 over the pool's architectures."""
-        return np.asarray((self._of(X) - self._center) / max(self._spread, 1e-12))
+        return np.asarray((self._features_of(X) - self._center) / max(self._spread, 1e-12))
 
     def sizes(self, X: IntArray) -> FloatArray:
         """Latencies on a usual device, over their mean, (n,)."""
-        return sizes(self._smooth(self._of(X)))
+        return sizes(self._smooth(self._features_of(X)))
 
-    def _smooth(self, genes: FloatArray) -> FloatArray:
-        return np.asarray(self._kernel(genes) @ self._dual + self._offset)
+    def _smooth(self, features: FloatArray) -> FloatArray:
+        return np.asarray(self._kernel(features) @ self._dual + self._offset)
 
-    def _kernel(self, genes: FloatArray) -> FloatArray:
-        share = genes @ self._genes.T / self._of.width  # of genes that agree
-        return np.asarray(share + _PAIRS * share**2)
+    def _kernel(self, features: FloatArray) -> FloatArray:
+        agreement = features @ self._features.T / self._features_of.width
+        return np.asarray(agreement + _PAIRS * agreement**2)
 
 
 def _robust_ridge(kernel: FloatArray, Y: FloatArray) -> tuple[FloatArray, FloatArray]:

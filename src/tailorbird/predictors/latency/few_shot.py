@@ -9,7 +9,7 @@ from tailorbird.predictors.latency.device_mixture import DeviceMixture
 from tailorbird.predictors.latency.device_pool import DevicePool, Pool
 from tailorbird.predictors.latency.pool_features import OneHot
 from tailorbird.predictors.prediction import Prediction
-from tailorbird.predictors.sample_checks import as_rows, check
+from tailorbird.predictors.sample_checks import as_rows, check, check_is_fitted
 from tailorbird.spaces import FloatArray, IntArray
 
 _FEWEST = 3
@@ -65,11 +65,11 @@ class FewShotLatency:
         candidates = as_rows(candidates)
         if not 1 <= n <= len(candidates):
             raise ValueError(f"`1 <= n <= {len(candidates)}` must hold, but got {n}.")
-        functions, genes = self._pool.functions(candidates), self._pool.genes(candidates)
+        functions, variables = self._pool.functions(candidates), self._pool.features(candidates)
         features = np.hstack(
             [
                 np.sqrt((1 - _OWN) / functions.shape[1]) * functions,
-                np.sqrt(_OWN) * genes,
+                np.sqrt(_OWN) * variables,
                 3 * np.ones((len(candidates), 1)),  # how fast the device is, is not known at all
             ]
         )
@@ -104,40 +104,55 @@ class FewShotLatency:
         return self
 
     def predict(self, X: IntArray) -> Prediction:
-        """Milliseconds for encodings (n, d)."""
+        """Milliseconds for encodings (n, d).
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
         X = as_rows(X)
         pool = self._pool
-        mean, variance = self.mixture_.predict(pool.functions(X), pool.genes(X), pool.sizes(X))
+        mean, variance = self.mixture_.predict(pool.functions(X), pool.features(X), pool.sizes(X))
         linear = Prediction(self.unit_ms_ * mean, self.unit_ms_ * np.sqrt(variance))
         return _extrapolated(linear.widened(self.widening_), self.least_ms_)
 
     def mean(self, X: IntArray) -> FloatArray:
-        """The means alone, (n,)."""
+        """The means alone, (n,).
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
         X = as_rows(X)
-        mean = self.mixture_.mean(self._pool.functions(X), self._pool.genes(X))
+        mean = self.mixture_.mean(self._pool.functions(X), self._pool.features(X))
         return positive(self.unit_ms_ * mean, self.least_ms_)
 
     def left_out(self) -> Prediction:
-        """Milliseconds for each sample, as the others predict it, (s,)."""
+        """Milliseconds for each sample, as the others predict it, (s,).
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
         X, y_ms = self.samples_
         pool = self._pool
-        functions, genes, sizes = pool.functions(X), pool.genes(X), pool.sizes(X)
+        functions, features, sizes = pool.functions(X), pool.features(X), pool.sizes(X)
         every = np.arange(functions.shape[1])
         mean_ms, std_ms, least_ms = np.empty((3, len(y_ms)))
         for i in range(len(y_ms)):
             others, one = np.arange(len(y_ms)) != i, slice(i, i + 1)
             mixture = self._mixture(X[others], y_ms[others], every)
-            mean, variance = mixture.predict(functions[one], genes[one], sizes[one])
+            mean, variance = mixture.predict(functions[one], features[one], sizes[one])
             unit_ms = np.median(y_ms[others])
             mean_ms[i], std_ms[i] = unit_ms * mean[0], unit_ms * np.sqrt(variance[0])
             least_ms[i] = _LEAST * y_ms[others].min()
         return _extrapolated(Prediction(mean_ms, std_ms).widened(self.widening_), least_ms)
 
     def _mixture(self, X: IntArray, y_ms: FloatArray, devices: IntArray) -> DeviceMixture:
-        """What samples say, given some devices of the pool."""
+        """The mixture fitted to samples, given some devices of the pool."""
         return DeviceMixture(
             self._pool.functions(X)[:, devices],
-            self._pool.genes(X),
+            self._pool.features(X),
             self._pool.sizes(X),
             y_ms / np.median(y_ms),
             self._pool.relative_std[devices],
@@ -154,8 +169,8 @@ class FewShotLatency:
         if n_fresh < 1:
             return 1.0
         rng = np.random.default_rng(0)
-        functions, genes, sizes = (
-            f(self.encodings) for f in (self._pool.functions, self._pool.genes, self._pool.sizes)
+        functions, features, sizes = (
+            f(self.encodings) for f in (self._pool.functions, self._pool.features, self._pool.sizes)
         )
         copies = np.abs(functions.T @ functions) / n > _COPY
         means, variances, truths = [], [], []
@@ -171,7 +186,7 @@ class FewShotLatency:
             unit_ms = np.median(y_ms[timed])
             mixture = self._mixture(self.encodings[timed], y_ms[timed], others)
             mean, variance = mixture.predict(
-                functions[fresh][:, others], genes[fresh], sizes[fresh]
+                functions[fresh][:, others], features[fresh], sizes[fresh]
             )
             means.append(mean)
             variances.append(variance)

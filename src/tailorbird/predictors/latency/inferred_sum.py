@@ -1,4 +1,4 @@
-"""Latency as a sum over workloads none of which was timed alone."""
+"""Latency as a sum over workloads that are inferred from whole networks."""
 
 from functools import cached_property
 from typing import Self
@@ -6,11 +6,12 @@ from typing import Self
 import numpy as np
 from scipy.linalg import block_diag
 
-from tailorbird.predictors import conformal
+from tailorbird.predictors import conformal, cross_validation
 from tailorbird.predictors.gaussian_process import ComponentProcess
+from tailorbird.predictors.latency.inputs import LatencyInputs
 from tailorbird.predictors.latency.workload_similarity import WorkloadSimilarity, matern
 from tailorbird.predictors.prediction import Prediction
-from tailorbird.predictors.sample_checks import check
+from tailorbird.predictors.sample_checks import check, check_is_fitted
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.footprint import costs
 from tailorbird.spaces.path_sum import adder
@@ -18,7 +19,6 @@ from tailorbird.spaces.path_sum import adder
 FEWEST = 10
 """Networks that must have been timed."""
 
-_FOLDS = 5
 _LENGTHS = (1.0, 3.0)  # between workloads that cost much alike, where their spread is 1
 _SMALLEST = 1e-12  # variance of what is the same in all networks but for rounding
 _LOWEST = 0.05  # of the mean latency: below that, noise is no longer in proportion
@@ -28,10 +28,10 @@ class InferredSum:
     """Infers what each workload adds to a network from the latencies of whole networks.
 
     There may be as many workloads as networks that anyone would time, so their costs are not
-    fitted freely. Each is a sum of what all workloads of its op cost, a constant and shares of
-    its multiply-adds and learned values; of what it has in common with workloads like it; and of
-    what is its own. The last two may be as large for all, grow with the root of the multiply-adds,
-    or with the multiply-adds. Which of all these matter on a device, the networks tell, see
+    fitted freely. Each is a sum of what all workloads of its op cost, a constant and a part in
+    proportion to its multiply-adds and parameters; of what it has in common with workloads like
+    it; and of what is its own. The last two may be as large for all, grow with the root of the
+    multiply-adds, or with the multiply-adds. Which of these matter on a device, networks tell, see
     `ComponentProcess`. Besides, each choice of a variable may add something, such as an operator
     that is slower in one place than in another. Noise is in proportion to latency.
 
@@ -86,7 +86,12 @@ class InferredSum:
         return self
 
     def predict(self, X: IntArray) -> Prediction:
-        """Milliseconds for canonical rows (n, d), the noise of measuring them included."""
+        """Milliseconds for canonical rows (n, d), the noise of measuring them included.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
         uses = self._uses(X) - self._centre
         half = uses @ self._kernel
         found = _with_noise(
@@ -95,7 +100,12 @@ class InferredSum:
         return found.widened(self._factor)
 
     def mean(self, X: IntArray) -> FloatArray:
-        """The milliseconds alone, (n,)."""
+        """The milliseconds alone, (n,).
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
         first = 0
         total = self._sum(X) + self._constant_ms
         for k, variable in enumerate(self.space.variables):
@@ -105,18 +115,17 @@ class InferredSum:
 
     def _left_out(self, K: FloatArray, y_ms: FloatArray) -> Prediction:
         """Each network as predicted from those of the other folds."""
-        fold = np.random.default_rng(0).permutation(len(y_ms)) % _FOLDS
-        mean, std = np.empty((2, len(y_ms)))
-        for i in range(_FOLDS):
-            out, rest = np.flatnonzero(fold == i), np.flatnonzero(fold != i)
+
+        def predict(rest: IntArray, out: IntArray) -> tuple[FloatArray, FloatArray]:
             process = ComponentProcess().fit(
                 K[:, rest][:, :, rest], y_ms[rest], y_ms[rest] / self._mean_ms, self._process
             )
             across = np.tensordot(process.variances_, K[:, out][:, :, rest], 1)
             own = process.variances_ @ K[:, out, out]
-            found = _with_noise(process, across, own, self._mean_ms)
-            mean[out], std[out] = found.mean, found.std
-        return Prediction(mean, std)
+            predicted = _with_noise(process, across, own, self._mean_ms)
+            return predicted.mean, predicted.std
+
+        return cross_validation.left_out(cross_validation.five_folds(len(y_ms)), predict)
 
     def _uses(self, X: IntArray) -> FloatArray:
         """Counts of workloads and, one by one, the choices of variables, (n, p)."""
@@ -150,3 +159,8 @@ def _with_noise(
     """Networks (k,) with noise in proportion to their latency."""
     scale = np.maximum(process.mean(cross) / mean_ms, _LOWEST)
     return process.predict(cross, own, scale)
+
+
+def inferred_sum(inputs: LatencyInputs) -> InferredSum:
+    """The sum over workloads that networks timed whole tell; the table is of no use."""
+    return InferredSum(inputs.space).fit(inputs.X, inputs.y_ms)

@@ -7,19 +7,19 @@ import numpy as np
 from tailorbird.spaces import FloatArray, IntArray
 
 
-class Genes(Protocol):
-    """Encodings to features; the product of two rows, over `width`, says how alike they are."""
+class EncodingFeatures(Protocol):
+    """Turns encodings into features; the product of two rows, over `width`, is their similarity."""
 
     @property
     def width(self) -> float:
-        """What the product of a usual row with itself is."""
+        """Product of a usual row with itself."""
 
     def __call__(self, X: IntArray) -> FloatArray:
-        """Of encodings (n, d), (n, p)."""
+        """Features (n, p) of encodings (n, d)."""
 
 
 class OneHot:
-    """One column per choice of each gene that some architecture has.
+    """One column per choice of each variable that some architecture has.
 
     Args:
         encodings: of which the choices are learned, (n, d).
@@ -30,25 +30,25 @@ class OneHot:
 
     @property
     def width(self) -> float:
-        """The number of genes."""
+        """The number of variables."""
         return float(len(self._choices))
 
     def __call__(self, X: IntArray) -> FloatArray:
-        """Of encodings (n, d), (n, p).
+        """Features (n, p) of encodings (n, d).
 
         Raises:
-            ValueError: if there are more or fewer genes, or a choice is new.
+            ValueError: if there are more or fewer variables, or a choice is new.
         """
         if X.ndim != 2 or X.shape[1] != len(self._choices):
             raise ValueError(
-                f"Encodings must have {len(self._choices)} genes like those of the pool, but got "
-                f"{X.shape=}."
+                f"Encodings must have {len(self._choices)} variables like those of the pool, but "
+                f"got {X.shape=}."
             )
         for i, (column, choices) in enumerate(zip(X.T, self._choices, strict=True)):
             unknown = ~np.isin(column, choices)
             if unknown.any():
                 raise ValueError(
-                    f"Gene {i} must be one that the pool knows, {choices.tolist()}, but row "
+                    f"Variable {i} must be one that the pool knows, {choices.tolist()}, but row "
                     f"{np.argmax(unknown)} has {column[np.argmax(unknown)]}. Encodings of another "
                     "space? Otherwise add architectures with it to the pool."
                 )

@@ -14,10 +14,10 @@ _SMALLEST = 1e-9  # spread of latencies, over their mean, that is more than roun
 
 
 class TablePool:
-    """What k devices have in common, known to the last workload.
+    """Common ground of k devices, known to the last workload.
 
-    Genes are what each workload takes on a usual device. So a new device may take longer for a
-    workload than is expected by a share of that, whether it is large or small.
+    Features are what each workload takes on a usual device. So a new device may take longer for a
+    workload than is expected by a fraction of that, whether it is large or small.
 
     Args:
         space: of the architectures.
@@ -43,11 +43,11 @@ class TablePool:
             )
         self.relative_std = self._std_ms / self._mean_ms
         self.relative_noise = np.zeros(len(tables))
-        shares = [
+        fractions = [
             (one.added_ms + one.call_ms) / mean_ms  # as measured, so that none is 0
             for one, mean_ms in zip(self._sums, self._mean_ms, strict=True)
         ]
-        self._share = np.mean(shares, axis=0)
+        self._fraction = np.mean(fractions, axis=0)
         usual = self._uses(encodings)
         self._center = usual.mean(axis=0)
         self._spread = np.sqrt(np.square(usual - self._center).sum(axis=1).mean())
@@ -56,7 +56,7 @@ class TablePool:
         """Latency of each device, (n, k), with mean 0 and std 1 over usual architectures."""
         return np.asarray((self._ms(X) - self._mean_ms) / self._std_ms)
 
-    def genes(self, X: IntArray) -> FloatArray:
+    def features(self, X: IntArray) -> FloatArray:
         """What each workload takes, (n, n_workloads), centred, with mean square 1."""
         return np.asarray((self._uses(X) - self._center) / self._spread)
 
@@ -65,16 +65,16 @@ class TablePool:
         return sizes(self._ms(X) / self._mean_ms)
 
     def sum_of(self, line: Line) -> tuple[FloatArray, float]:
-        """A linear function of functions and genes as one of counts.
+        """A linear function of functions and features as one of counts.
 
         Returns:
             What each workload adds, (n_workloads,), and the rest.
         """
         added = np.column_stack([one.added_ms for one in self._sums]) / self._std_ms
         call = (np.array([one.call_ms for one in self._sums]) - self._mean_ms) / self._std_ms
-        rest = call @ line.of_functions - self._center / self._spread @ line.of_genes
+        rest = call @ line.of_functions - self._center / self._spread @ line.of_features
         return (
-            added @ line.of_functions + self._share / self._spread * line.of_genes,
+            added @ line.of_functions + self._fraction / self._spread * line.of_features,
             float(line.offset + rest),
         )
 
@@ -82,4 +82,4 @@ class TablePool:
         return np.column_stack([one.mean(X) for one in self._sums])
 
     def _uses(self, X: IntArray) -> FloatArray:
-        return np.asarray(self.space.count_workloads(X).multiply(self._share).toarray())
+        return np.asarray(self.space.count_workloads(X).multiply(self._fraction).toarray())

@@ -4,6 +4,7 @@ import numpy as np
 
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.latency_tables.tables.price import refuse_dear_call
+from tailorbird.predictors.latency.inputs import LatencyInputs
 from tailorbird.predictors.prediction import Prediction
 from tailorbird.spaces import CALL, FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.layered import LayeredGraph
@@ -83,12 +84,12 @@ class TableSum:
         """The milliseconds that each step adds, and those of the call."""
         return along_workloads(graph, self.added_ms, lambda sums: sums + self.call_ms)
 
-    @property
-    def n_predicted(self) -> int:
-        """Workloads that were never measured."""
-        return int(self._is_predicted.sum())
-
     def predicted_share(self, X: IntArray) -> FloatArray:
-        """Share of the latency of canonical rows (n, d) that rests on predictions, (n,)."""
+        """Fraction of the latency of canonical rows (n, d) that rests on predictions, (n,)."""
         predicted_ms = np.where(self._is_predicted, self.added_ms, 0.0)
         return np.asarray(self.space.count_workloads(X) @ predicted_ms) / self.mean(X)
+
+
+def table_sum(inputs: LatencyInputs) -> TableSum:
+    """The sum of a table; of networks that were timed whole, nothing is learned."""
+    return TableSum(inputs.space, inputs.table)

@@ -8,25 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailorbird.errors import TooFewNeighboursError
-from tailorbird.predictors import conformal
+from tailorbird.predictors import conformal, cross_validation
 from tailorbird.predictors.gaussian_process import ComponentProcess
 from tailorbird.predictors.latency.workload_similarity import WorkloadSimilarity, matern
 from tailorbird.predictors.prediction import Prediction
-from tailorbird.predictors.sample_checks import check
-from tailorbird.spaces import FloatArray, Workload
+from tailorbird.predictors.sample_checks import check, check_is_fitted
+from tailorbird.spaces import FloatArray, IntArray, Workload
 
 FEWEST = 5
 """Measured workloads of an op, below which none of that op is predicted."""
 
-_FOLDS = 5
 _LENGTHS = (1.0, 3.0, 9.0)  # between workloads that cost much alike, where their spread is 1
 
 
 class WorkloadLatency:
-    """A Gaussian process over what workloads compute, see `WorkloadSimilarity`.
+    """Predicts workloads by a Gaussian process over what they compute, see `WorkloadSimilarity`.
 
-    The logarithm of a latency is linear in the logarithms of multiply-adds, learned values,
-    parameters and sizes, plus what workloads that are alike have in common, and those with inputs
+    The logarithm of a latency is linear in the logarithms of multiply-adds, parameters,
+    attributes and sizes, plus what workloads that are alike have in common, and those with inputs
     of one shape.
 
     Stds are calibrated for each op on its own, on workloads that were left out in five folds, so
@@ -65,7 +64,7 @@ class WorkloadLatency:
         order = np.argsort(keys)  # so that folds do not depend on the order of the workloads
         known = [workloads[i] for i in order]
         y_ms = latencies_ms[order]
-        self._likeness, self._known = WorkloadSimilarity(known), known
+        self._similarity, self._known = WorkloadSimilarity(known), known
         K = self._kernels(known, known)
         self._process = ComponentProcess().fit(K, np.log(y_ms), np.ones(len(y_ms)))
         left_out = self._left_out(K, y_ms)
@@ -82,6 +81,7 @@ class WorkloadLatency:
         """Milliseconds, all of them positive.
 
         Raises:
+            NotFittedError: before `fit`.
             TooFewNeighboursError: if fewer than five workloads of an op were measured.
         """
         return self.joint(workloads)[0]
@@ -90,8 +90,10 @@ class WorkloadLatency:
         """Milliseconds (n,), and for sums the covariance of their errors, (n, n), in their square.
 
         Raises:
+            NotFittedError: before `fit`.
             TooFewNeighboursError: if fewer than five workloads of an op were measured.
         """
+        check_is_fitted(self)
         refuse_lonely(workloads, self.n_neighbours_)
         shares = self._process.variances_
         cross = np.tensordot(shares, self._kernels(workloads, self._known), 1)
@@ -107,26 +109,25 @@ class WorkloadLatency:
 
     def _kernels(self, some: Sequence[Workload], others: Sequence[Workload]) -> FloatArray:
         """Covariances of logarithms in each component, (m, len(some), len(others))."""
-        A, B = (self._likeness.points(workloads) for workloads in (some, others))
+        A, B = (self._similarity.points(workloads) for workloads in (some, others))
         shapes = [np.array([str(w.inputs) for w in workloads]) for workloads in (some, others)]
         same = (shapes[0][:, None] == shapes[1]).astype(np.float64)
         return np.array([A @ B.T, *(matern(A, B, length) for length in _LENGTHS), same])
 
     def _left_out(self, K: FloatArray, y_ms: FloatArray) -> Prediction:
         """Each workload as predicted from those of the other folds, in milliseconds."""
-        fold = np.random.default_rng(0).permutation(len(y_ms)) % _FOLDS
-        mean, std = np.empty((2, len(y_ms)))
-        for i in range(_FOLDS):
-            out, rest = np.flatnonzero(fold == i), np.flatnonzero(fold != i)
+
+        def predict(rest: IntArray, out: IntArray) -> tuple[FloatArray, FloatArray]:
             process = ComponentProcess().fit(
                 K[:, rest][:, :, rest], np.log(y_ms[rest]), np.ones(len(rest)), self._process
             )
             shares = process.variances_
             cross = np.tensordot(shares, K[:, out][:, :, rest], 1)
-            found = process.predict(cross, shares @ K[:, out, out], np.ones(len(out)))
-            mean[out] = np.exp(found.mean)
-            std[out] = mean[out] * found.std
-        return Prediction(mean, std)
+            logarithm = process.predict(cross, shares @ K[:, out, out], np.ones(len(out)))
+            mean_ms = np.exp(logarithm.mean)
+            return mean_ms, mean_ms * logarithm.std
+
+        return cross_validation.left_out(cross_validation.five_folds(len(y_ms)), predict)
 
 
 def refuse_lonely(workloads: Sequence[Workload], n_measured: Mapping[str, int]) -> None:
@@ -149,7 +150,7 @@ def refuse_lonely(workloads: Sequence[Workload], n_measured: Mapping[str, int]) 
 def _factors(
     left_out: Prediction, y_ms: FloatArray, of_op: NDArray[np.bool_]
 ) -> tuple[float, float]:
-    """By which the stds of an op are widened, for a workload and for sums."""
+    """Factors by which the stds of an op are widened, for a workload and for sums."""
     own = Prediction(left_out.mean[of_op], left_out.std[of_op])
     z = (y_ms[of_op] - own.mean) / own.std
     return conformal.scale(own, y_ms[of_op]), float(np.sqrt(np.mean(z**2)))

@@ -11,6 +11,7 @@ from tailorbird.errors import nearest
 from tailorbird.search.budget import Budget
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem
+from tailorbird.search.settings import SearchSettings
 from tailorbird.spaces import FloatArray, IntArray, Variable
 
 _REPEATS = 10  # in a row, before a sampler that has converged is given a new architecture
@@ -54,42 +55,85 @@ def optuna_search(
         Framework. KDD 2019.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    rng = np.random.default_rng(seed)
-    variables = problem.space.variables
     budget = Budget(problem, n_evaluations, ref_point)
     study = _study(sampler, seed, len(problem.objectives))
-    repeats = 0
-
-    def suggest(trial: optuna.Trial, variable: Variable) -> int:
-        n = len(variable.choices)
-        if sampler in _NUMBERS_ONLY:
-            return trial.suggest_int(variable.name, 0, n - 1)
-        return trial.suggest_categorical(variable.name, range(n))
-
-    def objective(trial: optuna.Trial) -> list[float]:
-        nonlocal repeats
-        row = np.array([suggest(trial, variable) for variable in variables], dtype=np.int64)
-        X = problem.space.repair(row[None])
-        known = budget.known(X[0])
-        repeats = repeats + 1 if known else 0
-        f, g = known or (values[0] for values in budget.evaluate(X))
-        for i, excess in enumerate(g):
-            trial.set_constraint(str(i), excess)
-        if not budget.left:
-            study.stop()
-        elif repeats == _REPEATS:
-            enqueue(budget.draw(1, rng))
-        return [float(value) for value in f]
-
-    def enqueue(X: IntArray) -> None:
-        for row in X.tolist():
-            study.enqueue_trial({v.name: choice for v, choice in zip(variables, row, strict=True)})
-
+    suggest = _whole_number if sampler in _NUMBERS_ONLY else _category
+    objective = _Objective(budget, suggest, np.random.default_rng(seed))
     if start is not None:
-        enqueue(budget.new(start))
+        objective.enqueue(study, budget.new(start))
     while budget.left:  # brute force stops when it has suggested every row
         study.optimize(objective)
     return budget.front(seed)
+
+
+def search(problem: Problem, settings: SearchSettings) -> ParetoFront:
+    """A sampler of Optuna with the settings of a recipe."""
+    return optuna_search(
+        problem,
+        sampler=settings.sampler,
+        n_evaluations=settings.n_evaluations,
+        seed=settings.seed,
+        ref_point=settings.ref_point,
+    )
+
+
+class _Objective:
+    """Evaluates what a sampler suggests, each architecture once.
+
+    Args:
+        budget: of the search.
+        suggest: asks a trial for the choice of a variable.
+        rng: draws an architecture where a sampler has converged.
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        suggest: Callable[[optuna.Trial, Variable], int],
+        rng: np.random.Generator,
+    ) -> None:
+        self._budget = budget
+        self._suggest = suggest
+        self._rng = rng
+        self._space = budget.problem.space
+        self._repeats = 0
+
+    def __call__(self, trial: optuna.Trial) -> list[float]:
+        choices = [self._suggest(trial, variable) for variable in self._space.variables]
+        X = self._space.repair(np.array(choices, dtype=np.int64)[None])
+        known = self._budget.known(X[0])
+        self._repeats = self._repeats + 1 if known else 0
+        f, g = known or (values[0] for values in self._budget.evaluate(X))
+        for i, excess in enumerate(g):
+            trial.set_constraint(str(i), excess)
+        if not self._budget.left:
+            trial.study.stop()
+        elif self._repeats == _REPEATS:
+            self.enqueue(trial.study, self._budget.draw(1, self._rng))
+        return [float(value) for value in f]
+
+    def enqueue(self, study: optuna.Study, X: IntArray) -> None:
+        """Has a study suggest rows (n, d) next."""
+        names = [variable.name for variable in self._space.variables]
+        for row in X.tolist():
+            study.enqueue_trial(dict(zip(names, row, strict=True)))
+
+
+def _whole_number(trial: optuna.Trial, variable: Variable) -> int:
+    return trial.suggest_int(variable.name, 0, len(variable.choices) - 1)
+
+
+def _category(trial: optuna.Trial, variable: Variable) -> int:
+    return trial.suggest_categorical(variable.name, range(len(variable.choices)))
+
+
+def check(settings: SearchSettings, n_objectives: int) -> None:
+    """Makes sure that the sampler of a recipe can do so many objectives.
+
+    Raises:
+        ValueError: if there is none of that name, or it cannot.
+    """
+    check_sampler(settings.sampler, n_objectives)
 
 
 def check_sampler(name: str, n_objectives: int) -> None:
@@ -102,7 +146,7 @@ def check_sampler(name: str, n_objectives: int) -> None:
 
 
 def _study(name: str, seed: int, n_objectives: int) -> optuna.Study:
-    """In memory, to be minimised."""
+    """A study in memory, all of whose objectives are minimised."""
     known = {each: made for each in optuna.samplers.__all__ if (made := _by_seed_alone(each))}
     if name not in known:
         raise ValueError(f"There is no sampler named {name!r}; {nearest(name, known)}")

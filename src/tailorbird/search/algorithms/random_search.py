@@ -5,6 +5,7 @@ import numpy as np
 from tailorbird.search.budget import Budget
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem
+from tailorbird.search.settings import SearchSettings
 from tailorbird.spaces import FloatArray, IntArray
 
 
@@ -36,3 +37,13 @@ def random_search(
         budget.evaluate(budget.new(start))
     budget.evaluate(budget.draw(budget.left, np.random.default_rng(seed)))
     return budget.front(seed)
+
+
+def search(problem: Problem, settings: SearchSettings) -> ParetoFront:
+    """Random search with the settings of a recipe."""
+    return random_search(
+        problem,
+        n_evaluations=settings.n_evaluations,
+        seed=settings.seed,
+        ref_point=settings.ref_point,
+    )

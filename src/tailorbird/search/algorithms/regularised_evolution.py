@@ -1,4 +1,4 @@
-"""Regularised evolution: who is old dies, however good."""
+"""Regularised evolution: the oldest individual is removed, whatever its fitness."""
 
 from collections import deque
 
@@ -9,10 +9,12 @@ from tailorbird.search.algorithms.survival import crowding_distances
 from tailorbird.search.budget import Budget
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem
+from tailorbird.search.settings import SearchSettings
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 _MUTANTS = 8  # that are repaired together, since most of the first are new
 _CHANGES = 100  # of a row without meeting a new one, before one is drawn
+_TOURNAMENT = 0.25  # of the population, as in the paper
 
 
 def regularised_evolution(
@@ -27,10 +29,10 @@ def regularised_evolution(
 ) -> ParetoFront:
     """The front of everything that ageing evolution looked at.
 
-    The best of a few that are drawn from the population begets a child by another choice for one
-    variable; the child joins and the oldest leaves. Of several objectives, the best is feasible or
-    nearest to it, then of the first front in the population, then the least crowded there. A child
-    that was evaluated before is changed further until it is new.
+    The best of a few that are drawn from the population is mutated: one variable gets another
+    choice. The child joins, and the oldest individual leaves. Of several objectives, the best is
+    feasible or nearest to it, then of the first front in the population, then the least crowded
+    there. A child that was evaluated before is changed further until it is new.
 
     Args:
         problem: of any number of objectives.
@@ -100,11 +102,23 @@ def _child(
     rows = np.arange(_MUTANTS)
     X = np.repeat(parent[None], _MUTANTS, axis=0)
     for _ in range(_CHANGES):
-        gene = rng.choice(free, size=_MUTANTS)
-        other = rng.integers(1, n_choices[gene])  # steps away from the choice that it has
-        X[rows, gene] = (X[rows, gene] + other) % n_choices[gene]
+        variable = rng.choice(free, size=_MUTANTS)
+        steps = rng.integers(1, n_choices[variable])  # away from the choice that it has
+        X[rows, variable] = (X[rows, variable] + steps) % n_choices[variable]
         X = space.repair(X)
         new = budget.new(X)
         if len(new):
             return new[:1]
     return budget.draw(1, rng)
+
+
+def search(problem: Problem, settings: SearchSettings) -> ParetoFront:
+    """Regularised evolution with the settings of a recipe."""
+    return regularised_evolution(
+        problem,
+        n_evaluations=settings.n_evaluations,
+        population=settings.population,
+        sample=max(2, round(_TOURNAMENT * settings.population)),
+        seed=settings.seed,
+        ref_point=settings.ref_point,
+    )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailorbird.errors import RecipeError, in_a_line
+from tailorbird.published.data_folder import data_folder
 from tailorbird.training.data.augment import shift_and_flip
 from tailorbird.training.data.dataset import Dataset, Split
 
@@ -40,6 +41,22 @@ def load(folder: Path) -> Dataset:
     order = np.random.default_rng(0).permutation(len(labels))
     validation, test = (Split(images[half], labels[half]) for half in np.split(order, 2))
     return Dataset("cifar10-jpeg", _N_CLASSES, Split(*train), validation, test, shift_and_flip)
+
+
+def load_published() -> Dataset:
+    """CIFAR-10 as JPEG from the data folder.
+
+    Raises:
+        RecipeError: if it is not there, or is torn.
+    """
+    folder = data_folder()
+    try:
+        return load(folder)
+    except OSError as error:
+        raise RecipeError(
+            f"CIFAR-10 as JPEG is not in {str(folder)!r} ({error}), and cannot be fetched. "
+            "Name the folder that holds it in the environment variable TAILORBIRD_DATA."
+        ) from None
 
 
 def _read(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

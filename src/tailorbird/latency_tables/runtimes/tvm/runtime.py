@@ -5,7 +5,7 @@ from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class TvmRuntime:
         remote: where programs run, if it is not this machine.
         tuning: decides about kernels that are not scheduled by the static rule.
     """
+
+    name: ClassVar = "tvm"
 
     def __init__(
         self,
@@ -63,7 +65,7 @@ class TvmRuntime:
             target=str(device.target),
             threads=device.threads,
             batch=batch,
-            runtime="tvm",
+            runtime=self.name,
             runtime_version=version("apache-tvm"),
             schedule=SCHEDULE if self._tuning is None else self._tuning.schedule,
             timing=TIMING,

@@ -55,7 +55,7 @@ def gradient_norm(module: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 def _gradients(network: nn.Module, images: Tensor, labels: Tensor) -> list[Tensor]:
-    """Of the mean cross entropy, one per parameter that learns."""
+    """Gradients of the mean cross entropy, one per parameter that learns."""
     learned = _learned(network)
     with torch.enable_grad():
         logits = network(images)

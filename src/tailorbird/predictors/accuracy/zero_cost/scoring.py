@@ -1,4 +1,4 @@
-"""Scores of the networks of a space."""
+"""Zero-cost scores of the networks of a space."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.errors import RecipeError, ScoreError, nearest
+from tailorbird.errors import ScoreError, nearest
 from tailorbird.progress import Progress
+from tailorbird.registry.python_paths import load
+from tailorbird.registry.zero_cost_scores import ZERO_COST_SCORES
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-NAMES = ("gradsign", "gradient_norm", "synflow", "naswot", "macs", "parameters")
 
 
 class ZeroCost(Protocol):
     """A score of an untrained network; the larger, the better it should be once trained."""
 
     def __call__(self, module: "nn.Module", images: "Tensor", labels: "Tensor") -> float:
-        """Of a module, which is not changed, on images (n, c, h, w) with labels (n,)."""
+        """Score of a module, which is not changed, on images (n, c, h, w) with labels (n,)."""
 
 
 def scores(
@@ -28,11 +28,11 @@ def scores(
     X: IntArray,
     images: NDArray[np.float32],
     labels: NDArray[np.int64],
-    names: Sequence[str],
+    functions: Mapping[str, ZeroCost],
     seed: int,
     progress: Progress,
 ) -> FloatArray:
-    """Scores of networks with fresh weights, larger is better, (n, len(names)). Imports torch.
+    """Scores of networks with fresh weights, larger is better, (n, len(functions)). Imports torch.
 
     A row's weights depend on the seed and the row alone: not on its place in X, and not on torch's
     random state, which is left as it was.
@@ -43,50 +43,43 @@ def scores(
         images: one batch, (n_images, c, h, w), as the networks take them. Where images lie sorted
             by label, draw them at random.
         labels: class of each image, (n_images,).
-        names: of the scores, from NAMES.
+        functions: that score, by their names.
         seed: of the weights.
         progress: told of each network.
 
     Raises:
-        RecipeError: if a score is unknown.
         ValueError: if images or labels do not fit the networks.
         ScoreError: if a score is not finite.
     """
     import torch
 
-    check(space, images, labels, names)
-    functions = _functions()
+    check(space, images, labels)
     # Convolutions are faster with channels last in memory.
     batch = torch.tensor(images).contiguous(memory_format=torch.channels_last)
     classes = torch.tensor(labels)
-    found = np.empty((len(X), len(names)))
+    values = np.empty((len(X), len(functions)))
     with progress.task("score", len(X)) as advance, torch.random.fork_rng(devices=[]):
         for i, row in enumerate(X):
             torch.manual_seed(_seed(seed, row))
             network = space.build(row)
-            for k, name in enumerate(names):
-                found[i, k] = functions[name](network, batch, classes)
-                if not np.isfinite(found[i, k]):
-                    raise ScoreError(name, float(found[i, k]), space.describe(row))
+            for k, (name, score) in enumerate(functions.items()):
+                values[i, k] = score(network, batch, classes)
+                if not np.isfinite(values[i, k]):
+                    raise ScoreError(name, float(values[i, k]), space.describe(row))
             advance(space.describe(row))
-    return found
+    return values
 
 
 def check(
     space: SearchSpace,
     images: NDArray[np.float32],
     labels: NDArray[np.int64],
-    names: Sequence[str],
 ) -> None:
     """Refuses what no network of the space could be scored on.
 
     Raises:
-        RecipeError: if a score is unknown.
         ValueError: if images or labels do not fit the networks.
     """
-    for name in names:
-        if name not in NAMES:
-            raise RecipeError(f"There is no zero-cost score {name!r}; {nearest(name, NAMES)}")
     shape = space.input_shape[1:]
     if images.shape[1:] != shape or labels.shape != images.shape[:1] or not len(labels):
         raise ValueError(
@@ -100,20 +93,17 @@ def check(
         )
 
 
-def _functions() -> Mapping[str, ZeroCost]:
-    from tailorbird.predictors.accuracy.zero_cost.gradients import gradient_norm, gradsign
-    from tailorbird.predictors.accuracy.zero_cost.naswot import naswot
-    from tailorbird.predictors.accuracy.zero_cost.size import macs, parameters
-    from tailorbird.predictors.accuracy.zero_cost.synflow import synflow
+def zero_cost_scores(names: Sequence[str]) -> dict[str, ZeroCost]:
+    """Functions of ZERO_COST_SCORES by their names.
 
-    return {
-        "gradsign": gradsign,
-        "gradient_norm": gradient_norm,
-        "synflow": synflow,
-        "naswot": naswot,
-        "macs": macs,
-        "parameters": parameters,
-    }
+    Raises:
+        ValueError: if a score is unknown.
+    """
+    for name in names:
+        if name not in ZERO_COST_SCORES:
+            hint = nearest(name, ZERO_COST_SCORES)
+            raise ValueError(f"There is no zero-cost score {name!r}; {hint}")
+    return {name: load(ZERO_COST_SCORES[name]) for name in names}
 
 
 def _seed(seed: int, row: IntArray) -> int:

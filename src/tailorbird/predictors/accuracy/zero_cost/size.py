@@ -1,4 +1,4 @@
-"""Scores that only say how large a network is, which others must beat."""
+"""Size of a network as a score, which others must beat."""
 
 import copy
 
@@ -13,5 +13,5 @@ def macs(module: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 def parameters(module: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Learned values."""
+    """Number of parameters."""
     return float(sum(p.numel() for p in module.parameters()))

@@ -2,31 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import moocore
 import numpy as np
 from numpy.typing import NDArray
 
 from tailorbird.errors import EvaluationError
-from tailorbird.predictors import Predictor
-from tailorbird.predictors.accuracy.single_model import FEWEST
+from tailorbird.predictors import Learner
+from tailorbird.predictors.accuracy.evaluated_samples import FEWEST
 from tailorbird.search.front import ParetoFront, nearest_miss
 from tailorbird.search.objective import Objective
 from tailorbird.search.problem import Problem
 from tailorbird.spaces import FloatArray, IntArray
 
 _GROWTH = 1.25  # of the values since learners were tuned
-
-
-class Learner(Predictor, Protocol):
-    """A predictor that learns, as those of `tailorbird.predictors` do."""
-
-    def fit(self, X: IntArray, y: FloatArray) -> Predictor:
-        """Learns values y (n,) of canonical rows X (n, d), and forgets what it knew."""
-
-    def refit(self, X: IntArray, y: FloatArray) -> Predictor:
-        """Likewise, but keeps how it learned: its tuning, its choice of models."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

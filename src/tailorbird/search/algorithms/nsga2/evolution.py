@@ -13,6 +13,7 @@ from tailorbird.search.algorithms.variation import Variation
 from tailorbird.search.archive import Archive
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem
+from tailorbird.search.settings import SearchSettings
 from tailorbird.spaces import FloatArray, IntArray
 
 
@@ -98,3 +99,14 @@ def evolve(
         if observe is not None:
             observe()
     return np.asarray(algorithm.pop.get("X"))
+
+
+def search(problem: Problem, settings: SearchSettings) -> ParetoFront:
+    """NSGA-II with the settings of a recipe."""
+    return nsga2(
+        problem,
+        population=settings.population,
+        generations=settings.generations,
+        seed=settings.seed,
+        ref_point=settings.ref_point,
+    )

@@ -1,0 +1,42 @@
+"""Runtimes as they are made for a device."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from tailorbird.latency_tables.devices.device import Device
+from tailorbird.latency_tables.runtime import Runtime, Timing
+
+if TYPE_CHECKING:
+    from tailorbird.latency_tables.runtimes.tvm.tuning.tuning import Tuning
+
+
+class DeviceRuntime(Runtime, Protocol):
+    """A runtime that was made for one device, which may be away for a while."""
+
+    @property
+    def losses(self) -> Sequence[str]:
+        """Reasons, one for each time that the device was lost and came back."""
+
+
+class RuntimeKind(Protocol):
+    """A class of runtimes, which recipes name."""
+
+    @property
+    def name(self) -> str:
+        """Runtime in the configuration of everything that it measures."""
+
+    def on(
+        self, device: Device, folder: Path, timing: Timing, tuning: "Tuning | None"
+    ) -> DeviceRuntime:
+        """A runtime for a device.
+
+        Args:
+            device: that programs are to run on.
+            folder: for compiled programs.
+            timing: how a round goes.
+            tuning: decides about schedules of TVM's kernels; None for other runtimes.
+
+        Raises:
+            RecipeError: if it is not installed.
+        """

@@ -1,0 +1,104 @@
+"""Predictors of a user's own, behind the contract that searches rely on."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from tailorbird.errors import ContractError
+from tailorbird.pipeline.python_path import users_code
+from tailorbird.predictors import Additive, Prediction
+from tailorbird.spaces import FloatArray, IntArray
+from tailorbird.spaces.layered import LayeredGraph
+from tailorbird.spaces.path_sum import PathValues
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPredictor:
+    """A user's predictor: what it raises is told with its key, and what it gives is checked.
+
+    Attributes:
+        predictor: the user's.
+        named: where the recipe names it, such as `[accuracy] predictor = 'mine:Mine'`.
+    """
+
+    predictor: Any
+    named: str
+
+    def fit(self, X: IntArray, y: FloatArray) -> Self:
+        """Learns values y (n,) of canonical rows X (n, d)."""
+        with users_code(self.named):
+            self.predictor.fit(X, y)
+        return self
+
+    def refit(self, X: IntArray, y: FloatArray) -> Self:
+        """Learns from other samples, but keeps how it learned."""
+        with users_code(self.named):
+            self.predictor.refit(X, y)
+        return self
+
+    def predict(self, X: IntArray) -> Prediction:
+        """Predictions for canonical rows (n, d)."""
+        with users_code(self.named):
+            predicted = self.predictor.predict(X)
+            if not isinstance(predicted, Prediction) or predicted.mean.shape != (len(X),):
+                raise ContractError(
+                    "`predict` must give a `tailorbird.predictors.Prediction` of shape "
+                    f"({len(X)},) for as many rows, but gave {_told(predicted)}."
+                )
+            if (predicted.std < 0).any():
+                raise ContractError(
+                    f"`predict` must give stds of at least 0, but gave {predicted.std.min():g}."
+                )
+            return predicted
+
+    def mean(self, X: IntArray) -> FloatArray:
+        """The means alone, (n,)."""
+        with users_code(self.named):
+            means = np.asarray(self.predictor.mean(X), dtype=np.float64)
+            if means.shape != (len(X),):
+                raise ContractError(
+                    f"`mean` must give values of shape ({len(X)},) for as many rows, but gave "
+                    f"{means.shape}."
+                )
+            return means
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAdditive(OwnPredictor):
+    """A user's predictor whose mean follows from a sum along a path."""
+
+    def along(self, graph: LayeredGraph) -> PathValues:
+        """What each step adds, and how the mean follows from the sum."""
+        with users_code(self.named):
+            values = self.predictor.along(graph)
+            if not isinstance(values, PathValues):
+                raise ContractError(f"`along` must give PathValues, but gave {_told(values)}.")
+            return values
+
+
+def own_predictor(predictor: object, named: str, methods: tuple[str, ...]) -> OwnPredictor:
+    """A user's predictor behind its contract.
+
+    Args:
+        predictor: the user's.
+        named: where the recipe names it.
+        methods: that it must have.
+
+    Raises:
+        RecipeError: if it lacks one.
+    """
+    with users_code(named):
+        missing = [name for name in methods if not callable(getattr(predictor, name, None))]
+        if missing:
+            raise ContractError(
+                f"A predictor must have the methods {', '.join(methods)}, but "
+                f"{type(predictor).__name__} has no {missing[0]}."
+            )
+    kind = OwnAdditive if isinstance(predictor, Additive) else OwnPredictor
+    return kind(predictor, named)
+
+
+def _told(value: object) -> str:
+    shape = getattr(getattr(value, "mean", None), "shape", None)
+    return type(value).__name__ + (f" of shape {shape}" if isinstance(shape, tuple) else "")
