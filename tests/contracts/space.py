@@ -1,0 +1,81 @@
+"""What everyone who searches a space relies on."""
+
+import numpy as np
+import pytest
+import torch
+from strategies import distinct_rows, rows_within
+
+from tailorbird.spaces import SearchSpace
+from tailorbird.spaces.contract import check_space
+from tailorbird.spaces.layered import MAX_ENUMERATED
+
+N = 40
+
+
+class SpaceContract:
+    """Needs a fixture `space`."""
+
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        raise NotImplementedError
+
+    def test_the_check_of_recipes_accepts_it(self, space: SearchSpace) -> None:
+        assert check_space(space) is space
+
+    def test_repair_gives_canonical_rows_within_the_choices(self, space: SearchSpace) -> None:
+        X = rows_within(space, N, seed=1)
+        before = X.copy()
+        repaired = space.repair(X)
+        np.testing.assert_array_equal(X, before)
+        np.testing.assert_array_equal(space.repair(repaired), repaired)
+        n_choices = np.array([len(variable.choices) for variable in space.variables])
+        assert repaired.shape == X.shape
+        assert ((repaired >= 0) & (repaired < n_choices)).all()
+
+    def test_samples_are_canonical_and_repeatable(self, space: SearchSpace) -> None:
+        X, again = (space.sample(N, np.random.default_rng(2)) for _ in range(2))
+        np.testing.assert_array_equal(X, again)
+        np.testing.assert_array_equal(space.repair(X), X)
+        assert space.sample(0, np.random.default_rng(0)).shape == (0, len(space.variables))
+
+    def test_enumeration_and_size_agree(self, space: SearchSpace) -> None:
+        if space.size > MAX_ENUMERATED:
+            with pytest.raises(ValueError, match=r"."):
+                next(space.enumerate())
+            return
+        n = 0
+        for X in space.enumerate(chunk=1_000):
+            assert 0 < len(X) <= 1_000
+            n += len(X)
+            np.testing.assert_array_equal(space.repair(X[:20]), X[:20])
+        assert n == space.size
+
+    def test_reference_architectures_are_canonical(self, space: SearchSpace) -> None:
+        X = space.landmarks
+        assert len(X)
+        np.testing.assert_array_equal(space.repair(X), X)
+
+    def test_counts_belong_to_rows(self, space: SearchSpace) -> None:
+        X = space.sample(N, np.random.default_rng(3))
+        counts = space.count_workloads(X).toarray()
+        assert counts.shape == (N, len(space.workloads))
+        np.testing.assert_array_equal(space.count_workloads(X[::-1]).toarray(), counts[::-1])
+
+    def test_rows_that_are_not_canonical_have_no_counts(self, space: SearchSpace) -> None:
+        X = rows_within(space, 400, seed=4)
+        wrong = X[(space.repair(X) != X).any(axis=1)]
+        if len(wrong):
+            with pytest.raises(ValueError, match=r"."):
+                space.count_workloads(wrong[:1])
+
+    def test_texts_tell_architectures_apart(self, space: SearchSpace) -> None:
+        X = distinct_rows(space, N)
+        assert len({space.describe(row) for row in X}) == len(X)
+        assert all(space.kind(row) for row in X)
+
+    def test_the_smallest_network_takes_the_input(self, space: SearchSpace) -> None:
+        counts = space.count_workloads(space.landmarks)
+        row = space.landmarks[int(np.argmin(counts.sum(axis=1)))]
+        with torch.inference_mode():
+            output = space.build(row).eval()(torch.zeros(space.input_shape))
+        assert output.shape[0] == space.input_shape[0]

@@ -1,0 +1,50 @@
+import pytest
+from own_code import Perceptrons, hill_climbing
+
+from contracts.algorithm import AlgorithmContract, Search
+from tailorbird import spaces
+from tailorbird.registry.algorithms import ALGORITHMS
+from tailorbird.registry.python_paths import load
+from tailorbird.spaces import SearchSpace
+
+UNDER_PREDICTORS = [
+    name
+    for name, entry in ALGORITHMS.items()
+    if not entry.spends_evaluations and not entry.is_single
+]
+
+
+@pytest.mark.parametrize("name", UNDER_PREDICTORS)
+class TestNamedAlgorithms(AlgorithmContract):
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return spaces.get("macro-mobilenetv2")
+
+    @pytest.fixture
+    def search(self, name: str) -> Search:
+        search: Search = load(ALGORITHMS[name].path)
+        return search
+
+
+class TestBest(AlgorithmContract):
+    n_objectives = 1
+    least = 1.0 - 1e-9
+
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return spaces.get("macro-mobilenetv2")
+
+    @pytest.fixture
+    def search(self) -> Search:
+        search: Search = load(ALGORITHMS["best"].path)
+        return search
+
+
+class TestOwnAlgorithm(AlgorithmContract):
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return Perceptrons()
+
+    @pytest.fixture
+    def search(self) -> Search:
+        return hill_climbing

@@ -1,0 +1,52 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fake_runtime import FakeRuntime
+from own_code import InProcess
+
+from contracts.runtime import RuntimeContract
+from tailorbird.latency_tables import Runtime, Timing
+from tailorbird.latency_tables.devices.device import find
+from tailorbird.registry.python_paths import load
+from tailorbird.registry.runtimes import RUNTIMES
+
+TIMING = Timing(warmup_ms=1, sample_ms=1, least_samples=5, most_samples=5, limit_s=20)
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+
+
+@pytest.fixture(scope="module", params=RUNTIMES)
+def named(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Runtime]:
+    """One for all tests, so that its worker starts once."""
+    kind, device = load(RUNTIMES[request.param].path), find("local", threads=1)
+    runtime: Runtime = kind.on(device, tmp_path_factory.mktemp(request.param) / "c", TIMING, None)
+    yield runtime
+    runtime.close()
+
+
+class TestNamedRuntimes(RuntimeContract):
+    @pytest.fixture
+    def runtime(self, named: Runtime) -> Runtime:
+        return named
+
+    def test_its_name_is_that_of_recipes(self, runtime: Runtime) -> None:
+        name = runtime.configuration(find("local", threads=1), 1).runtime
+        assert load(RUNTIMES[name].path).name == name
+
+
+class TestFakeRuntime(RuntimeContract):
+    @pytest.fixture
+    def runtime(self) -> Runtime:
+        return FakeRuntime()
+
+
+class TestOwnRuntime(RuntimeContract):
+    @pytest.fixture
+    def runtime(self, tmp_path: Path) -> Runtime:
+        return InProcess(tmp_path, TIMING)

@@ -1,0 +1,329 @@
+"""A module as users write them: one class of their own for each protocol, and wrong ones.
+
+Recipes of tests name what is here by Python path, and the suites of `contracts` are joined by it.
+"""
+
+import itertools
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor, nn
+
+from tailorbird.errors import MeasurementError
+from tailorbird.latency_tables import Artifact, Configuration, Device, Samples
+from tailorbird.latency_tables.runtime import Tensors, Timing
+from tailorbird.predictors import AccuracyInputs, LatencyInputs, Prediction
+from tailorbird.search import ParetoFront, Problem
+from tailorbird.search.settings import SearchSettings
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace, Variable, Workload
+from tailorbird.spaces.footprint import costs
+
+WIDTHS, MOST_LAYERS, N_INPUTS = (4, 8, 16), 3, 6
+
+
+class Layer(nn.Module):
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_in, n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.linear(x))
+
+
+@dataclass(frozen=True)
+class Perceptrons:
+    """One to three layers, of a width each; widths of layers that are not there do not matter."""
+
+    batch: int = 1
+    name: ClassVar = "perceptrons"
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        widths = tuple(map(str, WIDTHS))
+        depth = Variable("depth", tuple(str(n + 1) for n in range(MOST_LAYERS)))
+        return (depth, *(Variable(f"width_{i}", widths) for i in range(MOST_LAYERS)))
+
+    @property
+    def size(self) -> int:
+        return sum(len(WIDTHS) ** depth for depth in range(1, MOST_LAYERS + 1))
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        pairs = [(n, m) for n in (N_INPUTS, *WIDTHS) for m in WIDTHS]
+        return tuple(self._workload(n, m) for n, m in pairs)
+
+    def _workload(self, n_in: int, n_out: int) -> Workload:
+        params, shape = (("n_in", n_in), ("n_out", n_out)), (self.batch, n_in)
+        return Workload("own_layer", params, (shape,), "own_code:Layer")
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (self.batch, N_INPUTS)
+
+    @property
+    def landmarks(self) -> IntArray:
+        most = len(WIDTHS) - 1
+        return np.array([[0, 0, 0, 0], [MOST_LAYERS - 1, *[most] * MOST_LAYERS]], dtype=np.int64)
+
+    def repair(self, X: IntArray) -> IntArray:
+        X = X.copy()
+        layer = np.arange(MOST_LAYERS)
+        X[:, 1:][layer > X[:, :1]] = 0
+        return X
+
+    def enumerate(self, chunk: int = 65_536) -> Iterator[IntArray]:
+        choices = [range(len(variable.choices)) for variable in self.variables]
+        X = np.array(list(itertools.product(*choices)), dtype=np.int64)
+        X = X[(self.repair(X) == X).all(axis=1)]
+        for first in range(0, len(X), chunk):
+            yield X[first : first + chunk]
+
+    def sample(self, n: int, rng: np.random.Generator) -> IntArray:
+        (X,) = self.enumerate()
+        return X[rng.integers(len(X), size=n)]
+
+    def _widths(self, row: IntArray) -> list[int]:
+        return [N_INPUTS, *(WIDTHS[i] for i in row[1 : 2 + row[0]])]
+
+    def count_workloads(self, X: IntArray) -> csr_array:
+        if not np.array_equal(self.repair(X), X):
+            raise ValueError("Rows must be canonical.")
+        place = {workload: i for i, workload in enumerate(self.workloads)}
+        counts = np.zeros((len(X), len(place)), dtype=np.int64)
+        for i, row in enumerate(X):
+            for n, m in itertools.pairwise(self._widths(row)):
+                counts[i, place[self._workload(n, m)]] += 1
+        return csr_array(counts)
+
+    def build(self, row: IntArray) -> nn.Module:
+        return nn.Sequential(*(Layer(n, m) for n, m in itertools.pairwise(self._widths(row))))
+
+    def describe(self, row: IntArray) -> str:
+        return "-".join(map(str, self._widths(row)))
+
+    def kind(self, row: IntArray) -> str:
+        return "perceptron"
+
+
+class Neighbours:
+    """Accuracy of the nearest row that was evaluated."""
+
+    def __init__(self, inputs: AccuracyInputs) -> None:
+        self.n_images = inputs.n_images
+
+    def fit(self, X: IntArray, y: FloatArray) -> Self:
+        self.X, self.y = np.asarray(X), np.asarray(y, dtype=np.float64)
+        return self
+
+    refit = fit
+
+    def mean(self, X: IntArray) -> FloatArray:
+        apart = (X[:, None] != self.X[None]).mean(axis=2)
+        return np.asarray([self.y[row == row.min()].mean() for row in apart])
+
+    def predict(self, X: IntArray) -> Prediction:
+        return Prediction(self.mean(X), np.full(len(X), 0.05))
+
+
+class Unfitted(Neighbours):
+    def fit(self, X: IntArray, y: FloatArray) -> Self:
+        raise RuntimeError("not today")
+
+
+class Short(Neighbours):
+    def predict(self, X: IntArray) -> Prediction:
+        return super().predict(X[:1])
+
+
+class Tuples(Neighbours):
+    def predict(self, X: IntArray) -> Any:
+        return super().mean(X), 0.1
+
+
+class Negative(Neighbours):
+    def predict(self, X: IntArray) -> Prediction:
+        return Prediction(self.mean(X), np.full(len(X), -0.1))
+
+
+class Column(Neighbours):
+    def mean(self, X: IntArray) -> FloatArray:
+        return super().mean(X)[:, None]
+
+
+class NoRefit:
+    def __init__(self, inputs: AccuracyInputs) -> None:
+        pass
+
+    def fit(self, X: IntArray, y: FloatArray) -> Self:
+        return self
+
+
+def nobody() -> None:
+    """Takes no inputs."""
+
+
+@dataclass
+class Proportional:
+    """Latency in proportion to multiply-adds, as whole networks or a table say."""
+
+    space: SearchSpace
+    ms: float  # of one
+
+    def mean(self, X: IntArray) -> FloatArray:
+        return self.ms * macs_of(self.space, X)
+
+    def predict(self, X: IntArray) -> Prediction:
+        return Prediction(self.mean(X), 0.1 * self.mean(X))
+
+
+def macs_of(space: SearchSpace, X: IntArray) -> FloatArray:
+    return np.asarray(space.count_workloads(X) @ costs(space.workloads)[:, 0], dtype=np.float64)
+
+
+def proportional(inputs: LatencyInputs) -> Proportional:
+    if len(inputs.X):
+        per_mac = inputs.y_ms / macs_of(inputs.space, inputs.X)
+        return Proportional(inputs.space, float(np.median(per_mac)))
+    workloads = inputs.space.workloads
+    ms = [inputs.table.entries[workload.key].median_ms for workload in workloads]
+    return Proportional(inputs.space, float(np.sum(ms) / costs(workloads)[:, 0].sum()))
+
+
+class InProcess:
+    """Runs modules in this process, without a compiler."""
+
+    name: ClassVar = "in-process"
+
+    def __init__(self, folder: Path, timing: Timing) -> None:
+        self._folder, self._timing = folder, timing
+        self._modules: dict[Path, nn.Module] = {}
+
+    @classmethod
+    def on(cls, device: Device, folder: Path, timing: Timing, tuning: object) -> Self:
+        return cls(folder, timing)
+
+    def configuration(self, device: Device, batch: int) -> Configuration:
+        return Configuration(
+            cpu=device.cpu,
+            target="torch",
+            threads=device.threads,
+            batch=batch,
+            runtime=self.name,
+            runtime_version=torch.__version__,
+            schedule="none",
+            timing="own-1",
+        )
+
+    def compile(self, module: nn.Module, inputs: Tensors, device: Device) -> Artifact:
+        try:
+            with torch.inference_mode():
+                module(*map(torch.from_numpy, inputs))
+        except Exception as error:
+            raise MeasurementError(str(error)) from error
+        path = self._folder / str(len(self._modules))
+        self._modules[path] = module
+        return Artifact(path)
+
+    def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
+        with torch.inference_mode():
+            output = self._modules[artifact.path](*map(torch.from_numpy, inputs))
+        return (output.numpy(),)
+
+    def measure(
+        self, artifact: Artifact, inputs: Tensors, device: Device, n_copies: int
+    ) -> Samples:
+        ms = self._times(artifact, inputs)
+        return Samples(ms, self._times(artifact, inputs) if n_copies > 1 else ms[:0])
+
+    def _times(self, artifact: Artifact, inputs: Tensors) -> FloatArray:
+        tensors, ms = [*map(torch.from_numpy, inputs)], []
+        with torch.inference_mode():
+            for _ in range(self._timing.least_samples):
+                begin = time.perf_counter()
+                self._modules[artifact.path](*tensors)
+                ms.append(1e3 * (time.perf_counter() - begin))
+        return np.array(ms)
+
+    def close(self) -> None:
+        pass
+
+
+class Broken(InProcess):
+    name: ClassVar = "broken"
+
+    def compile(self, module: nn.Module, inputs: Tensors, device: Device) -> Artifact:
+        raise RuntimeError("no compiler today")
+
+
+class Nameless(InProcess):
+    name: ClassVar = ""
+
+
+class SameName(InProcess):
+    name: ClassVar = "tvm"
+
+
+class OtherName(InProcess):
+    name: ClassVar = "other-name"
+
+    def configuration(self, device: Device, batch: int) -> Configuration:
+        return replace(super().configuration(device, batch), runtime="another")
+
+
+class Pathless(InProcess):
+    name: ClassVar = "pathless"
+
+    def compile(self, module: nn.Module, inputs: Tensors, device: Device) -> Any:
+        return super().compile(module, inputs, device).path
+
+
+def hill_climbing(problem: Problem, settings: SearchSettings) -> ParetoFront:
+    """Changes one variable of a network of the front at a time."""
+    rng, space = np.random.default_rng(settings.seed), problem.space
+    rows = space.sample(settings.population, rng)
+    while len(rows) < settings.n_evaluations:
+        parents = rows[rng.integers(len(rows), size=settings.population)]
+        column = rng.integers(len(space.variables), size=len(parents))
+        n_choices = np.array([len(variable.choices) for variable in space.variables])[column]
+        parents[np.arange(len(parents)), column] = rng.integers(n_choices)
+        rows = np.vstack([rows, space.repair(parents)])
+    return replace(ParetoFront.of(rows, problem), seed=settings.seed)
+
+
+def rows_only(problem: Problem, settings: SearchSettings) -> Any:
+    return problem.space.landmarks
+
+
+def uncanonical(problem: Problem, settings: SearchSettings) -> ParetoFront:
+    front = hill_climbing(problem, settings)
+    X = np.array([[len(v.choices) - 1 for v in problem.space.variables]], dtype=np.int64)
+    return replace(front, X=np.repeat(X, len(front), axis=0))
+
+
+def fails(problem: Problem, settings: SearchSettings) -> ParetoFront:
+    raise LookupError("lost the way")
+
+
+def n_weights(module: nn.Module, images: Tensor, labels: Tensor) -> float:
+    return float(sum(p.numel() for p in module.parameters()) / 1e4)
+
+
+def two_numbers(module: nn.Module, images: Tensor, labels: Tensor) -> Mapping[str, float]:
+    return {"a": 1.0, "b": 2.0}
+
+
+def raising_score(module: nn.Module, images: Tensor, labels: Tensor) -> float:
+    raise ZeroDivisionError("by nothing")
+
+
+def infinite_score(module: nn.Module, images: Tensor, labels: Tensor) -> float:
+    return float("inf")
+
+
+NOT_CALLABLE = 3
