@@ -2,6 +2,7 @@
 
 import importlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING
@@ -74,6 +75,21 @@ class Workload:
         path, _, name = self.builder.partition(":")
         module: nn.Module = getattr(importlib.import_module(path), name)(**dict(self.params))
         return module
+
+
+def module_workload(
+    path: str, name: str, op: str, params: Mapping[str, int | float], *inputs: tuple[int, ...]
+) -> Workload:
+    """Workload of a torch module.
+
+    Args:
+        path: Python module that defines it.
+        name: of its class.
+        op: what it computes.
+        params: that it is made with; their order is part of the key.
+        inputs: shape of each input, batch first.
+    """
+    return Workload(op, tuple(params.items()), inputs, f"{path}:{name}")
 
 
 def _are_params(params: object) -> bool:

@@ -1,7 +1,7 @@
 """The cells of NAS-Bench-201 in their network for CIFAR."""
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from tailorbird.spaces.space import IntArray, Variable
-from tailorbird.spaces.workload import Workload
+from tailorbird.spaces.workload import Workload, module_workload
 
 if TYPE_CHECKING:
     from torch import nn
 
-_MODULES = "tailorbird.spaces.cells.modules"
+_workload = partial(module_workload, "tailorbird.spaces.cells.modules")
 _SIDE = 32
 _WIDTHS = (16, 32, 64)  # of the stages; each halves the side of the one before
 _CELLS_PER_STAGE = 5
@@ -81,28 +81,27 @@ class NasBench201:
         stages = []
         for x in self._maps:
             width = {"width": x[1], "to": x[1]}
-            stages.append(
-                (
-                    _workload("relu_conv_bn", {**width, "kernel": 1}, (x,), "Convolution"),
-                    _workload("relu_conv_bn", {**width, "kernel": 3}, (x,), "Convolution"),
-                    _workload("avg_pool", {"kernel": 3}, (x,), "Pool"),
-                    _workload("add", {}, (x, x), "Add"),
-                )
+            convolutions = (
+                _workload("Convolution", "relu_conv_bn", {**width, "kernel": kernel}, x)
+                for kernel in (1, 3)
             )
+            pool = _workload("Pool", "avg_pool", {"kernel": 3}, x)
+            stages.append((*convolutions, pool, _workload("Add", "add", {}, x, x)))
         return tuple(stages)
 
     @cached_property
     def _once(self) -> tuple[Workload, ...]:
         """The stem, what lies between two stages, the head."""
         reductions = (
-            _workload("cell_reduction", {"width": x[1], "to": to}, (x,), "Reduction")
+            _workload("Reduction", "cell_reduction", {"width": x[1], "to": to}, x)
             for x, to in zip(self._maps[:-1], _WIDTHS[1:], strict=True)
         )
+        stem = {"width": _WIDTHS[0]}
         head = {"width": _WIDTHS[-1], "classes": self.n_classes}
         return (
-            _workload("cell_stem", {"width": _WIDTHS[0]}, (self.input_shape,), "Stem"),
+            _workload("Stem", "cell_stem", stem, self.input_shape),
             *reductions,
-            _workload("cell_head", head, (self._maps[-1],), "Head"),
+            _workload("Head", "cell_head", head, self._maps[-1]),
         )
 
     @property
@@ -211,9 +210,3 @@ class NasBench201:
                 f"Rows must be canonical, but row {row} is {X[row].tolist()}. "
                 "Pass it through `repair` first."
             )
-
-
-def _workload(
-    op: str, params: dict[str, int], inputs: tuple[tuple[int, ...], ...], module: str
-) -> Workload:
-    return Workload(op, tuple(params.items()), inputs, f"{_MODULES}:{module}")

@@ -78,6 +78,11 @@ class Pretrained(Family, Protocol):
         """
 
 
+def blocks_of(family: Family, anchor: int) -> list[tuple[int, int]]:
+    """(stage, number within it) of each block of an anchor."""
+    return [(s, i) for s, depth in enumerate(family.stages[anchor]) for i in range(depth)]
+
+
 def parts_of(family: Family, anchor: int) -> tuple[Part, ...]:
     """Parts of an anchor alone, in their order: embedding, blocks and head."""
     blocks = (Part("block", anchor, i) for i in range(sum(family.stages[anchor])))

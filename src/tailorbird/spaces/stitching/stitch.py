@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from tailorbird.spaces.stitching.family import Family, Part
-from tailorbird.spaces.workload import Workload
+from tailorbird.spaces.workload import Workload, module_workload
+
+_MODULES = "tailorbird.spaces.stitching.modules.stitches"
 
 Reach = Literal["neighbours", "all"]
 """Which pairs of anchors are joined: each with the next larger one, or with every larger one."""
@@ -72,5 +74,4 @@ def workload_of(family: Family, stitch: Stitch) -> Workload:
             f"{stitch.enter} of {family.anchors[stitch.target]}."
         )
     op, layer = ("stitch", "MapStitch") if channels == 1 else ("token_stitch", "TokenStitch")
-    builder = f"tailorbird.spaces.stitching.modules.stitches:{layer}"
-    return Workload(op, (("width", width), ("to", to)), (source,), builder)
+    return module_workload(_MODULES, layer, op, {"width": width, "to": to}, source)
