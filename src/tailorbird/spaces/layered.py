@@ -4,10 +4,11 @@ A canonical row is a path from the graph's root: in layer k, choice `X[i, k]` le
 to the next. Path and row determine each other, so counting paths counts architectures.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
@@ -200,12 +201,39 @@ class _Ranked:
         return columns.T
 
 
-class LayeredSpace(SearchSpace, Protocol):
-    """A space whose canonical rows are the paths of a graph."""
+class LayeredSpace(ABC):
+    """Base of spaces whose canonical rows are the paths of a graph, with what follows from that.
+
+    A space need not inherit from it: `graph_of` knows any with such a graph.
+    """
 
     @property
+    @abstractmethod
     def graph(self) -> LayeredGraph:
-        """One layer per variable."""
+        """Graph with one layer per variable."""
+
+    @property
+    def size(self) -> int:
+        """Exact number of distinct architectures."""
+        return self.graph.size
+
+    def enumerate(self, chunk: int = 65_536) -> Iterator[IntArray]:
+        """Each canonical row once, in chunks of at most `chunk` rows, (n, d) each."""
+        return self.graph.enumerate(chunk)
+
+    def sample(self, n: int, rng: np.random.Generator) -> IntArray:
+        """Canonical rows (n, d), uniform over distinct architectures, with replacement."""
+        return self.graph.sample(n, rng)
+
+    def count_workloads(self, X: IntArray) -> csr_array:
+        """How often each canonical row (n, d) needs each workload, (n, n_workloads)."""
+        return self.graph.count(X)
+
+
+def graph_of(space: SearchSpace) -> LayeredGraph | None:
+    """Graph of a layered space; None if a space is not layered."""
+    graph = getattr(space, "graph", None)
+    return graph if isinstance(graph, LayeredGraph) else None
 
 
 def check_width(X: IntArray, d: int) -> None:
@@ -229,3 +257,11 @@ def stack_counts(rows: list[dict[int, int]], n_workloads: int) -> csr_array:
     blank = csr_array((0, n_workloads), dtype=np.int64)
     dense = [csr_array(np.bincount(list(r), list(r.values()), n_workloads)[None]) for r in rows]
     return csr_array(vstack([blank, *dense], format="csr")).astype(np.int64)
+
+
+def not_canonical(space_name: str, row: IntArray) -> ValueError:
+    """What to raise where one row is not canonical in a space."""
+    return ValueError(
+        f"`row` must be a canonical encoding of {space_name}, but got "
+        f"{np.asarray(row).tolist()}. Pass it through `repair` first."
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tailorbird.spaces.layered import LayeredGraph, check_width, refuse
+from tailorbird.spaces.layered import LayeredGraph, check_width, graph_of, refuse
 from tailorbird.spaces.space import FloatArray, IntArray, SearchSpace
 
 _CHUNK = 8_192  # rows; what is in flight then stays in the cache
@@ -117,7 +117,7 @@ def adder(space: SearchSpace, values: FloatArray) -> Callable[[IntArray], FloatA
         space: of the rows.
         values: of each of its workloads, (n_workloads,).
     """
-    graph = getattr(space, "graph", None)
-    if isinstance(graph, LayeredGraph):
+    graph = graph_of(space)
+    if graph is not None:
         return PathSum(graph, values)
     return lambda X: np.asarray(space.count_workloads(X) @ values, dtype=np.float64)

@@ -6,7 +6,7 @@ A batch of them is `X` of shape (n, d).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,3 +87,41 @@ class SearchSpace(Protocol):
 
     def kind(self, row: IntArray) -> str:
         """What sort of architecture this is, for legends and tables."""
+
+
+class Step(Protocol):
+    """Variation operator that leads from each network to another one near it."""
+
+    def __call__(self, X: IntArray, rng: np.random.Generator) -> IntArray:
+        """Rows (n, d) within the choices, not always canonical, from canonical ones (n, d)."""
+
+
+@runtime_checkable
+class HasMutation(Protocol):
+    """A space that brings its own mutation operator."""
+
+    def mutation(self) -> Step | None:
+        """The operator; None where another choice for one variable does as well."""
+
+
+@runtime_checkable
+class HasPeakMemory(Protocol):
+    """A space whose networks hold more at once than any of their workloads does alone."""
+
+    def peak_activation_bytes(self, X: IntArray) -> IntArray:
+        """The most that live activations of canonical rows (n, d) hold at once, (n,).
+
+        Raises:
+            ValueError: if a row is not canonical.
+        """
+
+
+@runtime_checkable
+class HasPaths(Protocol):
+    """A space of cells, which are known by what lies on their paths from input to output."""
+
+    def operations_on_paths(self, X: IntArray) -> IntArray:
+        """How often each operation occurs on each path, (n, n_paths, n_operations).
+
+        Paths that are not there in a canonical row of X (n, d) have -1.
+        """

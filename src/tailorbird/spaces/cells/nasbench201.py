@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from tailorbird.spaces.cells.cell import EDGES, OPERATIONS, OUTPUT, SKIP
+from tailorbird.spaces.cells.peak_memory import peak_bytes
+from tailorbird.spaces.layered import check_width, refuse
 from tailorbird.spaces.space import IntArray, Variable
 from tailorbird.spaces.workload import Workload, module_workload
 
@@ -20,18 +23,15 @@ _SIDE = 32
 _WIDTHS = (16, 32, 64)  # of the stages; each halves the side of the one before
 _CELLS_PER_STAGE = 5
 
-_OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-_SKIP, _TIMED = 1, (2, 3, 4)
-_EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # by target: the columns
-_OUTPUT = 3
-_BITS = 1 << np.arange(len(_EDGES))
+_TIMED = (2, 3, 4)  # operations
+_BITS = 1 << np.arange(len(EDGES))
 _PATHS = (0b001000, 0b010001, 0b100010, 0b100101)  # 0-3, 0-1-3, 0-2-3, 0-1-2-3: bit k is edge k
-_ENTERS = np.array([[target == node for node in (1, 2, 3)] for _, target in _EDGES], dtype=np.int64)
+_ENTERS = np.array([[target == node for node in (1, 2, 3)] for _, target in EDGES], dtype=np.int64)
 
 
 def _live_edges() -> NDArray[np.bool_]:
     """Which edges lie on a whole path, for each set of edges that are not none, (64, 6)."""
-    sets = np.arange(1 << len(_EDGES))
+    sets = np.arange(1 << len(EDGES))
     live = np.zeros_like(sets)
     for path in _PATHS:
         live |= np.where(sets & path == path, path, 0)
@@ -68,7 +68,7 @@ class NasBench201:
         self.name = f"nasbench201(n_classes={n_classes})"
         self.n_classes = n_classes
         self.input_shape = (batch, 3, _SIDE, _SIDE)
-        self.variables = tuple(Variable(f"op_{i}_{j}", _OPERATIONS) for i, j in _EDGES)
+        self.variables = tuple(Variable(f"op_{i}_{j}", OPERATIONS) for i, j in EDGES)
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
@@ -115,7 +115,7 @@ class NasBench201:
     @cached_property
     def _rows(self) -> IntArray:
         """Every canonical row once, (size, 6)."""
-        rows = np.array(list(product(range(len(_OPERATIONS)), repeat=len(_EDGES))), dtype=np.int64)
+        rows = np.array(list(product(range(len(OPERATIONS)), repeat=len(EDGES))), dtype=np.int64)
         return np.unique(self.repair(rows), axis=0)
 
     @property
@@ -126,7 +126,7 @@ class NasBench201:
     @property
     def landmarks(self) -> IntArray:
         """The cells with a 3x3 convolution, and with a skip, on every edge."""
-        return np.repeat([[_OPERATIONS.index("nor_conv_3x3")], [_SKIP]], len(_EDGES), axis=1)
+        return np.repeat([[OPERATIONS.index("nor_conv_3x3")], [SKIP]], len(EDGES), axis=1)
 
     def repair(self, X: IntArray) -> IntArray:
         """Sets dead edges to none."""
@@ -159,9 +159,13 @@ class NasBench201:
         counted = []
         for path in _PATHS:
             on_path = X[:, path & _BITS > 0]
-            times = np.stack([(on_path == op).sum(axis=1) for op in range(1, len(_OPERATIONS))], 1)
+            times = np.stack([(on_path == op).sum(axis=1) for op in range(1, len(OPERATIONS))], 1)
             counted.append(np.where((on_path == 0).any(axis=1)[:, None], -1, times))
         return np.stack(counted, axis=1)
+
+    def peak_activation_bytes(self, X: IntArray) -> IntArray:
+        """The most that live activations of canonical rows (n, 6) hold at once, (n,)."""
+        return peak_bytes(self, X)
 
     def build(self, row: IntArray) -> "nn.Module":
         """The network of one canonical row with fresh weights. Imports torch."""
@@ -170,13 +174,13 @@ class NasBench201:
         from tailorbird.spaces.cells.modules import Cell
 
         self._check(row[None])
-        live = [(edge, int(op)) for edge, op in zip(_EDGES, row, strict=True) if op > 0]
+        live = [(edge, int(op)) for edge, op in zip(EDGES, row, strict=True) if op > 0]
 
         def cell(stage: tuple[Workload, ...]) -> nn.Module:
             operations = [
-                nn.Identity() if op == _SKIP else stage[_TIMED.index(op)].build() for _, op in live
+                nn.Identity() if op == SKIP else stage[_TIMED.index(op)].build() for _, op in live
             ]
-            return Cell([edge for edge, _ in live], operations, stage[-1].build(), _OUTPUT)
+            return Cell([edge for edge, _ in live], operations, stage[-1].build(), OUTPUT)
 
         *before, head = (workload.build() for workload in self._once)
         layers = []
@@ -187,8 +191,8 @@ class NasBench201:
     def describe(self, row: IntArray) -> str:
         """As the benchmark writes it: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
         nodes: dict[int, str] = {}
-        for (source, target), op in zip(_EDGES, row, strict=True):
-            nodes[target] = nodes.get(target, "|") + f"{_OPERATIONS[op]}~{source}|"
+        for (source, target), op in zip(EDGES, row, strict=True):
+            nodes[target] = nodes.get(target, "|") + f"{OPERATIONS[op]}~{source}|"
         return "+".join(nodes.values())
 
     def kind(self, row: IntArray) -> str:
@@ -197,16 +201,8 @@ class NasBench201:
 
     def _check(self, X: IntArray) -> None:
         """Refuses rows (n, d) that are not canonical."""
-        if X.shape[1] != len(_EDGES):
-            raise ValueError(
-                f"Rows must have {len(_EDGES)} values, one per variable, but these have "
-                f"{X.shape[1]}."
-            )
-        outside = ~np.isin(X, np.arange(len(_OPERATIONS)))
+        check_width(X, len(EDGES))
+        outside = ~np.isin(X, np.arange(len(OPERATIONS)))
         wrong = (outside | (self.repair(X) != X)).any(axis=1)
         if wrong.any():
-            row = int(np.argmax(wrong))
-            raise ValueError(
-                f"Rows must be canonical, but row {row} is {X[row].tolist()}. "
-                "Pass it through `repair` first."
-            )
+            refuse(X, int(np.argmax(wrong)))

@@ -1,7 +1,7 @@
 """Networks that are a sequence of workloads."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from scipy.sparse import csr_array
 
-from tailorbird.spaces.layered import Layer, LayeredGraph, stack_counts
+from tailorbird.spaces.layered import Layer, LayeredGraph, LayeredSpace, not_canonical, stack_counts
 from tailorbird.spaces.space import IntArray, Variable
 from tailorbird.spaces.workload import Workload
 
@@ -65,7 +65,7 @@ class Layout(Protocol):
         """One canonical row as text, unlike that of any other."""
 
 
-class Chain:
+class Chain(LayeredSpace):
     """Networks of a layout, as a layered space."""
 
     def __init__(self, layout: Layout) -> None:
@@ -102,10 +102,7 @@ class Chain:
                 between += edge.workloads
             else:
                 return (*self.layout.first, *between, *self.layout.last)
-        raise ValueError(
-            f"`row` must be a canonical encoding of {self.name}, but got "
-            f"{np.asarray(row).tolist()}. Pass it through `repair` first."
-        )
+        raise not_canonical(self.name, row)
 
     def build(self, row: IntArray) -> "nn.Module":
         """The network of one canonical row with fresh weights. Imports torch."""
@@ -124,23 +121,6 @@ class Chain:
     def repair(self, X: IntArray) -> IntArray:
         """Any rows within the choices to canonical ones."""
         return self.layout.repair(X)
-
-    @property
-    def size(self) -> int:
-        """Exact number of distinct architectures."""
-        return self.graph.size
-
-    def enumerate(self, chunk: int = 65_536) -> Iterator[IntArray]:
-        """Each canonical row once."""
-        return self.graph.enumerate(chunk)
-
-    def sample(self, n: int, rng: np.random.Generator) -> IntArray:
-        """Canonical rows, uniform over distinct architectures."""
-        return self.graph.sample(n, rng)
-
-    def count_workloads(self, X: IntArray) -> csr_array:
-        """How often each canonical row needs each workload."""
-        return self.graph.count(X)
 
     @cached_property
     def graph(self) -> LayeredGraph:

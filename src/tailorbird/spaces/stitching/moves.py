@@ -1,9 +1,12 @@
 """Small steps between stitched networks."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from tailorbird.spaces import IntArray
-from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.spaces.layered import LayeredGraph
+from tailorbird.spaces.space import IntArray
+from tailorbird.spaces.stitching.stitch import Stitch
 
 _MOVE, _ADD, _REMOVE = range(3)
 
@@ -21,15 +24,16 @@ class StitchMoves:
     problems, by 0.1 to 0.7 %, and in the fourth the same.
 
     Args:
-        space: that has stitches.
+        graph: of the routes, whose second layer is that of the first slot.
+        stitches: at least one, in the order of a slot's choices behind none.
     """
 
-    def __init__(self, space: StitchSpace) -> None:
-        start, slot = space.graph.layers[:2]
+    def __init__(self, graph: LayeredGraph, stitches: Sequence[Stitch]) -> None:
+        start, slot = graph.layers[:2]
         self._begin = start.target[start.edges[0]]
         self._enter = np.where(slot.edges >= 0, slot.target[slot.edges], -1)
-        self._source = np.array([stitch.source for stitch in space.stitches])
-        self._target = np.array([stitch.target for stitch in space.stitches])
+        self._source = np.array([stitch.source for stitch in stitches])
+        self._target = np.array([stitch.target for stitch in stitches])
 
     def __call__(self, X: IntArray, rng: np.random.Generator) -> IntArray:
         """Of canonical rows (n, 1 + slots)."""

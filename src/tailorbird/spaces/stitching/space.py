@@ -1,17 +1,16 @@
 """Routes through the anchors of a family."""
 
 from collections import Counter
-from collections.abc import Iterator
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 
-from tailorbird.spaces.layered import Layer, LayeredGraph, stack_counts
+from tailorbird.spaces.layered import Layer, LayeredGraph, LayeredSpace, not_canonical, stack_counts
 from tailorbird.spaces.space import IntArray, Variable
 from tailorbird.spaces.stitching.family import Family, Part
+from tailorbird.spaces.stitching.moves import StitchMoves
 from tailorbird.spaces.stitching.order import check_anchors, check_stitches
 from tailorbird.spaces.stitching.stitch import Rule, workload_of
 from tailorbird.spaces.workload import Workload
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 _MOST_STITCHES = 200  # in a route, of which each leaves a block behind
 
 
-class StitchSpace:
+class StitchSpace(LayeredSpace):
     """Stitched networks of a family, and its anchors, as a layered space.
 
     A route starts in one anchor and crosses at most `max_stitches` stitches. An encoding is
@@ -159,22 +158,9 @@ class StitchSpace:
             state[rows] = target[rows]
         return out
 
-    @property
-    def size(self) -> int:
-        """Exact number of distinct routes, anchors included."""
-        return self.graph.size
-
-    def enumerate(self, chunk: int = 65_536) -> Iterator[IntArray]:
-        """Each canonical row once."""
-        return self.graph.enumerate(chunk)
-
-    def sample(self, n: int, rng: np.random.Generator) -> IntArray:
-        """Canonical rows, uniform over distinct routes."""
-        return self.graph.sample(n, rng)
-
-    def count_workloads(self, X: IntArray) -> csr_array:
-        """How often each canonical row needs each workload."""
-        return self.graph.count(X)
+    def mutation(self) -> StitchMoves | None:
+        """Steps of one stitch; None where there is no stitch."""
+        return StitchMoves(self.graph, self.stitches) if self.stitches else None
 
     def _check(self, row: IntArray) -> None:
         """Refuses what is no canonical row; faster than counting, for one row."""
@@ -186,10 +172,7 @@ class StitchSpace:
                     break
             else:
                 return
-        raise ValueError(
-            f"`row` must be a canonical encoding of {self.name}, but got "
-            f"{np.asarray(row).tolist()}. Pass it through `repair` first."
-        )
+        raise not_canonical(self.name, row)
 
     # States of the graph: 0 is the root, 1 the end, the others (anchor, entry block).
 
