@@ -1,4 +1,4 @@
-"""The spaces that recipes and the command line know by name."""
+"""Spaces by the names that recipes and the command line know."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -47,7 +47,7 @@ _AtBatch = Callable[[int], _Published]
 def _with_windows(
     at_batch: _AtBatch, kernel: int = 2, max_stitches: int = 1, skipped_stages: tuple[int, ...] = ()
 ) -> _Factory:
-    """Stitches inside windows, whose settings begin with these values."""
+    """Maker of spaces with stitches inside windows, for settings with these defaults."""
     usual_kernel, usual_max_stitches, n_published = kernel, max_stitches, at_batch(1).n_classes
 
     def space(
@@ -70,7 +70,7 @@ def _with_windows(
 def _with_rule(
     at_batch: _AtBatch, rule: Callable[[Reach], Rule], max_stitches: int = 1
 ) -> _Factory:
-    """Stitches by a rule that has no setting but the pairs of anchors that are joined."""
+    """Maker of spaces with a rule that has one setting: which pairs of anchors are joined."""
     usual_max_stitches, n_published = max_stitches, at_batch(1).n_classes
 
     def space(
@@ -87,7 +87,7 @@ def _with_rule(
 
 
 def _with_either(at_batch: _AtBatch) -> _Factory:
-    """Stitches inside windows, or in both directions."""
+    """Maker of spaces with stitches inside windows, or with two-way stitches."""
     n_published = at_batch(1).n_classes
 
     def space(
@@ -166,7 +166,7 @@ SPACES: Mapping[str, _Factory] = {
     "resnet-18-50": _with_rule(ResNet, _without_windows(0, 3)),
     "swin-ti-s-b": _with_windows(Swin, skipped_stages=(3,)),
 }
-"""What makes the space of each name, by settings of its own."""
+"""The maker of the space of each name; its keyword arguments are the settings of that space."""
 
 
 def get(name: str, **settings: object) -> SearchSpace:

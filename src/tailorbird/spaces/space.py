@@ -23,7 +23,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One column of an encoding."""
+    """One decision of an architecture: a column of encodings, whose values index `choices`."""
 
     name: str
     choices: tuple[str, ...]
@@ -54,16 +54,16 @@ class SearchSpace(Protocol):
 
     @property
     def landmarks(self) -> IntArray:
-        """Canonical rows of shape (k, d) that every study should hold, such as the anchors."""
+        """Reference architectures as canonical rows (k, d); every search starts from them."""
 
     def repair(self, X: IntArray) -> IntArray:
-        """Any rows (n, d) within the choices to valid, canonical ones, (n, d).
+        """Returns the canonical rows (n, d) of any rows (n, d) within the choices.
 
         Two rows are the same architecture iff their canonical rows are equal.
         """
 
     def enumerate(self, chunk: int = 65_536) -> Iterator[IntArray]:
-        """Each canonical row once, in chunks of at most `chunk` rows.
+        """Yields each canonical row once, in chunks (m, d) of at most `chunk` rows.
 
         Raises:
             ValueError: if the space is too large to enumerate.
@@ -73,7 +73,7 @@ class SearchSpace(Protocol):
         """Canonical rows (n, d), uniform over distinct architectures, with replacement."""
 
     def count_workloads(self, X: IntArray) -> csr_array:
-        """How often each canonical row needs each workload, (n, len(workloads)).
+        """Number of times that each canonical row needs each workload, (n, n_workloads).
 
         Raises:
             ValueError: if a row is not canonical.
@@ -86,7 +86,7 @@ class SearchSpace(Protocol):
         """One canonical row as text; distinct architectures have distinct texts."""
 
     def kind(self, row: IntArray) -> str:
-        """What sort of architecture this is, for legends and tables."""
+        """Label for the sort of architecture, such as `stitched`, in legends and tables."""
 
 
 class Step(Protocol):

@@ -30,7 +30,7 @@ _ENTERS = np.array([[target == node for node in (1, 2, 3)] for _, target in EDGE
 
 
 def _live_edges() -> NDArray[np.bool_]:
-    """Which edges lie on a whole path, for each set of edges that are not none, (64, 6)."""
+    """True for edges on a whole path, for each set of edges that are not none, (64, 6)."""
     sets = np.arange(1 << len(EDGES))
     live = np.zeros_like(sets)
     for path in _PATHS:
@@ -53,8 +53,8 @@ class NasBench201:
     None and skip cost nothing; each edge beyond the first that enters a node costs an `add`.
 
     Args:
-        batch: images at once.
-        n_classes: of the head.
+        batch: batch size.
+        n_classes: outputs of the head.
 
     References:
         Dong, Yang: NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search.
@@ -72,12 +72,12 @@ class NasBench201:
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
-        """Those of the cells of each stage, then those that every network has once."""
+        """Workloads of the cells of each stage, then those that every network has once."""
         return (*(w for stage in self._stages for w in stage), *self._once)
 
     @cached_property
     def _stages(self) -> tuple[tuple[Workload, ...], ...]:
-        """In each stage: the operations that are timed, then `add`."""
+        """Workloads of each stage's cells: the operations that are timed, then `add`."""
         stages = []
         for x in self._maps:
             width = {"width": x[1], "to": x[1]}
@@ -91,7 +91,7 @@ class NasBench201:
 
     @cached_property
     def _once(self) -> tuple[Workload, ...]:
-        """The stem, what lies between two stages, the head."""
+        """Workloads that every network has once: stem, reductions between stages, head."""
         reductions = (
             _workload("Reduction", "cell_reduction", {"width": x[1], "to": to}, x)
             for x, to in zip(self._maps[:-1], _WIDTHS[1:], strict=True)
@@ -106,7 +106,7 @@ class NasBench201:
 
     @property
     def _maps(self) -> list[tuple[int, ...]]:
-        """Shape of the activations in each stage."""
+        """Shape (batch, width, side, side) of the activations in each stage."""
         return [
             (self.input_shape[0], width, _SIDE >> stage, _SIDE >> stage)
             for stage, width in enumerate(_WIDTHS)
@@ -125,7 +125,7 @@ class NasBench201:
 
     @property
     def landmarks(self) -> IntArray:
-        """The cells with a 3x3 convolution, and with a skip, on every edge."""
+        """The cells with a 3x3 convolution, and with a skip, on every edge, (2, 6)."""
         return np.repeat([[OPERATIONS.index("nor_conv_3x3")], [SKIP]], len(EDGES), axis=1)
 
     def repair(self, X: IntArray) -> IntArray:
@@ -133,16 +133,16 @@ class NasBench201:
         return np.where(_LIVE[(X > 0) @ _BITS], X, 0)
 
     def enumerate(self, chunk: int = 65_536) -> Iterator[IntArray]:
-        """Each canonical row once."""
+        """Yields each canonical row once, in chunks (m, 6) of at most `chunk` rows."""
         for first in range(0, self.size, chunk):
             yield self._rows[first : first + chunk].copy()
 
     def sample(self, n: int, rng: np.random.Generator) -> IntArray:
-        """Canonical rows, uniform over distinct cells."""
+        """Canonical rows (n, 6), uniform over distinct cells, with replacement."""
         return self._rows[rng.integers(self.size, size=n)]
 
     def count_workloads(self, X: IntArray) -> csr_array:
-        """How often each canonical row needs each workload."""
+        """Number of times that each canonical row needs each workload, (n, n_workloads)."""
         self._check(X)
         operations = [np.equal(X, op).sum(axis=1) for op in _TIMED]
         adds = np.maximum((X > 0) @ _ENTERS - 1, 0).sum(axis=1)
@@ -151,7 +151,7 @@ class NasBench201:
         return csr_array(np.hstack([*[of_stage] * len(_WIDTHS), once]).astype(np.int64))
 
     def operations_on_paths(self, X: IntArray) -> IntArray:
-        """How often each operation but none occurs on each path, (n, n_paths, n_operations).
+        """Number of times each operation but none occurs on each path, (n, n_paths, n_operations).
 
         Paths lead from input to output; -1 marks those that hold a none.
         """
@@ -189,14 +189,14 @@ class NasBench201:
         return nn.Sequential(*layers, head)
 
     def describe(self, row: IntArray) -> str:
-        """As the benchmark writes it: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
+        """Text as the benchmark writes it: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
         nodes: dict[int, str] = {}
         for (source, target), op in zip(EDGES, row, strict=True):
             nodes[target] = nodes.get(target, "|") + f"{OPERATIONS[op]}~{source}|"
         return "+".join(nodes.values())
 
     def kind(self, row: IntArray) -> str:
-        """All are cells."""
+        """`cell`, for every row."""
         return "cell"
 
     def _check(self, X: IntArray) -> None:

@@ -1,4 +1,4 @@
-"""What networks of NAS-Bench-201 hold at once; in cells, nodes outlive the edges that read them."""
+"""Peak memory of NAS-Bench-201's networks; in a cell, nodes outlive the edges that read them."""
 
 from functools import lru_cache
 
@@ -39,7 +39,7 @@ def _of_every_cell() -> IntArray:
 
 
 def _n_live(cell: tuple[int, ...]) -> int:
-    """Follows the maps of one cell by number; the input is map 0."""
+    """Number of maps that one cell holds at most, each followed by its number; the input is 0."""
     nodes, reads, n_maps = {0: 0}, list[tuple[int, ...]](), 1
 
     def write(*read: int) -> int:

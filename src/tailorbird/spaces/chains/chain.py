@@ -1,4 +1,4 @@
-"""Networks that are a sequence of workloads."""
+"""Chains: spaces of networks that are a sequence of workloads."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ class Layout(Protocol):
 
     @property
     def name(self) -> str:
-        """Name with settings, batch apart."""
+        """Name with settings, except the batch size."""
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -44,29 +44,29 @@ class Layout(Protocol):
 
     @property
     def first(self) -> tuple[Workload, ...]:
-        """What every network begins with."""
+        """Workloads that every network begins with."""
 
     @property
     def edges(self) -> tuple[tuple[Edge, ...], ...]:
-        """One tuple per variable; paths from state 0 are the canonical rows."""
+        """Edges of each variable, in a tuple each; paths from state 0 are the canonical rows."""
 
     @property
     def last(self) -> tuple[Workload, ...]:
-        """What every network ends with."""
+        """Workloads that every network ends with."""
 
     @property
     def landmarks(self) -> IntArray:
-        """Canonical rows (k, d), the smallest and the largest network among them."""
+        """Reference architectures as canonical rows (k, d), the smallest and largest among them."""
 
     def repair(self, X: IntArray) -> IntArray:
-        """Any rows (n, d) within the choices to canonical ones, (n, d)."""
+        """Returns the canonical rows (n, d) of any rows (n, d) within the choices."""
 
     def describe(self, row: IntArray) -> str:
         """One canonical row as text, unlike that of any other."""
 
 
 class Chain(LayeredSpace):
-    """Networks of a layout, as a layered space."""
+    """Layered space of the networks of a layout."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -115,16 +115,16 @@ class Chain(LayeredSpace):
         return self.layout.describe(row)
 
     def kind(self, row: IntArray) -> str:
-        """`subnet`."""
+        """`subnet`, for every row."""
         return "subnet"
 
     def repair(self, X: IntArray) -> IntArray:
-        """Any rows within the choices to canonical ones."""
+        """Returns the canonical rows (n, d) of any rows (n, d) within the choices."""
         return self.layout.repair(X)
 
     @cached_property
     def graph(self) -> LayeredGraph:
-        """One layer per variable."""
+        """Graph with one layer per variable."""
         index = {workload: i for i, workload in enumerate(self.workloads)}
 
         def counts(routes: Iterable[tuple[Workload, ...]]) -> csr_array:

@@ -1,4 +1,4 @@
-"""The workloads of mobile networks: one function per module of `blocks`.
+"""Workloads of mobile networks: one function for each torch module in `modules`.
 
 Each takes the shape (n, channels, height, width) of its input, and fixes the order of the
 parameters in the key.
@@ -20,7 +20,7 @@ def strided(shape: Shape, to: int, stride: int) -> Shape:
 
 
 def first_conv(shape: Shape, to: int, *, stride: int, h_swish: int) -> Workload:
-    """A 3x3 convolution of the image."""
+    """Workload of a 3x3 convolution of the image."""
     params = {"to": to, "stride": stride, "h_swish": h_swish}
     return _workload("FirstConv", "first_conv", params, shape)
 

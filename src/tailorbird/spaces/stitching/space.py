@@ -1,4 +1,4 @@
-"""Routes through the anchors of a family."""
+"""Spaces of stitched networks: routes through the anchors of a family."""
 
 from collections import Counter
 from functools import cached_property
@@ -23,7 +23,7 @@ _MOST_STITCHES = 200  # in a route, of which each leaves a block behind
 
 
 class StitchSpace(LayeredSpace):
-    """Stitched networks of a family, and its anchors, as a layered space.
+    """Layered space of the stitched networks of a family, and of its anchors.
 
     A route starts in one anchor and crosses at most `max_stitches` stitches. An encoding is
     (start, slot 1, …, slot S); a slot is 0 for none, or a stitch. Blocks up to and including the
@@ -64,7 +64,7 @@ class StitchSpace(LayeredSpace):
 
     @cached_property
     def variables(self) -> tuple[Variable, ...]:
-        """`start`, then one variable per slot."""
+        """Variable `start`, then one variable per slot."""
         names = self.family.anchors
         slots = (
             "none",
@@ -105,7 +105,10 @@ class StitchSpace(LayeredSpace):
         return self.family.workload(part)
 
     def with_at_most(self, n_stitches: int) -> "StitchSpace":
-        """The same space with other slots; its rows, cut or filled with nones, have routes here."""
+        """The same space with another number of slots.
+
+        A route that is in both spaces has the same row in both, but for nones at its end.
+        """
         return StitchSpace(self.family, self.rule, max_stitches=n_stitches)
 
     def route(self, row: IntArray) -> tuple[Part, ...]:
@@ -159,11 +162,11 @@ class StitchSpace(LayeredSpace):
         return out
 
     def mutation(self) -> StitchMoves | None:
-        """Steps of one stitch; None where there is no stitch."""
+        """Mutation that moves, adds or removes one stitch; None where there are no stitches."""
         return StitchMoves(self.graph, self.stitches) if self.stitches else None
 
     def _check(self, row: IntArray) -> None:
-        """Refuses what is no canonical row; faster than counting, for one row."""
+        """Refuses a row that is not canonical; faster than counting, for one row."""
         if len(row) == len(self.variables) and 0 <= row[0] < len(self.depths):
             state = int(self._first_state[row[0]])
             for choice in row[1:]:
@@ -185,7 +188,7 @@ class StitchSpace(LayeredSpace):
 
     @cached_property
     def _next_state(self) -> IntArray:
-        """State after each (state, slot choice); -1 where the stitch does not continue it."""
+        """State after each (state, slot choice); -1 where a stitch does not continue a route."""
         first = self._first_state
         table = np.full((first[-1], 1 + len(self.stitches)), -1, dtype=np.int64)
         table[1:, 0] = 1
@@ -196,7 +199,7 @@ class StitchSpace(LayeredSpace):
 
     @cached_property
     def graph(self) -> LayeredGraph:
-        """The space as layers of states; what all of its routes have in common."""
+        """Graph with a layer for the start, and one and the same layer for each slot."""
         index = {workload: i for i, workload in enumerate(self.workloads)}
         n_anchors, table = len(self.family.anchors), self._next_state
 

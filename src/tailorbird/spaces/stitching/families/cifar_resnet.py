@@ -33,7 +33,7 @@ class CifarResNet:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Three colours."""
+        """Shape (batch, 3, 32, 32) of colour images."""
         return (self.batch, 3, _SIDE, _SIDE)
 
     def workload(self, part: Part) -> Workload:

@@ -23,17 +23,17 @@ class DigitsResNet:
 
     @property
     def anchors(self) -> tuple[str, ...]:
-        """Widths, as in `w4`."""
+        """Names by width, such as `w4`."""
         return tuple(f"w{width}" for width in self.widths)
 
     @property
     def stages(self) -> tuple[tuple[int, ...], ...]:
-        """One."""
+        """One stage, as deep in every anchor."""
         return ((self.depth,),) * len(self.widths)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """One grey channel."""
+        """Shape (batch, 1, 8, 8) of grey images."""
         return (self.batch, 1, _SIDE, _SIDE)
 
     def workload(self, part: Part) -> Workload:

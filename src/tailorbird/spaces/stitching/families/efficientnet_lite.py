@@ -66,7 +66,7 @@ class EfficientNetLite:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Three colours."""
+        """Shape (batch, 3, side, side) of colour images."""
         return (self.batch, 3, self.side, self.side)
 
     def workload(self, part: Part) -> Workload:

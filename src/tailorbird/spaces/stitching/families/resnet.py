@@ -35,7 +35,7 @@ class ResNet:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Three colours."""
+        """Shape (batch, 3, side, side) of colour images."""
         return (self.batch, 3, self.side, self.side)
 
     def workload(self, part: Part) -> Workload:

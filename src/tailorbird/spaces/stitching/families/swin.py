@@ -49,7 +49,7 @@ class Swin:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Three colours."""
+        """Shape (batch, 3, side, side) of colour images."""
         return (self.batch, 3, self.side, self.side)
 
     def workload(self, part: Part) -> Workload:
@@ -102,17 +102,17 @@ class Swin:
         return _workload("Block", "swin_block", params, tokens)
 
     def _grid(self, stage: int) -> int:
-        """Tokens along one side."""
+        """Tokens along one side of a stage's grid."""
         return self.side // _PATCH >> stage
 
     def _tokens(self, anchor: int, stage: int) -> tuple[int, ...]:
-        """Shape between the blocks of a stage."""
+        """Shape (batch, tokens, width) between the blocks of a stage."""
         return (self.batch, self._grid(stage) ** 2, self.widths[anchor] << stage)
 
 
 @cache
 def _places(depths: tuple[int, ...], anchor: int) -> dict[str, tuple[Part, str]]:
-    """Part and name there of each weight of an anchor of these stages."""
+    """Part of each weight of an anchor of such stages, and name there, by timm's name."""
     places = {name: (Part("embedding", anchor), name) for name in _EMBEDDING}
     places |= {name: (Part("head", anchor), name.removeprefix("head.")) for name in _HEAD}
     first = 0

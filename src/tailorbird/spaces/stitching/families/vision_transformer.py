@@ -1,4 +1,4 @@
-"""What families of vision transformers share: their parts, and timm's names for the weights."""
+"""Vision transformers: what their families share, and timm's names for their weights."""
 
 from dataclasses import dataclass
 from functools import partial
