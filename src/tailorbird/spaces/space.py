@@ -30,7 +30,11 @@ class Variable:
 
 
 class SearchSpace(Protocol):
-    """Everything that can be built, and what each candidate is made of."""
+    """Finite set of networks that can be built, and the workloads that each consists of.
+
+    A space may also have the members of `HasMutation`, `HasPeakMemory` and `HasPaths`, and a
+    `graph` as in `layered.LayeredSpace`; search and predictors use them where they are there.
+    """
 
     @property
     def name(self) -> str:
