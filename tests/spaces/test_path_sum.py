@@ -10,7 +10,7 @@ from tailorbird.spaces import IntArray, SearchSpace, registry
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathSum, adder
 
-SPACES = {name: spaces.get(name) for name in sorted(registry._SPACES)}
+SPACES = {name: spaces.get(name) for name in sorted(registry.SPACES)}
 SPACES["deit-ti-s-b, 3 stitches"] = spaces.get("deit-ti-s-b", max_stitches=3)
 SPACES["digits-resnet, both ways"] = spaces.get("digits-resnet", pairs="all", max_stitches=2)
 

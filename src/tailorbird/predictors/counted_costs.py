@@ -9,11 +9,10 @@ from scipy.sparse import csr_array
 
 from tailorbird.predictors.prediction import Prediction
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
-from tailorbird.spaces.cells import NasBench201
-from tailorbird.spaces.cells.peak_memory import peak_bytes
 from tailorbird.spaces.footprint import costs, workload_peak_bytes, workload_weight_bytes
-from tailorbird.spaces.layered import LayeredGraph, check_width, refuse
+from tailorbird.spaces.layered import LayeredGraph, check_width, graph_of, refuse
 from tailorbird.spaces.path_sum import PathValues, adder, along_workloads
+from tailorbird.spaces.space import HasPeakMemory
 
 _MILLION = 1e6
 _MIB = 2.0**20
@@ -91,11 +90,11 @@ class PeakMemory:
 
 
 def _peaks_mib(space: SearchSpace) -> Callable[[IntArray], FloatArray]:
-    if isinstance(space, NasBench201):
-        return lambda X: peak_bytes(space, X) / _MIB
+    if isinstance(space, HasPeakMemory):
+        return lambda X: space.peak_activation_bytes(X) / _MIB
     values = workload_peak_bytes(space.workloads) / _MIB
-    graph = getattr(space, "graph", None)
-    if isinstance(graph, LayeredGraph):
+    graph = graph_of(space)
+    if graph is not None:
         return PathMax(graph, values)
     return lambda X: _largest(space.count_workloads(X), values)
 

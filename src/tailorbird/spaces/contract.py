@@ -1,4 +1,4 @@
-"""Whether a search space keeps the contract that those who search it rely on."""
+"""Check of a user's search space against the contract `SearchSpace`."""
 
 import math
 from itertools import islice
@@ -15,7 +15,7 @@ _ROWS = 8  # enough to meet what is wrong with all of them
 
 
 def check_space(space: object) -> SearchSpace:
-    """A space of somebody else's, once it was tried on a few rows. Builds nothing.
+    """Returns a user's space, after its members were checked on a few rows. Builds nothing.
 
     Raises:
         ContractError: naming the member that does not do what it must.
@@ -29,14 +29,14 @@ def check_space(space: object) -> SearchSpace:
     tried: Any = space
     _check_members(tried)
     _check_rows(tried, "landmarks", tried.landmarks)
-    drawn = [tried.sample(_ROWS, np.random.default_rng(0)) for _ in range(2)]
-    _check_rows(tried, "sample(8, rng)", drawn[0])
-    _law(len(drawn[0]) == _ROWS, "sample(8, rng)", "8 rows", len(drawn[0]))
-    _law_of_equals(drawn, "sample(8, rng)", "with generators that are equal")
-    _check_counts(tried, drawn[0])
-    listed = [_first_listed(tried) for _ in range(2)]
-    _law_of_equals(listed, "enumerate()", "when it is called twice")
-    _check_rows(tried, "enumerate()", listed[0])
+    samples = [tried.sample(_ROWS, np.random.default_rng(0)) for _ in range(2)]
+    _check_rows(tried, "sample(8, rng)", samples[0])
+    _law(len(samples[0]) == _ROWS, "sample(8, rng)", "8 rows", len(samples[0]))
+    _law_of_equals(samples, "sample(8, rng)", "with generators that are equal")
+    _check_counts(tried, samples[0])
+    chunks = [_first_listed(tried) for _ in range(2)]
+    _law_of_equals(chunks, "enumerate()", "when it is called twice")
+    _check_rows(tried, "enumerate()", chunks[0])
     for name in ("describe", "kind"):
         text = getattr(tried, name)(tried.landmarks[0])
         _law(isinstance(text, str) and text != "", f"{name}(row)", "a text", text)
@@ -124,7 +124,7 @@ def _check_counts(space: Any, X: IntArray) -> None:
 
 
 def _first_listed(space: Any) -> Any:
-    """The first rows; none where a space says that it is too large for that."""
+    """First chunk of all rows; the landmarks where a space says that it is too large to list."""
     try:
         chunk = next(islice(space.enumerate(_ROWS), 1), None)
     except ValueError:

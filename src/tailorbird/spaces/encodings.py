@@ -1,4 +1,4 @@
-"""Architectures in a Parquet file: a column per variable of the space, a row each."""
+"""Encodings as columns of tables and of Parquet files, one per variable of a space."""
 
 import errno
 import io
@@ -19,7 +19,7 @@ _MOST_BYTES = 64 * 2**20  # of a file, and of what it unpacks to
 
 
 def read(path: Path, space: SearchSpace) -> IntArray:
-    """The distinct architectures of a file as canonical rows (n, d), in their order there.
+    """Reads the distinct architectures of a Parquet file as canonical rows (n, d), in its order.
 
     Other columns are left alone, so that the files that searches write can be given.
 

@@ -1,4 +1,4 @@
-"""What a network costs on every device alike: arithmetic and memory, counted and not measured."""
+"""Arithmetic and memory of modules and networks: counted, and so the same on every device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """Of one program, for inputs of given shapes in float32.
+    """Arithmetic and memory of one module, for inputs of given shapes in float32.
 
     Attributes:
         n_macs: multiply-adds of its convolutions and matrix products, for the whole batch.
-        n_params: learned values; those that a batch norm merely remembers are not.
+        n_params: parameters; running statistics of a batch norm are none.
         weight_bytes: of its parameters and buffers.
         peak_activation_bytes: the most that its live tensors, weights apart, ever hold at once.
     """
@@ -58,7 +58,12 @@ def footprint(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> Footpri
 
 
 def n_macs(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> int:
-    """Multiply-adds of its convolutions and matrix products, for inputs of given shapes."""
+    """Multiply-adds of a module's convolutions and matrix products, for the whole batch.
+
+    Args:
+        module: on any device; it is run there.
+        inputs: shape of each input, batch first.
+    """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -75,9 +80,9 @@ def count_macs(space: SearchSpace, X: IntArray) -> IntArray:
 
 
 def network_costs(space: SearchSpace, X: IntArray) -> IntArray:
-    """Multiply-adds for a whole batch, and learned values, of canonical rows (n, d), (n, 2).
+    """Multiply-adds for a whole batch, and parameters, of canonical rows (n, d), (n, 2).
 
-    Sums of their workloads'; no network is built. Imports torch.
+    They are sums over workloads; no network is built. Imports torch.
     """
     counts = space.count_workloads(X)
     used = np.unique(counts.indices)
@@ -85,14 +90,17 @@ def network_costs(space: SearchSpace, X: IntArray) -> IntArray:
 
 
 def count_costs(space: SearchSpace) -> IntArray:
-    """Multiply-adds and learned values of each workload, (n_workloads, 2). Imports torch."""
+    """Multiply-adds and parameters of each workload of a space, (n_workloads, 2).
+
+    Imports torch.
+    """
     return costs(space.workloads)
 
 
 def costs(workloads: Sequence[Workload]) -> IntArray:
-    """Multiply-adds and learned values of any workloads, (n, 2). Imports torch.
+    """Multiply-adds and parameters of any workloads, (n, 2). Imports torch.
 
-    Some milliseconds each, for the first time.
+    Takes some milliseconds for each workload that is new to this process.
     """
     return np.array([_costs(workload) for workload in workloads], dtype=np.int64).reshape(-1, 2)
 
@@ -107,14 +115,14 @@ def _costs(workload: Workload) -> tuple[int, int]:
 
 
 def workload_weight_bytes(workloads: Sequence[Workload]) -> IntArray:
-    """Of the parameters and buffers of each workload, (n,). Imports torch."""
+    """Bytes of the parameters and buffers of each workload, (n,). Imports torch."""
     return np.array([_weight_bytes(workload) for workload in workloads], dtype=np.int64)
 
 
 def workload_peak_bytes(workloads: Sequence[Workload]) -> IntArray:
     """Peak activation bytes of each workload alone, (n,). Imports torch.
 
-    Some 60 milliseconds each, for the first time.
+    Takes some 60 milliseconds for each workload that is new to this process.
     """
     return np.array([_peak(workload) for workload in workloads], dtype=np.int64)
 
@@ -137,12 +145,12 @@ def _peak(workload: Workload) -> int:
 
 
 def weight_bytes(module: "nn.Module") -> int:
-    """Of its parameters and buffers."""
+    """Bytes of a module's parameters and buffers."""
     return sum(t.numel() * t.element_size() for t in module.state_dict().values())
 
 
 def _peak_bytes(graph: "fx.Graph", n_inputs: int) -> int:
-    """The largest sum of live storages; the last `n_inputs` placeholders are no weights."""
+    """The largest sum of live storages, in bytes; the last `n_inputs` placeholders are inputs."""
     weights = [node for node in graph.nodes if node.op == "placeholder"][:-n_inputs]
     ignored = {storage for node in weights for storage in _storages(node)}
     last_use: dict[int, int] = {}

@@ -1,13 +1,14 @@
-"""What follows, once and for all, from a space being a layered graph.
+"""Layered graphs, whose paths are the architectures of a space.
 
 A canonical row is a path from the graph's root: in layer k, choice `X[i, k]` leads from one state
 to the next. Path and row determine each other, so counting paths counts architectures.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
@@ -44,7 +45,7 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class LayeredGraph:
-    """Layers of edges from state 0 of the first; `final` says what ending in a state costs.
+    """Graph whose paths begin in state 0 and take one edge of each layer.
 
     Attributes:
         layers: one per variable.
@@ -56,7 +57,7 @@ class LayeredGraph:
 
     @cached_property
     def n_paths(self) -> list[list[int]]:
-        """Number of ways to finish from each state before each layer, as exact Python ints."""
+        """Number of paths to the end from each state before each layer, as exact Python ints."""
         ways = [[1] * self.final.shape[0]]
         for layer in reversed(self.layers):
             before = [0] * self.final.shape[0]
@@ -71,7 +72,7 @@ class LayeredGraph:
         return self.n_paths[0][0]
 
     def sample(self, n: int, rng: np.random.Generator) -> IntArray:
-        """Paths drawn uniformly with replacement, (n, d): each edge by its share of the paths."""
+        """Paths (n, d), uniform over all of them, with replacement."""
         X = np.empty((n, len(self.layers)), dtype=np.int64)
         state = np.zeros(n, dtype=np.int64)
         for k, layer in enumerate(self.layers):
@@ -80,14 +81,14 @@ class LayeredGraph:
                 rows = np.flatnonzero(rows_state == s)
                 out = np.flatnonzero(layer.source == s)
                 ways = [self.n_paths[k + 1][t] for t in layer.target[out]]
-                share = [w / self.n_paths[k][s] for w in ways]
-                taken = out[rng.choice(len(out), size=len(rows), p=share)]
+                fractions = [w / self.n_paths[k][s] for w in ways]
+                taken = out[rng.choice(len(out), size=len(rows), p=fractions)]
                 X[rows, k] = layer.choice[taken]
                 state[rows] = layer.target[taken]
         return X
 
     def enumerate(self, chunk: int) -> Iterator[IntArray]:
-        """Every path once, in the order of its rank.
+        """Yields every path once, in the order of its rank, in chunks (m, d).
 
         Raises:
             ValueError: above `MAX_ENUMERATED` paths.
@@ -125,7 +126,7 @@ class LayeredGraph:
         return state
 
     def count(self, X: IntArray) -> csr_array:
-        """Workloads of each path, (n, n_workloads).
+        """Number of times that each path (n, d) needs each workload, (n, n_workloads).
 
         Raises:
             ValueError: if a row is not a path of the graph.
@@ -144,7 +145,7 @@ class LayeredGraph:
 
     @cached_property
     def _steps(self) -> tuple[csr_array, list[int]]:
-        """Workloads of every edge and end, a row each, and the first row of each layer's.
+        """Workloads of every edge and every last state, a row each, and where each layer's begin.
 
         Layers that are one object share their rows.
         """
@@ -159,7 +160,7 @@ class LayeredGraph:
 
 
 class _Ranked:
-    """Paths of a graph by their rank: in the order of their edges, the first layer's first."""
+    """Paths of a graph by rank: they are ordered by their edges, the first layer's first."""
 
     def __init__(self, graph: LayeredGraph) -> None:
         n_states = graph.final.shape[0]
@@ -176,10 +177,10 @@ class _Ranked:
             self._layers.append((n_out, begin, before, n_below, layer.choice[order], target))
 
     def __call__(self, first: int, last: int) -> IntArray:
-        """Those of rank first up to last, (last - first, d).
+        """Paths of the ranks `first` to `last - 1`, (last - first, d).
 
         Paths that begin alike follow each other. So beginnings are grown layer by layer, and those
-        of which every path has another rank are left.
+        of which no path has one of these ranks are dropped.
         """
         rank, state = np.zeros((2, 1), dtype=np.int64)  # of the first path that begins so
         grown = []
@@ -188,10 +189,10 @@ class _Ranked:
             parent = np.repeat(np.arange(len(state)), n)
             edge = np.arange(len(parent)) + np.repeat(begin[state] - np.cumsum(n) + n, n)
             rank = rank[parent] + before[edge]
-            kept = np.maximum(rank, first) < np.minimum(rank + n_below[edge], last)
-            rank, edge = rank[kept], edge[kept]
+            in_range = np.maximum(rank, first) < np.minimum(rank + n_below[edge], last)
+            rank, edge = rank[in_range], edge[in_range]
             state = target[edge]
-            grown.append((choice[edge], parent[kept]))
+            grown.append((choice[edge], parent[in_range]))
         columns = np.empty((len(grown), last - first), dtype=np.int64)
         node = np.arange(last - first)
         for column, (choice, parent) in zip(columns[::-1], grown[::-1], strict=True):
@@ -200,16 +201,47 @@ class _Ranked:
         return columns.T
 
 
-class LayeredSpace(SearchSpace, Protocol):
-    """A space whose canonical rows are the paths of a graph."""
+class LayeredSpace(ABC):
+    """Base of spaces whose canonical rows are the paths of a graph, with what follows from that.
+
+    A space need not inherit from it: `graph_of` knows any with such a graph.
+    """
 
     @property
+    @abstractmethod
     def graph(self) -> LayeredGraph:
-        """One layer per variable."""
+        """Graph with one layer per variable."""
+
+    @property
+    def size(self) -> int:
+        """Exact number of distinct architectures."""
+        return self.graph.size
+
+    def enumerate(self, chunk: int = 65_536) -> Iterator[IntArray]:
+        """Yields each canonical row once, in chunks (m, d) of at most `chunk` rows."""
+        return self.graph.enumerate(chunk)
+
+    def sample(self, n: int, rng: np.random.Generator) -> IntArray:
+        """Canonical rows (n, d), uniform over distinct architectures, with replacement."""
+        return self.graph.sample(n, rng)
+
+    def count_workloads(self, X: IntArray) -> csr_array:
+        """Number of times that each canonical row needs each workload, (n, n_workloads)."""
+        return self.graph.count(X)
+
+
+def graph_of(space: SearchSpace) -> LayeredGraph | None:
+    """Graph of a layered space; None if a space is not layered."""
+    graph = getattr(space, "graph", None)
+    return graph if isinstance(graph, LayeredGraph) else None
 
 
 def check_width(X: IntArray, d: int) -> None:
-    """Refuses rows that have not one value per variable."""
+    """Refuses rows that do not have one value per variable.
+
+    Raises:
+        ValueError: if so.
+    """
     if X.ndim != 2 or X.shape[1] != d:
         raise ValueError(
             f"Rows must have {d} values, one per variable, but these have {X.shape[-1]}."
@@ -217,7 +249,11 @@ def check_width(X: IntArray, d: int) -> None:
 
 
 def refuse(X: IntArray, row: int) -> NoReturn:
-    """Says that a row is no path."""
+    """Raises the error for row number `row` of X, which is not canonical.
+
+    Raises:
+        ValueError: always.
+    """
     raise ValueError(
         f"Rows must be canonical, but row {row} is {X[row].tolist()}. "
         "Pass it through `repair` first."
@@ -225,7 +261,15 @@ def refuse(X: IntArray, row: int) -> NoReturn:
 
 
 def stack_counts(rows: list[dict[int, int]], n_workloads: int) -> csr_array:
-    """Sparse (len(rows), n_workloads) from {workload index: count} of each row."""
+    """Sparse counts (n, n_workloads) from n dicts of workload index to count."""
     blank = csr_array((0, n_workloads), dtype=np.int64)
     dense = [csr_array(np.bincount(list(r), list(r.values()), n_workloads)[None]) for r in rows]
     return csr_array(vstack([blank, *dense], format="csr")).astype(np.int64)
+
+
+def not_canonical(space_name: str, row: IntArray) -> ValueError:
+    """Error for one row that is not canonical in a space."""
+    return ValueError(
+        f"`row` must be a canonical encoding of {space_name}, but got "
+        f"{np.asarray(row).tolist()}. Pass it through `repair` first."
+    )

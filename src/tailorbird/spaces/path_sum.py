@@ -1,33 +1,33 @@
-"""Sums along the paths of a layered graph: what a search asks of millions of rows."""
+"""Sums along the paths of a layered graph, for searches that look at millions of rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from tailorbird.spaces.layered import LayeredGraph, check_width, refuse
+from tailorbird.spaces.layered import LayeredGraph, check_width, graph_of, refuse
 from tailorbird.spaces.space import FloatArray, IntArray, SearchSpace
 
 _CHUNK = 8_192  # rows; what is in flight then stays in the cache
 
 
-def _as_it_is(sums: FloatArray) -> FloatArray:
+def _unchanged(sums: FloatArray) -> FloatArray:
     return sums
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PathValues:
-    """What each step along the paths of a layered graph adds to a sum, and what the sum says.
+    """Property of architectures that is a function of a sum along the paths of a layered graph.
 
     Attributes:
         edges: what taking each edge of each layer adds, (e,) each.
         final: what ending in each state adds, (n_states,).
-        response: from sums (n,) to values (n,), of which a larger sum has the larger.
+        response: from sums (n,) to values (n,) of the property, increasing.
     """
 
     edges: tuple[FloatArray, ...]
     final: FloatArray
-    response: Callable[[FloatArray], FloatArray] = _as_it_is
+    response: Callable[[FloatArray], FloatArray] = _unchanged
 
     def __post_init__(self) -> None:
         if not all(np.isfinite(values).all() for values in (*self.edges, self.final)):
@@ -37,21 +37,21 @@ class PathValues:
 def along_workloads(
     graph: LayeredGraph,
     values: FloatArray,
-    response: Callable[[FloatArray], FloatArray] = _as_it_is,
+    response: Callable[[FloatArray], FloatArray] = _unchanged,
 ) -> PathValues:
-    """Each step adds what its workloads are worth.
+    """Property to which each workload of a path adds a value of its own.
 
     Args:
         graph: of the paths.
         values: of each workload, (n_workloads,).
-        response: of the sum.
+        response: from sums (n,) to values (n,), increasing.
     """
     edges = tuple(layer.counts @ values for layer in graph.layers)
     return PathValues(edges, graph.final @ values, response)
 
 
 class PathSum:
-    """Adds up what steps along paths are worth, without counting workloads.
+    """Adds up the values of the steps along paths, without counting workloads.
 
     Each layer becomes two flat tables over (state, choice): what taking that edge adds, and where
     the next layer's tables begin for the state that it enters. So a layer costs a row two look-ups,
@@ -61,7 +61,7 @@ class PathSum:
 
     Args:
         graph: of the paths.
-        values: of each workload, (n_workloads,), or of each step; their response is left out.
+        values: of each workload, (n_workloads,), or of each step; `response` is not applied.
     """
 
     def __init__(self, graph: LayeredGraph, values: FloatArray | PathValues) -> None:
@@ -111,13 +111,15 @@ class PathSum:
 
 
 def adder(space: SearchSpace, values: FloatArray) -> Callable[[IntArray], FloatArray]:
-    """Sums (n,) of canonical rows (n, d), along paths where the space is layered.
+    """Function from canonical rows (n, d) to the sums of their workloads' values, (n,).
+
+    It adds up along paths where the space is layered.
 
     Args:
         space: of the rows.
         values: of each of its workloads, (n_workloads,).
     """
-    graph = getattr(space, "graph", None)
-    if isinstance(graph, LayeredGraph):
+    graph = graph_of(space)
+    if graph is not None:
         return PathSum(graph, values)
     return lambda X: np.asarray(space.count_workloads(X) @ values, dtype=np.float64)

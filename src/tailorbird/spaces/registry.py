@@ -1,9 +1,9 @@
-"""The spaces that recipes and the command line know by name."""
+"""Spaces by the names that recipes and the command line know."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import ConfigDict, Field, PositiveInt, ValidationError, validate_call
 
@@ -23,17 +23,100 @@ from tailorbird.spaces.stitching.families.digits_resnet import DigitsResNet
 from tailorbird.spaces.stitching.families.efficientnet_lite import EfficientNetLite
 from tailorbird.spaces.stitching.families.resnet import ResNet
 from tailorbird.spaces.stitching.families.swin import Swin
+from tailorbird.spaces.stitching.family import Family
 from tailorbird.spaces.stitching.space import StitchSpace
-from tailorbird.spaces.stitching.stitch import Reach
+from tailorbird.spaces.stitching.stitch import Reach, Rule
 from tailorbird.spaces.stitching.two_way import TwoWay
 from tailorbird.spaces.stitching.windows import Windows
 
 Classes = Annotated[int, Field(ge=2, le=100_000)]
 
-_Family = TypeVar("_Family", DigitsResNet, CifarResNet, DeiT, Swin, ResNet, EfficientNetLite, DeiT3)
+_Factory = Callable[..., SearchSpace]
 
 
-def _of(family: _Family, n_classes: int) -> _Family:
+class _Published(Family, Protocol):
+    """A family as a dataclass, for the number of classes that it was published with."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+_AtBatch = Callable[[int], _Published]
+"""A family by its batch size."""
+
+
+def _with_windows(
+    at_batch: _AtBatch, kernel: int = 2, max_stitches: int = 1, skipped_stages: tuple[int, ...] = ()
+) -> _Factory:
+    """Maker of spaces with stitches inside windows, for settings with these defaults."""
+    usual_kernel, usual_max_stitches, n_published = kernel, max_stitches, at_batch(1).n_classes
+
+    def space(
+        *,
+        batch: int = 1,
+        kernel: int = usual_kernel,
+        stride: int = 1,
+        pairs: Reach = "neighbours",
+        max_stitches: int = usual_max_stitches,
+        n_classes: Classes = n_published,
+    ) -> StitchSpace:
+        rule = Windows(kernel, stride, pairs, skipped_stages)
+        return StitchSpace(
+            _with_classes(at_batch(batch), n_classes), rule, max_stitches=max_stitches
+        )
+
+    return space
+
+
+def _with_rule(
+    at_batch: _AtBatch, rule: Callable[[Reach], Rule], max_stitches: int = 1
+) -> _Factory:
+    """Maker of spaces with a rule that has one setting: which pairs of anchors are joined."""
+    usual_max_stitches, n_published = max_stitches, at_batch(1).n_classes
+
+    def space(
+        *,
+        batch: int = 1,
+        pairs: Reach = "neighbours",
+        max_stitches: int = usual_max_stitches,
+        n_classes: Classes = n_published,
+    ) -> StitchSpace:
+        family = _with_classes(at_batch(batch), n_classes)
+        return StitchSpace(family, rule(pairs), max_stitches=max_stitches)
+
+    return space
+
+
+def _with_either(at_batch: _AtBatch) -> _Factory:
+    """Maker of spaces with stitches inside windows, or with two-way stitches."""
+    n_published = at_batch(1).n_classes
+
+    def space(
+        *,
+        batch: int = 1,
+        stitches: Literal["windows", "two-way"] = "windows",
+        kernel: int | None = None,
+        stride: int | None = None,
+        pairs: Reach = "neighbours",
+        max_stitches: int | None = None,
+        n_classes: Classes = n_published,
+    ) -> StitchSpace:
+        rule: Rule
+        if stitches == "two-way":
+            if kernel is not None or stride is not None:
+                raise ValueError("two-way stitches have no windows, so no kernel and no stride.")
+            rule, usual = TwoWay(pairs), 2
+        else:
+            kernel, stride = 2 if kernel is None else kernel, 1 if stride is None else stride
+            rule, usual = Windows(kernel, stride, pairs), 1
+        family = _with_classes(at_batch(batch), n_classes)
+        return StitchSpace(
+            family, rule, max_stitches=usual if max_stitches is None else max_stitches
+        )
+
+    return space
+
+
+def _with_classes(family: _Published, n_classes: int) -> Family:
     """The family with heads for so many classes.
 
     Unless it was published so, it has a name of its own: its weights are others.
@@ -41,107 +124,6 @@ def _of(family: _Family, n_classes: int) -> _Family:
     if n_classes == family.n_classes:
         return family
     return replace(family, n_classes=n_classes, name=f"{family.name}-{n_classes}-classes")
-
-
-def _digits_resnet(
-    *,
-    batch: int = 1,
-    kernel: int = 3,
-    stride: int = 1,
-    pairs: Reach = "neighbours",
-    max_stitches: int = 3,
-    n_classes: Classes = 10,
-) -> StitchSpace:
-    rule = Windows(kernel, stride, pairs)
-    return StitchSpace(_of(DigitsResNet(batch), n_classes), rule, max_stitches=max_stitches)
-
-
-def _cifar_resnet(
-    *,
-    batch: int = 1,
-    pairs: Reach = "neighbours",
-    max_stitches: int = 1,
-    n_classes: Classes = 10,
-) -> StitchSpace:
-    # No two anchors are of equal depth, so there is nothing to slide a window over.
-    return StitchSpace(
-        _of(CifarResNet(batch), n_classes), Windows(2, 1, pairs), max_stitches=max_stitches
-    )
-
-
-def _deit_ti_s_b(
-    *,
-    batch: int = 1,
-    stitches: Literal["windows", "two-way"] = "windows",
-    kernel: int | None = None,
-    stride: int | None = None,
-    pairs: Reach = "neighbours",
-    max_stitches: int | None = None,
-    n_classes: Classes = 1000,
-) -> StitchSpace:
-    if stitches == "two-way":
-        if kernel is not None or stride is not None:
-            raise ValueError("two-way stitches have no windows, so no kernel and no stride.")
-        return StitchSpace(
-            _of(DeiT(batch), n_classes),
-            TwoWay(pairs),
-            max_stitches=2 if max_stitches is None else max_stitches,
-        )
-    windows = Windows(2 if kernel is None else kernel, 1 if stride is None else stride, pairs)
-    return StitchSpace(
-        _of(DeiT(batch), n_classes),
-        windows,
-        max_stitches=1 if max_stitches is None else max_stitches,
-    )
-
-
-def _swin_ti_s_b(
-    *,
-    batch: int = 1,
-    kernel: int = 2,
-    stride: int = 1,
-    pairs: Reach = "neighbours",
-    max_stitches: int = 1,
-    n_classes: Classes = 1000,
-) -> StitchSpace:
-    rule = Windows(kernel, stride, pairs, (3,))
-    return StitchSpace(_of(Swin(batch), n_classes), rule, max_stitches=max_stitches)
-
-
-def _resnet_18_50(
-    *,
-    batch: int = 1,
-    pairs: Reach = "neighbours",
-    max_stitches: int = 1,
-    n_classes: Classes = 1000,
-) -> StitchSpace:
-    # No two anchors are of equal depth, so there is nothing to slide a window over.
-    return StitchSpace(
-        _of(ResNet(batch), n_classes), Windows(2, 1, pairs, (0, 3)), max_stitches=max_stitches
-    )
-
-
-def _efficientnet_lite(
-    *,
-    batch: int = 1,
-    kernel: int = 2,
-    stride: int = 1,
-    pairs: Reach = "neighbours",
-    max_stitches: int = 1,
-    n_classes: Classes = 1000,
-) -> StitchSpace:
-    rule = Windows(kernel, stride, pairs)
-    return StitchSpace(_of(EfficientNetLite(batch), n_classes), rule, max_stitches=max_stitches)
-
-
-def _deit3_s_l(
-    *,
-    batch: int = 1,
-    pairs: Reach = "neighbours",
-    max_stitches: int = 2,
-    n_classes: Classes = 1000,
-) -> StitchSpace:
-    return StitchSpace(_of(DeiT3(batch), n_classes), TwoWay(pairs), max_stitches=max_stitches)
 
 
 def _nasbench201(*, batch: int = 1, n_classes: int = 10) -> NasBench201:
@@ -166,19 +148,25 @@ def _ofa_mobilenetv3(
     return Chain(OFAMobileNetV3(batch, resolution, width_mult, n_classes))
 
 
-_SPACES: dict[str, Callable[..., SearchSpace]] = {
-    "cifar-resnet": _cifar_resnet,
-    "deit-ti-s-b": _deit_ti_s_b,
-    "deit3-s-l": _deit3_s_l,
-    "digits-resnet": _digits_resnet,
-    "efficientnet-lite-0-1-2": _efficientnet_lite,
+def _without_windows(*skipped_stages: int) -> Callable[[Reach], Rule]:
+    """The rule of anchors of which no two are equally deep: there is nothing to slide over."""
+    return lambda pairs: Windows(2, 1, pairs, skipped_stages)
+
+
+SPACES: Mapping[str, _Factory] = {
+    "cifar-resnet": _with_rule(CifarResNet, _without_windows()),
+    "deit-ti-s-b": _with_either(DeiT),
+    "deit3-s-l": _with_rule(DeiT3, TwoWay, max_stitches=2),
+    "digits-resnet": _with_windows(DigitsResNet, kernel=3, max_stitches=3),
+    "efficientnet-lite-0-1-2": _with_windows(EfficientNetLite),
     "fbnet": _fbnet,
     "macro-mobilenetv2": _macro_mobilenetv2,
     "nasbench201": _nasbench201,
     "ofa-mobilenetv3": _ofa_mobilenetv3,
-    "resnet-18-50": _resnet_18_50,
-    "swin-ti-s-b": _swin_ti_s_b,
+    "resnet-18-50": _with_rule(ResNet, _without_windows(0, 3)),
+    "swin-ti-s-b": _with_windows(Swin, skipped_stages=(3,)),
 }
+"""The maker of the space of each name; its keyword arguments are the settings of that space."""
 
 
 def get(name: str, **settings: object) -> SearchSpace:
@@ -187,9 +175,9 @@ def get(name: str, **settings: object) -> SearchSpace:
     Raises:
         RecipeError: if the name or a setting is unknown, or a value does not fit.
     """
-    if name not in _SPACES:
-        raise RecipeError(f"There is no space named {name!r}; {nearest(name, _SPACES)}")
-    factory = _SPACES[name]
+    if name not in SPACES:
+        raise RecipeError(f"There is no space named {name!r}; {nearest(name, SPACES)}")
+    factory = SPACES[name]
     known = inspect.signature(factory).parameters
     for setting in settings:
         if setting not in known:

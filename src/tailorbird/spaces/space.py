@@ -6,7 +6,7 @@ A batch of them is `X` of shape (n, d).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +23,18 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One column of an encoding."""
+    """One decision of an architecture: a column of encodings, whose values index `choices`."""
 
     name: str
     choices: tuple[str, ...]
 
 
 class SearchSpace(Protocol):
-    """Everything that can be built, and what each candidate is made of."""
+    """Finite set of networks that can be built, and the workloads that each consists of.
+
+    A space may also have the members of `HasMutation`, `HasPeakMemory` and `HasPaths`, and a
+    `graph` as in `layered.LayeredSpace`; search and predictors use them where they are there.
+    """
 
     @property
     def name(self) -> str:
@@ -54,16 +58,16 @@ class SearchSpace(Protocol):
 
     @property
     def landmarks(self) -> IntArray:
-        """Canonical rows of shape (k, d) that every study should hold, such as the anchors."""
+        """Reference architectures as canonical rows (k, d); every search starts from them."""
 
     def repair(self, X: IntArray) -> IntArray:
-        """Any rows (n, d) within the choices to valid, canonical ones, (n, d).
+        """Returns the canonical rows (n, d) of any rows (n, d) within the choices.
 
         Two rows are the same architecture iff their canonical rows are equal.
         """
 
     def enumerate(self, chunk: int = 65_536) -> Iterator[IntArray]:
-        """Each canonical row once, in chunks of at most `chunk` rows.
+        """Yields each canonical row once, in chunks (m, d) of at most `chunk` rows.
 
         Raises:
             ValueError: if the space is too large to enumerate.
@@ -73,7 +77,7 @@ class SearchSpace(Protocol):
         """Canonical rows (n, d), uniform over distinct architectures, with replacement."""
 
     def count_workloads(self, X: IntArray) -> csr_array:
-        """How often each canonical row needs each workload, (n, len(workloads)).
+        """Number of times that each canonical row needs each workload, (n, n_workloads).
 
         Raises:
             ValueError: if a row is not canonical.
@@ -86,4 +90,42 @@ class SearchSpace(Protocol):
         """One canonical row as text; distinct architectures have distinct texts."""
 
     def kind(self, row: IntArray) -> str:
-        """What sort of architecture this is, for legends and tables."""
+        """Label for the sort of architecture, such as `stitched`, in legends and tables."""
+
+
+class Step(Protocol):
+    """Variation operator that leads from each network to another one near it."""
+
+    def __call__(self, X: IntArray, rng: np.random.Generator) -> IntArray:
+        """Rows (n, d) within the choices, not always canonical, from canonical ones (n, d)."""
+
+
+@runtime_checkable
+class HasMutation(Protocol):
+    """A space that brings its own mutation operator."""
+
+    def mutation(self) -> Step | None:
+        """The operator; None where another choice for one variable does as well."""
+
+
+@runtime_checkable
+class HasPeakMemory(Protocol):
+    """A space whose networks hold more at once than any of their workloads does alone."""
+
+    def peak_activation_bytes(self, X: IntArray) -> IntArray:
+        """The most that live activations of canonical rows (n, d) hold at once, (n,).
+
+        Raises:
+            ValueError: if a row is not canonical.
+        """
+
+
+@runtime_checkable
+class HasPaths(Protocol):
+    """A space of cells, which are known by what lies on their paths from input to output."""
+
+    def operations_on_paths(self, X: IntArray) -> IntArray:
+        """How often each operation occurs on each path, (n, n_paths, n_operations).
+
+        Paths that are not there in a canonical row of X (n, d) have -1.
+        """

@@ -1,4 +1,4 @@
-"""Modules of a space, built and run once before anybody measures or trains them. Imports torch."""
+"""Trial runs of a space's modules, before they are measured or trained. Imports torch."""
 
 import copy
 from collections import defaultdict
@@ -26,8 +26,8 @@ _MOST_OF_A_BUILDER = 8  # workloads that are run; they differ in sizes, hardly i
 def check_modules(space: SearchSpace) -> None:
     """Runs modules twice each, as they would be measured.
 
-    Of a stitched space those of all anchors are run, of others a few of each builder, and the first
-    and last landmark whole.
+    Of a stitched space those of all anchors are run, of others a few of each builder, and whole
+    networks: the first and the last reference architecture.
 
     Raises:
         ContractError: naming the first workload whose module does not do what it must.
@@ -159,13 +159,13 @@ def check_untouched(x: "Tensor", before: "Tensor", version: int, what: str) -> N
 
 
 def told(workload: Workload) -> str:
-    """A workload and where its module comes from."""
+    """Text that names a workload and where its module comes from."""
     return f"{workload.key} of {workload.builder}"
 
 
 @contextmanager
 def said_of(what: str, way_out: str = "") -> Iterator[None]:
-    """Whatever is raised inside becomes the reason why a law does not hold.
+    """Turns whatever is raised inside into the reason why a law does not hold.
 
     Args:
         what: the law, and what does not keep it.
@@ -223,7 +223,7 @@ def _run_workload(workload: Workload) -> tuple["Tensor", "Tensor", Any]:
 def _run(
     build: Callable[[], "nn.Module"], inputs: Sequence[Sequence[int]], what: str
 ) -> tuple["Tensor", "Tensor", Any]:
-    """First input afterwards and before, and output, of two runs that agree."""
+    """Runs a module twice; returns its first input afterwards and before, and its output."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -234,9 +234,9 @@ def _run(
         check_is_module(module, what)
         module.eval()
         examples = [torch.randn(tuple(shape)) for shape in inputs]
-        given = [x.clone() for x in examples]
+        passed = [x.clone() for x in examples]
         with torch.no_grad(), said_of(f"{what} does not run"):
-            first = module(*given)
+            first = module(*passed)
             again = module(*(x.clone() for x in examples))
     check_torch()
     for y, z in zip(_tensors(first, what), _tensors(again, what), strict=True):
@@ -245,20 +245,20 @@ def _run(
                 f"A module must give the same for the same input in evaluation mode, but {what} "
                 "does not. Let what is drawn by chance depend on `self.training`."
             )
-    return given[0], examples[0], first
+    return passed[0], examples[0], first
 
 
 def _tensors(outputs: Any, what: str) -> list["Tensor"]:
     import torch
 
-    found = [*outputs] if isinstance(outputs, tuple | list) else [outputs]
-    for y in found:
+    tensors = [*outputs] if isinstance(outputs, tuple | list) else [outputs]
+    for y in tensors:
         if not isinstance(y, torch.Tensor) or not y.is_floating_point():
             raise ContractError(
                 f"A module must give tensors of floats, but {what} gave {type(y).__name__}."
             )
         _check_finite(y, what)
-    return found
+    return tensors
 
 
 def _check_finite(y: "Tensor", what: str) -> None:

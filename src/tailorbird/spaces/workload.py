@@ -1,7 +1,8 @@
-"""What a device is asked to time."""
+"""Workloads: the operators and blocks that devices time."""
 
 import importlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING
@@ -18,12 +19,12 @@ _LONGEST_OP = 200  # characters
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A program whose latency a table holds.
+    """An operator or block with its shapes; a row of a latency table holds its latency.
 
     Two workloads are the same iff their keys are equal: all that latency depends on is in the key.
 
     Attributes:
-        op: what it computes, in the words of its space.
+        op: name of the operator or block, in the words of its space.
         params: (name, value) pairs of the module, in a fixed order.
         inputs: shape of each input, batch first, as torch takes them.
         builder: Python path `package.module:Class` of the torch module made from `params`.
@@ -64,7 +65,7 @@ class Workload:
 
     @property
     def key(self) -> str:
-        """Stable text such as `residual_block(width=8)[16x8x8x8]f32`."""
+        """Text that identifies it, such as `residual_block(width=8)[16x8x8x8]f32`."""
         params = ",".join(f"{name}={value}" for name, value in self.params)
         shapes = ",".join("x".join(map(str, shape)) for shape in self.inputs)
         return f"{self.op}({params})[{shapes}]{self.dtype}"
@@ -74,6 +75,21 @@ class Workload:
         path, _, name = self.builder.partition(":")
         module: nn.Module = getattr(importlib.import_module(path), name)(**dict(self.params))
         return module
+
+
+def module_workload(
+    path: str, name: str, op: str, params: Mapping[str, int | float], *inputs: tuple[int, ...]
+) -> Workload:
+    """Workload of a torch module.
+
+    Args:
+        path: Python module that defines it.
+        name: of its class.
+        op: name of the operator or block.
+        params: that it is made with; their order is part of the key.
+        inputs: shape of each input, batch first.
+    """
+    return Workload(op, tuple(params.items()), inputs, f"{path}:{name}")
 
 
 def _are_params(params: object) -> bool:

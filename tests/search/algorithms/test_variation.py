@@ -142,7 +142,9 @@ def test_a_step_moves_adds_or_removes_one_stitch(
     assert isinstance(two_way, StitchSpace)
     for space in (tiny_space, deit_like_space, two_way):
         X = space.sample(60, np.random.default_rng(0))
-        stepped = space.repair(StitchMoves(space)(X, np.random.default_rng(1)))
+        stepped = space.repair(
+            StitchMoves(space.graph, space.stitches)(X, np.random.default_rng(1))
+        )
         for row, other in zip(X.tolist(), stepped.tolist(), strict=True):
             assert tuple(other) in near(space, row)
 

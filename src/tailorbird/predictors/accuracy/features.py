@@ -8,7 +8,8 @@ from scipy.sparse import csr_array
 
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.footprint import count_costs
-from tailorbird.spaces.layered import LayeredGraph
+from tailorbird.spaces.layered import Layer, graph_of
+from tailorbird.spaces.space import HasPaths
 
 View = Literal["encoding", "totals", "places"]
 _REFERENCE = 1500  # architectures that say what is usual in a space
@@ -92,19 +93,17 @@ class Features:
         return self._extra_scale
 
     def _places(self, X: IntArray) -> list[FloatArray]:
-        graph = getattr(self.space, "graph", None)
-        if isinstance(graph, LayeredGraph):
+        if self._layers is not None:
             state = np.zeros(len(X), dtype=np.int64)
             found = []
-            for k, (layer, table) in enumerate(zip(graph.layers, self._edges, strict=True)):
+            for k, (layer, table) in enumerate(self._layers):
                 edge = layer.edges[state, X[:, k]]
                 found.append(table[edge])
                 state = layer.target[edge]
             return found
-        along_paths = getattr(self.space, "operations_on_paths", None)
-        if along_paths is None:
-            return [self._one_hot(X)]
-        return _of_paths(along_paths(X))
+        if isinstance(self.space, HasPaths):
+            return _of_paths(self.space.operations_on_paths(X))
+        return [self._one_hot(X)]
 
     def _one_hot(self, X: IntArray) -> FloatArray:
         n_choices = [len(variable.choices) for variable in self.space.variables]
@@ -136,11 +135,17 @@ class Features:
         return count_costs(self.space).astype(np.float64)
 
     @cached_property
-    def _edges(self) -> list[FloatArray]:
-        """Attributes that the edges of each layer add, each that varies once."""
-        graph = self.space.graph  # type: ignore[attr-defined]  # asked for layered spaces only
+    def _layers(self) -> list[tuple[Layer, FloatArray]] | None:
+        """Each layer with the attributes that its edges add, each that varies once, (e, q_varying).
+
+        None of spaces that are not layered.
+        """
+        graph = graph_of(self.space)
+        if graph is None:
+            return None
         added = [layer.counts @ self._attributes for layer in graph.layers]
-        return [table[:, _distinct(table)] for table in added]
+        tables = [table[:, _distinct(table)] for table in added]
+        return [*zip(graph.layers, tables, strict=True)]
 
     @cached_property
     def _reference(self) -> FloatArray:

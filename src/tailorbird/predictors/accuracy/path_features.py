@@ -5,7 +5,7 @@ from scipy.sparse import csr_array, hstack, vstack
 
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.footprint import costs
-from tailorbird.spaces.layered import LayeredGraph
+from tailorbird.spaces.layered import LayeredGraph, graph_of
 
 _REFERENCE = 1500  # networks that say what is usual in a space
 
@@ -78,8 +78,8 @@ def layered(space: SearchSpace) -> LayeredGraph:
     Raises:
         ValueError: if it is none.
     """
-    graph = getattr(space, "graph", None)
-    if isinstance(graph, LayeredGraph):
+    graph = graph_of(space)
+    if graph is not None:
         return graph
     raise ValueError(
         f"Effects add up along the paths of a layered space, but {space.name} is none. "

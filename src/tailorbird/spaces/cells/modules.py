@@ -35,7 +35,7 @@ class Add(nn.Module):
     """Merges two edges that enter a node."""
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Two of one shape."""
+        """Sum of two tensors of one shape."""
         return x + y
 
 

@@ -1,7 +1,7 @@
 """The cells of NAS-Bench-201 in their network for CIFAR."""
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -9,29 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from tailorbird.spaces.cells.cell import EDGES, OPERATIONS, OUTPUT, SKIP
+from tailorbird.spaces.cells.peak_memory import peak_bytes
+from tailorbird.spaces.layered import check_width, refuse
 from tailorbird.spaces.space import IntArray, Variable
-from tailorbird.spaces.workload import Workload
+from tailorbird.spaces.workload import Workload, module_workload
 
 if TYPE_CHECKING:
     from torch import nn
 
-_MODULES = "tailorbird.spaces.cells.modules"
+_workload = partial(module_workload, "tailorbird.spaces.cells.modules")
 _SIDE = 32
 _WIDTHS = (16, 32, 64)  # of the stages; each halves the side of the one before
 _CELLS_PER_STAGE = 5
 
-_OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-_SKIP, _TIMED = 1, (2, 3, 4)
-_EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # by target: the columns
-_OUTPUT = 3
-_BITS = 1 << np.arange(len(_EDGES))
+_TIMED = (2, 3, 4)  # operations
+_BITS = 1 << np.arange(len(EDGES))
 _PATHS = (0b001000, 0b010001, 0b100010, 0b100101)  # 0-3, 0-1-3, 0-2-3, 0-1-2-3: bit k is edge k
-_ENTERS = np.array([[target == node for node in (1, 2, 3)] for _, target in _EDGES], dtype=np.int64)
+_ENTERS = np.array([[target == node for node in (1, 2, 3)] for _, target in EDGES], dtype=np.int64)
 
 
 def _live_edges() -> NDArray[np.bool_]:
-    """Which edges lie on a whole path, for each set of edges that are not none, (64, 6)."""
-    sets = np.arange(1 << len(_EDGES))
+    """True for edges on a whole path, for each set of edges that are not none, (64, 6)."""
+    sets = np.arange(1 << len(EDGES))
     live = np.zeros_like(sets)
     for path in _PATHS:
         live |= np.where(sets & path == path, path, 0)
@@ -53,8 +53,8 @@ class NasBench201:
     None and skip cost nothing; each edge beyond the first that enters a node costs an `add`.
 
     Args:
-        batch: images at once.
-        n_classes: of the head.
+        batch: batch size.
+        n_classes: outputs of the head.
 
     References:
         Dong, Yang: NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search.
@@ -68,46 +68,45 @@ class NasBench201:
         self.name = f"nasbench201(n_classes={n_classes})"
         self.n_classes = n_classes
         self.input_shape = (batch, 3, _SIDE, _SIDE)
-        self.variables = tuple(Variable(f"op_{i}_{j}", _OPERATIONS) for i, j in _EDGES)
+        self.variables = tuple(Variable(f"op_{i}_{j}", OPERATIONS) for i, j in EDGES)
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
-        """Those of the cells of each stage, then those that every network has once."""
+        """Workloads of the cells of each stage, then those that every network has once."""
         return (*(w for stage in self._stages for w in stage), *self._once)
 
     @cached_property
     def _stages(self) -> tuple[tuple[Workload, ...], ...]:
-        """In each stage: the operations that are timed, then `add`."""
+        """Workloads of each stage's cells: the operations that are timed, then `add`."""
         stages = []
         for x in self._maps:
             width = {"width": x[1], "to": x[1]}
-            stages.append(
-                (
-                    _workload("relu_conv_bn", {**width, "kernel": 1}, (x,), "Convolution"),
-                    _workload("relu_conv_bn", {**width, "kernel": 3}, (x,), "Convolution"),
-                    _workload("avg_pool", {"kernel": 3}, (x,), "Pool"),
-                    _workload("add", {}, (x, x), "Add"),
-                )
+            convolutions = (
+                _workload("Convolution", "relu_conv_bn", {**width, "kernel": kernel}, x)
+                for kernel in (1, 3)
             )
+            pool = _workload("Pool", "avg_pool", {"kernel": 3}, x)
+            stages.append((*convolutions, pool, _workload("Add", "add", {}, x, x)))
         return tuple(stages)
 
     @cached_property
     def _once(self) -> tuple[Workload, ...]:
-        """The stem, what lies between two stages, the head."""
+        """Workloads that every network has once: stem, reductions between stages, head."""
         reductions = (
-            _workload("cell_reduction", {"width": x[1], "to": to}, (x,), "Reduction")
+            _workload("Reduction", "cell_reduction", {"width": x[1], "to": to}, x)
             for x, to in zip(self._maps[:-1], _WIDTHS[1:], strict=True)
         )
+        stem = {"width": _WIDTHS[0]}
         head = {"width": _WIDTHS[-1], "classes": self.n_classes}
         return (
-            _workload("cell_stem", {"width": _WIDTHS[0]}, (self.input_shape,), "Stem"),
+            _workload("Stem", "cell_stem", stem, self.input_shape),
             *reductions,
-            _workload("cell_head", head, (self._maps[-1],), "Head"),
+            _workload("Head", "cell_head", head, self._maps[-1]),
         )
 
     @property
     def _maps(self) -> list[tuple[int, ...]]:
-        """Shape of the activations in each stage."""
+        """Shape (batch, width, side, side) of the activations in each stage."""
         return [
             (self.input_shape[0], width, _SIDE >> stage, _SIDE >> stage)
             for stage, width in enumerate(_WIDTHS)
@@ -116,7 +115,7 @@ class NasBench201:
     @cached_property
     def _rows(self) -> IntArray:
         """Every canonical row once, (size, 6)."""
-        rows = np.array(list(product(range(len(_OPERATIONS)), repeat=len(_EDGES))), dtype=np.int64)
+        rows = np.array(list(product(range(len(OPERATIONS)), repeat=len(EDGES))), dtype=np.int64)
         return np.unique(self.repair(rows), axis=0)
 
     @property
@@ -126,24 +125,24 @@ class NasBench201:
 
     @property
     def landmarks(self) -> IntArray:
-        """The cells with a 3x3 convolution, and with a skip, on every edge."""
-        return np.repeat([[_OPERATIONS.index("nor_conv_3x3")], [_SKIP]], len(_EDGES), axis=1)
+        """The cells with a 3x3 convolution, and with a skip, on every edge, (2, 6)."""
+        return np.repeat([[OPERATIONS.index("nor_conv_3x3")], [SKIP]], len(EDGES), axis=1)
 
     def repair(self, X: IntArray) -> IntArray:
         """Sets dead edges to none."""
         return np.where(_LIVE[(X > 0) @ _BITS], X, 0)
 
     def enumerate(self, chunk: int = 65_536) -> Iterator[IntArray]:
-        """Each canonical row once."""
+        """Yields each canonical row once, in chunks (m, 6) of at most `chunk` rows."""
         for first in range(0, self.size, chunk):
             yield self._rows[first : first + chunk].copy()
 
     def sample(self, n: int, rng: np.random.Generator) -> IntArray:
-        """Canonical rows, uniform over distinct cells."""
+        """Canonical rows (n, 6), uniform over distinct cells, with replacement."""
         return self._rows[rng.integers(self.size, size=n)]
 
     def count_workloads(self, X: IntArray) -> csr_array:
-        """How often each canonical row needs each workload."""
+        """Number of times that each canonical row needs each workload, (n, n_workloads)."""
         self._check(X)
         operations = [np.equal(X, op).sum(axis=1) for op in _TIMED]
         adds = np.maximum((X > 0) @ _ENTERS - 1, 0).sum(axis=1)
@@ -152,7 +151,7 @@ class NasBench201:
         return csr_array(np.hstack([*[of_stage] * len(_WIDTHS), once]).astype(np.int64))
 
     def operations_on_paths(self, X: IntArray) -> IntArray:
-        """How often each operation but none occurs on each path, (n, n_paths, n_operations).
+        """Number of times each operation but none occurs on each path, (n, n_paths, n_operations).
 
         Paths lead from input to output; -1 marks those that hold a none.
         """
@@ -160,9 +159,13 @@ class NasBench201:
         counted = []
         for path in _PATHS:
             on_path = X[:, path & _BITS > 0]
-            times = np.stack([(on_path == op).sum(axis=1) for op in range(1, len(_OPERATIONS))], 1)
+            times = np.stack([(on_path == op).sum(axis=1) for op in range(1, len(OPERATIONS))], 1)
             counted.append(np.where((on_path == 0).any(axis=1)[:, None], -1, times))
         return np.stack(counted, axis=1)
+
+    def peak_activation_bytes(self, X: IntArray) -> IntArray:
+        """The most that live activations of canonical rows (n, 6) hold at once, (n,)."""
+        return peak_bytes(self, X)
 
     def build(self, row: IntArray) -> "nn.Module":
         """The network of one canonical row with fresh weights. Imports torch."""
@@ -171,13 +174,13 @@ class NasBench201:
         from tailorbird.spaces.cells.modules import Cell
 
         self._check(row[None])
-        live = [(edge, int(op)) for edge, op in zip(_EDGES, row, strict=True) if op > 0]
+        live = [(edge, int(op)) for edge, op in zip(EDGES, row, strict=True) if op > 0]
 
         def cell(stage: tuple[Workload, ...]) -> nn.Module:
             operations = [
-                nn.Identity() if op == _SKIP else stage[_TIMED.index(op)].build() for _, op in live
+                nn.Identity() if op == SKIP else stage[_TIMED.index(op)].build() for _, op in live
             ]
-            return Cell([edge for edge, _ in live], operations, stage[-1].build(), _OUTPUT)
+            return Cell([edge for edge, _ in live], operations, stage[-1].build(), OUTPUT)
 
         *before, head = (workload.build() for workload in self._once)
         layers = []
@@ -186,34 +189,20 @@ class NasBench201:
         return nn.Sequential(*layers, head)
 
     def describe(self, row: IntArray) -> str:
-        """As the benchmark writes it: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
+        """Text as the benchmark writes it: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
         nodes: dict[int, str] = {}
-        for (source, target), op in zip(_EDGES, row, strict=True):
-            nodes[target] = nodes.get(target, "|") + f"{_OPERATIONS[op]}~{source}|"
+        for (source, target), op in zip(EDGES, row, strict=True):
+            nodes[target] = nodes.get(target, "|") + f"{OPERATIONS[op]}~{source}|"
         return "+".join(nodes.values())
 
     def kind(self, row: IntArray) -> str:
-        """All are cells."""
+        """`cell`, for every row."""
         return "cell"
 
     def _check(self, X: IntArray) -> None:
         """Refuses rows (n, d) that are not canonical."""
-        if X.shape[1] != len(_EDGES):
-            raise ValueError(
-                f"Rows must have {len(_EDGES)} values, one per variable, but these have "
-                f"{X.shape[1]}."
-            )
-        outside = ~np.isin(X, np.arange(len(_OPERATIONS)))
+        check_width(X, len(EDGES))
+        outside = ~np.isin(X, np.arange(len(OPERATIONS)))
         wrong = (outside | (self.repair(X) != X)).any(axis=1)
         if wrong.any():
-            row = int(np.argmax(wrong))
-            raise ValueError(
-                f"Rows must be canonical, but row {row} is {X[row].tolist()}. "
-                "Pass it through `repair` first."
-            )
-
-
-def _workload(
-    op: str, params: dict[str, int], inputs: tuple[tuple[int, ...], ...], module: str
-) -> Workload:
-    return Workload(op, tuple(params.items()), inputs, f"{_MODULES}:{module}")
+            refuse(X, int(np.argmax(wrong)))

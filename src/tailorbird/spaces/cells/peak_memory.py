@@ -1,22 +1,19 @@
-"""What networks of NAS-Bench-201 hold at once; in cells, nodes outlive the edges that read them."""
+"""Peak memory of NAS-Bench-201's networks; in a cell, nodes outlive the edges that read them."""
 
 from functools import lru_cache
 
 import numpy as np
 
-from tailorbird.spaces.cells.nasbench201 import NasBench201
+from tailorbird.spaces.cells.cell import EDGES, OPERATIONS, OUTPUT, SKIP
 from tailorbird.spaces.footprint import workload_peak_bytes
 from tailorbird.spaces.layered import refuse
-from tailorbird.spaces.space import IntArray
+from tailorbird.spaces.space import IntArray, SearchSpace
 
-_EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # in the order in which they run
-_OUTPUT = 3
-_SKIP, _N_OPERATIONS = 1, 5
-_MAPS = {_SKIP: 0, 2: 3, 3: 3, 4: 1}  # that an operation makes: ReLU, convolution, norm; mean
+_MAPS = {SKIP: 0, 2: 3, 3: 3, 4: 1}  # that an operation makes: ReLU, convolution, norm; mean
 _BYTES = 4  # of a value
 
 
-def peak_bytes(space: NasBench201, X: IntArray) -> IntArray:
+def peak_bytes(space: SearchSpace, X: IntArray) -> IntArray:
     """The most that the live activations of canonical rows (n, 6) hold at once, (n,).
 
     As `footprint` counts it: no map is written over, a skip copies nothing, and a map lives until
@@ -37,12 +34,12 @@ def peak_bytes(space: NasBench201, X: IntArray) -> IntArray:
 @lru_cache(maxsize=1)
 def _of_every_cell() -> IntArray:
     """The most maps that a cell holds at once, an axis of choices for each edge."""
-    shape = (_N_OPERATIONS,) * len(_EDGES)
+    shape = (len(OPERATIONS),) * len(EDGES)
     return np.array([_n_live(cell) for cell in np.ndindex(shape)], dtype=np.int64).reshape(shape)
 
 
 def _n_live(cell: tuple[int, ...]) -> int:
-    """Follows the maps of one cell by number; the input is map 0."""
+    """Number of maps that one cell holds at most, each followed by its number; the input is 0."""
     nodes, reads, n_maps = {0: 0}, list[tuple[int, ...]](), 1
 
     def write(*read: int) -> int:
@@ -51,14 +48,14 @@ def _n_live(cell: tuple[int, ...]) -> int:
         n_maps += 1
         return n_maps - 1
 
-    for (source, target), op in zip(_EDGES, cell, strict=True):
+    for (source, target), op in zip(EDGES, cell, strict=True):
         if op == 0 or source not in nodes:
             continue
         y = nodes[source]
         for _ in range(_MAPS[op]):
             y = write(y)
         nodes[target] = write(nodes[target], y) if target in nodes else y
-    reads.append((nodes[_OUTPUT],) if _OUTPUT in nodes else (0,))
+    reads.append((nodes[OUTPUT],) if OUTPUT in nodes else (0,))
     # Step i makes map i + 1; a map that nobody reads is gone after it.
     last = {read: step for step, several in enumerate(reads) for read in several}
     return max(

@@ -1,7 +1,7 @@
-"""Networks that are a sequence of workloads."""
+"""Chains: spaces of networks that are a sequence of workloads."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from scipy.sparse import csr_array
 
-from tailorbird.spaces.layered import Layer, LayeredGraph, stack_counts
+from tailorbird.spaces.layered import Layer, LayeredGraph, LayeredSpace, not_canonical, stack_counts
 from tailorbird.spaces.space import IntArray, Variable
 from tailorbird.spaces.workload import Workload
 
@@ -32,7 +32,7 @@ class Layout(Protocol):
 
     @property
     def name(self) -> str:
-        """Name with settings, batch apart."""
+        """Name with settings, except the batch size."""
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -44,29 +44,29 @@ class Layout(Protocol):
 
     @property
     def first(self) -> tuple[Workload, ...]:
-        """What every network begins with."""
+        """Workloads that every network begins with."""
 
     @property
     def edges(self) -> tuple[tuple[Edge, ...], ...]:
-        """One tuple per variable; paths from state 0 are the canonical rows."""
+        """Edges of each variable, in a tuple each; paths from state 0 are the canonical rows."""
 
     @property
     def last(self) -> tuple[Workload, ...]:
-        """What every network ends with."""
+        """Workloads that every network ends with."""
 
     @property
     def landmarks(self) -> IntArray:
-        """Canonical rows (k, d), the smallest and the largest network among them."""
+        """Reference architectures as canonical rows (k, d), the smallest and largest among them."""
 
     def repair(self, X: IntArray) -> IntArray:
-        """Any rows (n, d) within the choices to canonical ones, (n, d)."""
+        """Returns the canonical rows (n, d) of any rows (n, d) within the choices."""
 
     def describe(self, row: IntArray) -> str:
         """One canonical row as text, unlike that of any other."""
 
 
-class Chain:
-    """Networks of a layout, as a layered space."""
+class Chain(LayeredSpace):
+    """Layered space of the networks of a layout."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -102,10 +102,7 @@ class Chain:
                 between += edge.workloads
             else:
                 return (*self.layout.first, *between, *self.layout.last)
-        raise ValueError(
-            f"`row` must be a canonical encoding of {self.name}, but got "
-            f"{np.asarray(row).tolist()}. Pass it through `repair` first."
-        )
+        raise not_canonical(self.name, row)
 
     def build(self, row: IntArray) -> "nn.Module":
         """The network of one canonical row with fresh weights. Imports torch."""
@@ -118,33 +115,16 @@ class Chain:
         return self.layout.describe(row)
 
     def kind(self, row: IntArray) -> str:
-        """`subnet`."""
+        """`subnet`, for every row."""
         return "subnet"
 
     def repair(self, X: IntArray) -> IntArray:
-        """Any rows within the choices to canonical ones."""
+        """Returns the canonical rows (n, d) of any rows (n, d) within the choices."""
         return self.layout.repair(X)
-
-    @property
-    def size(self) -> int:
-        """Exact number of distinct architectures."""
-        return self.graph.size
-
-    def enumerate(self, chunk: int = 65_536) -> Iterator[IntArray]:
-        """Each canonical row once."""
-        return self.graph.enumerate(chunk)
-
-    def sample(self, n: int, rng: np.random.Generator) -> IntArray:
-        """Canonical rows, uniform over distinct architectures."""
-        return self.graph.sample(n, rng)
-
-    def count_workloads(self, X: IntArray) -> csr_array:
-        """How often each canonical row needs each workload."""
-        return self.graph.count(X)
 
     @cached_property
     def graph(self) -> LayeredGraph:
-        """One layer per variable."""
+        """Graph with one layer per variable."""
         index = {workload: i for i, workload in enumerate(self.workloads)}
 
         def counts(routes: Iterable[tuple[Workload, ...]]) -> csr_array:

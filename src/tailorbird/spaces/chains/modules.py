@@ -113,7 +113,7 @@ class GroupedBlock(nn.Module):
 
 
 class Projection(nn.Module):
-    """A 1x1 convolution, with a rectifier if `relu` is 1."""
+    """A 1x1 convolution, with a ReLU if `relu` is 1."""
 
     def __init__(self, width: int, to: int, stride: int, relu: int) -> None:
         super().__init__()

@@ -34,14 +34,14 @@ _STAGES = (  # width, stride, squeeze and excitation, h_swish
 class OFAMobileNetV3:
     """Five stages of two to four blocks with a kernel and an expansion each.
 
-    Genes are in the order of the stages: depth, then kernel and expansion of its four slots; those
-    of slots behind the depth are 0 in canonical rows. The 1x1 convolution behind the last stage
-    has the mean over pixels in its workload.
+    Variables are in the order of the stages: depth, then kernel and expansion of its four slots;
+    those of slots behind the depth are 0 in canonical rows. The 1x1 convolution behind the last
+    stage has the mean over pixels in its workload.
 
     Attributes:
-        batch: images at once.
+        batch: batch size.
         resolution: pixels along a side.
-        width_mult: of the widths of all layers; the authors trained supernets of 1.0 and 1.2.
+        width_mult: factor of all widths; the authors trained supernets of 1.0 and 1.2.
         n_classes: of the last layer.
 
     References:
@@ -65,7 +65,7 @@ class OFAMobileNetV3:
 
     @property
     def name(self) -> str:
-        """With all settings but the batch."""
+        """Name with all settings except the batch size."""
         return (
             f"ofa-mobilenetv3(width_mult={self.width_mult},resolution={self.resolution},"
             f"n_classes={self.n_classes})"
@@ -73,7 +73,7 @@ class OFAMobileNetV3:
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """`d0`, `ks00`, `e00`, `ks01` to `e03`, then `d1` and so on."""
+        """Variables `d0`, `ks00`, `e00`, `ks01` to `e03`, then `d1` and so on."""
         depths, kernels, expansions = (
             tuple(map(str, choices)) for choices in (_DEPTHS, _KERNELS, _EXPANSIONS)
         )
@@ -87,17 +87,17 @@ class OFAMobileNetV3:
 
     @property
     def input_shape(self) -> Shape:
-        """Three colours."""
+        """Shape (batch, 3, resolution, resolution) of colour images."""
         return (self.batch, 3, self.resolution, self.resolution)
 
     @property
     def landmarks(self) -> IntArray:
-        """The smallest network, that of all middle choices, and the largest."""
+        """The smallest network, that of all middle choices, and the largest, (3, 45)."""
         return self.repair(np.repeat(np.arange(3), len(self.variables)).reshape(3, -1))
 
     @property
     def first(self) -> tuple[Workload, ...]:
-        """The first convolution and a block that is the same in all networks."""
+        """Workloads of the first convolution and of a block that is the same in all networks."""
         stem = self._width(_STEM)
         return (
             first_conv(self.input_shape, stem, stride=2, h_swish=1),
@@ -106,7 +106,10 @@ class OFAMobileNetV3:
 
     @property
     def edges(self) -> tuple[tuple[Edge, ...], ...]:
-        """States 0 to 4 are blocks that remain of a stage; the others also know a kernel."""
+        """Edges of each variable.
+
+        States 0 to 4 are numbers of blocks that remain of a stage; the others know a kernel, too.
+        """
         layers = []
         for stage in range(len(_STAGES)):
             layers.append(tuple(Edge(0, choice, depth) for choice, depth in enumerate(_DEPTHS)))
@@ -116,7 +119,7 @@ class OFAMobileNetV3:
 
     @property
     def last(self) -> tuple[Workload, ...]:
-        """Three layers, two of them behind the mean over pixels."""
+        """Workloads of three layers, two of them behind the mean over pixels."""
         expanded, features = self._width(_EXPANDED), self._width(_FEATURES)
         return (
             final_expand(self._shape(len(_STAGES)), expanded),
@@ -125,17 +128,17 @@ class OFAMobileNetV3:
         )
 
     def repair(self, X: IntArray) -> IntArray:
-        """Sets the genes of unused slots to 0."""
+        """Sets the variables of unused slots to 0."""
         out = X.reshape(len(X), len(_STAGES), 1 + 2 * _SLOTS).copy()
         depth = np.array(_DEPTHS)[out[:, :, :1]]
         out[:, :, 1:][np.repeat(np.arange(_SLOTS), 2) >= depth] = 0
         return out.reshape(X.shape)
 
     def describe(self, row: IntArray) -> str:
-        """`k3e4 k7e6 | …`: kernel and expansion of each block, by stage."""
+        """Kernel and expansion of each block, by stage: `k3e4 k7e6 | …`."""
         stages = []
-        for depth, *genes in np.asarray(row).reshape(len(_STAGES), -1):
-            blocks = list(zip(genes[::2], genes[1::2], strict=True))[: _DEPTHS[depth]]
+        for depth, *choices in np.asarray(row).reshape(len(_STAGES), -1):
+            blocks = list(zip(choices[::2], choices[1::2], strict=True))[: _DEPTHS[depth]]
             stages.append(" ".join(f"k{_KERNELS[k]}e{_EXPANSIONS[e]}" for k, e in blocks))
         return " | ".join(stages)
 

@@ -1,4 +1,4 @@
-"""Chains that take one of the same choices in each of their layers."""
+"""Layouts of chains whose layers all have the same choices, such as FBNet's."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ class Stages:
     identities last.
 
     Attributes:
-        name: with settings, batch apart.
+        name: with settings, except the batch size.
         layer_names: of the variables.
         choices: of every variable.
         input_shape: batch first.
-        first: what every network begins with.
+        first: workloads that every network begins with.
         stages: options of each layer, by stage.
-        last: what every network ends with.
-        landmarks: canonical rows (k, d).
+        last: workloads that every network ends with.
+        landmarks: reference architectures as canonical rows (k, d).
     """
 
     name: str
@@ -47,12 +47,12 @@ class Stages:
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """One per layer."""
+        """One variable per layer."""
         return tuple(Variable(name, self.choices) for name in self.layer_names)
 
     @property
     def edges(self) -> tuple[tuple[Edge, ...], ...]:
-        """State 1 is a run that holds an identity already, state 0 everything else."""
+        """Edges of each layer; state 1 is a run that holds an identity already, 0 the rest."""
         layers = []
         for options, length in self._runs:
             for i in range(length):
@@ -86,7 +86,7 @@ class Stages:
 
     @property
     def _runs(self) -> list[tuple[Options, int]]:
-        """(options, number of layers) of each stretch of layers with equal options."""
+        """Runs of layers with equal options, as (options, number of layers)."""
         layers = chain.from_iterable(self.stages)
         return [(options, len(list(run))) for options, run in groupby(layers)]
 

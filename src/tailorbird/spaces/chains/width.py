@@ -1,4 +1,4 @@
-"""Numbers of channels."""
+"""Rounding of numbers of channels."""
 
 
 def multiple_of_8(width: float) -> int:

@@ -1,14 +1,16 @@
-"""The workloads of mobile networks: one function per module of `blocks`.
+"""Workloads of mobile networks: one function for each torch module in `modules`.
 
 Each takes the shape (n, channels, height, width) of its input, and fixes the order of the
 parameters in the key.
 """
 
-from tailorbird.spaces.workload import Workload
+from functools import partial
+
+from tailorbird.spaces.workload import Workload, module_workload
 
 Shape = tuple[int, int, int, int]
 
-_MODULES = "tailorbird.spaces.chains.modules"
+_workload = partial(module_workload, "tailorbird.spaces.chains.modules")
 
 
 def strided(shape: Shape, to: int, stride: int) -> Shape:
@@ -18,9 +20,9 @@ def strided(shape: Shape, to: int, stride: int) -> Shape:
 
 
 def first_conv(shape: Shape, to: int, *, stride: int, h_swish: int) -> Workload:
-    """A 3x3 convolution of the image."""
+    """Workload of a 3x3 convolution of the image."""
     params = {"to": to, "stride": stride, "h_swish": h_swish}
-    return _workload("first_conv", params, shape, "FirstConv")
+    return _workload("FirstConv", "first_conv", params, shape)
 
 
 def mb_block(
@@ -36,7 +38,7 @@ def mb_block(
         "se": se,
         "h_swish": h_swish,
     }
-    return _workload("mb_block", params, shape, "MobileBlock")
+    return _workload("MobileBlock", "mb_block", params, shape)
 
 
 def grouped_block(
@@ -51,36 +53,34 @@ def grouped_block(
         "stride": stride,
         "groups": groups,
     }
-    return _workload("grouped_block", params, shape, "GroupedBlock")
+    return _workload("GroupedBlock", "grouped_block", params, shape)
 
 
 def projection(shape: Shape, to: int, *, stride: int, relu: int) -> Workload:
     """A 1x1 convolution in the place of an identity that would not fit."""
     params = {"width": shape[1], "to": to, "stride": stride, "relu": relu}
-    return _workload("projection", params, shape, "Projection")
+    return _workload("Projection", "projection", params, shape)
 
 
 def mb_head(shape: Shape, features: int, classes: int) -> Workload:
     """A 1x1 convolution, mean over pixels, and one linear layer."""
     params = {"width": shape[1], "features": features, "classes": classes}
-    return _workload("mb_head", params, shape, "Head")
+    return _workload("Head", "mb_head", params, shape)
 
 
 def final_expand(shape: Shape, to: int) -> Workload:
     """A 1x1 convolution and the mean over pixels."""
-    return _workload("final_expand", {"width": shape[1], "to": to}, shape, "FinalExpand")
+    params = {"width": shape[1], "to": to}
+    return _workload("FinalExpand", "final_expand", params, shape)
 
 
 def feature_mix(shape: Shape, to: int) -> Workload:
     """A 1x1 convolution of one pixel."""
-    return _workload("feature_mix", {"width": shape[1], "to": to}, shape, "FeatureMix")
+    params = {"width": shape[1], "to": to}
+    return _workload("FeatureMix", "feature_mix", params, shape)
 
 
 def classifier(batch: int, width: int, classes: int) -> Workload:
     """A linear layer."""
     params = {"width": width, "classes": classes}
-    return _workload("classifier", params, (batch, width), "Classifier")
-
-
-def _workload(op: str, params: dict[str, int], shape: tuple[int, ...], module: str) -> Workload:
-    return Workload(op, tuple(params.items()), (shape,), f"{_MODULES}:{module}")
+    return _workload("Classifier", "classifier", params, (batch, width))

@@ -11,7 +11,7 @@ class Part:
     """One piece of a stitched network; networks that share a part share its weights.
 
     Attributes:
-        kind: what it is.
+        kind: which piece of a network it is.
         anchor: the anchor that it belongs to, or that a stitch leaves.
         index: number of the block, or of the stitching layer; 0 for the others.
         target: the anchor that a stitch enters; -1 for the others.
@@ -37,7 +37,7 @@ class Family(Protocol):
 
     @property
     def name(self) -> str:
-        """What the family is called; families of one name are equal."""
+        """Name of the family; families of one name are equal."""
 
     @property
     def anchors(self) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ class Family(Protocol):
 
     @property
     def n_classes(self) -> int:
-        """Of every anchor's head."""
+        """Number of classes that every anchor's head tells apart."""
 
     def workload(self, part: Part) -> Workload:
         """The workload of an embedding, a block or a head.
@@ -66,8 +66,8 @@ class Family(Protocol):
 class Pretrained(Family, Protocol):
     """A family that knows where the weights of an anchor's own state dict go.
 
-    With a method `name_of(part, inner)` as well, which takes what `place` gives and tells the name
-    in the state dict, weights that do not fit are shown beside those names.
+    It may also have a method `name_of(part, inner)`, the inverse of `place`: then messages about
+    weights that do not fit show their names in the state dict.
     """
 
     def place(self, anchor: int, name: str) -> tuple[Part, str]:
@@ -76,6 +76,11 @@ class Pretrained(Family, Protocol):
         Raises:
             KeyError: if an anchor has no such weight.
         """
+
+
+def blocks_of(family: Family, anchor: int) -> list[tuple[int, int]]:
+    """(stage, number within it) of each block of an anchor."""
+    return [(s, i) for s, depth in enumerate(family.stages[anchor]) for i in range(depth)]
 
 
 def parts_of(family: Family, anchor: int) -> tuple[Part, ...]:

@@ -34,7 +34,14 @@ def check_anchors(family: Family) -> None:
             f"A family's n_classes must be a positive integer, but {family.name} has "
             f"{family.n_classes!r}."
         )
-    names, stages = tuple(family.anchors), tuple(family.stages)
+    _check_names(family)
+    _check_stages(family)
+    _check_distinct(family)
+
+
+def _check_names(family: Family) -> None:
+    """Refuses none, too many, and what is no name of an anchor."""
+    names = tuple(family.anchors)
     if not names:
         raise ContractError(f"A family must have an anchor at least, but {family.name} has none.")
     if len(names) > _MOST_ANCHORS:
@@ -48,6 +55,11 @@ def check_anchors(family: Family) -> None:
                 "An anchor's name must be a letter or digit and at most 49 more, or `_`, `.`, `+`, "
                 f"`-`, but {family.name} has {shown(name)}. It is part of the names of files."
             )
+
+
+def _check_stages(family: Family) -> None:
+    """Refuses stages that are not as many for each anchor, and depths that are none."""
+    names, stages = tuple(family.anchors), tuple(family.stages)
     if len(stages) != len(names) or len({len(of) for of in stages}) > 1:
         raise ContractError(
             f"Each anchor must have its stages, and all as many, but {family.name} has anchors "
@@ -64,6 +76,11 @@ def check_anchors(family: Family) -> None:
                 f"An anchor may have {_MOST_BLOCKS:,} blocks at most, but {name} in {family.name} "
                 f"has {sum(depths):,}. Put several into one block."
             )
+
+
+def _check_distinct(family: Family) -> None:
+    """Refuses two anchors of equal workloads, or of names that differ in their case only."""
+    names = tuple(family.anchors)
     first_of: dict[tuple[Workload, ...], int] = {}
     for anchor, name in enumerate(names):
         workloads = tuple(family.workload(part) for part in parts_of(family, anchor))

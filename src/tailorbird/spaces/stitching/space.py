@@ -1,17 +1,16 @@
-"""Routes through the anchors of a family."""
+"""Spaces of stitched networks: routes through the anchors of a family."""
 
 from collections import Counter
-from collections.abc import Iterator
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 
-from tailorbird.spaces.layered import Layer, LayeredGraph, stack_counts
+from tailorbird.spaces.layered import Layer, LayeredGraph, LayeredSpace, not_canonical, stack_counts
 from tailorbird.spaces.space import IntArray, Variable
 from tailorbird.spaces.stitching.family import Family, Part
+from tailorbird.spaces.stitching.moves import StitchMoves
 from tailorbird.spaces.stitching.order import check_anchors, check_stitches
 from tailorbird.spaces.stitching.stitch import Rule, workload_of
 from tailorbird.spaces.workload import Workload
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 _MOST_STITCHES = 200  # in a route, of which each leaves a block behind
 
 
-class StitchSpace:
-    """Stitched networks of a family, and its anchors, as a layered space.
+class StitchSpace(LayeredSpace):
+    """Layered space of the stitched networks of a family, and of its anchors.
 
     A route starts in one anchor and crosses at most `max_stitches` stitches. An encoding is
     (start, slot 1, …, slot S); a slot is 0 for none, or a stitch. Blocks up to and including the
@@ -65,7 +64,7 @@ class StitchSpace:
 
     @cached_property
     def variables(self) -> tuple[Variable, ...]:
-        """`start`, then one variable per slot."""
+        """Variable `start`, then one variable per slot."""
         names = self.family.anchors
         slots = (
             "none",
@@ -106,7 +105,10 @@ class StitchSpace:
         return self.family.workload(part)
 
     def with_at_most(self, n_stitches: int) -> "StitchSpace":
-        """The same space with other slots; its rows, cut or filled with nones, have routes here."""
+        """The same space with another number of slots.
+
+        A route that is in both spaces has the same row in both, but for nones at its end.
+        """
         return StitchSpace(self.family, self.rule, max_stitches=n_stitches)
 
     def route(self, row: IntArray) -> tuple[Part, ...]:
@@ -159,25 +161,12 @@ class StitchSpace:
             state[rows] = target[rows]
         return out
 
-    @property
-    def size(self) -> int:
-        """Exact number of distinct routes, anchors included."""
-        return self.graph.size
-
-    def enumerate(self, chunk: int = 65_536) -> Iterator[IntArray]:
-        """Each canonical row once."""
-        return self.graph.enumerate(chunk)
-
-    def sample(self, n: int, rng: np.random.Generator) -> IntArray:
-        """Canonical rows, uniform over distinct routes."""
-        return self.graph.sample(n, rng)
-
-    def count_workloads(self, X: IntArray) -> csr_array:
-        """How often each canonical row needs each workload."""
-        return self.graph.count(X)
+    def mutation(self) -> StitchMoves | None:
+        """Mutation that moves, adds or removes one stitch; None where there are no stitches."""
+        return StitchMoves(self.graph, self.stitches) if self.stitches else None
 
     def _check(self, row: IntArray) -> None:
-        """Refuses what is no canonical row; faster than counting, for one row."""
+        """Refuses a row that is not canonical; faster than counting, for one row."""
         if len(row) == len(self.variables) and 0 <= row[0] < len(self.depths):
             state = int(self._first_state[row[0]])
             for choice in row[1:]:
@@ -186,10 +175,7 @@ class StitchSpace:
                     break
             else:
                 return
-        raise ValueError(
-            f"`row` must be a canonical encoding of {self.name}, but got "
-            f"{np.asarray(row).tolist()}. Pass it through `repair` first."
-        )
+        raise not_canonical(self.name, row)
 
     # States of the graph: 0 is the root, 1 the end, the others (anchor, entry block).
 
@@ -202,7 +188,7 @@ class StitchSpace:
 
     @cached_property
     def _next_state(self) -> IntArray:
-        """State after each (state, slot choice); -1 where the stitch does not continue it."""
+        """State after each (state, slot choice); -1 where a stitch does not continue a route."""
         first = self._first_state
         table = np.full((first[-1], 1 + len(self.stitches)), -1, dtype=np.int64)
         table[1:, 0] = 1
@@ -213,7 +199,7 @@ class StitchSpace:
 
     @cached_property
     def graph(self) -> LayeredGraph:
-        """The space as layers of states; what all of its routes have in common."""
+        """Graph with a layer for the start, and one and the same layer for each slot."""
         index = {workload: i for i, workload in enumerate(self.workloads)}
         n_anchors, table = len(self.family.anchors), self._next_state
 

@@ -1,10 +1,12 @@
-"""Where a route may leave one anchor and enter another."""
+"""Stitches: where a route may leave one anchor and enter another."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from tailorbird.spaces.stitching.family import Family, Part
-from tailorbird.spaces.workload import Workload
+from tailorbird.spaces.workload import Workload, module_workload
+
+_MODULES = "tailorbird.spaces.stitching.modules.stitches"
 
 Reach = Literal["neighbours", "all"]
 """Which pairs of anchors are joined: each with the next larger one, or with every larger one."""
@@ -30,7 +32,7 @@ class Stitch:
 
     @property
     def part(self) -> Part:
-        """Its stitching layer; several stitches may share one."""
+        """The stitching layer that a route passes here; several stitches may share one."""
         return Part("stitch", self.source, self.layer, self.target)
 
 
@@ -38,17 +40,17 @@ class Rule(Protocol):
     """Decides which stitches a family has. Its text is part of a space's name."""
 
     def stitches(self, family: Family) -> tuple[Stitch, ...]:
-        """All of them, by pair of anchors."""
+        """All stitches of a family, ordered by pair of anchors."""
 
 
 def anchor_pairs(family: Family, reach: Reach) -> list[tuple[int, int]]:
-    """(smaller, larger) anchors that are joined."""
+    """Pairs (smaller, larger) of anchors that are joined."""
     n = len(family.anchors)
     return [(a, b) for a in range(n) for b in range(a + 1, n) if reach == "all" or b == a + 1]
 
 
 def block(family: Family, anchor: int, index: int) -> Part:
-    """The block of that number, or the head behind the last one."""
+    """Part that a route enters at block `index` of an anchor: behind the last block, the head."""
     depth = sum(family.stages[anchor])
     return Part("block", anchor, index) if index < depth else Part("head", anchor)
 
@@ -72,5 +74,4 @@ def workload_of(family: Family, stitch: Stitch) -> Workload:
             f"{stitch.enter} of {family.anchors[stitch.target]}."
         )
     op, layer = ("stitch", "MapStitch") if channels == 1 else ("token_stitch", "TokenStitch")
-    builder = f"tailorbird.spaces.stitching.modules.stitches:{layer}"
-    return Workload(op, (("width", width), ("to", to)), (source,), builder)
+    return module_workload(_MODULES, layer, op, {"width": width, "to": to}, source)

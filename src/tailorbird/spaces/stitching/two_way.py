@@ -8,7 +8,7 @@ from tailorbird.spaces.stitching.stitch import Reach, Stitch, anchor_pairs
 
 @dataclass(frozen=True, slots=True)
 class TwoWay:
-    """The second paper's rule, for anchors of one stage; the deeper may be a multiple as deep.
+    """SN-Netv2's rule, for anchors of one stage; the deeper may be a multiple as deep.
 
     With r blocks of the deeper anchor to one of the other, a route leaves the small one behind
     block i for block (i + 1) r, and the large one, at the end of a group of r, for the small
@@ -27,12 +27,12 @@ class TwoWay:
         return "two-way" if self.reach == "neighbours" else f"two-way,pairs={self.reach}"
 
     def stitches(self, family: Family) -> tuple[Stitch, ...]:
-        """All of them, by pair of anchors.
+        """All stitches of a family, ordered by pair of anchors.
 
         Raises:
             ValueError: if the anchors' depths are not multiples.
         """
-        found = []
+        both_ways = []
         for a, b in anchor_pairs(family, self.reach):
             if len(family.stages[a]) > 1 or family.stages[b][0] % family.stages[a][0]:
                 raise ValueError(
@@ -43,6 +43,6 @@ class TwoWay:
             depth = family.stages[a][0]
             ratio = family.stages[b][0] // depth
             # Behind the last block there is nothing left to enter.
-            found += [Stitch(a, i, b, (i + 1) * ratio, i) for i in range(depth - 1)]
-            found += [Stitch(b, (i + 1) * ratio - 1, a, i + 1, i) for i in range(depth - 1)]
-        return tuple(found)
+            both_ways += [Stitch(a, i, b, (i + 1) * ratio, i) for i in range(depth - 1)]
+            both_ways += [Stitch(b, (i + 1) * ratio - 1, a, i + 1, i) for i in range(depth - 1)]
+        return tuple(both_ways)

@@ -1,4 +1,4 @@
-"""Stitches from small anchors to larger ones, between blocks at like depths."""
+"""Stitches from small anchors to larger ones, between blocks at similar depths."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -9,7 +9,7 @@ from tailorbird.spaces.stitching.stitch import Reach, Stitch, anchor_pairs
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """The first paper's rule.
+    """SN-Net's rule: stitches lead from a smaller anchor to a larger one, at similar depths.
 
     Anchors of one stage and equal depth are joined inside sliding windows, in either order of the
     blocks. Between anchors with several stages, stitches stay inside a stage and enter a later
@@ -42,7 +42,7 @@ class Windows:
         return f"kernel={self.kernel},stride={self.stride}{pairs}{skipped}"
 
     def stitches(self, family: Family) -> tuple[Stitch, ...]:
-        """All of them, by pair of anchors."""
+        """All stitches of a family, ordered by pair of anchors."""
         return tuple(
             Stitch(a, leave, b, enter, layer)
             for a, b in anchor_pairs(family, self.reach)
@@ -50,7 +50,7 @@ class Windows:
         )
 
     def _joined(self, front: tuple[int, ...], end: tuple[int, ...]) -> dict[tuple[int, int], int]:
-        """Layer of each (exit block, entry block), counted through all stages."""
+        """Stitching layer of each (exit block, entry block), numbered through all stages."""
         if len(front) == 1 and front == end:
             return block_pairs(front[0], self.kernel, self.stride)
         joined: dict[tuple[int, int], int] = {}
@@ -71,7 +71,7 @@ class Windows:
 
 
 def block_pairs(depth: int, kernel: int, stride: int) -> dict[tuple[int, int], int]:
-    """The stitching layer of each (exit block, entry block), by a sliding window.
+    """Stitching layer of each (exit block, entry block), by a sliding window.
 
     Block pairs inside a window of `kernel` blocks may be joined, in either order; a pair belongs
     to the first window that holds it, and the pairs that a window adds share one stitching layer.
@@ -95,5 +95,8 @@ def block_pairs(depth: int, kernel: int, stride: int) -> dict[tuple[int, int], i
 
 
 def nearest_pairs(front: int, end: int) -> dict[tuple[int, int], int]:
-    """The exit block next to each entry block by relative depth; one layer for each exit block."""
+    """Stitching layer of each (exit block, entry block) that are nearest by relative depth.
+
+    Each exit block has a layer of its own.
+    """
     return {(i * front // end, i): i * front // end for i in range(end)}

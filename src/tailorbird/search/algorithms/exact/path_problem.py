@@ -11,7 +11,7 @@ from tailorbird.predictors import Additive
 from tailorbird.search.objective import Constraint, Objective
 from tailorbird.search.problem import Problem
 from tailorbird.spaces import FloatArray, IntArray
-from tailorbird.spaces.layered import LayeredGraph
+from tailorbird.spaces.layered import LayeredGraph, graph_of
 from tailorbird.spaces.path_sum import PathValues
 
 _ROUNDING = 1e-12  # of the largest sum: more than sums in another order differ by
@@ -49,8 +49,8 @@ class PathProblem:
     @classmethod
     def of(cls, problem: Problem) -> "PathProblem | None":
         """The same problem on a graph; None if it cannot be put so."""
-        graph = getattr(problem.space, "graph", None)
-        if not isinstance(graph, LayeredGraph):
+        graph = graph_of(problem.space)
+        if graph is None:
             return None
         properties = list(problem.objectives)
         for constraint in problem.constraints:

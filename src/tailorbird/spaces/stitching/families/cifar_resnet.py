@@ -2,11 +2,14 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
-from tailorbird.spaces.stitching.family import Part
-from tailorbird.spaces.workload import Workload
+from tailorbird.spaces.stitching.families import residual_names
+from tailorbird.spaces.stitching.family import Part, blocks_of
+from tailorbird.spaces.workload import Workload, module_workload
 
-_MODULES = "tailorbird.spaces.stitching.modules.cifar_resnet"
+_workload = partial(module_workload, "tailorbird.spaces.stitching.modules.cifar_resnet")
+_HEADS = "tailorbird.spaces.stitching.modules.heads"
 _SIDE = 32
 _BLOCK = re.compile(r"layer([1-3])\.(\d+)\.((?:conv|bn)[12]\.\w+)")
 
@@ -30,7 +33,7 @@ class CifarResNet:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Three colours."""
+        """Shape (batch, 3, 32, 32) of colour images."""
         return (self.batch, 3, _SIDE, _SIDE)
 
     def workload(self, part: Part) -> Workload:
@@ -38,45 +41,30 @@ class CifarResNet:
         match part.kind:
             case "embedding":
                 params = {"width": self.widths[0]}
-                return _workload("cifar_embedding", params, self.input_shape, "Embedding")
+                return _workload("Embedding", "cifar_embedding", params, self.input_shape)
             case "block":
-                stage, i = self._blocks(part.anchor)[part.index]
+                stage, i = blocks_of(self, part.anchor)[part.index]
                 to, begins = self.widths[stage], i == 0 and stage > 0
                 before = stage - begins
                 width, side = self.widths[before], _SIDE >> before
                 params = {"width": width, "to": to, "stride": 1 + begins}
                 features = (self.batch, width, side, side)
-                return _workload("cifar_block", params, features, "Block")
+                return _workload("Block", "cifar_block", params, features)
             case "head":
                 width, side = self.widths[-1], _SIDE >> (len(self.widths) - 1)
                 params = {"width": width, "classes": self.n_classes}
-                return _workload("cifar_head", params, (self.batch, width, side, side), "Head")
+                features = (self.batch, width, side, side)
+                return module_workload(_HEADS, "Head", "cifar_head", params, features)
         raise ValueError(f"A family has no workload for {part}.")
 
     def place(self, anchor: int, name: str) -> tuple[Part, str]:
-        """The part that a weight of an anchor's state dict belongs to, and its name there."""
-        if name.startswith(("conv1.", "bn1.")):
-            return Part("embedding", anchor), name
-        if name.startswith("linear."):
-            return Part("head", anchor), name
-        blocks = self._blocks(anchor)
-        if found := _BLOCK.fullmatch(name):
-            block = int(found[1]) - 1, int(found[2])
-            if block in blocks:
-                return Part("block", anchor, blocks.index(block)), found[3]
-        raise KeyError(name)
+        """The part that a weight of an anchor's state dict belongs to, and its name there.
+
+        Raises:
+            KeyError: if an anchor has no such weight.
+        """
+        return residual_names.place(self, anchor, name, _BLOCK, "linear.")
 
     def name_of(self, part: Part, inner: str) -> str:
         """The name of a part's weight in an anchor's state dict: what `place` takes."""
-        if part.kind != "block":
-            return inner
-        stage, i = self._blocks(part.anchor)[part.index]
-        return f"layer{stage + 1}.{i}.{inner}"
-
-    def _blocks(self, anchor: int) -> list[tuple[int, int]]:
-        """(stage, number in it) of each block."""
-        return [(s, i) for s, depth in enumerate(self.stages[anchor]) for i in range(depth)]
-
-
-def _workload(op: str, params: dict[str, int], shape: tuple[int, ...], module: str) -> Workload:
-    return Workload(op, tuple(params.items()), (shape,), f"{_MODULES}:{module}")
+        return residual_names.name_of(self, part, inner)

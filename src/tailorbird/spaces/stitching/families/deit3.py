@@ -2,18 +2,16 @@
 
 from dataclasses import dataclass
 
-from tailorbird.spaces.stitching.families.deit import (
-    BLOCK_WEIGHTS,
-    vit_name,
-    vit_places,
-    vit_workload,
-)
+from tailorbird.spaces.stitching.families import vision_transformer
+from tailorbird.spaces.stitching.families.vision_transformer import VisionTransformer
 from tailorbird.spaces.stitching.family import Part
 from tailorbird.spaces.workload import Workload
 
-_PATCH = 16
-_MLP_RATIO = 4
-_BLOCK_WEIGHTS = (*BLOCK_WEIGHTS, "ls1.gamma", "ls2.gamma")
+_DESIGN = VisionTransformer(
+    ("patch_position_embedding", "PatchPositionEmbedding"),
+    ("scaled_vit_block", "ScaledBlock"),
+    ("ls1.gamma", "ls2.gamma"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +33,17 @@ class DeiT3:
 
     @property
     def stages(self) -> tuple[tuple[int, ...], ...]:
-        """One."""
+        """One stage, of a depth for each anchor."""
         return tuple((depth,) for depth in self.depths)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Three colours."""
+        """Shape (batch, 3, side, side) of colour images."""
         return (self.batch, 3, self.side, self.side)
-
-    @property
-    def n_tokens(self) -> int:
-        """One per patch, and the class token."""
-        return (self.side // _PATCH) ** 2 + 1
 
     def workload(self, part: Part) -> Workload:
         """The workload of a part."""
-        width = self.widths[part.anchor]
-        tokens = (self.batch, self.n_tokens, width)
-        match part.kind:
-            case "embedding":
-                op, module = "patch_position_embedding", "PatchPositionEmbedding"
-                params = {"width": width, "side": self.side, "patch": _PATCH}
-                return vit_workload(op, params, self.input_shape, module)
-            case "block":
-                heads = self.heads[part.anchor]
-                params = {"width": width, "heads": heads, "mlp_ratio": _MLP_RATIO}
-                return vit_workload("scaled_vit_block", params, tokens, "ScaledBlock")
-            case "head":
-                params = {"width": width, "classes": self.n_classes}
-                return vit_workload("vit_head", params, tokens, "Head")
-        raise ValueError(f"A family has no workload for {part}.")
+        return _DESIGN.workload(self, part, self.widths[part.anchor], self.heads[part.anchor])
 
     def place(self, anchor: int, name: str) -> tuple[Part, str]:
         """Part of a weight of timm's `deit3_*_patch16_224`, and its name there.
@@ -72,8 +51,8 @@ class DeiT3:
         Raises:
             KeyError: if an anchor has no such weight.
         """
-        return vit_places(anchor, self.depths[anchor], _BLOCK_WEIGHTS)[name]
+        return _DESIGN.place(anchor, self.depths[anchor], name)
 
     def name_of(self, part: Part, inner: str) -> str:
         """The name of a part's weight in an anchor's state dict: what `place` takes."""
-        return vit_name(part, inner)
+        return vision_transformer.name_of(part, inner)

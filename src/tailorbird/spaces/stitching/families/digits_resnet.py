@@ -1,11 +1,13 @@
 """Residual networks of four widths for 8x8 images: the family of the demo."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from tailorbird.spaces.stitching.family import Part
-from tailorbird.spaces.workload import Workload
+from tailorbird.spaces.workload import Workload, module_workload
 
-_MODULES = "tailorbird.spaces.stitching.modules.digits_resnet"
+_workload = partial(module_workload, "tailorbird.spaces.stitching.modules.digits_resnet")
+_HEADS = "tailorbird.spaces.stitching.modules.heads"
 _SIDE = 8
 
 
@@ -21,17 +23,17 @@ class DigitsResNet:
 
     @property
     def anchors(self) -> tuple[str, ...]:
-        """Widths, as in `w4`."""
+        """Names by width, such as `w4`."""
         return tuple(f"w{width}" for width in self.widths)
 
     @property
     def stages(self) -> tuple[tuple[int, ...], ...]:
-        """One."""
+        """One stage, as deep in every anchor."""
         return ((self.depth,),) * len(self.widths)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """One grey channel."""
+        """Shape (batch, 1, 8, 8) of grey images."""
         return (self.batch, 1, _SIDE, _SIDE)
 
     def workload(self, part: Part) -> Workload:
@@ -40,14 +42,11 @@ class DigitsResNet:
         features = (self.batch, width, _SIDE, _SIDE)
         match part.kind:
             case "embedding":
-                return _workload("embedding", {"width": width}, self.input_shape, "Embedding")
+                params = {"width": width}
+                return _workload("Embedding", "embedding", params, self.input_shape)
             case "block":
-                return _workload("residual_block", {"width": width}, features, "Block")
+                return _workload("Block", "residual_block", {"width": width}, features)
             case "head":
                 params = {"width": width, "classes": self.n_classes}
-                return _workload("head", params, features, "Head")
+                return module_workload(_HEADS, "Head", "head", params, features)
         raise ValueError(f"A family has no workload for {part}.")
-
-
-def _workload(op: str, params: dict[str, int], shape: tuple[int, ...], module: str) -> Workload:
-    return Workload(op, tuple(params.items()), (shape,), f"{_MODULES}:{module}")

@@ -1,14 +1,15 @@
 """EfficientNet-Lite 0, 1 and 2 for ImageNet, and where their weights lie."""
 
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
 from tailorbird.errors import RecipeError
-from tailorbird.spaces.stitching.family import Part
-from tailorbird.spaces.workload import Workload
+from tailorbird.spaces.stitching.family import Part, blocks_of
+from tailorbird.spaces.workload import Workload, module_workload
 
-_MODULES = "tailorbird.spaces.stitching.modules.efficientnet_lite"
+_workload = partial(module_workload, "tailorbird.spaces.stitching.modules.efficientnet_lite")
 _STEM, _FEATURES = 32, 1280
 _KERNELS = (3, 3, 5, 3, 5, 5, 3)
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)
@@ -65,7 +66,7 @@ class EfficientNetLite:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Three colours."""
+        """Shape (batch, 3, side, side) of colour images."""
         return (self.batch, 3, self.side, self.side)
 
     def workload(self, part: Part) -> Workload:
@@ -74,9 +75,9 @@ class EfficientNetLite:
         match part.kind:
             case "embedding":
                 params = {"width": _STEM}
-                return _workload("lite_embedding", params, self.input_shape, "Embedding")
+                return _workload("Embedding", "lite_embedding", params, self.input_shape)
             case "block":
-                stage, i = self._blocks(part.anchor)[part.index]
+                stage, i = blocks_of(self, part.anchor)[part.index]
                 begins = i == 0
                 width = (_STEM, *widths)[stage + 1 - begins]
                 grid = self._grid(stage - begins)
@@ -87,21 +88,27 @@ class EfficientNetLite:
                     "stride": _STRIDES[stage] if begins else 1,
                     "expansion": _EXPANSIONS[stage],
                 }
-                return _workload("lite_block", params, (self.batch, width, grid, grid), "Block")
+                features = (self.batch, width, grid, grid)
+                return _workload("Block", "lite_block", params, features)
             case "head":
                 grid = self._grid(len(widths) - 1)
                 params = {"width": widths[-1], "features": _FEATURES, "classes": self.n_classes}
-                return _workload("lite_head", params, (self.batch, widths[-1], grid, grid), "Head")
+                features = (self.batch, widths[-1], grid, grid)
+                return _workload("Head", "lite_head", params, features)
         raise ValueError(f"A family has no workload for {part}.")
 
     def place(self, anchor: int, name: str) -> tuple[Part, str]:
-        """The part that a weight of an anchor's state dict belongs to, and its name there."""
+        """The part that a weight of an anchor's state dict belongs to, and its name there.
+
+        Raises:
+            KeyError: if an anchor has no such weight.
+        """
         layer, _, leaf = name.rpartition(".")
         if layer in _IN_EMBEDDING:
             return Part("embedding", anchor), f"{_IN_EMBEDDING[layer]}.{leaf}"
         if layer in _IN_HEAD:
             return Part("head", anchor), f"{_IN_HEAD[layer]}.{leaf}"
-        for index, (stage, i) in enumerate(self._blocks(anchor)):
+        for index, (stage, i) in enumerate(blocks_of(self, anchor)):
             expanded = _EXPANSIONS[stage] > 1
             first = 0 if expanded else 2
             timm = _TIMM if expanded else _TIMM_UNEXPANDED
@@ -122,15 +129,11 @@ class EfficientNetLite:
             theirs = _IN_EMBEDDING if part.kind == "embedding" else _IN_HEAD
             # The second half of either table is timm's.
             return f"{[name for name, ours in theirs.items() if ours == layer][-1]}.{leaf}"
-        stage, i = self._blocks(part.anchor)[part.index]
+        stage, i = blocks_of(self, part.anchor)[part.index]
         names = dict(zip(_BLOCK, _TIMM, strict=True))
         if _EXPANSIONS[stage] == 1:
             names = dict(zip(_BLOCK[2:], _TIMM_UNEXPANDED, strict=True))
         return f"blocks.{stage}.{i}.{names[layer]}.{leaf}"
-
-    def _blocks(self, anchor: int) -> list[tuple[int, int]]:
-        """(stage, number in it) of each block."""
-        return [(s, i) for s, depth in enumerate(self.stages[anchor]) for i in range(depth)]
 
     def _grid(self, stage: int) -> int:
         """Pixels along a side behind a stage, -1 for the embedding; each halving rounds up."""
@@ -157,7 +160,3 @@ def _weight_file(number: int) -> Path:
         ) from None
     (path,) = folder.glob("*.pth")
     return path
-
-
-def _workload(op: str, params: dict[str, int], shape: tuple[int, ...], module: str) -> Workload:
-    return Workload(op, tuple(params.items()), (shape,), f"{_MODULES}:{module}")

@@ -2,11 +2,13 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
-from tailorbird.spaces.stitching.family import Part
-from tailorbird.spaces.workload import Workload
+from tailorbird.spaces.stitching.families import residual_names
+from tailorbird.spaces.stitching.family import Part, blocks_of
+from tailorbird.spaces.workload import Workload, module_workload
 
-_MODULES = "tailorbird.spaces.stitching.modules.resnet"
+_workload = partial(module_workload, "tailorbird.spaces.stitching.modules.resnet")
 _STEM = 64
 _BLOCK = re.compile(r"layer([1-4])\.(\d+)\.((?:conv[123]|bn[123]|downsample\.[01])\.\w+)")
 
@@ -33,7 +35,7 @@ class ResNet:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Three colours."""
+        """Shape (batch, 3, side, side) of colour images."""
         return (self.batch, 3, self.side, self.side)
 
     def workload(self, part: Part) -> Workload:
@@ -42,9 +44,9 @@ class ResNet:
         match part.kind:
             case "embedding":
                 params = {"width": _STEM}
-                return _workload("resnet_embedding", params, self.input_shape, "Embedding")
+                return _workload("Embedding", "resnet_embedding", params, self.input_shape)
             case "block":
-                stage, i = self._blocks(part.anchor)[part.index]
+                stage, i = blocks_of(self, part.anchor)[part.index]
                 inner = _STEM << stage
                 if i > 0:
                     width, grid = inner * expansion, self._grid(stage)
@@ -55,44 +57,29 @@ class ResNet:
                 params = {"width": width, "inner": inner, "stride": stride}
                 features = (self.batch, width, grid, grid)
                 if expansion == 1:
-                    return _workload("basic_block", params, features, "BasicBlock")
+                    return _workload("BasicBlock", "basic_block", params, features)
                 params["expansion"] = expansion
-                return _workload("bottleneck", params, features, "Bottleneck")
+                return _workload("Bottleneck", "bottleneck", params, features)
             case "head":
                 last = len(self.stages[part.anchor]) - 1
                 width, grid = (_STEM << last) * expansion, self._grid(last)
                 params = {"width": width, "classes": self.n_classes}
-                return _workload("resnet_head", params, (self.batch, width, grid, grid), "Head")
+                features = (self.batch, width, grid, grid)
+                return _workload("Head", "resnet_head", params, features)
         raise ValueError(f"A family has no workload for {part}.")
 
     def place(self, anchor: int, name: str) -> tuple[Part, str]:
-        """The part that a weight of an anchor's state dict belongs to, and its name there."""
-        if name.startswith(("conv1.", "bn1.")):
-            return Part("embedding", anchor), name
-        if name.startswith("fc."):
-            return Part("head", anchor), name
-        blocks = self._blocks(anchor)
-        if found := _BLOCK.fullmatch(name):
-            block = int(found[1]) - 1, int(found[2])
-            if block in blocks:
-                return Part("block", anchor, blocks.index(block)), found[3]
-        raise KeyError(name)
+        """The part that a weight of an anchor's state dict belongs to, and its name there.
+
+        Raises:
+            KeyError: if an anchor has no such weight.
+        """
+        return residual_names.place(self, anchor, name, _BLOCK, "fc.")
 
     def name_of(self, part: Part, inner: str) -> str:
         """The name of a part's weight in an anchor's state dict: what `place` takes."""
-        if part.kind != "block":
-            return inner
-        stage, i = self._blocks(part.anchor)[part.index]
-        return f"layer{stage + 1}.{i}.{inner}"
-
-    def _blocks(self, anchor: int) -> list[tuple[int, int]]:
-        """(stage, number in it) of each block."""
-        return [(s, i) for s, depth in enumerate(self.stages[anchor]) for i in range(depth)]
+        return residual_names.name_of(self, part, inner)
 
     def _grid(self, stage: int) -> int:
         """Pixels along a side behind a stage; each halving rounds up."""
         return -(-self.side // (4 << stage))
-
-
-def _workload(op: str, params: dict[str, int], shape: tuple[int, ...], module: str) -> Workload:
-    return Workload(op, tuple(params.items()), (shape,), f"{_MODULES}:{module}")

@@ -1,14 +1,12 @@
 """Transformers with shifted windows, Ti, S and B, on images of 224 pixels."""
 
-from bisect import bisect_right
 from dataclasses import dataclass
-from functools import cache
-from itertools import accumulate
+from functools import cache, partial
 
-from tailorbird.spaces.stitching.family import Part
-from tailorbird.spaces.workload import Workload
+from tailorbird.spaces.stitching.family import Part, blocks_of
+from tailorbird.spaces.workload import Workload, module_workload
 
-_MODULES = "tailorbird.spaces.stitching.modules.swin"
+_workload = partial(module_workload, "tailorbird.spaces.stitching.modules.swin")
 _PATCH = 4
 _WINDOW = 7
 _MLP_RATIO = 4
@@ -51,7 +49,7 @@ class Swin:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Three colours."""
+        """Shape (batch, 3, side, side) of colour images."""
         return (self.batch, 3, self.side, self.side)
 
     def workload(self, part: Part) -> Workload:
@@ -59,14 +57,14 @@ class Swin:
         match part.kind:
             case "embedding":
                 params = {"width": self.widths[part.anchor], "side": self.side, "patch": _PATCH}
-                return _workload("swin_embedding", params, self.input_shape, "Embedding")
+                return _workload("Embedding", "swin_embedding", params, self.input_shape)
             case "block":
                 return self._block(part)
             case "head":
                 last = len(self.stages[part.anchor]) - 1
                 tokens = self._tokens(part.anchor, last)
                 params = {"width": tokens[-1], "classes": self.n_classes}
-                return _workload("swin_head", params, tokens, "Head")
+                return _workload("Head", "swin_head", params, tokens)
         raise ValueError(f"A family has no workload for {part}.")
 
     def place(self, anchor: int, name: str) -> tuple[Part, str]:
@@ -81,20 +79,13 @@ class Swin:
         """The name of a part's weight in an anchor's state dict: what `place` takes."""
         if part.kind != "block":
             return f"head.{inner}" if inner.startswith("fc.") else inner
-        stage, number = self._stage(part)
+        stage, number = blocks_of(self, part.anchor)[part.index]
         if inner.startswith("downsample."):
             return f"layers.{stage}.{inner}"
         return f"layers.{stage}.blocks.{number}.{inner.removeprefix('block.')}"
 
-    def _stage(self, part: Part) -> tuple[int, int]:
-        """Stage of a block, and number in it."""
-        depths = self.stages[part.anchor]
-        ends = tuple(accumulate(depths))
-        stage = bisect_right(ends, part.index)
-        return stage, part.index - (ends[stage] - depths[stage])
-
     def _block(self, part: Part) -> Workload:
-        stage, number = self._stage(part)
+        stage, number = blocks_of(self, part.anchor)[part.index]
         grid = self._grid(stage)
         params = {
             "width": self.widths[part.anchor] << stage,
@@ -106,25 +97,22 @@ class Swin:
         }
         if stage and not number:
             before = self._tokens(part.anchor, stage - 1)
-            return _workload("swin_merging_block", params, before, "MergingBlock")
-        return _workload("swin_block", params, self._tokens(part.anchor, stage), "Block")
+            return _workload("MergingBlock", "swin_merging_block", params, before)
+        tokens = self._tokens(part.anchor, stage)
+        return _workload("Block", "swin_block", params, tokens)
 
     def _grid(self, stage: int) -> int:
-        """Tokens along one side."""
+        """Tokens along one side of a stage's grid."""
         return self.side // _PATCH >> stage
 
     def _tokens(self, anchor: int, stage: int) -> tuple[int, ...]:
-        """Shape between the blocks of a stage."""
+        """Shape (batch, tokens, width) between the blocks of a stage."""
         return (self.batch, self._grid(stage) ** 2, self.widths[anchor] << stage)
-
-
-def _workload(op: str, params: dict[str, int], shape: tuple[int, ...], module: str) -> Workload:
-    return Workload(op, tuple(params.items()), (shape,), f"{_MODULES}:{module}")
 
 
 @cache
 def _places(depths: tuple[int, ...], anchor: int) -> dict[str, tuple[Part, str]]:
-    """Part and name there of each weight of an anchor of these stages."""
+    """Part of each weight of an anchor of such stages, and name there, by timm's name."""
     places = {name: (Part("embedding", anchor), name) for name in _EMBEDDING}
     places |= {name: (Part("head", anchor), name.removeprefix("head.")) for name in _HEAD}
     first = 0

@@ -35,16 +35,3 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Keeps the shape (n, width, h, w)."""
         return F.relu(x + self.second(F.relu(self.first(x))))
-
-
-class Head(nn.Module):
-    """Mean over pixels, then one linear layer."""
-
-    def __init__(self, width: int, classes: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(width, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, width, h, w) to logits (n, classes)."""
-        logits: Tensor = self.linear(x.mean(dim=(2, 3)))
-        return logits

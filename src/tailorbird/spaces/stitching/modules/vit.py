@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _EPS = 1e-6
-_SCALE = 1e-6  # at first
+_SCALE = 1e-6  # of a branch before training
 
 
 class Patches(nn.Module):
