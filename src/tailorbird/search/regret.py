@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.predictors import Predictor
+from tailorbird.search.problem import beyond
 from tailorbird.spaces import FloatArray, IntArray
-
-_BEYOND = 0.1  # of the range, from the worst network to the reference point
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,7 +150,5 @@ def regrets(choices: Sequence[Chosen]) -> pd.DataFrame:
 def _hypervolumes(choices: Sequence[Chosen], device: str) -> list[float]:
     """Of each choice on one device, up to one point."""
     fronts = [np.column_stack([-c.accuracy, c.latency_ms[device]]) for c in choices]
-    F = np.vstack(fronts)
-    spread = np.ptp(F, axis=0)
-    ref_point = F.max(axis=0) + _BEYOND * np.where(spread > 0, spread, 1.0)
+    ref_point = beyond(np.vstack(fronts))
     return [float(moocore.hypervolume(front, ref=ref_point)) for front in fronts]

@@ -1,7 +1,7 @@
 """Training that was interrupted goes on where it was, to the same result."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class Checkpoint:
             WriteError: if it cannot be written.
         """
         state = optimizer.state_dict()
-        tensors = {f"network.{name}": t for name, t in self._weights(network).items()}
+        tensors = {f"network.{name}": t for name, t in weights_of(network, self.parts).items()}
         for number, values in state["state"].items():
             tensors |= {f"optimizer.{number}.{name}": t for name, t in values.items()}
         metadata = {
@@ -57,18 +57,27 @@ class Checkpoint:
             else:
                 number, _, value = rest.partition(".")
                 states.setdefault(int(number), {})[value] = tensor
-        own = self._weights(network)
-        if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in own.items()}:
+        if not put_weights(network, self.parts, weights):
             return 0
-        network.load_state_dict(weights, strict=False)  # the other parts stay as they are
         groups = json.loads(metadata["groups"])
         optimizer.load_state_dict({"state": states, "param_groups": groups})
         return int(metadata["step"])
 
-    def _weights(self, network: nn.Module) -> dict[str, Tensor]:
-        prefixes = tuple(f"parts.{part}." for part in self.parts)
-        return {n: t for n, t in network.state_dict().items() if n.startswith(prefixes)}
-
     def remove(self) -> None:
         """Deletes the file; call once the finished weights are saved."""
         self.path.unlink(missing_ok=True)
+
+
+def weights_of(network: nn.Module, parts: Sequence[Part]) -> dict[str, Tensor]:
+    """Weights of some parts of a network, by their names in its state dict."""
+    prefixes = tuple(f"parts.{part}." for part in parts)
+    return {n: t for n, t in network.state_dict().items() if n.startswith(prefixes)}
+
+
+def put_weights(network: nn.Module, parts: Sequence[Part], weights: Mapping[str, Tensor]) -> bool:
+    """Puts weights of these parts in place; false, and nothing done, if names or shapes differ."""
+    own = weights_of(network, parts)
+    if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in own.items()}:
+        return False
+    network.load_state_dict(weights, strict=False)  # the other parts stay as they are
+    return True

@@ -21,12 +21,7 @@ def soft(teacher: nn.Module) -> Loss:
     References:
         Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network. 2015.
     """
-
-    def loss(logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
-        answers = _answers(teacher, images).softmax(dim=1)
-        return (F.cross_entropy(logits, labels) + F.cross_entropy(logits, answers)) / 2
-
-    return loss
+    return _half(teacher, lambda logits: logits.softmax(dim=1))
 
 
 def hard(teacher: nn.Module) -> Loss:
@@ -36,15 +31,15 @@ def hard(teacher: nn.Module) -> Loss:
         Touvron et al.: Training data-efficient image transformers & distillation through
         attention. ICML 2021.
     """
+    return _half(teacher, lambda logits: logits.argmax(dim=1))
+
+
+def _half(teacher: nn.Module, targets_of: Callable[[Tensor], Tensor]) -> Loss:
+    """Mean of the cross-entropies to the labels, and to what the teacher's logits make."""
 
     def loss(logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
-        answers = _answers(teacher, images).argmax(dim=1)
-        return (F.cross_entropy(logits, labels) + F.cross_entropy(logits, answers)) / 2
+        with torch.no_grad():
+            answers: Tensor = teacher(images)
+        return (F.cross_entropy(logits, labels) + F.cross_entropy(logits, targets_of(answers))) / 2
 
     return loss
-
-
-def _answers(teacher: nn.Module, images: Tensor) -> Tensor:
-    with torch.no_grad():
-        logits: Tensor = teacher(images)
-    return logits

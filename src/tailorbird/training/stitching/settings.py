@@ -1,12 +1,10 @@
 """What decides the weights of a space, besides its data."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tailorbird.errors import WeightsError
 from tailorbird.training.weights import state_dict, weight_file
 
 RULES = "stitch-2"
@@ -73,7 +71,7 @@ class Training:
         So weights that were made when `state_dict` was always taken stay valid where it still is.
         """
         path, key = self.anchors[anchor], self.keys.get(anchor)
-        digest = _digest(path)
+        digest = weight_file.digest(path)
         if key is None:
             state = state_dict.read(path)
             key = state.key if state.is_averaged else None
@@ -90,14 +88,3 @@ class Training:
             "stitch_images": self.stitch_images,
             "stitch_rank": self.stitch_rank,
         }
-
-
-def _digest(path: Path) -> str:
-    weight_file.check_plain(path)
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise WeightsError(
-            f"The weights in {str(path)!r} cannot be read: {error.strerror}."
-        ) from None

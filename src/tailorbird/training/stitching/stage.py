@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
 from tailorbird.spaces.stitching import Part
 from tailorbird.storage.tensors import is_of, read, write
-from tailorbird.training.checkpoint import Checkpoint
+from tailorbird.training.checkpoint import Checkpoint, put_weights, weights_of
 from tailorbird.training.stitching.network import StitchedNetwork
 
 
@@ -33,9 +31,8 @@ class Stage:
             self.path.with_suffix(".checkpoint.safetensors"), self.identity, self.parts
         )
 
-    @property
     def is_made(self) -> bool:
-        """Whether the file says that it holds these weights."""
+        """True if the file says that it holds these weights; reads its header only."""
         return is_of(self.path, self.identity)
 
     def load(self, network: StitchedNetwork) -> bool:
@@ -44,11 +41,7 @@ class Stage:
         if found is None:
             return False
         weights, _ = found
-        own = self._weights(network)
-        if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in own.items()}:
-            return False
-        network.load_state_dict(weights, strict=False)  # the other parts stay as they are
-        return True
+        return put_weights(network, self.parts, weights)
 
     def save(self, network: StitchedNetwork) -> None:
         """Writes the weights, whole or not at all; the checkpoint has done its duty.
@@ -56,10 +49,5 @@ class Stage:
         Raises:
             WriteError: if they cannot be written.
         """
-        write(self.path, self._weights(network), {"identity": self.identity})
+        write(self.path, weights_of(network, self.parts), {"identity": self.identity})
         self.checkpoint.remove()
-
-    def _weights(self, network: StitchedNetwork) -> dict[str, Tensor]:
-        prefixes = tuple(f"parts.{part}." for part in self.parts)
-        state = network.state_dict()
-        return {name: state[name] for name in state if name.startswith(prefixes)}

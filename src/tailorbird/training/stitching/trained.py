@@ -62,7 +62,7 @@ class Trained:
         Batch norms are calibrated for each route; without them there is little to do.
         """
         rows = {key: self.space.route(np.array(key)) for key in _keys(X) if key not in self._ready}
-        prefixes = Prefixes(self.network, list(rows.values()), self._calibration)
+        prefixes = Prefixes(self.network, list(rows.values()), self._calibration())
         for key, route in rows.items():
             self._ready[key] = nn.Sequential(*prefixes.modules_of(route)).eval()
 
@@ -125,7 +125,7 @@ class Trained:
     def extract(self, row: IntArray) -> nn.Sequential:
         """The network of one canonical row: plain, in evaluation mode, with weights of its own."""
         route = self.space.route(row)
-        prefixes = Prefixes(self.network, [route], self._calibration)
+        prefixes = Prefixes(self.network, [route], self._calibration())
         return nn.Sequential(*copy.deepcopy(prefixes.modules_of(route))).eval()
 
     def evaluate(self, X: IntArray, split: Split) -> NDArray[np.float64]:
@@ -140,7 +140,7 @@ class Trained:
             return np.empty(0)
         rows = list(dict.fromkeys(_keys(X)))
         by_route = {self.space.route(np.array(row)): row for row in rows}
-        prefixes = Prefixes(self.network, list(by_route), self._calibration)
+        prefixes = Prefixes(self.network, list(by_route), self._calibration())
         outputs: dict[tuple[int, ...], list[NDArray[Any]]] = {row: [] for row in rows}
         n = min(_BATCH, _most_images(split))
         for first in range(0, len(split.labels), n):
@@ -166,7 +166,6 @@ class Trained:
             return float((outputs == labels).mean())
         return as_score(self._score(outputs, labels))
 
-    @property
     def _calibration(self) -> Iterator[Tensor]:
         """The same images every time, in batches that fit into memory."""
         order = np.random.default_rng(0).permutation(len(self._train.labels))

@@ -7,12 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pymoo.core.evaluator import Evaluator
 from pymoo.core.individual import Individual
-from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 
 Index = int | np.integer[Any] | slice | list[int] | NDArray[Any]
-
-_OF_INDIVIDUALS = ("X", "F", "G", "H")
 
 
 class Rows:
@@ -20,6 +17,7 @@ class Rows:
 
     pymoo's own holds an object per individual, and spends nearly all of a search on them. Here
     one is made where one is asked for, and is a copy: to change a population, `set` its values.
+    What wants objects, such as the start of another algorithm, takes `Population(list(rows))`.
 
     Args:
         columns: values by name, of n rows each: `X`, later `F`, `G`, and any more.
@@ -77,10 +75,6 @@ class Rows:
         found = [self._column(name) for name in names]
         given = found if to_numpy else [list(values) for values in found]
         return given[0] if len(given) == 1 else tuple(given)
-
-    def individuals(self) -> Population:
-        """As pymoo's own, for what wants objects, such as the start of another algorithm."""
-        return Population(list(self))
 
     def _column(self, name: str) -> NDArray[Any]:
         if name in self._columns:
