@@ -11,7 +11,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState, create_trial
 
 from tailorbird.errors import DamagedStoreError, EncodingError, StoreError, in_a_line
-from tailorbird.progress import Progress
+from tailorbird.progress import Advance, Progress
 from tailorbird.search.evaluation.executors import Executor, Outcome, Row
 from tailorbird.search.evaluation.optuna_storage import made_alone
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
@@ -92,13 +92,7 @@ class Study:
             if todo:
                 with progress.task("Evaluating", len(todo)) as advance:
                     trials = {row: queued.get(row) or self._enqueue(row) for row in todo}
-                    for outcome in self._outcomes(trials, executor):
-                        if outcome.reason is None:
-                            known[outcome.row] = outcome.value
-                            advance(f"{self._evaluator} {outcome.value:.3f}")
-                        else:
-                            self.failures[outcome.row] = outcome.reason
-                            advance(f"failed: {outcome.reason}")
+                    known |= self._completed(trials, executor, advance)
         failed = [row for row in todo if row in self.failures]
         if failed:
             LOG.warning(
@@ -172,6 +166,20 @@ class Study:
     def _attributes(self, row: Row) -> dict[str, object]:
         text = self.space.describe(np.array(row))
         return {"encoding": row, "architecture": text, "owner": self._owner}
+
+    def _completed(
+        self, trials: Mapping[Row, int], executor: Executor, advance: Advance
+    ) -> dict[Row, float]:
+        """Runs trials; values of those that did not fail, the others join `failures`."""
+        values: dict[Row, float] = {}
+        for outcome in self._outcomes(trials, executor):
+            if outcome.reason is None:
+                values[outcome.row] = outcome.value
+                advance(f"{self._evaluator} {outcome.value:.3f}")
+            else:
+                self.failures[outcome.row] = outcome.reason
+                advance(f"failed: {outcome.reason}")
+        return values
 
     def _outcomes(
         self, trials: Mapping[Row, int], executor: Executor

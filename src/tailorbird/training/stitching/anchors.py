@@ -12,7 +12,7 @@ from tailorbird.spaces.stitching import Part, Pretrained
 from tailorbird.spaces.stitching.family import parts_of
 from tailorbird.training.stitching.network import StitchedNetwork
 from tailorbird.training.weights.misfits import Misfits
-from tailorbird.training.weights.names import Place, sort_names
+from tailorbird.training.weights.names import Place, Sorted, sort_names
 from tailorbird.training.weights.state_dict import StateDict, listed, plain, read
 from tailorbird.training.weights.values import check_kind, converted
 
@@ -54,14 +54,7 @@ def place(
             weights cannot have.
     """
     own = _own(network, family, anchor)
-
-    def find(name: str) -> tuple[Part, str] | None:
-        try:
-            part, inner = family.place(anchor, name)
-        except (LookupError, ValueError):
-            return None
-        return (part, inner) if (part, inner) in own else None
-
+    find = _finder(family, anchor, own)
     state = read(path, key)
     names = sort_names(state.tensors, find)
     for name, where in names.placed.items():
@@ -69,22 +62,7 @@ def place(
     given = {where: state.tensors[name] for name, where in names.placed.items()}
     fresh, new_head = _fresh(family, own, given, path)
     places = {where: name for name, where in names.placed.items() if where not in fresh}
-    shapes = {
-        name: (_name(family, *where), state.tensors[name].shape, own[where].shape)
-        for where, name in places.items()
-        if state.tensors[name].shape != own[where].shape
-    }
-    unplaced = [name for name in names.unplaced if not name.endswith(_COUNTER)]
-    needed = {where for where in own if not where[1].endswith(_COUNTER)}
-    looked_for = needed - given.keys() - fresh.keys()
-    if unplaced and not looked_for:  # they may be a head's by another name
-        looked_for = needed - given.keys()
-    misfits = Misfits(
-        _twice(names.placed),
-        shapes,
-        unplaced,
-        [_name(family, *where) for where in own if where in looked_for],
-    )
+    misfits = _misfits(family, own, state, names, fresh, places)
     if len(misfits):
         whose = f"Its names are those of {names.owner}. " if names.owner else ""
         taken = f", under {state.key!r}," if state.key else ""
@@ -92,7 +70,7 @@ def place(
             f"The weights in {str(path)!r}{taken} do not fit {family.anchors[anchor]} of "
             f"{family.name}, in {_counted(len(misfits), 'place')}. In the file / looked for: "
             f"{misfits}. {whose}{_other_keys(state.others)}"
-            f"{_fitting(state, find, needed - fresh.keys())}"
+            f"{_fitting(state, find, _needed(own) - fresh.keys())}"
         )
     network.load_state_dict(
         {
@@ -104,6 +82,50 @@ def place(
         strict=False,
     )
     return Placement(new_head, (*state.remarks, *_left_out(path, names.no_weights)))
+
+
+def _finder(family: Pretrained, anchor: int, own: _Own) -> Place:
+    """Finds the place of a weight by its name in an anchor's state dict, if the network has one."""
+
+    def find(name: str) -> tuple[Part, str] | None:
+        try:
+            part, inner = family.place(anchor, name)
+        except (LookupError, ValueError):
+            return None
+        return (part, inner) if (part, inner) in own else None
+
+    return find
+
+
+def _misfits(
+    family: Pretrained,
+    own: _Own,
+    state: StateDict,
+    names: Sorted,
+    fresh: _Own,
+    places: Mapping[tuple[Part, str], str],
+) -> Misfits:
+    """What does not fit between a file and the network, besides a head that stays as drawn."""
+    shapes = {
+        name: (_name(family, *where), state.tensors[name].shape, own[where].shape)
+        for where, name in places.items()
+        if state.tensors[name].shape != own[where].shape
+    }
+    unplaced = [name for name in names.unplaced if not name.endswith(_COUNTER)]
+    missing = _needed(own) - {*names.placed.values()}
+    looked_for = missing - fresh.keys()
+    if unplaced and not looked_for:  # they may be a head's by another name
+        looked_for = missing
+    return Misfits(
+        _twice(names.placed),
+        shapes,
+        unplaced,
+        [_name(family, *where) for where in own if where in looked_for],
+    )
+
+
+def _needed(own: _Own) -> set[tuple[Part, str]]:
+    return {where for where in own if not where[1].endswith(_COUNTER)}
 
 
 def _own(network: StitchedNetwork, family: Pretrained, anchor: int) -> _Own:

@@ -52,13 +52,25 @@ def best(problem: Problem, seconds: float = 60.0) -> ParetoFront:
         )
     if (paths.limits < paths.shortest).any():
         raise paths.infeasible()
-    costs, limited = _costs(paths), paths.limits < np.inf
+    row, bound = _solved(paths, seconds)
+    front = ParetoFront.of(row, problem, n_evaluations=problem.space.size)
+    if bound is None:
+        return replace(front, exact=True)
+    bounds = np.full((1, len(paths.properties)), np.maximum(bound, paths.shortest[0]))
+    missed = front.F[0, 0] - paths.values(bounds)[0, 0]
+    return replace(front, gap=(max(float(missed), 0.0),))
+
+
+def _solved(paths: PathProblem, seconds: float) -> tuple[IntArray, float | None]:
+    """The best path (1, d), and below which sum none is; None if it is proved to be the best.
+
+    Raises:
+        InfeasibleError: if no path meets the limits.
+        TimeoutError: if none was found in time.
+    """
+    problem, costs = paths.problem, _costs(paths)
     unit = _UNIT / (paths.longest[0] - paths.shortest[0] or 1.0)
-    units = _UNIT / np.maximum(np.abs(paths.shortest), np.abs(paths.longest))[limited]
-    rules = [_one_unit_flows(paths.graph)]
-    if limited.any():
-        spent = costs[:, limited] * units
-        rules.append(LinearConstraint(spent.T, -np.inf, paths.limits[limited] * units))
+    rules = [_one_unit_flows(paths.graph), *_within_limits(paths, costs)]
     end = time.monotonic() + seconds
     while True:
         solved = milp(
@@ -78,14 +90,18 @@ def best(problem: Problem, seconds: float = 60.0) -> ParetoFront:
             raise paths.infeasible()
         row, taken = _path(paths.graph, solved.x)
         if (problem.violation(row, problem.minimised(row)) <= 0).all():
-            break
+            return row, solved.mip_dual_bound / unit if solved.status == _STOPPED else None
         rules.append(LinearConstraint(taken[None], -np.inf, len(paths.edges) - 1))
-    front = ParetoFront.of(row, problem, n_evaluations=problem.space.size)
-    if solved.status != _STOPPED:
-        return replace(front, exact=True)
-    bound = np.maximum(solved.mip_dual_bound / unit, paths.shortest[0])
-    missed = front.F[0, 0] - paths.values(np.full((1, len(costs[0])), bound))[0, 0]
-    return replace(front, gap=(max(float(missed), 0.0),))
+
+
+def _within_limits(paths: PathProblem, costs: FloatArray) -> list[LinearConstraint]:
+    """What paths may add up to, if anything is limited."""
+    limited = paths.limits < np.inf
+    if not limited.any():
+        return []
+    units = _UNIT / np.maximum(np.abs(paths.shortest), np.abs(paths.longest))[limited]
+    spent = costs[:, limited] * units
+    return [LinearConstraint(spent.T, -np.inf, paths.limits[limited] * units)]
 
 
 def _costs(paths: PathProblem) -> FloatArray:

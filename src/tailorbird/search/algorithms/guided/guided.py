@@ -1,6 +1,6 @@
 """True evaluations spent where a predictor expects them to move the front."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import moocore
@@ -73,28 +73,38 @@ def guided(
     if earlier is not None:
         known.add(known.fresh(earlier))
     n_free = len(known.X)
-    n_wanted = n_free + n_evaluations
+    usual = np.vstack([problem.space.landmarks, problem.space.sample(_USUAL, rng)])
+    batches = _batches(known, start, usual, n_evaluations, batch, rng)
     with progress.task("Searching", n_evaluations) as advance:
-
-        def evaluate(X: IntArray) -> None:
+        for X in batches:
             known.add(X)
             for _ in X:
                 advance(f"{int(known.feasible.sum())} networks within the limits")
-
-        evaluate(known.fresh(start)[:n_evaluations])
-        usual = np.vstack([problem.space.landmarks, problem.space.sample(_USUAL, rng)])
-        while len(known.X) < n_wanted:
-            n = min(batch, n_wanted - len(known.X))
-            X = _promising(known, usual, n, rng) if known.teach() else _random(known, n, rng)
-            if not len(X):
-                X = _random(known, n, rng)
-            if not len(X):
-                break  # all that there is, within the limits, was evaluated
-            evaluate(X)
     known.check()
     known.teach()
     ref_point = _box(known, usual)[0] if ref_point is None else ref_point
     return replace(known.front(ref_point, n_free), seed=seed), known
+
+
+def _batches(
+    known: Evaluated,
+    start: IntArray,
+    usual: IntArray,
+    n_evaluations: int,
+    batch: int,
+    rng: np.random.Generator,
+) -> Iterator[IntArray]:
+    """Rows to evaluate, the start first; each batch must be known before the next one is drawn."""
+    n_wanted = len(known.X) + n_evaluations
+    yield known.fresh(start)[:n_evaluations]
+    while len(known.X) < n_wanted:
+        n = min(batch, n_wanted - len(known.X))
+        X = _promising(known, usual, n, rng) if known.teach() else _random(known, n, rng)
+        if not len(X):
+            X = _random(known, n, rng)
+        if not len(X):
+            return  # all that there is, within the limits, was evaluated
+        yield X
 
 
 def _box(known: Evaluated, usual: IntArray) -> tuple[FloatArray, FloatArray]:
