@@ -67,8 +67,8 @@ def _from_parquet(path: Path, space: SearchSpace) -> EarlierRows:
     content = bounded_file.read(path, what=_WHAT)
     if content.startswith(_DATABASE):
         raise EncodingError(
-            f"{str(path)!r} is a database. To read a study of Optuna in it, write [accuracy] "
-            f'earlier = "sqlite:///{plain(str(path))}#STUDY".'
+            f"{str(path)!r} is a database. To read a study of Optuna in it, write "
+            f'"sqlite:///{plain(str(path))}#STUDY".'
         )
     if not content.startswith(b"PAR1"):
         raise EncodingError(

@@ -80,18 +80,18 @@ def _checked(url: str) -> str:
         kind = parsed.get_backend_name()
     except (sa.exc.SQLAlchemyError, ValueError):
         raise EncodingError(
-            "[accuracy] earlier is no URL of a database: write sqlite:///FILE#STUDY or "
-            "postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE#STUDY."
+            "Studies are named as sqlite:///FILE#STUDY or "
+            "postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE#STUDY, but what stands before "
+            "the # is no URL of a database."
         ) from None
     if kind not in ("sqlite", "postgresql"):
         raise EncodingError(
-            f"Studies are read from SQLite and PostgreSQL, but [accuracy] earlier names {kind!r}: "
-            f"{_AS_CSV}."
+            f"Studies are read from SQLite and PostgreSQL, but this URL names {kind!r}: {_AS_CSV}."
         )
     if kind == "sqlite" and parsed.query:
         raise EncodingError(
-            "[accuracy] earlier names an SQLite file without options, as sqlite:///FILE#STUDY, but "
-            f"got {shown(dict(parsed.query))}. Leave out what follows the question mark."
+            "An SQLite file is named without options, as sqlite:///FILE#STUDY, but got "
+            f"{shown(dict(parsed.query))}. Leave out what follows the question mark."
         )
     if kind == "sqlite" and not _is_file(parsed.database):  # it would be made
         raise EncodingError(f"There is no file {parsed.database or ''!r} to read a study from.")

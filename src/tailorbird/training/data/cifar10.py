@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.errors import RecipeError, in_a_line
+from tailorbird.errors import ContractError, in_a_line
 from tailorbird.training.data.augment import shift_and_flip
 from tailorbird.training.data.dataset import Dataset, Split
 
@@ -30,7 +30,7 @@ def load(folder: Path) -> Dataset:
 
     Raises:
         OSError: if a file cannot be read.
-        RecipeError: if a file is torn, or holds something else.
+        ContractError: if a file is torn, or holds something else.
 
     References:
         Krizhevsky: Learning Multiple Layers of Features from Tiny Images. 2009.
@@ -57,7 +57,7 @@ def _read(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
             images[number] = _image(jpeg[first:end].tobytes(), number)
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error).strip("'\"").rstrip(".")
-        raise RecipeError(
+        raise ContractError(
             f"The file {str(path)!r} is torn, or not CIFAR-10 as JPEG ({reason}). Put a whole copy "
             "there, or name the folder that holds one in the environment variable TAILORBIRD_DATA."
         ) from None

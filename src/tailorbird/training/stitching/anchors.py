@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tailorbird.errors import WeightsError
+from tailorbird.errors import WeightsError, WeightsKeyError
 from tailorbird.spaces.stitching import Part, Pretrained
 from tailorbird.spaces.stitching.family import parts_of
 from tailorbird.training.stitching.network import StitchedNetwork
@@ -64,14 +64,9 @@ def place(
     places = {where: name for name, where in names.placed.items() if where not in fresh}
     misfits = _misfits(family, own, state, names, fresh, places)
     if len(misfits):
-        whose = f"Its names are those of {names.owner}. " if names.owner else ""
-        taken = f", under {state.key!r}," if state.key else ""
-        raise WeightsError(
-            f"The weights in {str(path)!r}{taken} do not fit {family.anchors[anchor]} of "
-            f"{family.name}, in {_counted(len(misfits), 'place')}. In the file / looked for: "
-            f"{misfits}. {whose}{_other_keys(state.others)}"
-            f"{_fitting(state, find, _needed(own) - fresh.keys())}"
-        )
+        keys = _fitting_keys(state, find, _needed(own) - fresh.keys())
+        what = f"{family.anchors[anchor]} of {family.name}"
+        raise _refusal(state, names.owner, what, misfits, keys)
     network.load_state_dict(
         {
             f"parts.{part}.{inner}": converted(
@@ -184,14 +179,34 @@ def _twice(placed: Mapping[str, tuple[Part, str]]) -> list[tuple[str, str]]:
     return [(names[0], names[1]) for names in found.values() if len(names) > 1]
 
 
-def _other_keys(others: tuple[str, ...]) -> str:
-    if not others:
-        return ""
-    return f"There are others under {listed(others)}, which a `key` beside the `file` takes. "
+def _refusal(
+    state: StateDict, owner: str | None, what: str, misfits: Misfits, keys: list[str]
+) -> WeightsError:
+    """The error of a file that does not fit; keys are of parts of it that fit alone."""
+    taken = f", under {state.key!r}," if state.key else ""
+    reason = (
+        f"The weights in {str(state.path)!r}{taken} do not fit {what}, in "
+        f"{_counted(len(misfits), 'place')}. In the file / looked for: {misfits}. "
+    )
+    if owner:
+        reason += f"Its names are those of {owner}. "
+    if state.others:
+        reason += f"There are others under {listed(state.others)}, which a key chooses. "
+    if keys:
+        reason += (
+            f"The names under {listed(keys)} fit alone: choose by a key, such as "
+            f"{plain(keys[0])!r}."
+        )
+    else:
+        reason += "Name the file of that anchor."
+    choices = [*keys, *state.others]
+    return (
+        WeightsKeyError(reason, state.path, plain(choices[0])) if choices else WeightsError(reason)
+    )
 
 
-def _fitting(state: StateDict, find: Place, needed: Set[tuple[Part, str]]) -> str:
-    """The way out: the keys of a part of the names that fits by itself, if there is any."""
+def _fitting_keys(state: StateDict, find: Place, needed: Set[tuple[Part, str]]) -> list[str]:
+    """Keys of those parts of the names that fit by themselves."""
     keys: list[str] = []
     for key, group in state.beginnings():
         if len(group) < len(needed) or any(key.startswith(f"{known}.") for known in keys):
@@ -199,12 +214,7 @@ def _fitting(state: StateDict, find: Place, needed: Set[tuple[Part, str]]) -> st
         names = sort_names(group, find)
         if needed <= set(names.placed.values()) and not names.unplaced:
             keys.append(key)
-    if not keys:
-        return "Name the file of that anchor."
-    return (
-        f"The names under {listed(keys)} fit alone: choose by a key, as in "
-        f'{{ file = "{state.path.name}", key = "{plain(keys[0])}" }}.'
-    )
+    return keys
 
 
 def _left_out(path: Path, no_weights: tuple[str, ...]) -> tuple[str, ...]:

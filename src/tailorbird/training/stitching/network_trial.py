@@ -131,7 +131,7 @@ def _run_parts(
         before, version = x.detach().clone(), x._version
         n, way_out = f"{len(x)} training images", ""
         if len(x) == 1:
-            n, way_out = "a step of one image", " Give more images, or raise [accuracy] batch."
+            n, way_out = "a step of one image", " Give more images, or raise the batch of training."
         with said_of(f"{what} must run on {n}, but failed", way_out):
             y: Any = module(x)
         check_torch()

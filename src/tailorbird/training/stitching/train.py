@@ -9,9 +9,8 @@ from typing import cast
 import torch
 from torch import nn
 
-from tailorbird.errors import RecipeError, WeightsError
+from tailorbird.errors import ContractError, WeightsError
 from tailorbird.progress import Advance, Progress
-from tailorbird.spaces import SearchSpace
 from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.stitching import Part, Pretrained, StitchSpace
 from tailorbird.spaces.stitching.order import check_order
@@ -33,20 +32,6 @@ _DRAWS = {
     "uniform": route_sampling.uniform,
     "resources": route_sampling.by_resources,
 }
-
-
-def trainable(space: SearchSpace) -> StitchSpace:
-    """The space, if its networks can be trained.
-
-    Raises:
-        RecipeError: if they cannot.
-    """
-    if not isinstance(space, StitchSpace):
-        raise RecipeError(
-            f"There is no training for {space.name}; its latencies can be had with "
-            "`tailorbird profile RECIPE`."
-        )
-    return space
 
 
 def load(
@@ -107,7 +92,7 @@ def train(
         score: what `Trained.evaluate` gives.
 
     Raises:
-        RecipeError: if data and space do not fit, or anchors are not ordered by size.
+        ContractError: if data and space do not fit, or anchors are not ordered by size.
         WeightsError: if weights that anchors start with do not fit.
         TrainingError: if training diverges.
     """
@@ -206,7 +191,7 @@ def check(space: StitchSpace, dataset: Dataset) -> None:
     """Refuses data that do not fit a space.
 
     Raises:
-        RecipeError: if shapes or classes differ, or the space's anchors do not grow.
+        ContractError: if shapes or classes differ, or the space's anchors do not grow.
     """
     check_order(space.family, count_macs(space, space.landmarks))
     wanted = space.input_shape[1:]
@@ -214,17 +199,17 @@ def check(space: StitchSpace, dataset: Dataset) -> None:
         shape = tuple(getattr(dataset, split).images.shape[1:])
         if shape == wanted:
             continue
-        raise RecipeError(
+        raise ContractError(
             f"There is no training for {space.name} on the data {dataset.name!r}: "
             f"images of its {split} split have shape {shape}, and the space takes {wanted}. "
             "Its latencies can be had with `tailorbird profile RECIPE`."
         )
     if dataset.n_classes != space.family.n_classes:
-        raise RecipeError(
+        raise ContractError(
             f"Data and space must have as many classes, but {dataset.name!r} has n_classes = "
             f"{dataset.n_classes}, and {space.family.name} has n_classes = "
-            f"{space.family.n_classes}. Write `n_classes = {dataset.n_classes}` in [space], or "
-            "name other data."
+            f"{space.family.n_classes}. Give the space n_classes = {dataset.n_classes}, or name "
+            "other data."
         )
 
 

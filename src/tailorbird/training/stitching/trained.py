@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tailorbird.errors import InfeasibleError, MissingStepError, RecipeError
+from tailorbird.errors import ContractError, InfeasibleError, MissingStepError
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training.data.dataset import Split
@@ -134,7 +134,7 @@ class Trained:
         Networks are run together, and what their routes have in common is run once.
 
         Raises:
-            RecipeError: if an output is not finite, or a user's score not between 0 and 1.
+            ContractError: if an output is not finite, or a user's score not between 0 and 1.
         """
         if not len(X):
             return np.empty(0)
@@ -147,7 +147,7 @@ class Trained:
             x = split.batch(np.arange(first, min(first + n, len(split.labels))))
             for route, y in prefixes.outputs(x):
                 if not y.isfinite().all():
-                    raise RecipeError(
+                    raise ContractError(
                         "Outputs of networks must be finite, but some of "
                         f"{self.space.describe(np.array(by_route[route]))} are not. Look for NaN "
                         "among the images and the weights."

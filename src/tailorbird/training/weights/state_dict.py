@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tailorbird.errors import WeightsError, nearest
+from tailorbird.errors import WeightsError, WeightsKeyError, nearest
 from tailorbird.training.weights import weight_file
 
 _DEPTH = 8  # of tables in tables; one may hold itself
@@ -121,10 +121,12 @@ def _descend(path: Path, table: _Table, keys: list[str]) -> StateDict:
             break
         name = _likeliest(averaged or list(below))
         if name is None:
-            raise WeightsError(
+            key = plain(next(iter(below)))
+            raise WeightsKeyError(
                 f"{str(path)!r} must hold one state dict, but holds several, under "
-                f"{listed(below)}. Choose one by its key, as in "
-                f'{{ file = "{path.name}", key = "{plain(next(iter(below)))}" }}.'
+                f"{listed(below)}. Choose one by its key, such as {key!r}.",
+                path,
+                key,
             )
         passed = [n for n in table if isinstance(n, str) and _is_averaged(n) and _lists(table[n])]
         others += [".".join([*keys, other]) for other in (*below, *passed) if other != name]
