@@ -1,4 +1,4 @@
-"""Training that was interrupted goes on where it was, to the same result."""
+"""Checkpoints, from which interrupted training goes on to the same result."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,8 @@ class Checkpoint:
 
     Attributes:
         path: of the file.
-        identity: text of what decides the result; another one's checkpoint is not taken up.
-        parts: that are trained; no others are saved or touched.
+        identity: text of all that decides the result; a checkpoint of another is not loaded.
+        parts: those that are trained; no others are saved or touched.
     """
 
     path: Path
@@ -26,7 +26,7 @@ class Checkpoint:
     parts: Sequence[Part]
 
     def save(self, network: nn.Module, optimizer: optim.Optimizer, step: int) -> None:
-        """Writes all of it, whole or not at all.
+        """Writes weights, optimizer and step, whole or not at all.
 
         Raises:
             WriteError: if it cannot be written.
@@ -43,11 +43,11 @@ class Checkpoint:
         write(self.path, tensors, metadata)
 
     def load(self, network: nn.Module, optimizer: optim.Optimizer) -> int:
-        """Puts all of it in place, and returns the number of steps; 0 if there is nothing."""
-        found = read(self.path, self.identity)
-        if found is None:
+        """Restores weights and optimizer, and returns how many steps were done; 0 if no file."""
+        content = read(self.path, self.identity)
+        if content is None:
             return 0
-        tensors, metadata = found
+        tensors, metadata = content
         states: dict[int, dict[str, Tensor]] = {}
         weights: dict[str, Tensor] = {}
         for name, tensor in tensors.items():
@@ -75,7 +75,7 @@ def weights_of(network: nn.Module, parts: Sequence[Part]) -> dict[str, Tensor]:
 
 
 def put_weights(network: nn.Module, parts: Sequence[Part], weights: Mapping[str, Tensor]) -> bool:
-    """Puts weights of these parts in place; false, and nothing done, if names or shapes differ."""
+    """Loads weights of these parts; false, and nothing done, if names or shapes differ."""
     own = weights_of(network, parts)
     if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in own.items()}:
         return False

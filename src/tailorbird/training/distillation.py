@@ -1,4 +1,4 @@
-"""What a network's answers are compared with."""
+"""Losses of training: cross-entropy to the labels, or to a teacher's answers as well."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Of logits (n, classes) for labels (n,) and images (n, …)."""
+"""Loss of logits (n, classes), given labels (n,) and images (n, …)."""
 
 
 def labels_only(logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
@@ -16,7 +16,7 @@ def labels_only(logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
 
 
 def soft(teacher: nn.Module) -> Loss:
-    """Half of the loss is the cross-entropy to the teacher's probabilities.
+    """Soft distillation: half of the loss is the cross-entropy to the teacher's probabilities.
 
     References:
         Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network. 2015.
@@ -25,7 +25,7 @@ def soft(teacher: nn.Module) -> Loss:
 
 
 def hard(teacher: nn.Module) -> Loss:
-    """Half of the loss is the cross-entropy to the class that the teacher names.
+    """Hard distillation: half of the loss is the cross-entropy to the class the teacher names.
 
     References:
         Touvron et al.: Training data-efficient image transformers & distillation through
@@ -35,7 +35,7 @@ def hard(teacher: nn.Module) -> Loss:
 
 
 def _half(teacher: nn.Module, targets_of: Callable[[Tensor], Tensor]) -> Loss:
-    """Mean of the cross-entropies to the labels, and to what the teacher's logits make."""
+    """Mean of the cross-entropies to the labels, and to targets made of the teacher's logits."""
 
     def loss(logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
         with torch.no_grad():

@@ -20,11 +20,11 @@ _SAVED_EVERY_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long and how fast to learn.
+    """Length of training, and what decides the images of each step.
 
     Attributes:
         epochs: passes over the training images.
-        batch: images in a step.
+        batch: batch size.
         seed: of the order and the augmentation of the images.
     """
 
@@ -33,12 +33,12 @@ class Schedule:
     seed: int
 
     def n_steps(self, n_images: int) -> int:
-        """In all epochs."""
+        """Number of steps in all epochs."""
         return self.epochs * n_batches(n_images, self.batch)
 
 
 def n_batches(n_images: int, batch: int) -> int:
-    """Steps of an epoch; a last image alone, from which no batch norm learns, joins the others."""
+    """Steps of an epoch; a single last image, from which no batch norm learns, joins a batch."""
     whole, left = divmod(n_images, batch)
     return max(1, whole + (left > 1))
 
@@ -65,7 +65,7 @@ def fit(
         dataset: its training split is used.
         schedule: epochs and seed.
         loss: of a step.
-        checkpoint: written every half a minute, and taken up.
+        checkpoint: written every half minute, and resumed from.
         advance: called after each epoch.
 
     Raises:
@@ -101,7 +101,7 @@ def fit(
 def _one_cycle(
     optimizer: optim.Optimizer, n_steps: int, first: int
 ) -> optim.lr_scheduler.OneCycleLR:
-    """The schedule of learning rates from step `first` on; what was loaded knows its peaks."""
+    """The schedule of learning rates from step `first` on; a loaded optimizer knows its peaks."""
     peaks = [group["max_lr"] if first else group["lr"] for group in optimizer.param_groups]
     return optim.lr_scheduler.OneCycleLR(
         optimizer, peaks, total_steps=n_steps + 1, last_epoch=first - 1 if first else -1

@@ -53,7 +53,7 @@ class Workers:
         _kill_all(self._workers)
 
     def run(self, rows: Sequence[Row], started: Started) -> Generator[Outcome, None, None]:
-        """The outcome of each row once, as soon as it is known.
+        """Yields the outcome of each row once, as soon as it is known.
 
         Raises:
             EvaluationError: if a worker cannot start.
@@ -124,7 +124,7 @@ class Workers:
         return failed
 
     def _blame(self, worker: Worker, row: Row, deaths: Counter[Row]) -> str | None:
-        """Why a row that a worker ended over has failed; None if it may be innocent."""
+        """Reason why a row that a worker ended over has failed; None if it may be innocent."""
         if worker.is_late:
             return f"no value within {self._timeout_s:g} s" if worker.n_rows == 1 else None
         deaths[row] += 1

@@ -17,13 +17,13 @@ from tailorbird.training.data.dataset import Dataset, Split
 _N_CLASSES, _SIDE = 10, 32
 _MOST_BYTES = 256 * 2**20  # of the arrays of a file; those of 10,000 images take 9 MB
 
-# Those that the pretrained networks were trained with.
+# Those by which the pretrained networks' training normalised images.
 _MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)[:, None, None]
 _STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)[:, None, None]
 
 
 def load(folder: Path) -> Dataset:
-    """10,000 training images; the 10,000 test images halved into validation and test.
+    """CIFAR-10: 10,000 training images, and its test images halved into validation and test.
 
     JPEG loses a little of what CIFAR-10 is: figures on these images are figures on "CIFAR-10 as
     JPEG".

@@ -1,4 +1,4 @@
-"""Weights that anchors come with."""
+"""Pretrained weights of anchors, put from files of others into the parts of a network."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Set
@@ -24,7 +24,7 @@ _Own = Mapping[tuple[Part, str], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What became of a file of weights.
+    """Outcome of placing a file of weights.
 
     Attributes:
         new_head: why the anchor's last layer is as it was drawn; empty if it is the file's.

@@ -1,4 +1,4 @@
-"""What decides the weights of a space, besides its data."""
+"""Settings of training: what decides the weights of a space, besides its data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Literal
 from tailorbird.training.weights import state_dict, weight_file
 
 RULES = "stitch-2"
-"""Part of what weights were made with: raise it when training changes what it makes."""
+"""Version of training in the identity of weights: raise it when training makes others."""
 
 KINDS = ("embedding", "block", "stitch", "head")
 
@@ -19,19 +19,20 @@ def _same_everywhere() -> Mapping[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How anchors become a stitched network.
+    """Settings by which anchors become a stitched network.
 
     Attributes:
         train_epochs: for each anchor alone.
         stitch_epochs: for all routes together.
         seed: of weights, images and routes.
-        batch: images in a step.
+        batch: batch size.
         learning_rates: peak for each kind of part; 0 leaves it as it is.
         routes: how the route of a step is drawn.
         distillation: what is learned from the teacher's answers besides the labels.
         teacher: names it; the largest anchor as it was alone, unless given.
         stitch_images: images for least squares; 0 leaves stitching layers random.
-        stitch_rank: of what stitching layers learn beyond least squares; all of it if None.
+        stitch_rank: rank of the update that stitching layers learn; no such update if None, but
+            all of their weights learn.
         anchors: files of weights that anchors start with, by anchor.
         keys: where in these files the weights lie, by anchor; found out where not given.
     """
@@ -50,7 +51,7 @@ class Training:
     keys: Mapping[str, str] = field(default_factory=dict)
 
     def alone(self, anchor: str) -> dict[str, object]:
-        """What decides an anchor; how it is going to be stitched does not.
+        """Returns what decides an anchor's weights; how it is going to be stitched does not.
 
         Raises:
             WeightsError: if the file of its weights cannot be read.
@@ -78,7 +79,7 @@ class Training:
         return digest if key is None else f"{digest}#{key}"
 
     def together(self) -> dict[str, object]:
-        """What decides the stitched network, besides its anchors."""
+        """Returns what decides the stitched network's weights, besides its anchors."""
         return {
             "epochs": self.stitch_epochs,
             "stitch_learning_rate": self.learning_rates.get("stitch"),

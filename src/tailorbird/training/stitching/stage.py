@@ -1,4 +1,4 @@
-"""Files of weights that know what they were made with."""
+"""Files of finished weights, each with the identity of what it was made with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tailorbird.training.stitching.network import StitchedNetwork
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The weights of some parts, when a stage of training is done.
+    """File of the weights of some parts, written when a stage of training is done.
 
     Attributes:
         path: of the file.
@@ -26,7 +26,7 @@ class Stage:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """On the way there."""
+        """Checkpoint of the stage, while it is not done."""
         return Checkpoint(
             self.path.with_suffix(".checkpoint.safetensors"), self.identity, self.parts
         )
@@ -36,15 +36,15 @@ class Stage:
         return is_of(self.path, self.identity)
 
     def load(self, network: StitchedNetwork) -> bool:
-        """Puts the weights in place; false if there are none, others, or not all."""
-        found = read(self.path, self.identity)
-        if found is None:
+        """Loads the weights; false if there are none, others, or not all."""
+        content = read(self.path, self.identity)
+        if content is None:
             return False
-        weights, _ = found
+        weights, _ = content
         return put_weights(network, self.parts, weights)
 
     def save(self, network: StitchedNetwork) -> None:
-        """Writes the weights, whole or not at all; the checkpoint has done its duty.
+        """Writes the weights, whole or not at all, and deletes the checkpoint.
 
         Raises:
             WriteError: if they cannot be written.

@@ -41,7 +41,7 @@ def load(
     folder: Path,
     score: Score = accuracy,
 ) -> Trained | None:
-    """What `train` made with the same arguments; None if there is no such thing."""
+    """Loads what `train` made with the same arguments; None if there is no such thing."""
     network = _fresh(space, settings.seed)
     if not _stitched(space, dataset, settings, folder).load(network):
         return None
@@ -49,7 +49,7 @@ def load(
 
 
 def is_trained(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> bool:
-    """Whether `load` is sure to find weights of these arguments, if they are whole. Builds nothing.
+    """True if there are weights of these arguments, whole or not; builds no network.
 
     Raises:
         WeightsError: if the weights of an anchor cannot be read.
@@ -58,7 +58,7 @@ def is_trained(space: StitchSpace, dataset: Dataset, settings: Training, folder:
 
 
 def loss_of(settings: Training, teacher: nn.Module) -> Loss:
-    """The loss of all routes together."""
+    """Loss that all routes are trained with together."""
     by_name = {
         "none": lambda teacher: distillation.labels_only,
         "soft": distillation.soft,
@@ -237,10 +237,10 @@ def placed(
 
 
 def check_heads(placements: Mapping[str, anchors.Placement], settings: Training) -> None:
-    """Refuses to leave heads as they were drawn.
+    """Refuses settings that would leave a randomly drawn head untrained.
 
     Raises:
-        WeightsError: if settings do.
+        WeightsError: naming the setting.
     """
     head = settings.learning_rates.get("head", 0.0)
     for name, placement in placements.items():

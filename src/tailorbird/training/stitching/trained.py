@@ -1,4 +1,4 @@
-"""A space whose networks have weights."""
+"""Trained networks of a stitch space, all of which share their weights."""
 
 import copy
 import hashlib
@@ -23,7 +23,7 @@ _LARGEST_BATCH = 2**23  # values in a batch of images: activations have to fit i
 
 
 class Trained:
-    """Any network of a stitch space, with its weights, which stay as they are.
+    """Gives any network of a stitch space with its trained weights, which stay as they are.
 
     Args:
         space: what can be built.
@@ -129,7 +129,7 @@ class Trained:
         return nn.Sequential(*copy.deepcopy(prefixes.modules_of(route))).eval()
 
     def evaluate(self, X: IntArray, split: Split) -> NDArray[np.float64]:
-        """How well each canonical row's network does on a split, (n,): see `score`.
+        """Scores the network of each canonical row (n, d) on a split; returns (n,), see `score`.
 
         Networks are run together, and what their routes have in common is run once.
 
@@ -153,8 +153,8 @@ class Trained:
                         "among the images and the weights."
                     )
                 # Of a thousand classes, all outputs of some routes would not fit into memory.
-                kept = y.argmax(dim=1) if self._score is accuracy else y
-                outputs[by_route[route]].append(kept.numpy())
+                answers = y.argmax(dim=1) if self._score is accuracy else y
+                outputs[by_route[route]].append(answers.numpy())
         scores = {r: self._scored(np.concatenate(y), split.labels) for r, y in outputs.items()}
         if split is not self._split:
             self._split, self._accuracy = split, {}
@@ -167,7 +167,7 @@ class Trained:
         return as_score(self._score(outputs, labels))
 
     def _calibration(self) -> Iterator[Tensor]:
-        """The same images every time, in batches that fit into memory."""
+        """Yields training images, the same every time, in batches that fit into memory."""
         order = np.random.default_rng(0).permutation(len(self._train.labels))
         index = np.sort(order[:_MOST_CALIBRATED])
         n_batches = -(-len(index) // _most_images(self._train))

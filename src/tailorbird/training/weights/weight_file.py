@@ -53,7 +53,7 @@ _CLASS = re.compile(r"(?:GLOBAL|<class) '?([A-Za-z_][\w.]+)")
 
 
 def load(path: Path) -> object:
-    """Whatever `torch.save` was given, or the tensors of safetensors by name.
+    """Loads what `torch.save` was given, or the tensors of safetensors by name.
 
     Tensors may share memory with each other, and with the file: they are not to be changed.
 
@@ -132,7 +132,7 @@ def _told(head: bytes) -> tuple[str, str]:
 
 
 def _begins_safetensors(head: bytes) -> bool:
-    """Eight bytes of size, the highest three of them zero, and a header in JSON."""
+    """True for eight bytes of size, the highest three of them zero, and a header in JSON."""
     return head[5:9] == b"\0\0\0{"
 
 
