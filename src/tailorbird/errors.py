@@ -43,6 +43,20 @@ class WeightsError(TailorbirdError, ValueError):
     """Weights that cannot be read, or that do not fit the network that they are for."""
 
 
+class WeightsKeyError(WeightsError):
+    """A file of weights of which a key would choose those that fit.
+
+    Attributes:
+        path: of the file.
+        key: under which weights lie that may be meant.
+    """
+
+    def __init__(self, reason: str, path: Path, key: str) -> None:
+        super().__init__(reason)
+        self.path = path
+        self.key = key
+
+
 class TrainingError(TailorbirdError, RuntimeError):
     """Training that cannot go on; what it had reached is kept."""
 

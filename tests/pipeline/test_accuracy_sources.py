@@ -307,7 +307,7 @@ def test_an_owner_that_is_no_file_is_refused_and_one_that_is_no_text_is_a_name(
 
 
 def test_earlier_evaluations_are_learned_from_and_not_repeated(tmp_path: Path, module: str) -> None:
-    with pytest.raises(EncodingError, match=r"earlier\.csv.*No such file"):
+    with pytest.raises(EncodingError, match=r"^\[accuracy\] earlier: .*earlier\.csv.*No such file"):
         opened(tmp_path, DEEP, TRAINED + '\nearlier = "earlier.csv"')
     source = opened(tmp_path, DEEP, TRAINED)
     X = np.vstack(list(source.space.enumerate()))

@@ -109,6 +109,13 @@ def test_averaged_weights_are_taken_unless_a_key_says_otherwise(
     assert code == 2
     assert "did you mean 'state_dict'?" in said
 
+    torch.save({"student": last, "teacher": state(0)}, own / "a.pth")
+    code, said = train(tailorbird, own)
+    assert code == 2
+    assert (
+        'such as \'student\'. In [accuracy.anchors]: { file = "a.pth", key = "student" }.' in said
+    )
+
 
 def test_weights_of_today_stay_valid(tailorbird: Command, own: Path) -> None:
     """What decides an anchor is written as it was when `state_dict` was always taken."""

@@ -195,7 +195,7 @@ def test_a_pipe_in_the_place_of_weights_is_not_waited_for(
     os.mkfifo(path)
     network = StitchedNetwork(small_space)
     stage = Stage(path, "any", small_space.parts)
-    assert not stage.is_made
+    assert not stage.is_made()
     assert not stage.load(network)
     checkpoint = Checkpoint(path, "any", small_space.parts)
     assert checkpoint.load(network, torch.optim.SGD(network.parameters(), lr=1.0)) == 0

@@ -1,4 +1,4 @@
-"""The best of what a search has seen."""
+"""Archive of the best networks that a search has evaluated."""
 
 import moocore
 import numpy as np
@@ -17,7 +17,7 @@ class Archive:
     Attributes:
         X: encodings, (n, d).
         F: their minimised objectives, (n, m).
-        n_evaluations: rows that were seen.
+        n_evaluations: rows that were added.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -43,14 +43,14 @@ class Archive:
             self.X, self.F = np.vstack([self.X[old], X[fresh]]), together[keep]
 
     def hypervolume(self, ref_point: FloatArray) -> float:
-        """Of what was seen so far, up to a point (m,)."""
+        """Hypervolume of the archive, up to a point (m,); 0 while it is empty."""
         return float(moocore.hypervolume(self.F, ref=ref_point)) if len(self.F) else 0.0
 
     def front(self) -> ParetoFront:
-        """What was found.
+        """The front of all that was added.
 
         Raises:
-            InfeasibleError: if nothing that was seen meets the limits.
+            InfeasibleError: if nothing of it meets the constraints.
         """
         if not len(self.X):
             raise nearest_miss(self.problem, *self._miss)

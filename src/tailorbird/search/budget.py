@@ -1,4 +1,4 @@
-"""What a search may evaluate, each architecture once."""
+"""Budget of a search: how many architectures it may evaluate, each once."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ _SPARSE = 4  # of spaces this many times larger than what was drawn, few rows ar
 
 
 class Budget:
-    """So many evaluations, spent on distinct architectures.
+    """A number of evaluations, spent on distinct architectures.
 
     Args:
         problem: that is searched.
@@ -46,7 +46,7 @@ class Budget:
         return np.asarray(rows[np.array(unknown, dtype=bool)][: self.left])
 
     def draw(self, n: int, rng: np.random.Generator) -> IntArray:
-        """At most n rows that may be evaluated, drawn uniformly, (n, d)."""
+        """Draws at most n rows that may be evaluated, uniformly, (n, d)."""
         n, space = min(n, self.left), self.problem.space
         if space.size <= _SPARSE * (len(self._known) + n):
             return self.new(rng.permutation(np.vstack(list(space.enumerate()))))[:n]
@@ -74,10 +74,10 @@ class Budget:
         return F, G
 
     def front(self, seed: int) -> ParetoFront:
-        """What was found.
+        """The front of all that was evaluated.
 
         Raises:
-            InfeasibleError: if nothing that was evaluated meets the limits.
+            InfeasibleError: if nothing of it meets the constraints.
         """
         return replace(self.archive.front(), seed=seed, history=tuple(self.history))
 

@@ -29,7 +29,7 @@ class ParetoFront:
             empty where there were none.
         exact: whether every architecture of the space was considered.
         gap: of a front that is nearly exact, by objective, (m,) as a tuple: for each architecture
-            that meets the limits there is a member that is worse by no more than this in any
+            that meets the constraints there is a member that is worse by no more than this in any
             objective; empty where that is not known, or nothing is left to know.
         probability: that each is on the front, given how sure predictions are, (n,); None if not
             asked for.
@@ -58,7 +58,7 @@ class ParetoFront:
             n_evaluations: behind the choice of the rows; None if they are all.
 
         Raises:
-            InfeasibleError: if no row meets the limits.
+            InfeasibleError: if no row meets the constraints.
         """
         X = np.unique(X, axis=0)
         F, std = problem.predict(X)
@@ -84,7 +84,7 @@ class ParetoFront:
         return float(moocore.hypervolume(self.F, ref=ref_point))
 
     def thinned(self, n: int, ref_point: FloatArray) -> "ParetoFront":
-        """At most n members: again and again the one that adds least hypervolume goes."""
+        """Front of at most n members: one by one, the member that adds least hypervolume goes."""
         keep = np.arange(len(self))
         while len(keep) > n:
             contributions = moocore.hv_contributions(self.F[keep], ref=ref_point)
@@ -116,12 +116,12 @@ class ParetoFront:
 
 
 def nearest_miss(problem: Problem, X: IntArray, G: FloatArray) -> InfeasibleError:
-    """Says that none of rows (n, d) meets the limits, and how near the nearest comes.
+    """Error that says that no row (n, d) meets the constraints, and how near the nearest comes.
 
     Args:
-        problem: with limits.
+        problem: with constraints.
         X: canonical rows, (n, d).
-        G: by what share of itself each limit is exceeded, (n, k).
+        G: fraction of itself by which each constraint is exceeded, (n, k).
     """
     nearest = np.maximum(G, 0.0).sum(axis=1).argmin()
     missed = []

@@ -1,4 +1,4 @@
-"""How likely each network is on the front, since what is predicted is not sure."""
+"""Probabilities that networks are on the front, given how sure predictions are."""
 
 from dataclasses import dataclass, replace
 
@@ -16,11 +16,11 @@ _IN_FLIGHT = 500_000  # networks times draws at once, so that memory is bounded
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draws:
-    """Worlds that the predictors hold possible for the same n networks.
+    """Monte Carlo draws of the true objectives of n networks, as predictors hold them possible.
 
     Attributes:
-        F: minimised objectives in each, (n_draws, n, m).
-        meets: whether all limits hold, (n_draws, n).
+        F: minimised objectives in each draw, (n_draws, n, m).
+        meets: whether all constraints hold, (n_draws, n).
     """
 
     F: FloatArray
@@ -36,13 +36,13 @@ class Draws:
         rng: np.random.Generator,
         correlation: float = 0.0,
     ) -> "Draws":
-        """Draws everything that a problem asks of canonical rows X (n, d), limits included.
+        """Draws all that a problem asks of canonical rows X (n, d), constraints included.
 
         Args:
             problem: whose predictors are drawn from.
             X: networks.
-            n_draws: how many worlds.
-            rng: draws them.
+            n_draws: how many.
+            rng: of the draws.
             correlation: of the errors of any two networks, see `draw`.
         """
         F, std = problem.predict(X)
@@ -67,9 +67,9 @@ class Draws:
         return cls(drawn[:, :, : F.shape[1]], np.all(drawn <= worst, axis=2))
 
     def membership(self) -> FloatArray:
-        """Share of the worlds in which each network is on the front, (n,).
+        """Fraction of the draws in which each network is on the front, (n,).
 
-        It is there if it meets the limits and none that does so dominates it. So the probabilities
+        It is there if it meets the constraints and none that does so dominates it. So probabilities
         are those among the n networks: leave none out that may well be better.
         """
         times = np.zeros(self.F.shape[1])
@@ -80,10 +80,10 @@ class Draws:
         return times / len(self.F)
 
     def hypervolume(self, ref_point: FloatArray, level: float = 0.9) -> Interval:
-        """Mean over the worlds, and the central interval that holds this share of them.
+        """Mean over the draws, and the central interval that holds this fraction of them.
 
         The mean is above the hypervolume of the predicted front if many networks compete for it:
-        in each world the luckiest of them make it up.
+        in each draw the luckiest of them make it up.
         """
         volumes = [
             float(moocore.hypervolume(F[meets], ref=ref_point)) if meets.any() else 0.0
@@ -101,7 +101,7 @@ def draw(
     rng: np.random.Generator,
     correlation: float = 0.0,
 ) -> FloatArray:
-    """What n networks may truly have, normally around what is predicted, (n_draws, n, m).
+    """Draws what n networks may truly have, normally around predictions, (n_draws, n, m).
 
     Args:
         F: predicted means, (n, m).

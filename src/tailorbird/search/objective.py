@@ -1,4 +1,4 @@
-"""What a search trades off, and what it must keep to. Everything inside a search is minimised."""
+"""Objectives and constraints of a search, inside which everything is minimised."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -40,13 +40,13 @@ class Objective:
         return "finite and positive" if self.unit in _ALWAYS_POSITIVE else "finite"
 
     def allows(self, values: FloatArray) -> NDArray[np.bool_]:
-        """For which of some values, (n,), the law holds."""
+        """True for values (n,) for which the law holds, (n,)."""
         least = 0.0 if self.unit in _ALWAYS_POSITIVE else -np.inf
         return (values > least) & (values < np.inf)
 
     @property
     def sign(self) -> int:
-        """Turns natural values into minimised ones, and back."""
+        """Factor, 1 or -1, that turns natural values into minimised ones, and back."""
         return 1 if self.sense == "min" else -1
 
 

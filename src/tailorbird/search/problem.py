@@ -1,4 +1,4 @@
-"""What is asked of a search."""
+"""Problem of a search: a space, objectives and constraints."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A space, what to trade off in it, and what must hold.
+    """A space, objectives to trade off in it, and constraints.
 
     Attributes:
         space: searched.
@@ -39,7 +39,7 @@ class Problem:
         return F, std
 
     def violation(self, X: IntArray, F: FloatArray) -> FloatArray:
-        """By what share of itself each limit is exceeded, (n, k); met where <= 0.
+        """Fraction of itself by which each constraint is exceeded, (n, k); met where <= 0.
 
         Args:
             X: canonical rows, (n, d).
@@ -56,12 +56,12 @@ class Problem:
         return G
 
     def chance(self, X: IntArray, F: FloatArray, std: FloatArray) -> FloatArray:
-        """How likely all limits are met, (n,), if objectives are normal and independent.
+        """Probability that all constraints are met, (n,), if objectives are normal and independent.
 
         Args:
             X: canonical rows, (n, d).
             F: their minimised values, (n, m).
-            std: of F, (n, m); limits on properties that are no objectives are taken for sure.
+            std: of F, (n, m); other constrained properties are taken for sure.
         """
         chance = np.ones(len(X))
         for constraint, g in zip(self.constraints, self.violation(X, F).T, strict=True):
@@ -74,7 +74,7 @@ class Problem:
         return chance
 
     def reference_point(self, seed: int) -> FloatArray:
-        """A point that hardly any network is worse than, of minimised values (m,).
+        """Reference point: minimised values (m,) that hardly any network is worse than.
 
         Fronts of one space are compared by the hypervolume between them and this point. It is the
         worst of a thousand random networks and a tenth of the range more, so that the ends of a
@@ -95,10 +95,10 @@ class Problem:
         return values
 
     def prediction(self, objective: Objective, X: IntArray) -> Prediction:
-        """The same with how sure they are.
+        """Predicted values of canonical rows (n, d) in their natural sense, with stds, (n,) each.
 
         Raises:
-            PriceError: likewise, and if a standard deviation cannot be.
+            PriceError: if a value or its standard deviation cannot be.
         """
         predicted = objective.predictor.predict(X)
         self._refuse(objective, predicted.mean, ~objective.allows(predicted.mean), X)
@@ -131,7 +131,7 @@ class Problem:
 def beyond(F: FloatArray) -> FloatArray:
     """A point that is worse than all of minimised values (n, m) by a tenth of their range, (m,).
 
-    By a tenth, too, where they are all the same, or there would be no volume between.
+    Where they are all the same it is 0.1, or there would be no volume between.
     """
     span = np.ptp(F, axis=0)
     return np.asarray(F.max(axis=0) + 0.1 * np.where(span > 0, span, 1.0))

@@ -1,4 +1,4 @@
-"""What it costs to use on one device the networks that were chosen for another."""
+"""Regret: what it costs to use on one device the networks that were chosen for another."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.predictors import Predictor
+from tailorbird.search.problem import beyond
 from tailorbird.spaces import FloatArray, IntArray
-
-_BEYOND = 0.1  # of the range, from the worst network to the reference point
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +49,8 @@ class Regret:
 
     Attributes:
         accuracy_lost: against the most accurate network that is at least as fast, (n,).
-        latency_excess: against the fastest network that is at least as accurate, as a share of
-            its latency, (n,).
+        latency_excess: against the fastest network that is at least as accurate, as a fraction
+            of its latency, (n,).
     """
 
     accuracy_lost: FloatArray
@@ -64,7 +63,7 @@ def regret(
     front_accuracy: FloatArray,
     front_latency_ms: FloatArray,
 ) -> Regret:
-    """What n networks give away on a device whose own front is known.
+    """Regret of n networks on a device whose own front is known.
 
     Args:
         accuracy: of the networks, (n,).
@@ -83,25 +82,25 @@ def regret(
 
 
 def choices(X: IntArray, accuracy: Predictor, latencies: Mapping[str, Predictor]) -> list[Chosen]:
-    """For each device, those of canonical rows (n, d) that no other one beats there.
+    """Chooses those of canonical rows (n, d) that no other one beats, for each device.
 
     Args:
         X: networks, such as the front of a search over all these devices.
         accuracy: predicts it.
         latencies: predict milliseconds, by device.
     """
-    share = accuracy.mean(X)
+    accuracies = accuracy.mean(X)
     all_ms = {device: latency.mean(X) for device, latency in latencies.items()}
-    found = []
+    chosen = []
     for device, ms in all_ms.items():
-        best = moocore.is_nondominated(np.column_stack([-share, ms]))
+        best = moocore.is_nondominated(np.column_stack([-accuracies, ms]))
         on_all = {other: other_ms[best] for other, other_ms in all_ms.items()}
-        found.append(Chosen(device, share[best], on_all))
-    return found
+        chosen.append(Chosen(device, accuracies[best], on_all))
+    return chosen
 
 
 def regrets(choices: Sequence[Chosen]) -> pd.DataFrame:
-    """Every device's choice on every device.
+    """Regrets of every device's choice on every device.
 
     Args:
         choices: one for each device; each knows its latencies on all of these.
@@ -128,7 +127,7 @@ def regrets(choices: Sequence[Chosen]) -> pd.DataFrame:
     for used_on in choices:
         volumes = _hypervolumes(choices, used_on.device)
         for chosen_for, volume in zip(choices, volumes, strict=True):
-            found = regret(
+            lost = regret(
                 chosen_for.accuracy,
                 chosen_for.latency_ms[used_on.device],
                 used_on.accuracy,
@@ -138,10 +137,10 @@ def regrets(choices: Sequence[Chosen]) -> pd.DataFrame:
                 {
                     "chosen_for": chosen_for.device,
                     "used_on": used_on.device,
-                    "accuracy_lost_mean": found.accuracy_lost.mean(),
-                    "accuracy_lost_worst": found.accuracy_lost.max(),
-                    "latency_excess_mean": found.latency_excess.mean(),
-                    "latency_excess_worst": found.latency_excess.max(),
+                    "accuracy_lost_mean": lost.accuracy_lost.mean(),
+                    "accuracy_lost_worst": lost.accuracy_lost.max(),
+                    "latency_excess_mean": lost.latency_excess.mean(),
+                    "latency_excess_worst": lost.latency_excess.max(),
                     "hypervolume_share": volume / volumes[devices.index(used_on.device)],
                 }
             )
@@ -149,9 +148,7 @@ def regrets(choices: Sequence[Chosen]) -> pd.DataFrame:
 
 
 def _hypervolumes(choices: Sequence[Chosen], device: str) -> list[float]:
-    """Of each choice on one device, up to one point."""
+    """Hypervolumes of all choices on one device, up to one point."""
     fronts = [np.column_stack([-c.accuracy, c.latency_ms[device]]) for c in choices]
-    F = np.vstack(fronts)
-    spread = np.ptp(F, axis=0)
-    ref_point = F.max(axis=0) + _BEYOND * np.where(spread > 0, spread, 1.0)
+    ref_point = beyond(np.vstack(fronts))
     return [float(moocore.hypervolume(front, ref=ref_point)) for front in fronts]

@@ -1,4 +1,4 @@
-"""How far networks are beyond the limits of a problem, and the way back."""
+"""Violation of a problem's constraints by networks, and how to pull these back."""
 
 from dataclasses import replace
 
@@ -11,10 +11,10 @@ _STEPS = 3  # back; more find no better networks
 
 
 class Limits:
-    """The limits of a problem alone, so that nothing else is predicted to see whether they are met.
+    """Constraints of a problem, checked without predicting any objective that is not limited.
 
     Args:
-        problem: with any number of limits.
+        problem: with any number of constraints.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -22,7 +22,7 @@ class Limits:
         self._problem = replace(problem, objectives=limited)
 
     def excess(self, X: IntArray) -> FloatArray:
-        """Sum of the shares by which limits are exceeded, 0 where all are met, (n,).
+        """Sum of the fractions by which constraints are exceeded, 0 where all are met, (n,).
 
         Args:
             X: canonical rows, (n, d).
@@ -33,18 +33,18 @@ class Limits:
         return np.asarray(np.maximum(G, 0.0).sum(axis=1))
 
     def pulled_back(self, X: IntArray, towards: IntArray, rng: np.random.Generator) -> IntArray:
-        """Canonical rows (n, d) of which more are within the limits.
+        """Canonical rows (n, d) of which more are within the constraints.
 
-        What is beyond takes half of the genes of a row that may be within, up to three times.
+        What is beyond takes half of the variables of a row that may be within, up to three times.
 
-        In ofa-mobilenetv3, with a limit that one in twenty networks meets on a property that is
-        neither objective, the hypervolume after 5,000 evaluations is 0.4 % larger with this, and
-        1 to 3 % larger with limits on both objectives.
+        In ofa-mobilenetv3, with a constraint that one in twenty networks meets on a property that
+        is neither objective, the hypervolume after 5,000 evaluations is 0.4 % larger with this, and
+        1 to 3 % larger with constraints on both objectives.
 
         Args:
             X: canonical rows, (n, d).
             towards: other canonical rows, such as their parents, (n, d).
-            rng: of the genes.
+            rng: chooses the variables.
         """
         if not self._problem.constraints:
             return X

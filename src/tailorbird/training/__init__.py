@@ -1,4 +1,4 @@
-"""How accuracy comes about: data sets, training and evaluation. Imports torch."""
+"""Data sets, and training and evaluation of stitched networks. Imports torch."""
 
 from tailorbird.training.data import digits
 from tailorbird.training.data.dataset import Dataset, Split

@@ -1,7 +1,7 @@
-"""Training that was interrupted goes on where it was, to the same result."""
+"""Checkpoints, from which interrupted training goes on to the same result."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,8 @@ class Checkpoint:
 
     Attributes:
         path: of the file.
-        identity: text of what decides the result; another one's checkpoint is not taken up.
-        parts: that are trained; no others are saved or touched.
+        identity: text of all that decides the result; a checkpoint of another is not loaded.
+        parts: those that are trained; no others are saved or touched.
     """
 
     path: Path
@@ -26,13 +26,13 @@ class Checkpoint:
     parts: Sequence[Part]
 
     def save(self, network: nn.Module, optimizer: optim.Optimizer, step: int) -> None:
-        """Writes all of it, whole or not at all.
+        """Writes weights, optimizer and step, whole or not at all.
 
         Raises:
             WriteError: if it cannot be written.
         """
         state = optimizer.state_dict()
-        tensors = {f"network.{name}": t for name, t in self._weights(network).items()}
+        tensors = {f"network.{name}": t for name, t in weights_of(network, self.parts).items()}
         for number, values in state["state"].items():
             tensors |= {f"optimizer.{number}.{name}": t for name, t in values.items()}
         metadata = {
@@ -43,11 +43,11 @@ class Checkpoint:
         write(self.path, tensors, metadata)
 
     def load(self, network: nn.Module, optimizer: optim.Optimizer) -> int:
-        """Puts all of it in place, and returns the number of steps; 0 if there is nothing."""
-        found = read(self.path, self.identity)
-        if found is None:
+        """Restores weights and optimizer, and returns how many steps were done; 0 if no file."""
+        content = read(self.path, self.identity)
+        if content is None:
             return 0
-        tensors, metadata = found
+        tensors, metadata = content
         states: dict[int, dict[str, Tensor]] = {}
         weights: dict[str, Tensor] = {}
         for name, tensor in tensors.items():
@@ -57,18 +57,27 @@ class Checkpoint:
             else:
                 number, _, value = rest.partition(".")
                 states.setdefault(int(number), {})[value] = tensor
-        own = self._weights(network)
-        if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in own.items()}:
+        if not put_weights(network, self.parts, weights):
             return 0
-        network.load_state_dict(weights, strict=False)  # the other parts stay as they are
         groups = json.loads(metadata["groups"])
         optimizer.load_state_dict({"state": states, "param_groups": groups})
         return int(metadata["step"])
 
-    def _weights(self, network: nn.Module) -> dict[str, Tensor]:
-        prefixes = tuple(f"parts.{part}." for part in self.parts)
-        return {n: t for n, t in network.state_dict().items() if n.startswith(prefixes)}
-
     def remove(self) -> None:
         """Deletes the file; call once the finished weights are saved."""
         self.path.unlink(missing_ok=True)
+
+
+def weights_of(network: nn.Module, parts: Sequence[Part]) -> dict[str, Tensor]:
+    """Weights of some parts of a network, by their names in its state dict."""
+    prefixes = tuple(f"parts.{part}." for part in parts)
+    return {n: t for n, t in network.state_dict().items() if n.startswith(prefixes)}
+
+
+def put_weights(network: nn.Module, parts: Sequence[Part], weights: Mapping[str, Tensor]) -> bool:
+    """Loads weights of these parts; false, and nothing done, if names or shapes differ."""
+    own = weights_of(network, parts)
+    if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in own.items()}:
+        return False
+    network.load_state_dict(weights, strict=False)  # the other parts stay as they are
+    return True

@@ -1,4 +1,4 @@
-"""What a network's answers are compared with."""
+"""Losses of training: cross-entropy to the labels, or to a teacher's answers as well."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Of logits (n, classes) for labels (n,) and images (n, …)."""
+"""Loss of logits (n, classes), given labels (n,) and images (n, …)."""
 
 
 def labels_only(logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
@@ -16,35 +16,30 @@ def labels_only(logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
 
 
 def soft(teacher: nn.Module) -> Loss:
-    """Half of the loss is the cross-entropy to the teacher's probabilities.
+    """Soft distillation: half of the loss is the cross-entropy to the teacher's probabilities.
 
     References:
         Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network. 2015.
     """
-
-    def loss(logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
-        answers = _answers(teacher, images).softmax(dim=1)
-        return (F.cross_entropy(logits, labels) + F.cross_entropy(logits, answers)) / 2
-
-    return loss
+    return _half(teacher, lambda logits: logits.softmax(dim=1))
 
 
 def hard(teacher: nn.Module) -> Loss:
-    """Half of the loss is the cross-entropy to the class that the teacher names.
+    """Hard distillation: half of the loss is the cross-entropy to the class the teacher names.
 
     References:
         Touvron et al.: Training data-efficient image transformers & distillation through
         attention. ICML 2021.
     """
+    return _half(teacher, lambda logits: logits.argmax(dim=1))
+
+
+def _half(teacher: nn.Module, targets_of: Callable[[Tensor], Tensor]) -> Loss:
+    """Mean of the cross-entropies to the labels, and to targets made of the teacher's logits."""
 
     def loss(logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
-        answers = _answers(teacher, images).argmax(dim=1)
-        return (F.cross_entropy(logits, labels) + F.cross_entropy(logits, answers)) / 2
+        with torch.no_grad():
+            answers: Tensor = teacher(images)
+        return (F.cross_entropy(logits, labels) + F.cross_entropy(logits, targets_of(answers))) / 2
 
     return loss
-
-
-def _answers(teacher: nn.Module, images: Tensor) -> Tensor:
-    with torch.no_grad():
-        logits: Tensor = teacher(images)
-    return logits

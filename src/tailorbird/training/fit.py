@@ -1,7 +1,7 @@
 """Gradient steps of a network whose weights several networks may share."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +20,11 @@ _SAVED_EVERY_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long and how fast to learn.
+    """Length of training, and what decides the images of each step.
 
     Attributes:
         epochs: passes over the training images.
-        batch: images in a step.
+        batch: batch size.
         seed: of the order and the augmentation of the images.
     """
 
@@ -33,12 +33,12 @@ class Schedule:
     seed: int
 
     def n_steps(self, n_images: int) -> int:
-        """In all epochs."""
+        """Number of steps in all epochs."""
         return self.epochs * n_batches(n_images, self.batch)
 
 
 def n_batches(n_images: int, batch: int) -> int:
-    """Steps of an epoch; a last image alone, from which no batch norm learns, joins the others."""
+    """Steps of an epoch; a single last image, from which no batch norm learns, joins a batch."""
     whole, left = divmod(n_images, batch)
     return max(1, whole + (left > 1))
 
@@ -65,25 +65,20 @@ def fit(
         dataset: its training split is used.
         schedule: epochs and seed.
         loss: of a step.
-        checkpoint: written every half a minute, and taken up.
+        checkpoint: written every half minute, and resumed from.
         advance: called after each epoch.
 
     Raises:
         TrainingError: if the loss or its gradient is not finite; the last checkpoint is kept.
     """
-    train, augment = dataset.train, dataset.augment
-    n_steps = schedule.n_steps(len(train.labels))
+    n_steps = schedule.n_steps(len(dataset.train.labels))
     if not groups or not n_steps:
         return
     optimizer = optim.AdamW(
         [dict(group) for group in groups], weight_decay=_WEIGHT_DECAY, fused=True
     )
     first = checkpoint.load(network, optimizer)
-    peaks = [group["max_lr"] if first else group["lr"] for group in optimizer.param_groups]
-    rate = optim.lr_scheduler.OneCycleLR(
-        optimizer, peaks, total_steps=n_steps + 1, last_epoch=first - 1 if first else -1
-    )
-    trained = [p for group in optimizer.param_groups for p in group["params"]]
+    rate = _one_cycle(optimizer, n_steps, first)
     per_epoch = n_steps // schedule.epochs
     network.train()
     if not first:
@@ -92,35 +87,63 @@ def fit(
     for _ in range(first // per_epoch):
         advance()
     with torch.random.fork_rng(devices=[]):  # layers such as dropout draw from torch's generator
-        for step in range(first, n_steps):
-            epoch, position = divmod(step, per_epoch)
-            if position == 0 or step == first:
-                order = np.random.default_rng([schedule.seed, epoch]).permutation(len(train.labels))
-            end = (position + 1) * schedule.batch if position < per_epoch - 1 else None
-            index = order[position * schedule.batch : end]
-            torch.manual_seed(_seed(schedule.seed, step))
-            generator = torch.Generator().manual_seed(_seed(schedule.seed, step))
-            x = augment(train.batch(index), generator)
-            logits = logits_of(x, step)
-            value = loss(logits, torch.from_numpy(train.labels[index]), x)
-            optimizer.zero_grad()
-            value.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
-            norm = nn.utils.clip_grad_norm_(trained, _LARGEST_GRADIENT)
-            if not (torch.isfinite(value) and torch.isfinite(norm)):
-                raise TrainingError(
-                    f"Loss and gradient must be finite, but at step {step} the loss is "
-                    f"{value.item():g} and its gradient's norm {norm.item():g}. The last good "
-                    f"checkpoint is {str(checkpoint.path)!r}. Lower the learning rates, or "
-                    "look for values in the images that are not finite."
-                )
-            optimizer.step()
+        for step, x, labels in _batches(dataset, schedule, range(first, n_steps)):
+            _update(optimizer, loss(logits_of(x, step), labels, x), step, checkpoint)
             rate.step()
             if time.monotonic() - saved > _SAVED_EVERY_S:
                 checkpoint.save(network, optimizer, step + 1)
                 saved = time.monotonic()
-            if position == per_epoch - 1:
+            if (step + 1) % per_epoch == 0:
                 advance()
     network.eval()
+
+
+def _one_cycle(
+    optimizer: optim.Optimizer, n_steps: int, first: int
+) -> optim.lr_scheduler.OneCycleLR:
+    """The schedule of learning rates from step `first` on; a loaded optimizer knows its peaks."""
+    peaks = [group["max_lr"] if first else group["lr"] for group in optimizer.param_groups]
+    return optim.lr_scheduler.OneCycleLR(
+        optimizer, peaks, total_steps=n_steps + 1, last_epoch=first - 1 if first else -1
+    )
+
+
+def _batches(
+    dataset: Dataset, schedule: Schedule, steps: range
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Each step with its augmented images (n, …) and labels (n,); seeds torch for what it draws."""
+    train = dataset.train
+    per_epoch = n_batches(len(train.labels), schedule.batch)
+    for step in steps:
+        epoch, position = divmod(step, per_epoch)
+        if position == 0 or step == steps.start:
+            order = np.random.default_rng([schedule.seed, epoch]).permutation(len(train.labels))
+        end = (position + 1) * schedule.batch if position < per_epoch - 1 else None
+        index = order[position * schedule.batch : end]
+        torch.manual_seed(_seed(schedule.seed, step))
+        generator = torch.Generator().manual_seed(_seed(schedule.seed, step))
+        x = dataset.augment(train.batch(index), generator)
+        yield step, x, torch.from_numpy(train.labels[index])
+
+
+def _update(optimizer: optim.Optimizer, value: Tensor, step: int, checkpoint: Checkpoint) -> None:
+    """Steps down the clipped gradient of a loss.
+
+    Raises:
+        TrainingError: if one of them is not finite; no weight is changed then.
+    """
+    optimizer.zero_grad()
+    value.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    norm = nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT)
+    if not (torch.isfinite(value) and torch.isfinite(norm)):
+        raise TrainingError(
+            f"Loss and gradient must be finite, but at step {step} the loss is "
+            f"{value.item():g} and its gradient's norm {norm.item():g}. The last good "
+            f"checkpoint is {str(checkpoint.path)!r}. Lower the learning rates, or "
+            "look for values in the images that are not finite."
+        )
+    optimizer.step()
 
 
 def _seed(seed: int, step: int) -> int:

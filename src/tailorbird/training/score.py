@@ -1,4 +1,4 @@
-"""How good the outputs of a network are: accuracy, or a user's own score."""
+"""Scores of a network's outputs: accuracy, or a user's own."""
 
 from collections.abc import Callable
 from numbers import Real
@@ -11,16 +11,16 @@ from torch import Tensor
 from tailorbird.errors import ContractError
 
 Score = Callable[[NDArray[Any], NDArray[np.int64]], float]
-"""How good outputs (n, …) are for labels (n,), from 0 to 1."""
+"""Score of outputs (n, …) for labels (n,), from 0 to 1."""
 
 
 def accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Share of right answers."""
+    """Fraction of outputs (n, classes) that are largest at their label."""
     return float((outputs.argmax(axis=1) == labels).mean())
 
 
 def as_score(given: object) -> float:
-    """What an evaluator gave as a number; arrays and tensors of no dimension are numbers.
+    """Returns what an evaluator gave as a float; arrays and tensors of no dimension are numbers.
 
     Raises:
         ContractError: if it is none, or none from 0 to 1.

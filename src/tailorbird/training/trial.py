@@ -1,4 +1,4 @@
-"""Data, augmentation, teacher and evaluator, tried before long training."""
+"""Trials of data, augmentation, teacher and evaluator before long training."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ from tailorbird.training.score import Score, as_score
 
 _IMAGES = 2
 _AUGMENTED = 8  # times, since what is drawn by chance may be drawn alike
-_SURE = 8.0  # a logit that is clearly above those of noise
-_TIMIDER = 100.0  # are networks that have hardly learned: their logits are as small
+_SURE = 8.0  # a logit that is clearly above noise of standard deviation 1
+_TIMIDER = 100.0  # times smaller are the logits of networks that have hardly learned
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +27,7 @@ class Batch:
 
 
 def as_dataset(made: object) -> Dataset:
-    """What a user's function gave, if it is a data set.
+    """Returns what a user's function made, if it is a data set.
 
     Raises:
         ContractError: if it is none.
@@ -41,7 +41,7 @@ def as_dataset(made: object) -> Dataset:
 
 
 def as_teacher(made: object) -> nn.Module:
-    """What a user's function gave, if it is a module.
+    """Returns what a user's function made, if it is a module.
 
     Raises:
         ContractError: if it is none.
@@ -76,7 +76,7 @@ def tried_batch(dataset: Dataset, batch: int) -> Batch:
 
     Args:
         dataset: whose augmentation is tried.
-        batch: images of a step.
+        batch: batch size.
 
     Raises:
         ContractError: if the augmentation does not do what it must.

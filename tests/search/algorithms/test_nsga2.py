@@ -287,7 +287,7 @@ def test_its_last_population_starts_an_algorithm_of_pymoo(
     from pymoo.algorithms.moo.nsga2 import NSGA2
 
     last = minimize(asked_by_pymoo, algorithm, ("n_gen", 3), seed=1).pop
-    stock = NSGA2(pop_size=30, sampling=last.individuals())
+    stock = NSGA2(pop_size=30, sampling=Population(list(last)))
     stock.setup(asked_by_pymoo, termination=("n_gen", 1), seed=1)
     stock.next()
     assert stock.evaluator.n_eval == 0  # all were evaluated already
@@ -339,7 +339,7 @@ def test_individuals_are_evaluated_as_the_rows_are() -> None:
     rows.set(F=np.zeros((2, 2)), G=np.zeros((2, 0)))
     evaluator = Evaluator()
     of = problem()
-    evaluator.eval(SpaceProblem(of, Archive(of)), rows.individuals())
+    evaluator.eval(SpaceProblem(of, Archive(of)), Population(list(rows)))
     assert evaluator.n_eval == 0
 
 
@@ -353,4 +353,4 @@ def test_excess_is_that_of_pymoo() -> None:
     F, G = pymoos.evaluate(X)
     ours.set(F=F, G=G)
     np.testing.assert_array_equal(stock.get("CV"), ours.get("CV"))
-    np.testing.assert_array_equal(stock.get("CV"), ours.individuals().get("CV"))
+    np.testing.assert_array_equal(stock.get("CV"), Population(list(ours)).get("CV"))

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tailorbird.errors import WeightsError
+from tailorbird.errors import WeightsError, WeightsKeyError
 from tailorbird.progress import NoProgress
 from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces.stitching import StitchSpace, Windows
@@ -319,9 +319,9 @@ def test_a_part_of_the_names_that_fits_is_offered_by_its_key(
     with pytest.raises(WeightsError) as caught:
         anchors.place(network, FAMILY, LARGE, path)
     told = ", ".join(map(repr, keys))
-    assert f'{told} fit alone: choose by a key, as in {{ file = "w.pth", key = "{keys[0]}" }}.' in (
-        str(caught.value)
-    )
+    assert f"{told} fit alone: choose by a key, such as {keys[0]!r}." in str(caught.value)
+    assert isinstance(caught.value, WeightsKeyError)
+    assert (caught.value.path, caught.value.key) == (path, keys[0])
     for key in keys:
         anchors.place(network, FAMILY, LARGE, path, key)
 

@@ -46,7 +46,7 @@ def test_routes_run_together_answer_as_one_by_one_bit_for_bit(
 def test_every_beginning_is_run_once(one_stitch: StitchSpace, varied: Trained) -> None:
     routes = [one_stitch.route(row) for row in np.concatenate(list(one_stitch.enumerate()))]
     beginnings = {route[:n] for route in routes for n in range(1, len(route) + 1)}
-    prefixes = Prefixes(varied.network, routes, varied._calibration)
+    prefixes = Prefixes(varied.network, routes, varied._calibration())
     assert prefixes.n_prefixes == len(beginnings) < sum(map(len, routes))
     n_run = 0
 
@@ -80,7 +80,7 @@ def test_norms_are_calibrated_on_what_comes_through_each_beginning(
         for module in alone.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = None  # a plain average
-        alone.train()(*varied._calibration)
+        alone.train()(*varied._calibration())
         for name, statistic in varied.set_route(row).named_buffers():
             torch.testing.assert_close(statistic, alone.get_buffer(name))
     for name, tensor in varied.network.state_dict().items():

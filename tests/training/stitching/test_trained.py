@@ -209,6 +209,6 @@ def test_norms_are_never_calibrated_on_one_image_alone(
     monkeypatch.setattr(trained, "_LARGEST_BATCH", 2 * 64)  # two images of eight by eight pixels
     images, labels = varied._train.images, varied._train.labels
     varied._train = Split(images[:99], labels[:99])
-    sizes = [len(batch) for batch in varied._calibration]
+    sizes = [len(batch) for batch in varied._calibration()]
     assert sum(sizes) == 99
     assert set(sizes) == {2, 3}

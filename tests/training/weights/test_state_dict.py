@@ -96,7 +96,10 @@ def loop() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("thing", "expected"),
     [
-        ({"student": LAST, "teacher": LAST}, r"several, under 'student', 'teacher'.*key = \"stud"),
+        (
+            {"student": LAST, "teacher": LAST},
+            "several, under 'student', 'teacher'.*its key, such as 'student'",
+        ),
         ([LAST], "but holds a list"),
         (torch.zeros(1), "but holds one tensor"),
         (3.0, "but holds a float"),

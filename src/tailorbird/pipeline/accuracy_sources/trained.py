@@ -13,7 +13,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from tailorbird.errors import EvaluationError, MissingStepError, RecipeError, in_a_line, raising
+from tailorbird.errors import (
+    EncodingError,
+    EvaluationError,
+    MissingStepError,
+    RecipeError,
+    in_a_line,
+    raising,
+)
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
 from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.own_code.accuracy_predictor import (
@@ -37,10 +44,10 @@ from tailorbird.search.evaluation.prior_evaluations import read, read_study
 from tailorbird.search.evaluation.study import Study
 from tailorbird.search.evaluation.worker_pool import Workers
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
+from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.storage import atomic
 from tailorbird.storage.foreign import bounded_file
 from tailorbird.training import Dataset, Trained, load, train
-from tailorbird.training.stitching.train import trainable
 
 _SCORED = 32  # images that zero-cost scores see
 _LONGEST_NAME = 1_000  # bytes
@@ -131,7 +138,12 @@ class TrainedAccuracy:
         Raises:
             RecipeError: if the space is none that can be trained.
         """
-        return TrainingInputs(self.recipe, self.home, trainable(self.space))
+        if not isinstance(self.space, StitchSpace):
+            raise RecipeError(
+                f"There is no training for {self.space.name}; its latencies can be had with "
+                "`tailorbird profile RECIPE`."
+            )
+        return TrainingInputs(self.recipe, self.home, self.space)
 
     def obtain(self, progress: Progress) -> None:
         """Trains, or loads what was trained."""
@@ -179,10 +191,13 @@ class TrainedAccuracy:
         path = self.recipe.accuracy.earlier
         if path is None:
             return np.empty((0, len(self.space.variables)), dtype=np.int64), np.empty(0)
-        if "://" in path:
-            url, _, name = path.partition("#")
-            return read_study(url, name, self.space)
-        return read(self.home / path, self.space)
+        try:
+            if "://" in path:
+                url, _, name = path.partition("#")
+                return read_study(url, name, self.space)
+            return read(self.home / path, self.space)
+        except EncodingError as error:
+            raise EncodingError(f"[accuracy] earlier: {error}") from error
 
     def predictor(self, latency: Predictor, progress: Progress) -> Predictor:
         """That the recipe names, from networks whose latencies cover their range.

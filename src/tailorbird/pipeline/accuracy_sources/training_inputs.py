@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import RecipeError, WeightsError, WeightsKeyError
 from tailorbird.pipeline.python_path import resolve, users_code
 from tailorbird.recipe import Recipe
 from tailorbird.registry.data_sets import DATA_SETS, DEFAULT
@@ -17,6 +17,7 @@ from tailorbird.training import Dataset, Training, distillation
 from tailorbird.training.distillation import Loss
 from tailorbird.training.score import Score, accuracy
 from tailorbird.training.stitching.anchors import Placement
+from tailorbird.training.stitching.network import StitchedNetwork
 from tailorbird.training.stitching.network_trial import check_networks
 from tailorbird.training.stitching.train import check, check_heads, is_trained, loss_of, placed
 from tailorbird.training.trial import (
@@ -78,7 +79,7 @@ class TrainingInputs:
                 check_teacher(self.teacher, batch, self.space.family.n_classes)
             loss = loss_of(self.settings, self.teacher)
         with users_code(self._named_space):
-            network, _ = placed(self.space, self.recipe.seed, *self._weights)
+            network, _ = self._placed()
             check_networks(self.space, network, self.settings, batch, loss)
 
     def _check_anchors(self) -> None:
@@ -181,8 +182,19 @@ class TrainingInputs:
     @cached_property
     def _placements(self) -> dict[str, Placement]:
         """What becomes of the files of weights, by anchor."""
-        files, keys = self._weights
-        return placed(self.space, self.recipe.seed, files, keys)[1] if files else {}
+        return self._placed()[1] if self._weights[0] else {}
+
+    def _placed(self) -> tuple[StitchedNetwork, dict[str, Placement]]:
+        """A network that starts from the files of weights, and what becomes of these.
+
+        Raises:
+            WeightsError: if they do not fit; an example shows how a recipe chooses by a key.
+        """
+        try:
+            return placed(self.space, self.recipe.seed, *self._weights)
+        except WeightsKeyError as error:
+            example = f'{{ file = "{error.path.name}", key = "{error.key}" }}'
+            raise WeightsError(f"{error} In [accuracy.anchors]: {example}.") from error
 
     @cached_property
     def _weights(self) -> tuple[dict[str, Path], dict[str, str]]:

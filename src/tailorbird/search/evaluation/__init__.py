@@ -1,1 +1,1 @@
-"""True evaluations: processes, studies, and what was known before."""
+"""True evaluations of networks: processes, studies, and earlier evaluations."""

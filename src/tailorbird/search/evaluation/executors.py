@@ -1,4 +1,4 @@
-"""How networks are evaluated truly: some at a time, and what fails alone fails alone."""
+"""Executors of true evaluations: they run some networks together, but each fails alone."""
 
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -11,7 +11,7 @@ from tailorbird.errors import EvaluationError, in_a_line, raising
 from tailorbird.spaces import FloatArray, IntArray
 
 Row = tuple[int, ...]
-"""A canonical row."""
+"""A canonical row, hashable."""
 
 Started = Callable[[Sequence[Row]], None]
 """Called with rows just before they are evaluated."""
@@ -25,7 +25,7 @@ once, and one by one takes 1.1 to 1.4 times as long. A kill loses the chunk that
 
 
 class Evaluator(Protocol):
-    """True values of networks, such as accuracies."""
+    """Gives true values of networks, such as accuracies."""
 
     def __call__(self, X: IntArray, /) -> FloatArray:
         """Values (n,) of canonical rows (n, d), each independent of the others."""
@@ -33,7 +33,7 @@ class Evaluator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a row.
+    """Result of evaluating a row: its value, or why it has none.
 
     Attributes:
         row: that was evaluated.
@@ -47,7 +47,7 @@ class Outcome:
 
     @classmethod
     def of(cls, row: Row, value: float) -> "Outcome":
-        """A value that an evaluator gave; one that is not finite is a failure."""
+        """Outcome of a row with a value, which is a failure if it is not finite."""
         return (
             cls(row, value)
             if math.isfinite(value)
@@ -56,7 +56,7 @@ class Outcome:
 
     @classmethod
     def failed(cls, row: Row, reason: str) -> "Outcome":
-        """No value."""
+        """Outcome of a row without a value."""
         return cls(row, math.nan, reason)
 
 
@@ -64,11 +64,11 @@ class Executor(Protocol):
     """Runs an evaluator, here or elsewhere."""
 
     def run(self, rows: Sequence[Row], started: Started) -> Generator[Outcome, None, None]:
-        """The outcome of each row once, in any order, as soon as it is known.
+        """Yields the outcome of each row once, in any order, as soon as it is known.
 
         Args:
             rows: distinct canonical rows; neighbours are evaluated together.
-            started: told before rows are first evaluated, and not when they are again.
+            started: called before rows are first evaluated, and not when they are again.
         """
 
 
@@ -83,7 +83,7 @@ class InProcess:
     evaluator: Evaluator
 
     def run(self, rows: Sequence[Row], started: Started) -> Generator[Outcome, None, None]:
-        """The outcome of each row once, in order."""
+        """Yields the outcome of each row once, in order."""
         for chunk in chunks(rows, CHUNK):
             started(chunk)
             yield from outcomes(self.evaluator, chunk)
@@ -95,7 +95,7 @@ def chunks(rows: Sequence[Row], size: int) -> list[Sequence[Row]]:
 
 
 def outcomes(evaluator: Evaluator, rows: Sequence[Row]) -> Iterator[Outcome]:
-    """The outcome of each row: of all together, or one by one if the evaluator raises."""
+    """Evaluates rows together, or one by one if the evaluator raises; yields each outcome."""
     try:
         with raising(lambda error: EvaluationError(in_a_line(error))):
             values = np.asarray(evaluator(np.array(rows, dtype=np.int64)), dtype=np.float64)

@@ -38,7 +38,7 @@ def _reading(url: sa.URL) -> dict[str, Any]:
 
 @contextmanager
 def made_alone(url: str) -> Iterator[RDBStorage]:
-    """Makes what is missing, while no other process does; Optuna's would fail in each other's way.
+    """Makes missing tables while no other process does, since of two at once one would fail.
 
     SQLite's writers stand in a queue anyway.
     """
@@ -55,11 +55,11 @@ def made_alone(url: str) -> Iterator[RDBStorage]:
 
 
 def _literal(url: str) -> str:
-    """Optuna takes braces for its own."""
+    """URL as Optuna takes it, which formats what stands in braces."""
     return url.replace("{", "{{").replace("}", "}}")
 
 
 def _closing(storage: RDBStorage) -> RDBStorage:
-    """Closes its connections when it is no longer used, which Optuna leaves to chance."""
+    """Storage whose connections close when it is no longer used; Optuna leaves that to chance."""
     weakref.finalize(storage, storage.engine.dispose)
     return storage

@@ -1,4 +1,4 @@
-"""What was evaluated before, by anyone: networks with their accuracies, from files and studies."""
+"""Earlier evaluations by anyone: networks with their accuracies, from files and studies."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 
 def read(path: Path, space: SearchSpace) -> tuple[IntArray, FloatArray]:
-    """Networks of a CSV or Parquet file with what they were measured to have.
+    """Reads networks with their measured accuracies from a CSV or Parquet file.
 
     It has a column for each variable of the space, which holds indices of choices, and a column
-    `accuracy`; others are left alone. So are fronts of a search written, but their accuracies are
-    predicted: what is read here is taken for measured.
+    `accuracy`; others are left alone. Fronts of a search are written so as well, but with predicted
+    accuracies: what is read here is taken for measured.
 
     Args:
         path: of the file; CSV if it ends in `.csv` or `.csv.gz`.
@@ -32,7 +32,7 @@ def read(path: Path, space: SearchSpace) -> tuple[IntArray, FloatArray]:
 
 
 def read_study(url: str, name: str, space: SearchSpace) -> tuple[IntArray, FloatArray]:
-    """Networks of another study with the values of their complete trials.
+    """Reads networks of another study with the values of their complete trials.
 
     The study maximises one value, an accuracy from 0 to 1, and its trials have the indices of their
     choices as the user attribute `encoding`; trials without one are left alone.

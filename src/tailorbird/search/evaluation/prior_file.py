@@ -19,7 +19,7 @@ _DATABASE = b"SQLite format 3\0"
 
 
 def rows(path: Path, space: SearchSpace) -> EarlierRows:
-    """What a file holds, by a column for each variable of a space and one for the accuracy.
+    """Reads a file with a column for each variable of a space and one for the accuracy.
 
     Args:
         path: of the file; CSV if it ends in `.csv` or `.csv.gz`.
@@ -30,10 +30,10 @@ def rows(path: Path, space: SearchSpace) -> EarlierRows:
         RecipeError: if it cannot be read, naming the first row and column that are wrong.
     """
     is_csv = csv_sheet.ending(path) in (".csv", ".csv.gz")
-    found = _from_csv(path, space) if is_csv else _from_parquet(path, space)
-    if not len(found.X):
+    earlier = _from_csv(path, space) if is_csv else _from_parquet(path, space)
+    if not len(earlier.X):
         raise EncodingError(f"There are no evaluations in {str(path)!r}. Give one in each row.")
-    return found
+    return earlier
 
 
 def _from_csv(path: Path, space: SearchSpace) -> EarlierRows:
@@ -67,8 +67,8 @@ def _from_parquet(path: Path, space: SearchSpace) -> EarlierRows:
     content = bounded_file.read(path, what=_WHAT)
     if content.startswith(_DATABASE):
         raise EncodingError(
-            f"{str(path)!r} is a database. To read a study of Optuna in it, write [accuracy] "
-            f'earlier = "sqlite:///{plain(str(path))}#STUDY".'
+            f"{str(path)!r} is a database. To read a study of Optuna in it, write "
+            f'"sqlite:///{plain(str(path))}#STUDY".'
         )
     if not content.startswith(b"PAR1"):
         raise EncodingError(

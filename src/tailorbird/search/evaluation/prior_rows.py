@@ -1,4 +1,4 @@
-"""Networks that somebody evaluated, before it is known whether they are of a space."""
+"""Evaluations of somebody's, before it is known whether their networks are of a space."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EarlierRows:
-    """Networks with what they were measured to have, as somebody keeps them.
+    """Networks with their measured accuracies, as a file or study of somebody's holds them.
 
     Attributes:
         X: any rows of a space, (n, d).

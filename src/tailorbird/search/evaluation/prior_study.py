@@ -22,7 +22,7 @@ _AS_CSV = "write its trials to a CSV with the columns of the space and accuracy"
 
 
 class _Trial(BaseModel):
-    """What is read of a complete trial."""
+    """A complete trial, as far as it is read."""
 
     model_config = ConfigDict(strict=True)
     encoding: list[Annotated[int, Field(ge=-(2**31), lt=2**31)]]
@@ -30,7 +30,7 @@ class _Trial(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _Stored:
     """A study as its database holds it."""
 
     directions: tuple[str, ...]
@@ -50,18 +50,18 @@ def rows(url: str, name: str, space: SearchSpace) -> EarlierRows:
         EncodingError: if there is no such study, or it does not fit the space.
     """
     source = f"the study {shown(name)} in {_checked(url)}"
-    kept = _kept(url, name, source)
-    if kept.directions != ("maximize",):
+    stored = _stored(url, name, source)
+    if stored.directions != ("maximize",):
         raise EncodingError(
             f"Earlier evaluations are accuracies, one value that is maximised, but the directions "
-            f"of {source} are: {', '.join(kept.directions) or 'none'}. If it holds accuracies all "
-            f"the same, {_AS_CSV}."
+            f"of {source} are: {', '.join(stored.directions) or 'none'}. If it holds accuracies "
+            f"all the same, {_AS_CSV}."
         )
-    if kept.space not in (None, space.name):
+    if stored.space not in (None, space.name):
         raise EncodingError(
-            f"The space of {source} must be {space.name!r}, but it is {shown(kept.space)}."
+            f"The space of {source} must be {space.name!r}, but it is {shown(stored.space)}."
         )
-    trials = {number: _trial(said, number, source) for number, said in kept.trials.items()}
+    trials = {number: _trial(said, number, source) for number, said in stored.trials.items()}
     lengths = {len(one.encoding) for one in trials.values()}
     if lengths != {len(space.variables)}:
         raise EncodingError(
@@ -80,18 +80,18 @@ def _checked(url: str) -> str:
         kind = parsed.get_backend_name()
     except (sa.exc.SQLAlchemyError, ValueError):
         raise EncodingError(
-            "[accuracy] earlier is no URL of a database: write sqlite:///FILE#STUDY or "
-            "postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE#STUDY."
+            "Studies are named as sqlite:///FILE#STUDY or "
+            "postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE#STUDY, but what stands before "
+            "the # is no URL of a database."
         ) from None
     if kind not in ("sqlite", "postgresql"):
         raise EncodingError(
-            f"Studies are read from SQLite and PostgreSQL, but [accuracy] earlier names {kind!r}: "
-            f"{_AS_CSV}."
+            f"Studies are read from SQLite and PostgreSQL, but this URL names {kind!r}: {_AS_CSV}."
         )
     if kind == "sqlite" and parsed.query:
         raise EncodingError(
-            "[accuracy] earlier names an SQLite file without options, as sqlite:///FILE#STUDY, but "
-            f"got {shown(dict(parsed.query))}. Leave out what follows the question mark."
+            "An SQLite file is named without options, as sqlite:///FILE#STUDY, but got "
+            f"{shown(dict(parsed.query))}. Leave out what follows the question mark."
         )
     if kind == "sqlite" and not _is_file(parsed.database):  # it would be made
         raise EncodingError(f"There is no file {parsed.database or ''!r} to read a study from.")
@@ -105,7 +105,7 @@ def _is_file(path: str | None) -> bool:
         return False
 
 
-def _kept(url: str, name: str, source: str) -> _Kept:
+def _stored(url: str, name: str, source: str) -> _Stored:
     version = "another"
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # its warnings show what a file holds, raw
     try:
@@ -117,7 +117,7 @@ def _kept(url: str, name: str, source: str) -> _Kept:
             raise EncodingError(f"There is no {source[4:]}; {hint}")  # noqa: TRY301
         study = optuna.load_study(storage=storage, study_name=name)
         trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return _Kept(
+        return _Stored(
             tuple(direction.name.lower() for direction in study.directions),
             study.user_attrs.get("space"),
             {

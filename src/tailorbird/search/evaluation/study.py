@@ -11,7 +11,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState, create_trial
 
 from tailorbird.errors import DamagedStoreError, EncodingError, StoreError, in_a_line
-from tailorbird.progress import Progress
+from tailorbird.progress import Advance, Progress
 from tailorbird.search.evaluation.executors import Executor, Outcome, Row
 from tailorbird.search.evaluation.optuna_storage import made_alone
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
@@ -23,7 +23,7 @@ LOG = logging.getLogger(__name__)
 
 
 class Study:
-    """Remembers what was evaluated; what has a value is never evaluated again.
+    """Study that remembers evaluations: a network with a value is never evaluated again.
 
     A row that is to be evaluated is a waiting trial, a running one while it is evaluated, and
     then a complete or a failed one. Only the process that made this object writes, and it may be
@@ -65,18 +65,18 @@ class Study:
                 storage=self._storage, study_name=name, direction="maximize", load_if_exists=True
             )
             self._id = self._storage.get_study_id_from_name(name)
-            kept = self._study.user_attrs
+            attributes = self._study.user_attrs
             for key, asked in (("space", space.name), ("evaluator", evaluator)):
-                if key not in kept:
+                if key not in attributes:
                     self._study.set_user_attr(key, asked)
-                elif kept[key] != asked:
+                elif attributes[key] != asked:
                     raise EncodingError(
-                        f"The study {name!r} is of the {key} {kept[key]!r}, but {asked!r} was "
-                        "asked for. Use another name or another store."
+                        f"The study {name!r} is of the {key} {attributes[key]!r}, but {asked!r} "
+                        "was asked for. Use another name or another store."
                     )
 
     def evaluate(self, X: IntArray, executor: Executor, progress: Progress) -> FloatArray:
-        """Values (n,) of canonical rows (n, d) in their order, from memory where there is one.
+        """Values (n,) of canonical rows (n, d), in their order; only new ones are evaluated.
 
         What fails is NaN; `failures` and the log say why.
 
@@ -92,13 +92,7 @@ class Study:
             if todo:
                 with progress.task("Evaluating", len(todo)) as advance:
                     trials = {row: queued.get(row) or self._enqueue(row) for row in todo}
-                    for outcome in self._outcomes(trials, executor):
-                        if outcome.reason is None:
-                            known[outcome.row] = outcome.value
-                            advance(f"{self._evaluator} {outcome.value:.3f}")
-                        else:
-                            self.failures[outcome.row] = outcome.reason
-                            advance(f"failed: {outcome.reason}")
+                    known |= self._completed(trials, executor, advance)
         failed = [row for row in todo if row in self.failures]
         if failed:
             LOG.warning(
@@ -132,12 +126,12 @@ class Study:
             for row, value in zip(map(tuple, X.tolist()), y.tolist(), strict=True):
                 if row not in known:
                     known[row] = value
-                    told = self._attributes(row) | {"source": source}
-                    self._study.add_trial(create_trial(value=value, user_attrs=told))
+                    attributes = self._attributes(row) | {"source": source}
+                    self._study.add_trial(create_trial(value=value, user_attrs=attributes))
         return len(known) - n_known
 
     def _read(self) -> tuple[dict[Row, float], dict[Row, int]]:
-        """What is known, and the waiting trials of this owner; what was running waits again."""
+        """Values by row, and the waiting trials of this owner; what was running waits again."""
         try:
             return self._known_and_queued()
         except DECODING as error:
@@ -151,13 +145,13 @@ class Study:
         known: dict[Row, float] = {}
         queued: dict[Row, int] = {}
         for trial in self._study.get_trials(deepcopy=False):
-            told = trial.user_attrs
-            if "encoding" not in told:  # people may add trials of their own
+            attributes = trial.user_attrs
+            if "encoding" not in attributes:  # people may add trials of their own
                 continue
-            row: Row = tuple(told["encoding"])
+            row: Row = tuple(attributes["encoding"])
             if trial.state == TrialState.COMPLETE:
                 known.setdefault(row, float(trial.values[0]))
-            elif not trial.state.is_finished() and told.get("owner") == self._owner:
+            elif not trial.state.is_finished() and attributes.get("owner") == self._owner:
                 queued[row] = self._storage.get_trial_id_from_study_id_trial_number(
                     self._id, trial.number
                 )
@@ -173,10 +167,24 @@ class Study:
         text = self.space.describe(np.array(row))
         return {"encoding": row, "architecture": text, "owner": self._owner}
 
+    def _completed(
+        self, trials: Mapping[Row, int], executor: Executor, advance: Advance
+    ) -> dict[Row, float]:
+        """Runs trials; values of those that did not fail, the others join `failures`."""
+        values: dict[Row, float] = {}
+        for outcome in self._outcomes(trials, executor):
+            if outcome.reason is None:
+                values[outcome.row] = outcome.value
+                advance(f"{self._evaluator} {outcome.value:.3f}")
+            else:
+                self.failures[outcome.row] = outcome.reason
+                advance(f"failed: {outcome.reason}")
+        return values
+
     def _outcomes(
         self, trials: Mapping[Row, int], executor: Executor
     ) -> Generator[Outcome, None, None]:
-        """Of each row, once its trial tells it."""
+        """Yields the outcome of each row, once its trial holds it."""
 
         def started(rows: Sequence[Row]) -> None:
             for row in rows:
@@ -195,7 +203,7 @@ class Study:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """Tells faults of the database in a sentence."""
+        """Turns faults of the database into errors with a sentence."""
         try:
             yield
         except (StorageInternalError, sa.exc.SQLAlchemyError) as error:

@@ -1,4 +1,4 @@
-"""A process that evaluates networks, and is killed when it does not."""
+"""Processes that evaluate networks, and can be killed when they hang."""
 
 import contextlib
 import math
@@ -17,7 +17,7 @@ from tailorbird.errors import EvaluationError, in_a_line
 from tailorbird.search.evaluation.executors import Evaluator, Outcome, Row, outcomes
 
 PATIENCE_S = 1.0
-"""Between looks at whether a worker lives: what it started may hold its pipe."""
+"""Seconds between looks at whether a worker lives: what it started may hold its pipe."""
 
 
 class EvaluatorFactory(Protocol):
@@ -28,12 +28,12 @@ class EvaluatorFactory(Protocol):
 
 
 class Worker:
-    """A process, and what it has in hand.
+    """A process that evaluates rows, and those that it was handed.
 
     Attributes:
-        connection: to it.
-        rows: handed out and not answered.
-        n_rows: that were handed out together.
+        connection: to the process.
+        rows: those handed out and not answered.
+        n_rows: how many were handed out together.
         is_ready: whether it has its evaluator.
         deadline: of the answer, on the clock `time.monotonic`.
     """
@@ -59,41 +59,41 @@ class Worker:
 
     @property
     def is_idle(self) -> bool:
-        """Whether it can be given work."""
+        """True if it can be given work."""
         return self.is_ready and not self.rows
 
     @property
     def is_alive(self) -> bool:
-        """Whether it may still answer."""
+        """True if it may still answer."""
         return not self.connection.closed and self._process.is_alive()
 
     @property
     def is_late(self) -> bool:
-        """Whether it took too long."""
+        """True if it took too long."""
         return time.monotonic() >= self.deadline
 
     @property
     def was_killed(self) -> bool:
-        """Whether a signal ended it; another may do."""
+        """True if a signal ended it; another worker may do better."""
         return (self._process.exitcode or 0) < 0
 
     @property
     def ending(self) -> str:
-        """How it died."""
+        """Words for how the process ended, such as `ended with status 1`."""
         status = self._process.exitcode
         if status is not None and status < 0:
             return f"was killed by {signal.Signals(-status).name}"
         return f"ended with status {status}"
 
     def hand_out(self, rows: Sequence[Row], timeout_s: float) -> None:
-        """Gives it rows to evaluate together."""
+        """Gives the process rows to evaluate together."""
         self.rows, self.n_rows = list(rows), len(rows)
         self.deadline = time.monotonic() + len(rows) * timeout_s
         with contextlib.suppress(OSError):  # if it is dead, that shows when it is listened to
             self.connection.send(self.rows)
 
     def read(self) -> Iterator[Outcome]:
-        """What it said.
+        """Yields the outcomes that the process has sent.
 
         Raises:
             EvaluationError: if it could not start.
@@ -117,7 +117,7 @@ class Worker:
             raise self.cannot_start(f"it {self.ending}")
 
     def kill(self) -> None:
-        """Ends it and everything that it started."""
+        """Ends the process and everything that it started."""
         assert self._process.pid is not None  # it was started
         with contextlib.suppress(ProcessLookupError):  # it leads no group yet
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -135,7 +135,7 @@ class Worker:
 
 
 def _serve(factory: EvaluatorFactory, connection: Connection) -> None:
-    """In a worker: evaluates until nobody asks any more."""
+    """Runs in the process: evaluates until nobody asks any more."""
     os.setsid()  # a group of its own, which is killed together, and which Ctrl-C does not reach
     os.dup2(2, 1)  # standard output is for results of commands
     threading.Thread(target=_end_with_parent, daemon=True).start()

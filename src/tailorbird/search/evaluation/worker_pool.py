@@ -6,6 +6,7 @@ import time
 import weakref
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from typing import Self
 
@@ -52,45 +53,26 @@ class Workers:
         _kill_all(self._workers)
 
     def run(self, rows: Sequence[Row], started: Started) -> Generator[Outcome, None, None]:
-        """The outcome of each row once, as soon as it is known.
+        """Yields the outcome of each row once, as soon as it is known.
 
         Raises:
             EvaluationError: if a worker cannot start.
         """
-        share = max(1, math.ceil(len(rows) / self._n_workers))
-        queue = deque(chunks(rows, min(CHUNK, share)))
-        begun: set[Row] = set()
-        deaths: Counter[Row] = Counter()
-        n_killed = 0  # before they had done anything
-        told: list[Outcome] = []
+        n_each = max(1, math.ceil(len(rows) / self._n_workers))
+        work = _Work(deque(chunks(rows, min(CHUNK, n_each))))
+        known: list[Outcome] = []
         try:
             while True:
-                self._start(len(queue))
-                for worker in self._workers:
-                    if queue and worker.is_idle:
-                        chunk = queue.popleft()
-                        if not begun.issuperset(chunk):
-                            started(chunk)
-                            begun.update(chunk)
-                        worker.hand_out(chunk, self._timeout_s)
-                yield from told  # now that workers have something to do while these are written
-                told = []
-                if not (queue or self._are_busy):
+                self._start(len(work.queue))
+                self._hand_out(work, started)
+                yield from known  # now that workers have something to do while these are written
+                known = []
+                if not (work.queue or self._are_busy):
                     return
                 for worker in self._listen():
-                    told += worker.read()
+                    known += worker.read()
                     if worker.is_late or not worker.is_alive:
-                        self._workers.remove(worker)
-                        worker.kill()
-                        n_killed += not worker.is_ready
-                        if n_killed == _MOST_DEATHS:
-                            raise worker.cannot_start(f"it {worker.ending}, as others were")
-                        for row in worker.rows:
-                            reason = self._blame(worker, row, deaths)
-                            if reason is None:
-                                queue.append([row])
-                            else:
-                                told.append(Outcome.failed(row, reason))
+                        known += self._end_one(worker, work)
         finally:
             for worker in [worker for worker in self._workers if worker.rows]:
                 worker.kill()  # its answers would be taken for those to the next question
@@ -105,6 +87,15 @@ class Workers:
         for _ in range(min(n_chunks - n_idle, self._n_workers - len(self._workers))):
             self._workers.append(Worker(self._factory))
 
+    def _hand_out(self, work: "_Work", started: Started) -> None:
+        for worker in self._workers:
+            if work.queue and worker.is_idle:
+                chunk = work.queue.popleft()
+                if not work.begun.issuperset(chunk):
+                    started(chunk)
+                    work.begun.update(chunk)
+                worker.hand_out(chunk, self._timeout_s)
+
     def _listen(self) -> list[Worker]:
         """Workers that said something, died or are late."""
         deadline = min(worker.deadline for worker in self._workers)
@@ -112,14 +103,51 @@ class Workers:
         said = wait([worker.connection for worker in self._workers], patience_s)
         return [w for w in self._workers if w.connection in said or w.is_late or not w.is_alive]
 
+    def _end_one(self, worker: Worker, work: "_Work") -> list[Outcome]:
+        """Ends a worker; the rows in its hand fail if they are to blame, and wait again otherwise.
+
+        Raises:
+            EvaluationError: if too many workers could not start.
+        """
+        self._workers.remove(worker)
+        worker.kill()
+        work.n_stillborn += not worker.is_ready
+        if work.n_stillborn == _MOST_DEATHS:
+            raise worker.cannot_start(f"it {worker.ending}, as others were")
+        failed = []
+        for row in worker.rows:
+            reason = self._blame(worker, row, work.deaths)
+            if reason is None:
+                work.queue.append([row])
+            else:
+                failed.append(Outcome.failed(row, reason))
+        return failed
+
     def _blame(self, worker: Worker, row: Row, deaths: Counter[Row]) -> str | None:
-        """Why a row that a worker ended over has failed; None if it may be innocent."""
+        """Reason why a row that a worker ended over has failed; None if it may be innocent."""
         if worker.is_late:
             return f"no value within {self._timeout_s:g} s" if worker.n_rows == 1 else None
         deaths[row] += 1
         if deaths[row] < _MOST_DEATHS:
             return None
         return f"its worker {worker.ending}, and so did {_MOST_DEATHS - 1} before"
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is left of the rows of one `run`, and what became of workers over them.
+
+    Attributes:
+        queue: chunks that wait for a worker.
+        begun: rows that were handed out once.
+        deaths: of workers with a row in hand, by row.
+        n_stillborn: workers that ended before they were ready.
+    """
+
+    queue: deque[Sequence[Row]]
+    begun: set[Row] = field(default_factory=set)
+    deaths: Counter[Row] = field(default_factory=Counter)
+    n_stillborn: int = 0
 
 
 def _kill_all(workers: list[Worker]) -> None:

@@ -1,1 +1,1 @@
-"""Data sets and changes of their images."""
+"""Data sets and augmentations of their images."""

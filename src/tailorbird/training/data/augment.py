@@ -1,4 +1,4 @@
-"""Changes of training images that leave their labels alone."""
+"""Augmentations: random changes of training images that leave their labels alone."""
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ def shift(images: Tensor, generator: torch.Generator, by: int = 1) -> Tensor:
 
 
 def shift_and_flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Moved by up to four pixels, and half of them mirrored."""
+    """Images (n, c, h, w) moved by up to four pixels, and half of them mirrored."""
     moved = shift(images, generator, by=4)
     flipped = torch.rand(len(images), generator=generator) < 0.5
     return torch.where(flipped[:, None, None, None], moved.flip(3), moved)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.errors import RecipeError, in_a_line
+from tailorbird.errors import ContractError, in_a_line
 from tailorbird.published.data_folder import data_folder
 from tailorbird.training.data.augment import shift_and_flip
 from tailorbird.training.data.dataset import Dataset, Split
@@ -18,20 +18,20 @@ from tailorbird.training.data.dataset import Dataset, Split
 _N_CLASSES, _SIDE = 10, 32
 _MOST_BYTES = 256 * 2**20  # of the arrays of a file; those of 10,000 images take 9 MB
 
-# Those that the pretrained networks were trained with.
+# Those by which the pretrained networks' training normalised images.
 _MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)[:, None, None]
 _STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)[:, None, None]
 
 
 def load(folder: Path) -> Dataset:
-    """10,000 training images; the 10,000 test images halved into validation and test.
+    """CIFAR-10: 10,000 training images, and its test images halved into validation and test.
 
     JPEG loses a little of what CIFAR-10 is: figures on these images are figures on "CIFAR-10 as
     JPEG".
 
     Raises:
         OSError: if a file cannot be read.
-        RecipeError: if a file is torn, or holds something else.
+        ContractError: if a file is torn, or holds something else.
 
     References:
         Krizhevsky: Learning Multiple Layers of Features from Tiny Images. 2009.
@@ -47,13 +47,13 @@ def load_published() -> Dataset:
     """CIFAR-10 as JPEG from the data folder.
 
     Raises:
-        RecipeError: if it is not there, or is torn.
+        ContractError: if it is not there, or is torn.
     """
     folder = data_folder()
     try:
         return load(folder)
     except OSError as error:
-        raise RecipeError(
+        raise ContractError(
             f"CIFAR-10 as JPEG is not in {str(folder)!r} ({error}), and cannot be fetched. "
             "Name the folder that holds it in the environment variable TAILORBIRD_DATA."
         ) from None
@@ -74,7 +74,7 @@ def _read(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
             images[number] = _image(jpeg[first:end].tobytes(), number)
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error).strip("'\"").rstrip(".")
-        raise RecipeError(
+        raise ContractError(
             f"The file {str(path)!r} is torn, or not CIFAR-10 as JPEG ({reason}). Put a whole copy "
             "there, or name the folder that holds one in the environment variable TAILORBIRD_DATA."
         ) from None

@@ -17,7 +17,7 @@ _LONGEST_NAME = 200  # characters of a data set's
 _MOST_BYTES = 2**30  # of a split that are read to tell what is in it
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
-"""A batch of training images (n, c, h, w) to one of the same shape, changed by chance."""
+"""Random change of a batch of training images (n, c, h, w), which keeps its shape."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,12 +76,12 @@ class Split:
         object.__setattr__(self, "labels", labels)
 
     def batch(self, index: NDArray[np.int64]) -> Tensor:
-        """Images of these numbers. Channels come last in memory: convolutions are faster so."""
+        """Images of these indices. Channels come last in memory: convolutions are faster so."""
         images = torch.from_numpy(np.ascontiguousarray(self.images[index]))
         return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
 
     def spread(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """All images in turn, with their numbers; above a gibibyte evenly spread ones."""
+        """Yields all images with their indices, in pieces; above a gibibyte evenly spread ones."""
         n_bytes = 4 * int(np.prod(self.images.shape))
         every = max(1, -(-n_bytes // _MOST_BYTES))
         for index in np.array_split(np.arange(0, len(self.labels), every), 64):
@@ -89,7 +89,7 @@ class Split:
 
 
 def unchanged(images: Tensor, generator: torch.Generator) -> Tensor:
-    """No augmentation."""
+    """Augmentation that changes nothing."""
     return images
 
 
@@ -162,7 +162,7 @@ class Dataset:
 
 
 def _array(values: Any, what: str) -> Any:
-    """What has a type and a shape of NumPy's as it is, anything else as an array of NumPy's."""
+    """Returns what has a dtype of NumPy's and a shape as it is, anything else as an array."""
     if np.ma.is_masked(values):
         raise ContractError(f"{what} must be whole, but some are masked. Use `.filled(VALUE)`.")
     if isinstance(values, np.ma.MaskedArray):

@@ -11,7 +11,7 @@ _SPLIT_SEED = 0
 
 
 def load() -> Dataset:
-    """600 training, 600 validation and 597 test images, stratified; the same split every time."""
+    """The digits: 600 training, 600 validation and 597 test images, in a fixed stratified split."""
     pixels, labels = load_digits(return_X_y=True)
     images = (pixels.reshape(-1, 1, 8, 8) / 16.0 - 0.5).astype(np.float32)
     index = np.arange(len(labels))

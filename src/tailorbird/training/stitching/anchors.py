@@ -1,4 +1,4 @@
-"""Weights that anchors come with."""
+"""Pretrained weights of anchors, put from files of others into the parts of a network."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Set
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tailorbird.errors import WeightsError
+from tailorbird.errors import WeightsError, WeightsKeyError
 from tailorbird.spaces.stitching import Part, Pretrained
 from tailorbird.spaces.stitching.family import parts_of
 from tailorbird.training.stitching.network import StitchedNetwork
 from tailorbird.training.weights.misfits import Misfits
-from tailorbird.training.weights.names import Place, sort_names
+from tailorbird.training.weights.names import Place, Sorted, sort_names
 from tailorbird.training.weights.state_dict import StateDict, listed, plain, read
 from tailorbird.training.weights.values import check_kind, converted
 
@@ -24,7 +24,7 @@ _Own = Mapping[tuple[Part, str], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What became of a file of weights.
+    """Outcome of placing a file of weights.
 
     Attributes:
         new_head: why the anchor's last layer is as it was drawn; empty if it is the file's.
@@ -54,14 +54,7 @@ def place(
             weights cannot have.
     """
     own = _own(network, family, anchor)
-
-    def find(name: str) -> tuple[Part, str] | None:
-        try:
-            part, inner = family.place(anchor, name)
-        except (LookupError, ValueError):
-            return None
-        return (part, inner) if (part, inner) in own else None
-
+    find = _finder(family, anchor, own)
     state = read(path, key)
     names = sort_names(state.tensors, find)
     for name, where in names.placed.items():
@@ -69,31 +62,11 @@ def place(
     given = {where: state.tensors[name] for name, where in names.placed.items()}
     fresh, new_head = _fresh(family, own, given, path)
     places = {where: name for name, where in names.placed.items() if where not in fresh}
-    shapes = {
-        name: (_name(family, *where), state.tensors[name].shape, own[where].shape)
-        for where, name in places.items()
-        if state.tensors[name].shape != own[where].shape
-    }
-    unplaced = [name for name in names.unplaced if not name.endswith(_COUNTER)]
-    needed = {where for where in own if not where[1].endswith(_COUNTER)}
-    looked_for = needed - given.keys() - fresh.keys()
-    if unplaced and not looked_for:  # they may be a head's by another name
-        looked_for = needed - given.keys()
-    misfits = Misfits(
-        _twice(names.placed),
-        shapes,
-        unplaced,
-        [_name(family, *where) for where in own if where in looked_for],
-    )
+    misfits = _misfits(family, own, state, names, fresh, places)
     if len(misfits):
-        whose = f"Its names are those of {names.owner}. " if names.owner else ""
-        taken = f", under {state.key!r}," if state.key else ""
-        raise WeightsError(
-            f"The weights in {str(path)!r}{taken} do not fit {family.anchors[anchor]} of "
-            f"{family.name}, in {_counted(len(misfits), 'place')}. In the file / looked for: "
-            f"{misfits}. {whose}{_other_keys(state.others)}"
-            f"{_fitting(state, find, needed - fresh.keys())}"
-        )
+        keys = _fitting_keys(state, find, _needed(own) - fresh.keys())
+        what = f"{family.anchors[anchor]} of {family.name}"
+        raise _refusal(state, names.owner, what, misfits, keys)
     network.load_state_dict(
         {
             f"parts.{part}.{inner}": converted(
@@ -104,6 +77,50 @@ def place(
         strict=False,
     )
     return Placement(new_head, (*state.remarks, *_left_out(path, names.no_weights)))
+
+
+def _finder(family: Pretrained, anchor: int, own: _Own) -> Place:
+    """Finds the place of a weight by its name in an anchor's state dict, if the network has one."""
+
+    def find(name: str) -> tuple[Part, str] | None:
+        try:
+            part, inner = family.place(anchor, name)
+        except (LookupError, ValueError):
+            return None
+        return (part, inner) if (part, inner) in own else None
+
+    return find
+
+
+def _misfits(
+    family: Pretrained,
+    own: _Own,
+    state: StateDict,
+    names: Sorted,
+    fresh: _Own,
+    places: Mapping[tuple[Part, str], str],
+) -> Misfits:
+    """What does not fit between a file and the network, besides a head that stays as drawn."""
+    shapes = {
+        name: (_name(family, *where), state.tensors[name].shape, own[where].shape)
+        for where, name in places.items()
+        if state.tensors[name].shape != own[where].shape
+    }
+    unplaced = [name for name in names.unplaced if not name.endswith(_COUNTER)]
+    missing = _needed(own) - {*names.placed.values()}
+    looked_for = missing - fresh.keys()
+    if unplaced and not looked_for:  # they may be a head's by another name
+        looked_for = missing
+    return Misfits(
+        _twice(names.placed),
+        shapes,
+        unplaced,
+        [_name(family, *where) for where in own if where in looked_for],
+    )
+
+
+def _needed(own: _Own) -> set[tuple[Part, str]]:
+    return {where for where in own if not where[1].endswith(_COUNTER)}
 
 
 def _own(network: StitchedNetwork, family: Pretrained, anchor: int) -> _Own:
@@ -162,14 +179,34 @@ def _twice(placed: Mapping[str, tuple[Part, str]]) -> list[tuple[str, str]]:
     return [(names[0], names[1]) for names in found.values() if len(names) > 1]
 
 
-def _other_keys(others: tuple[str, ...]) -> str:
-    if not others:
-        return ""
-    return f"There are others under {listed(others)}, which a `key` beside the `file` takes. "
+def _refusal(
+    state: StateDict, owner: str | None, what: str, misfits: Misfits, keys: list[str]
+) -> WeightsError:
+    """The error of a file that does not fit; keys are of parts of it that fit alone."""
+    taken = f", under {state.key!r}," if state.key else ""
+    reason = (
+        f"The weights in {str(state.path)!r}{taken} do not fit {what}, in "
+        f"{_counted(len(misfits), 'place')}. In the file / looked for: {misfits}. "
+    )
+    if owner:
+        reason += f"Its names are those of {owner}. "
+    if state.others:
+        reason += f"There are others under {listed(state.others)}, which a key chooses. "
+    if keys:
+        reason += (
+            f"The names under {listed(keys)} fit alone: choose by a key, such as "
+            f"{plain(keys[0])!r}."
+        )
+    else:
+        reason += "Name the file of that anchor."
+    choices = [*keys, *state.others]
+    return (
+        WeightsKeyError(reason, state.path, plain(choices[0])) if choices else WeightsError(reason)
+    )
 
 
-def _fitting(state: StateDict, find: Place, needed: Set[tuple[Part, str]]) -> str:
-    """The way out: the keys of a part of the names that fits by itself, if there is any."""
+def _fitting_keys(state: StateDict, find: Place, needed: Set[tuple[Part, str]]) -> list[str]:
+    """Keys of those parts of the names that fit by themselves."""
     keys: list[str] = []
     for key, group in state.beginnings():
         if len(group) < len(needed) or any(key.startswith(f"{known}.") for known in keys):
@@ -177,12 +214,7 @@ def _fitting(state: StateDict, find: Place, needed: Set[tuple[Part, str]]) -> st
         names = sort_names(group, find)
         if needed <= set(names.placed.values()) and not names.unplaced:
             keys.append(key)
-    if not keys:
-        return "Name the file of that anchor."
-    return (
-        f"The names under {listed(keys)} fit alone: choose by a key, as in "
-        f'{{ file = "{state.path.name}", key = "{plain(keys[0])}" }}.'
-    )
+    return keys
 
 
 def _left_out(path: Path, no_weights: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Where stitching layers start."""
+"""Initial weights of stitching layers, by least squares."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -51,8 +51,8 @@ def initialise_stitches(
             source = _rows(states[stitch.source][stitch.leave + 1])
             ones = source.new_ones(len(source), 1)
             new = torch.cat([source, ones, _rows(states[stitch.target][stitch.enter])], dim=1)
-            kept = factor[stitch.part].reshape(-1, new.shape[1])
-            factor[stitch.part] = torch.linalg.qr(torch.cat([kept, new]), mode="r").R
+            before = factor[stitch.part].reshape(-1, new.shape[1])
+            factor[stitch.part] = torch.linalg.qr(torch.cat([before, new]), mode="r").R
     for part, R in factor.items():
         (layer,) = network.modules_of([part])
         assert isinstance(layer, nn.Linear | nn.Conv2d)

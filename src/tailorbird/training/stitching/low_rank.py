@@ -1,4 +1,4 @@
-"""Stitching layers that move away from least squares by a matrix of low rank."""
+"""Low-rank updates (LoRA) of stitching layers that start from least squares."""
 
 from collections.abc import Iterable
 
@@ -28,7 +28,7 @@ class LowRankUpdate(nn.Module):
 
 
 def freeze(layers: Iterable[nn.Module], rank: int) -> None:
-    """From now on each layer trains a low-rank update and its bias; its weight is the base."""
+    """Freezes each layer's weight, of which a low-rank update is trained, beside the bias."""
     for layer in layers:
         weight = layer.weight
         assert isinstance(weight, Tensor)

@@ -25,7 +25,7 @@ class StitchedNetwork(nn.Module):
         return ((n, m) for n, m in self.parts.items() if n.partition("-")[0] == kind)
 
     def forward(self, x: Tensor, route: Sequence[Part]) -> Tensor:
-        """(n, channels, height, width) to logits (n, classes), along one route."""
+        """Logits (n, classes) of images (n, channels, height, width), along one route."""
         for module in self.modules_of(route):
             x = module(x)
         return x

@@ -1,4 +1,4 @@
-"""The smallest and the largest network of a space, trained on two images before long training."""
+"""Trial of a space's smallest and largest networks on two images, before long training."""
 
 import copy
 from collections.abc import Sequence
@@ -119,7 +119,7 @@ def _check_step(
 def _run_parts(
     space: StitchSpace, network: StitchedNetwork, x: Tensor, route: Sequence[Part]
 ) -> Tensor:
-    """The logits of a network, once each of its parts gave what the next one takes."""
+    """Logits (n, classes) of a network, each of whose parts is checked to fit the next one."""
     takes = [space.workload(part) for part in route]
     wanted = [workload.inputs[0][1:] for workload in takes[1:]] + [(space.family.n_classes,)]
     thens = [*map(str, route[1:]), "the loss"]
@@ -131,7 +131,7 @@ def _run_parts(
         before, version = x.detach().clone(), x._version
         n, way_out = f"{len(x)} training images", ""
         if len(x) == 1:
-            n, way_out = "a step of one image", " Give more images, or raise [accuracy] batch."
+            n, way_out = "a step of one image", " Give more images, or raise the batch of training."
         with said_of(f"{what} must run on {n}, but failed", way_out):
             y: Any = module(x)
         check_torch()
@@ -142,7 +142,7 @@ def _run_parts(
 
 
 def _reached(value: Tensor, parameters: Sequence[nn.Parameter]) -> dict[Tensor, bool]:
-    """Those that get a gradient, and whether it is finite; no two are kept at a time."""
+    """Parameters that get a gradient, and whether it is finite; one is in memory at a time."""
     found: dict[Tensor, bool] = {}
 
     def look(parameter: Tensor) -> None:
@@ -152,7 +152,7 @@ def _reached(value: Tensor, parameters: Sequence[nn.Parameter]) -> dict[Tensor, 
 
     if value.requires_grad:
         hooks = [
-            p.register_post_accumulate_grad_hook(look)  # type: ignore[no-untyped-call]  # likewise
+            p.register_post_accumulate_grad_hook(look)  # type: ignore[no-untyped-call]  # as below
             for p in parameters
         ]
         value.backward()  # type: ignore[no-untyped-call]  # torch leaves it so

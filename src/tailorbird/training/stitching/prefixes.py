@@ -1,4 +1,4 @@
-"""Routes that begin alike share what they have in common."""
+"""Routes as a tree of their beginnings, so that what several have in common is run once."""
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ Route = tuple[Part, ...]
 
 @dataclass(slots=True)
 class Prefix:
-    """A beginning of routes.
+    """A beginning that routes share: a node of the tree.
 
     Attributes:
         module: of its last part; its parameters are the network's, its norms its own.
@@ -66,13 +66,13 @@ class Prefixes:
 
     def modules_of(self, route: Route) -> list[nn.Module]:
         """The modules of one of the routes, in the order in which they run."""
-        found, level = [], self.roots
+        modules, level = [], self.roots
         for part in route:
-            found.append(level[part].module)
+            modules.append(level[part].module)
             level = level[part].longer
-        return found
+        return modules
 
-    @torch.inference_mode(mode=False)  # whose tensors do not tell whether they were changed
+    @torch.inference_mode(mode=False)  # its tensors would not tell whether they were changed
     @torch.no_grad()
     def outputs(self, x: Tensor) -> Iterator[tuple[Route, Tensor]]:
         """Each route with its output for a batch; no beginning is run twice."""
@@ -95,7 +95,7 @@ def _outputs(level: dict[Part, Prefix], route: Route, x: Tensor) -> Iterator[tup
 
 
 def run(module: nn.Module, x: Tensor, part: Part) -> Tensor:
-    """The output of a part.
+    """Runs a part, and returns its output.
 
     Raises:
         ContractError: if it changed its input, which others may need.

@@ -1,4 +1,4 @@
-"""Which route a training step takes. A draw depends on the seed and the step alone."""
+"""Sampling of the route of each training step, which the seed and the step alone decide."""
 
 from collections.abc import Callable
 
@@ -9,14 +9,14 @@ from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.stitching import StitchSpace
 
 Draw = Callable[[int], IntArray]
-"""The canonical row of a step."""
+"""Gives the canonical row (d,) of a step."""
 
 _LARGEST_GROUPED = 20_000
 _GROUPS = 50
 
 
 def uniform(space: StitchSpace, seed: int) -> Draw:
-    """Every route alike.
+    """Draws every route with the same probability.
 
     References:
         Pan, Cai, Zhuang: Stitchable Neural Networks. CVPR 2023.
@@ -25,7 +25,7 @@ def uniform(space: StitchSpace, seed: int) -> Draw:
 
 
 def by_stitches(space: StitchSpace, seed: int) -> Draw:
-    """First the number of stitches, uniformly, then a route that has it.
+    """Draws the number of stitches first, uniformly, then a route with as many.
 
     Drawn uniformly over routes, anchors and single stitches would starve: of 4,795 routes
     of digits-resnet 4,043 have three stitches.
@@ -49,7 +49,7 @@ def by_stitches(space: StitchSpace, seed: int) -> Draw:
 
 
 def by_resources(space: StitchSpace, seed: int) -> Draw:
-    """First a group of routes of like MACs, uniformly, then one of its routes.
+    """Draws a group of routes with similar MACs first, uniformly, then one of its routes.
 
     A group opens where the MACs exceed the least of the last group by a fiftieth of the range,
     about a GMAC as in the paper. Of spaces too large to sort, a sample is taken.

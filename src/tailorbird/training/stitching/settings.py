@@ -1,16 +1,14 @@
-"""What decides the weights of a space, besides its data."""
+"""Settings of training: what decides the weights of a space, besides its data."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tailorbird.errors import WeightsError
 from tailorbird.training.weights import state_dict, weight_file
 
 RULES = "stitch-2"
-"""Part of what weights were made with: raise it when training changes what it makes."""
+"""Version of training in the identity of weights: raise it when training makes others."""
 
 KINDS = ("embedding", "block", "stitch", "head")
 
@@ -21,19 +19,20 @@ def _same_everywhere() -> Mapping[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How anchors become a stitched network.
+    """Settings by which anchors become a stitched network.
 
     Attributes:
         train_epochs: for each anchor alone.
         stitch_epochs: for all routes together.
         seed: of weights, images and routes.
-        batch: images in a step.
+        batch: batch size.
         learning_rates: peak for each kind of part; 0 leaves it as it is.
         routes: how the route of a step is drawn.
         distillation: what is learned from the teacher's answers besides the labels.
         teacher: names it; the largest anchor as it was alone, unless given.
         stitch_images: images for least squares; 0 leaves stitching layers random.
-        stitch_rank: of what stitching layers learn beyond least squares; all of it if None.
+        stitch_rank: rank of the update that stitching layers learn; no such update if None, but
+            all of their weights learn.
         anchors: files of weights that anchors start with, by anchor.
         keys: where in these files the weights lie, by anchor; found out where not given.
     """
@@ -52,7 +51,7 @@ class Training:
     keys: Mapping[str, str] = field(default_factory=dict)
 
     def alone(self, anchor: str) -> dict[str, object]:
-        """What decides an anchor; how it is going to be stitched does not.
+        """Returns what decides an anchor's weights; how it is going to be stitched does not.
 
         Raises:
             WeightsError: if the file of its weights cannot be read.
@@ -73,14 +72,14 @@ class Training:
         So weights that were made when `state_dict` was always taken stay valid where it still is.
         """
         path, key = self.anchors[anchor], self.keys.get(anchor)
-        digest = _digest(path)
+        digest = weight_file.digest(path)
         if key is None:
             state = state_dict.read(path)
             key = state.key if state.is_averaged else None
         return digest if key is None else f"{digest}#{key}"
 
     def together(self) -> dict[str, object]:
-        """What decides the stitched network, besides its anchors."""
+        """Returns what decides the stitched network's weights, besides its anchors."""
         return {
             "epochs": self.stitch_epochs,
             "stitch_learning_rate": self.learning_rates.get("stitch"),
@@ -90,14 +89,3 @@ class Training:
             "stitch_images": self.stitch_images,
             "stitch_rank": self.stitch_rank,
         }
-
-
-def _digest(path: Path) -> str:
-    weight_file.check_plain(path)
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise WeightsError(
-            f"The weights in {str(path)!r} cannot be read: {error.strerror}."
-        ) from None

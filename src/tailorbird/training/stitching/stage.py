@@ -1,20 +1,18 @@
-"""Files of weights that know what they were made with."""
+"""Files of finished weights, each with the identity of what it was made with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
 from tailorbird.spaces.stitching import Part
 from tailorbird.storage.tensors import is_of, read, write
-from tailorbird.training.checkpoint import Checkpoint
+from tailorbird.training.checkpoint import Checkpoint, put_weights, weights_of
 from tailorbird.training.stitching.network import StitchedNetwork
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The weights of some parts, when a stage of training is done.
+    """File of the weights of some parts, written when a stage of training is done.
 
     Attributes:
         path: of the file.
@@ -28,38 +26,28 @@ class Stage:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """On the way there."""
+        """Checkpoint of the stage, while it is not done."""
         return Checkpoint(
             self.path.with_suffix(".checkpoint.safetensors"), self.identity, self.parts
         )
 
-    @property
     def is_made(self) -> bool:
-        """Whether the file says that it holds these weights."""
+        """True if the file says that it holds these weights; reads its header only."""
         return is_of(self.path, self.identity)
 
     def load(self, network: StitchedNetwork) -> bool:
-        """Puts the weights in place; false if there are none, others, or not all."""
-        found = read(self.path, self.identity)
-        if found is None:
+        """Loads the weights; false if there are none, others, or not all."""
+        content = read(self.path, self.identity)
+        if content is None:
             return False
-        weights, _ = found
-        own = self._weights(network)
-        if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in own.items()}:
-            return False
-        network.load_state_dict(weights, strict=False)  # the other parts stay as they are
-        return True
+        weights, _ = content
+        return put_weights(network, self.parts, weights)
 
     def save(self, network: StitchedNetwork) -> None:
-        """Writes the weights, whole or not at all; the checkpoint has done its duty.
+        """Writes the weights, whole or not at all, and deletes the checkpoint.
 
         Raises:
             WriteError: if they cannot be written.
         """
-        write(self.path, self._weights(network), {"identity": self.identity})
+        write(self.path, weights_of(network, self.parts), {"identity": self.identity})
         self.checkpoint.remove()
-
-    def _weights(self, network: StitchedNetwork) -> dict[str, Tensor]:
-        prefixes = tuple(f"parts.{part}." for part in self.parts)
-        state = network.state_dict()
-        return {name: state[name] for name in state if name.startswith(prefixes)}

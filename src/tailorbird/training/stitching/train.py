@@ -9,13 +9,13 @@ from typing import cast
 import torch
 from torch import nn
 
-from tailorbird.errors import RecipeError, WeightsError
-from tailorbird.progress import Progress
-from tailorbird.spaces import SearchSpace
+from tailorbird.errors import ContractError, WeightsError
+from tailorbird.progress import Advance, Progress
 from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.stitching import Part, Pretrained, StitchSpace
 from tailorbird.spaces.stitching.order import check_order
 from tailorbird.training import distillation
+from tailorbird.training.checkpoint import Checkpoint
 from tailorbird.training.data.dataset import SPLITS, Dataset
 from tailorbird.training.distillation import Loss
 from tailorbird.training.fit import Schedule, fit
@@ -34,20 +34,6 @@ _DRAWS = {
 }
 
 
-def trainable(space: SearchSpace) -> StitchSpace:
-    """The space, if its networks can be trained.
-
-    Raises:
-        RecipeError: if they cannot.
-    """
-    if not isinstance(space, StitchSpace):
-        raise RecipeError(
-            f"There is no training for {space.name}; its latencies can be had with "
-            "`tailorbird profile RECIPE`."
-        )
-    return space
-
-
 def load(
     space: StitchSpace,
     dataset: Dataset,
@@ -55,7 +41,7 @@ def load(
     folder: Path,
     score: Score = accuracy,
 ) -> Trained | None:
-    """What `train` made with the same arguments; None if there is no such thing."""
+    """Loads what `train` made with the same arguments; None if there is no such thing."""
     network = _fresh(space, settings.seed)
     if not _stitched(space, dataset, settings, folder).load(network):
         return None
@@ -63,16 +49,16 @@ def load(
 
 
 def is_trained(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> bool:
-    """Whether `load` is sure to find weights of these arguments, if they are whole. Builds nothing.
+    """True if there are weights of these arguments, whole or not; builds no network.
 
     Raises:
         WeightsError: if the weights of an anchor cannot be read.
     """
-    return _stitched(space, dataset, settings, folder).is_made
+    return _stitched(space, dataset, settings, folder).is_made()
 
 
 def loss_of(settings: Training, teacher: nn.Module) -> Loss:
-    """The loss of all routes together."""
+    """Loss that all routes are trained with together."""
     by_name = {
         "none": lambda teacher: distillation.labels_only,
         "soft": distillation.soft,
@@ -106,7 +92,7 @@ def train(
         score: what `Trained.evaluate` gives.
 
     Raises:
-        RecipeError: if data and space do not fit, or anchors are not ordered by size.
+        ContractError: if data and space do not fit, or anchors are not ordered by size.
         WeightsError: if weights that anchors start with do not fit.
         TrainingError: if training diverges.
     """
@@ -116,51 +102,76 @@ def train(
     check(space, dataset)
     network = _fresh(space, settings.seed)
     folder.mkdir(parents=True, exist_ok=True)
-    names = space.family.anchors
-    routes = [space.route(row) for row in space.landmarks]
-    alone = [_anchor(space, dataset, settings, folder, a) for a in range(len(names))]
+    n_anchors = len(space.family.anchors)
+    alone = [_anchor(space, dataset, settings, folder, a) for a in range(n_anchors)]
+    together = _stitched(space, dataset, settings, folder)
     todo = [a for a, stage in enumerate(alone) if not stage.load(network)]
     epochs = len(todo) * settings.train_epochs + settings.stitch_epochs
-    schedule = partial(Schedule, batch=settings.batch, seed=settings.seed)
     with progress.task("Training", epochs) as advance:
         for a in todo:
-            _place(space, settings, network, a)
-            fit(
-                network,
-                _groups(network, routes[a], settings.learning_rates),
-                lambda x, step, route=routes[a]: network(x, route),  # type: ignore[misc]  # bound at once
-                dataset,
-                schedule(settings.train_epochs),
-                distillation.labels_only,
-                alone[a].checkpoint,
-                partial(advance, f"anchor {names[a]}"),
-            )
+            _train_anchor(space, network, dataset, settings, a, alone[a].checkpoint, advance)
             alone[a].save(network)
         initialise_stitches(space, network, dataset.train, settings.stitch_images)
         if teacher is None:
             largest = Trained(space, network, dataset.train)
             teacher = largest.extract(space.landmarks[-1])
-        stitches = [m for _, m in network.named_layers("stitch")]
-        if settings.stitch_rank is not None:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(settings.seed)
-                low_rank.freeze(stitches, settings.stitch_rank)
-        drawn = _DRAWS[settings.routes](space, settings.seed)
-        stage = _stitched(space, dataset, settings, folder)
-        fit(
-            network,
-            _groups(network, space.parts, settings.learning_rates),
-            lambda x, step: network(x, space.route(drawn(step))),
-            dataset,
-            schedule(settings.stitch_epochs),
-            loss_of(settings, teacher),
-            stage.checkpoint,
-            partial(advance, "all routes"),
-        )
-        if settings.stitch_rank is not None:
-            low_rank.merge(stitches)
-    stage.save(network)
+        _train_routes(space, network, dataset, settings, teacher, together.checkpoint, advance)
+    together.save(network)
     return Trained(space, network, dataset.train, score)
+
+
+def _train_anchor(
+    space: StitchSpace,
+    network: StitchedNetwork,
+    dataset: Dataset,
+    settings: Training,
+    anchor: int,
+    checkpoint: Checkpoint,
+    advance: Advance,
+) -> None:
+    """Trains one anchor alone, from its file of weights if settings name one."""
+    _place(space, settings, network, anchor)
+    route = space.route(space.landmarks[anchor])
+    fit(
+        network,
+        _groups(network, route, settings.learning_rates),
+        lambda x, step: network(x, route),
+        dataset,
+        Schedule(settings.train_epochs, settings.batch, settings.seed),
+        distillation.labels_only,
+        checkpoint,
+        partial(advance, f"anchor {space.family.anchors[anchor]}"),
+    )
+
+
+def _train_routes(
+    space: StitchSpace,
+    network: StitchedNetwork,
+    dataset: Dataset,
+    settings: Training,
+    teacher: nn.Module,
+    checkpoint: Checkpoint,
+    advance: Advance,
+) -> None:
+    """Fine-tunes all parts together, along the route that is drawn for each step."""
+    stitches = [m for _, m in network.named_layers("stitch")]
+    if settings.stitch_rank is not None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            low_rank.freeze(stitches, settings.stitch_rank)
+    row_of = _DRAWS[settings.routes](space, settings.seed)
+    fit(
+        network,
+        _groups(network, space.parts, settings.learning_rates),
+        lambda x, step: network(x, space.route(row_of(step))),
+        dataset,
+        Schedule(settings.stitch_epochs, settings.batch, settings.seed),
+        loss_of(settings, teacher),
+        checkpoint,
+        partial(advance, "all routes"),
+    )
+    if settings.stitch_rank is not None:
+        low_rank.merge(stitches)
 
 
 def _groups(
@@ -180,7 +191,7 @@ def check(space: StitchSpace, dataset: Dataset) -> None:
     """Refuses data that do not fit a space.
 
     Raises:
-        RecipeError: if shapes or classes differ, or the space's anchors do not grow.
+        ContractError: if shapes or classes differ, or the space's anchors do not grow.
     """
     check_order(space.family, count_macs(space, space.landmarks))
     wanted = space.input_shape[1:]
@@ -188,17 +199,17 @@ def check(space: StitchSpace, dataset: Dataset) -> None:
         shape = tuple(getattr(dataset, split).images.shape[1:])
         if shape == wanted:
             continue
-        raise RecipeError(
+        raise ContractError(
             f"There is no training for {space.name} on the data {dataset.name!r}: "
             f"images of its {split} split have shape {shape}, and the space takes {wanted}. "
             "Its latencies can be had with `tailorbird profile RECIPE`."
         )
     if dataset.n_classes != space.family.n_classes:
-        raise RecipeError(
+        raise ContractError(
             f"Data and space must have as many classes, but {dataset.name!r} has n_classes = "
             f"{dataset.n_classes}, and {space.family.name} has n_classes = "
-            f"{space.family.n_classes}. Write `n_classes = {dataset.n_classes}` in [space], or "
-            "name other data."
+            f"{space.family.n_classes}. Give the space n_classes = {dataset.n_classes}, or name "
+            "other data."
         )
 
 
@@ -226,10 +237,10 @@ def placed(
 
 
 def check_heads(placements: Mapping[str, anchors.Placement], settings: Training) -> None:
-    """Refuses to leave heads as they were drawn.
+    """Refuses settings that would leave a randomly drawn head untrained.
 
     Raises:
-        WeightsError: if settings do.
+        WeightsError: naming the setting.
     """
     head = settings.learning_rates.get("head", 0.0)
     for name, placement in placements.items():

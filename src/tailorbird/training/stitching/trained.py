@@ -1,4 +1,4 @@
-"""A space whose networks have weights."""
+"""Trained networks of a stitch space, all of which share their weights."""
 
 import copy
 import hashlib
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tailorbird.errors import InfeasibleError, MissingStepError, RecipeError
+from tailorbird.errors import ContractError, InfeasibleError, MissingStepError
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training.data.dataset import Split
@@ -23,7 +23,7 @@ _LARGEST_BATCH = 2**23  # values in a batch of images: activations have to fit i
 
 
 class Trained:
-    """Any network of a stitch space, with its weights, which stay as they are.
+    """Gives any network of a stitch space with its trained weights, which stay as they are.
 
     Args:
         space: what can be built.
@@ -62,7 +62,7 @@ class Trained:
         Batch norms are calibrated for each route; without them there is little to do.
         """
         rows = {key: self.space.route(np.array(key)) for key in _keys(X) if key not in self._ready}
-        prefixes = Prefixes(self.network, list(rows.values()), self._calibration)
+        prefixes = Prefixes(self.network, list(rows.values()), self._calibration())
         for key, route in rows.items():
             self._ready[key] = nn.Sequential(*prefixes.modules_of(route)).eval()
 
@@ -125,36 +125,36 @@ class Trained:
     def extract(self, row: IntArray) -> nn.Sequential:
         """The network of one canonical row: plain, in evaluation mode, with weights of its own."""
         route = self.space.route(row)
-        prefixes = Prefixes(self.network, [route], self._calibration)
+        prefixes = Prefixes(self.network, [route], self._calibration())
         return nn.Sequential(*copy.deepcopy(prefixes.modules_of(route))).eval()
 
     def evaluate(self, X: IntArray, split: Split) -> NDArray[np.float64]:
-        """How well each canonical row's network does on a split, (n,): see `score`.
+        """Scores the network of each canonical row (n, d) on a split; returns (n,), see `score`.
 
         Networks are run together, and what their routes have in common is run once.
 
         Raises:
-            RecipeError: if an output is not finite, or a user's score not between 0 and 1.
+            ContractError: if an output is not finite, or a user's score not between 0 and 1.
         """
         if not len(X):
             return np.empty(0)
         rows = list(dict.fromkeys(_keys(X)))
         by_route = {self.space.route(np.array(row)): row for row in rows}
-        prefixes = Prefixes(self.network, list(by_route), self._calibration)
+        prefixes = Prefixes(self.network, list(by_route), self._calibration())
         outputs: dict[tuple[int, ...], list[NDArray[Any]]] = {row: [] for row in rows}
         n = min(_BATCH, _most_images(split))
         for first in range(0, len(split.labels), n):
             x = split.batch(np.arange(first, min(first + n, len(split.labels))))
             for route, y in prefixes.outputs(x):
                 if not y.isfinite().all():
-                    raise RecipeError(
+                    raise ContractError(
                         "Outputs of networks must be finite, but some of "
                         f"{self.space.describe(np.array(by_route[route]))} are not. Look for NaN "
                         "among the images and the weights."
                     )
                 # Of a thousand classes, all outputs of some routes would not fit into memory.
-                kept = y.argmax(dim=1) if self._score is accuracy else y
-                outputs[by_route[route]].append(kept.numpy())
+                answers = y.argmax(dim=1) if self._score is accuracy else y
+                outputs[by_route[route]].append(answers.numpy())
         scores = {r: self._scored(np.concatenate(y), split.labels) for r, y in outputs.items()}
         if split is not self._split:
             self._split, self._accuracy = split, {}
@@ -166,9 +166,8 @@ class Trained:
             return float((outputs == labels).mean())
         return as_score(self._score(outputs, labels))
 
-    @property
     def _calibration(self) -> Iterator[Tensor]:
-        """The same images every time, in batches that fit into memory."""
+        """Yields training images, the same every time, in batches that fit into memory."""
         order = np.random.default_rng(0).permutation(len(self._train.labels))
         index = np.sort(order[:_MOST_CALIBRATED])
         n_batches = -(-len(index) // _most_images(self._train))

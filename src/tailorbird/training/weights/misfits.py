@@ -9,7 +9,7 @@ from torch import Size
 from tailorbird.training.weights.state_dict import plain
 
 _SHOWN = 5
-_LIKE = 0.3  # of 1; names that are less alike are no pair
+_SIMILAR = 0.3  # of 1; names that are less similar are no pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class Misfits:
         left = list(self.missing)
         pairs = []
         for name in sorted(self.unplaced)[: max(n, 0)]:
-            close = max(left, key=lambda wanted: _likeness(name, wanted), default=None)
-            if close is not None and _likeness(name, close) >= _LIKE:
+            close = max(left, key=lambda wanted: _similarity(name, wanted), default=None)
+            if close is not None and _similarity(name, close) >= _SIMILAR:
                 left.remove(close)
             else:
                 close = None
@@ -57,5 +57,5 @@ class Misfits:
         return pairs[: max(n, 0)]
 
 
-def _likeness(name: str, other: str) -> float:
+def _similarity(name: str, other: str) -> float:
     return SequenceMatcher(None, plain(name), other, autojunk=False).ratio()

@@ -44,7 +44,7 @@ class Convention:
     rules: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = ()
 
     def rename(self, name: str) -> str:
-        """What timm calls a weight of theirs."""
+        """Returns timm's name for a weight that has one of theirs."""
         for pattern, timms in self.rules:
             if found := pattern.fullmatch(name):
                 return found.expand(timms) if isinstance(timms, str) else timms(found)
@@ -58,7 +58,7 @@ def _rules(
 
 
 def _merging(found: re.Match[str]) -> str:
-    """Their stages end with what leads to the next; timm's begin with it."""
+    """Renames a patch merging, which ends a stage of Swin's authors and begins one of timm's."""
     return f"layers.{int(found[1]) + 1}.downsample.{found[2]}"
 
 
@@ -159,7 +159,7 @@ def sort_names(names: Collection[str], place: Place) -> Sorted:
                 owner = owner or convention.owner
             rename = str if convention is None else convention.rename
             places = {n: place(rename(b)) for n, b in zip(kept, bare, strict=True)}
-            placed = {n: found for n, found in places.items() if found is not None}
+            placed = {n: where for n, where in places.items() if where is not None}
             if len(set(placed.values())) > len(set(best.values())):
                 best = placed
         if len(best) == len(kept):
@@ -173,7 +173,7 @@ def sort_names(names: Collection[str], place: Place) -> Sorted:
 
 
 def _bared(names: Sequence[str]) -> list[list[str]]:
-    """The names in turn as they are, without what all begin with, and without wrappers."""
+    """Lists of names to try: as they are, without what all begin with, and without wrappers."""
     plain = list(names)
     for inserted in _INSERTED:
         plain = [name.replace(inserted, "") for name in plain]

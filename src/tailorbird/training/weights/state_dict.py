@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tailorbird.errors import WeightsError, nearest
+from tailorbird.errors import WeightsError, WeightsKeyError, nearest
 from tailorbird.training.weights import weight_file
 
 _DEPTH = 8  # of tables in tables; one may hold itself
@@ -61,7 +61,7 @@ class StateDict:
         )
 
     def beginnings(self) -> Iterator[tuple[str, Collection[str]]]:
-        """What the names begin with, up to each of their first dots, and the rest of the names.
+        """Yields what names begin with, up to each of their first dots, and the rest of these.
 
         Each is a key of the file for these tensors alone.
         """
@@ -88,17 +88,17 @@ def read(path: Path, key: str | None = None) -> StateDict:
     Raises:
         WeightsError: if there is no state dict, or several of which none is the likeliest.
     """
-    held = weight_file.load(path)
-    if not isinstance(held, Mapping):
-        kind = "one tensor" if isinstance(held, Tensor) else f"a {type(held).__name__}"
+    content = weight_file.load(path)
+    if not isinstance(content, Mapping):
+        kind = "one tensor" if isinstance(content, Tensor) else f"a {type(content).__name__}"
         raise WeightsError(
             f"{str(path)!r} must hold a state dict, a tensor under each name, but holds {kind}."
         )
     if key is None:
-        return _descend(path, held, [])
-    table = _under(held, key)
+        return _descend(path, content, [])
+    table = _under(content, key)
     if table is None or not _holds_tensors(table):
-        known = [plain(name) for name, group in _groups(held).items() if _holds_tensors(group)]
+        known = [plain(name) for name, group in _groups(content).items() if _holds_tensors(group)]
         raise WeightsError(
             f"There are no tensors under the key {_quoted(key)} in {str(path)!r}; "
             f"{nearest(key, known[:_SHOWN]) if known else 'it has no keys: leave it out.'}"
@@ -121,10 +121,12 @@ def _descend(path: Path, table: _Table, keys: list[str]) -> StateDict:
             break
         name = _likeliest(averaged or list(below))
         if name is None:
-            raise WeightsError(
+            key = plain(next(iter(below)))
+            raise WeightsKeyError(
                 f"{str(path)!r} must hold one state dict, but holds several, under "
-                f"{listed(below)}. Choose one by its key, as in "
-                f'{{ file = "{path.name}", key = "{plain(next(iter(below)))}" }}.'
+                f"{listed(below)}. Choose one by its key, such as {key!r}.",
+                path,
+                key,
             )
         passed = [n for n in table if isinstance(n, str) and _is_averaged(n) and _lists(table[n])]
         others += [".".join([*keys, other]) for other in (*below, *passed) if other != name]
@@ -205,7 +207,7 @@ def _under(table: _Table, key: str) -> _Table | None:
 
 
 def _holds_tensors(table: _Table) -> bool:
-    """Whether there are tensors by name, however deep; states of optimizers are by number."""
+    """True if there are tensors by name, however deep; states of optimizers are by number."""
     seen: set[int] = set()
     todo = [table]
     while todo:
@@ -224,7 +226,7 @@ def _tensors(table: _Table) -> dict[str, Tensor]:
 
 
 def _lists(value: object) -> bool:
-    """Whether it is, or has, a list: averaged weights without their names."""
+    """True for a list, or a table that has one: averaged weights without their names."""
     return isinstance(value, list) or (
         isinstance(value, Mapping) and any(isinstance(v, list) for v in value.values())
     )
@@ -249,5 +251,5 @@ def _quoted(name: object) -> str:
 
 
 def plain(name: str) -> str:
-    """Fit for a terminal: short, and without what would steer it."""
+    """A name as a terminal can show it: short, and without control characters."""
     return "".join(c if c.isprintable() else "?" for c in name[:80])

@@ -51,7 +51,7 @@ def _kind(tensor: Tensor) -> tuple[str, str]:
 
 
 def converted(path: Path, name: str, tensor: Tensor, own: Tensor) -> Tensor:
-    """The values, of a fitting shape, in the network's own type.
+    """Values of a tensor, whose shape fits, in the network's own type.
 
     Raises:
         WeightsError: if one is not finite, or a variance negative.

@@ -1,5 +1,6 @@
 """Files of weights that others made: told apart by content, and opened; no code in one is run."""
 
+import hashlib
 import re
 import stat
 import warnings
@@ -42,10 +43,7 @@ _SCALAR = np.float64(0).__reduce__()[0]
 _NUMBERS: list[Any] = [
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "u4", "u8", "?")),
-    *(
-        (np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar")
-        for core in ("core", "_core")
-    ),
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
 ]
 """What numbers of NumPy's are made of, such as the best accuracy beside the weights."""
 
@@ -55,7 +53,7 @@ _CLASS = re.compile(r"(?:GLOBAL|<class) '?([A-Za-z_][\w.]+)")
 
 
 def load(path: Path) -> object:
-    """Whatever `torch.save` was given, or the tensors of safetensors by name.
+    """Loads what `torch.save` was given, or the tensors of safetensors by name.
 
     Tensors may share memory with each other, and with the file: they are not to be changed.
 
@@ -100,6 +98,20 @@ def check_plain(path: Path) -> None:
     raise _refusal(path, what, "Name the file of the weights.")
 
 
+def digest(path: Path) -> str:
+    """SHA-256 of a file's content, in hex.
+
+    Raises:
+        WeightsError: if it cannot be read.
+    """
+    check_plain(path)
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
 def _told(head: bytes) -> tuple[str, str]:
     """What a file that holds no weights is, and the way out."""
     if not head:
@@ -120,7 +132,7 @@ def _told(head: bytes) -> tuple[str, str]:
 
 
 def _begins_safetensors(head: bytes) -> bool:
-    """Eight bytes of size, the highest three of them zero, and a header in JSON."""
+    """True for eight bytes of size, the highest three of them zero, and a header in JSON."""
     return head[5:9] == b"\0\0\0{"
 
 

@@ -13,7 +13,7 @@ from tailorbird.search.problem import Problem
 from tailorbird.spaces import FloatArray, IntArray
 
 MOST_LABELS = 2_000_000
-"""That a layer may have; the front of a problem that needs more is no longer exact."""
+"""Most labels of a layer; the front of a problem that needs more is no longer exact."""
 
 _PORTION = 1_000_000  # labels that wait to be compared
 _Steps = NDArray[np.int32]
@@ -25,17 +25,19 @@ def pareto_paths(problem: Problem) -> ParetoFront:
 
     Layer by layer, each state keeps labels: beginnings of paths that end there and that no other
     one dominates. What is behind the state is the same for all of them, so none of the others can
-    become better. Beginnings that cannot meet a limit, however they go on, are left out; what is
-    limited only is compared as long as they might miss it. Sums are rounded as `PathSum` rounds
-    them, and rounding keeps their order, so the front is that of an enumeration, digit by digit.
+    become better. Beginnings that cannot meet a constraint, however they go on, are left out; what
+    is constrained only is compared as long as they might miss it. Sums are rounded as `PathSum`
+    rounds them, and rounding keeps their order, so the front is that of an enumeration, digit by
+    digit.
 
     Of more than `MOST_LABELS`, those in one cell of a grid are represented by one, and the front
-    states the gap that comes of it. Limits are met all the same: what is limited has no cells.
+    states the gap that comes of it. Constraints are met all the same: what is constrained has no
+    cells.
 
     Raises:
-        InfeasibleError: if no architecture meets the limits.
+        InfeasibleError: if no architecture meets the constraints.
         ValueError: if the space is not layered, if anything does not add up along its paths, or if
-            there are too many labels and all properties are limited.
+            there are too many labels and all properties are constrained.
 
     References:
         Martins: On a Multicriteria Shortest Path Problem. EJOR 16(2), 1984.
@@ -120,7 +122,7 @@ class _Grid:
 
     Args:
         enough: sums that need not be any smaller, (p,).
-        limits: on sums, (p,); what is limited has no cells.
+        limits: on sums, (p,); what is constrained has no cells.
         most: labels to keep.
     """
 
@@ -142,7 +144,7 @@ class _Grid:
             self._settle()
 
     def labels(self) -> tuple[FloatArray, _Steps]:
-        """What is left, sums (n, p) and steps (n, 2)."""
+        """Labels that are left, sums (n, p) and steps (n, 2)."""
         self._settle()
         return self._sums[0], self._steps[0]
 
@@ -184,7 +186,7 @@ def _rows(paths: PathProblem, trail: Sequence[_Steps], label: IntArray) -> IntAr
 
 
 def _gap(paths: PathProblem, front: ParetoFront, slack: FloatArray) -> tuple[float, ...]:
-    """By how much at most values of the front can be improved if sums can by their slack, (m,)."""
+    """Most that values of the front can improve, if sums can by their slack, (m,)."""
     sums = paths.sums(front.X)
     improved = np.maximum(sums - slack, paths.shortest)
     gap = (paths.values(sums) - paths.values(improved)).max(axis=0)

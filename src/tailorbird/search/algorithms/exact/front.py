@@ -1,4 +1,4 @@
-"""The front of a whole space."""
+"""Exact fronts: of all architectures of a space."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ _MOST_OBJECTIVES, _MOST_PROPERTIES = 3, 4
 
 
 def has_exact_front(problem: Problem) -> bool:
-    """Whether the exact front can be had beside a search, in some seconds."""
+    """True if the exact front can be found in some seconds, beside a search."""
     if problem.space.size <= LARGEST_ENUMERATED:
         return True
     paths = PathProblem.of(problem)
@@ -34,11 +34,11 @@ def has_exact_front(problem: Problem) -> bool:
 def exact_front(problem: Problem) -> ParetoFront:
     """The front of every architecture of a space.
 
-    By `pareto_paths` where all that is asked adds up along the paths of a layered space, however
-    large, and by enumeration elsewhere.
+    It is found by `pareto_paths` where all objectives and constraints add up along the paths of a
+    layered space, however large, and by enumeration elsewhere.
 
     Raises:
-        InfeasibleError: if no architecture meets the limits.
+        InfeasibleError: if no architecture meets the constraints.
         ValueError: if the space is too large to enumerate.
     """
     if PathProblem.of(problem) is not None:
@@ -50,7 +50,7 @@ def enumerated_front(problem: Problem) -> ParetoFront:
     """The front of every architecture of a space, in memory for one chunk.
 
     Raises:
-        InfeasibleError: if no architecture meets the limits.
+        InfeasibleError: if no architecture meets the constraints.
         ValueError: if the space is too large to enumerate.
     """
     space = problem.space

@@ -1,4 +1,4 @@
-"""The best network under several limits, by mixed-integer programming."""
+"""The best network under several constraints, by mixed-integer programming."""
 
 import time
 from dataclasses import replace
@@ -14,20 +14,20 @@ from tailorbird.search.settings import SearchSettings
 from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.layered import LayeredGraph
 
-_UNIT = 1e4  # of objective and limits, for HiGHS takes 1e-6 for nothing
+_UNIT = 1e4  # range of objective and constraints, since HiGHS takes 1e-6 for zero
 _STOPPED = 1  # by the time limit, as scipy reports it
 
 
 def best(problem: Problem, seconds: float = 60.0) -> ParetoFront:
-    """The network with the best first objective under all limits, as a front of that objective.
+    """The network with the best first objective under all constraints, as a front of it.
 
     A network is a unit that flows through the graph of its space, along one edge of each layer;
-    what adds up along its path is linear in the edges. A limit more costs little, where a dynamic
-    program has one more property to compare. HiGHS takes limits for met that are missed by
-    rounding; a network of which that is so is excluded, and the next one is looked for.
+    what adds up along its path is linear in the edges. Another constraint costs little, where a
+    dynamic program has one more property to compare. HiGHS takes constraints for met that are
+    missed by rounding; a network of which that is so is excluded, and the next one is looked for.
 
     Args:
-        problem: on a layered space; its first objective and all limits add up along paths.
+        problem: on a layered space; its first objective and all constraints add up along paths.
         seconds: after which the best network so far is returned, with its gap. Only how good that
             is depends on the speed of the machine.
 
@@ -35,7 +35,7 @@ def best(problem: Problem, seconds: float = 60.0) -> ParetoFront:
         One network. It is exact if no other is better by more than 1e-10 of the objective's range.
 
     Raises:
-        InfeasibleError: if no architecture meets the limits.
+        InfeasibleError: if no architecture meets the constraints.
         TimeoutError: if none was found in time.
         ValueError: if the space is not layered, or anything does not add up along its paths.
 
@@ -53,13 +53,25 @@ def best(problem: Problem, seconds: float = 60.0) -> ParetoFront:
         )
     if (paths.limits < paths.shortest).any():
         raise paths.infeasible()
-    costs, limited = _costs(paths), paths.limits < np.inf
+    row, bound = _solved(paths, seconds)
+    front = ParetoFront.of(row, problem, n_evaluations=problem.space.size)
+    if bound is None:
+        return replace(front, exact=True)
+    bounds = np.full((1, len(paths.properties)), np.maximum(bound, paths.shortest[0]))
+    missed = front.F[0, 0] - paths.values(bounds)[0, 0]
+    return replace(front, gap=(max(float(missed), 0.0),))
+
+
+def _solved(paths: PathProblem, seconds: float) -> tuple[IntArray, float | None]:
+    """Best path (1, d), and a bound that no path's sum is below; None if it is proved the best.
+
+    Raises:
+        InfeasibleError: if no path meets the constraints.
+        TimeoutError: if none was found in time.
+    """
+    problem, costs = paths.problem, _costs(paths)
     unit = _UNIT / (paths.longest[0] - paths.shortest[0] or 1.0)
-    units = _UNIT / np.maximum(np.abs(paths.shortest), np.abs(paths.longest))[limited]
-    rules = [_one_unit_flows(paths.graph)]
-    if limited.any():
-        spent = costs[:, limited] * units
-        rules.append(LinearConstraint(spent.T, -np.inf, paths.limits[limited] * units))
+    rules = [_one_unit_flows(paths.graph), *_within_limits(paths, costs)]
     end = time.monotonic() + seconds
     while True:
         solved = milp(
@@ -79,14 +91,18 @@ def best(problem: Problem, seconds: float = 60.0) -> ParetoFront:
             raise paths.infeasible()
         row, taken = _path(paths.graph, solved.x)
         if (problem.violation(row, problem.minimised(row)) <= 0).all():
-            break
+            return row, solved.mip_dual_bound / unit if solved.status == _STOPPED else None
         rules.append(LinearConstraint(taken[None], -np.inf, len(paths.edges) - 1))
-    front = ParetoFront.of(row, problem, n_evaluations=problem.space.size)
-    if solved.status != _STOPPED:
-        return replace(front, exact=True)
-    bound = np.maximum(solved.mip_dual_bound / unit, paths.shortest[0])
-    missed = front.F[0, 0] - paths.values(np.full((1, len(costs[0])), bound))[0, 0]
-    return replace(front, gap=(max(float(missed), 0.0),))
+
+
+def _within_limits(paths: PathProblem, costs: FloatArray) -> list[LinearConstraint]:
+    """Constraints on what paths add up to; none if nothing is limited."""
+    limited = paths.limits < np.inf
+    if not limited.any():
+        return []
+    units = _UNIT / np.maximum(np.abs(paths.shortest), np.abs(paths.longest))[limited]
+    spent = costs[:, limited] * units
+    return [LinearConstraint(spent.T, -np.inf, paths.limits[limited] * units)]
 
 
 def _costs(paths: PathProblem) -> FloatArray:
@@ -98,7 +114,7 @@ def _costs(paths: PathProblem) -> FloatArray:
 
 
 def _one_unit_flows(graph: LayeredGraph) -> LinearConstraint:
-    """Into state 0 of the first layer, and out of each state what came in."""
+    """Constraint that a unit enters state 0 of the first layer, and leaves each state it enters."""
     n_states, d = graph.final.shape[0], len(graph.layers)
     source = np.concatenate([k * n_states + layer.source for k, layer in enumerate(graph.layers)])
     target = np.concatenate(

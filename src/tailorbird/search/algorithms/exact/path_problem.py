@@ -20,12 +20,12 @@ _ROOM = 2  # of such errors: a limit on a sum may be wrong by one, and so may th
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PathProblem:
-    """Objectives, and what is limited beside them, as sums that are minimised.
+    """Objectives and other constrained properties of a problem, as sums that are minimised.
 
     Attributes:
         problem: as it was asked.
         graph: of its space.
-        properties: the m objectives, then what is limited only; p in all.
+        properties: the m objectives, then what is constrained only; p in all.
         along: what adds up to each of them, in its natural sense.
         edges: what taking each edge of each layer adds, minimised, (e, p) each.
         final: what ending in each state adds, minimised, (n_states, p).
@@ -48,7 +48,7 @@ class PathProblem:
 
     @classmethod
     def of(cls, problem: Problem) -> "PathProblem | None":
-        """The same problem on a graph; None if it cannot be put so."""
+        """Sums of a problem; None if its space is not layered, or a property does not add up."""
         graph = graph_of(problem.space)
         if graph is None:
             return None
@@ -100,15 +100,15 @@ class PathProblem:
     def enough(self) -> FloatArray:
         """Sums of whole paths that need not be any smaller, (p,).
 
-        Those that meet the limits for sure, where a property is limited only. Of objectives less
-        is always better, so theirs are minus infinity.
+        Those that meet the constraints for sure, where a property is constrained only. Of
+        objectives less is always better, so theirs are minus infinity.
         """
         room = 2 * _ROOM * _ROUNDING * np.maximum(np.abs(self.shortest), np.abs(self.longest))
         is_objective = np.arange(len(self.limits)) < len(self.problem.objectives)
         return np.where(is_objective, -np.inf, self.limits - room)
 
     def enough_before(self, k: int) -> FloatArray:
-        """The same in each state before layer k, however a path goes on, (n_states, p)."""
+        """Sums that suffice in each state before layer k, however a path goes on, (n_states, p)."""
         rest = self.longest_rest[k]
         return np.asarray(self.enough - np.where(rest > -np.inf, rest, 0.0))
 
@@ -126,7 +126,7 @@ class PathProblem:
         return np.column_stack([p.sign * a.response(p.sign * column) for p, a, column in columns])
 
     def infeasible(self) -> InfeasibleError:
-        """Says that nothing meets the limits, and what could be attained of each alone."""
+        """Error of constraints that nothing meets, with what could be attained of each alone."""
         space, constraints = self.problem.space.name, self.problem.constraints
         best = self.values(self.shortest[None])[0]
         attainable, excess = [], []
@@ -152,13 +152,13 @@ class PathProblem:
 def _shortest_rest(
     graph: LayeredGraph, edges: Sequence[FloatArray], final: FloatArray
 ) -> tuple[FloatArray, ...]:
-    """What is left from each state at least, by Bellman's recursion, backwards."""
-    found = [final]
+    """Least sum from each state to the end of a path, by Bellman's recursion, backwards."""
+    rests = [final]
     for layer, values in zip(graph.layers[::-1], edges[::-1], strict=True):
         before = np.full(final.shape, np.inf)
-        np.minimum.at(before, layer.source, values + found[-1][layer.target])
-        found.append(before)
-    return tuple(found[::-1])
+        np.minimum.at(before, layer.source, values + rests[-1][layer.target])
+        rests.append(before)
+    return tuple(rests[::-1])
 
 
 def _largest_sum(

@@ -8,8 +8,8 @@ from tailorbird.spaces import FloatArray, IntArray
 
 _RAYS = 1_024
 _CHUNK = 512  # networks; their gains along all rays then stay in the cache
-_AGAIN = 64
-_SURE = 1e-12
+_AGAIN = 64  # networks whose gain is computed anew at a time
+_SURE = 1e-12  # least std, so that what is certain can be divided by it
 _ROOT_2_PI = np.sqrt(2 * np.pi)
 
 
@@ -54,7 +54,7 @@ class ExpectedImprovement:
         self.believe(F)
 
     def believe(self, F: FloatArray) -> None:
-        """Takes points (n, m) for known."""
+        """Adds minimised values (n, m) to what is known."""
         for f in F:
             reached = (f[self._others] <= self._rays).all(axis=1)
             self._level[reached] = np.minimum(self._level[reached], f[self.along])
@@ -87,7 +87,7 @@ def choose(
         improvement: over what is known; believes what is chosen afterwards.
         F: means, (k, m).
         std: stds, (k, m).
-        chance: that limits are met, (k,).
+        chance: that constraints are met, (k,).
         n: how many; fewer if there are fewer.
     """
     gain = improvement(F, std) * chance

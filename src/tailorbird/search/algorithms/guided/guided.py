@@ -1,6 +1,6 @@
-"""True evaluations spent where a predictor expects them to move the front."""
+"""Guided search: true evaluations spent where predictors expect them to move the front."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import moocore
@@ -22,7 +22,7 @@ _POPULATION, _GENERATIONS = 100, 60  # of the inner search
 _NEIGHBOURS = 300  # of the predicted front, looked at beside it
 _LOOKED_AT = 1_000  # of a space that is looked at whole, with their stds
 _TRIES = 100  # draws for each random network that is new
-_USUAL = 1_000  # random networks that say how far priced objectives reach
+_USUAL = 1_000  # random networks that say how far objectives reach
 
 
 def guided(
@@ -41,12 +41,12 @@ def guided(
 
     Batches of evaluations alternate with searches under the predictors: NSGA-II proposes, or the
     whole space where that is small, and those that are expected to add most hypervolume are
-    evaluated. Objectives that are not unknown are priced by their predictors and never learned.
+    evaluated. Objectives that are not unknown are predicted as ever, and never learned.
 
     Args:
         problem: of one or more objectives, of which some are unknown.
         unknown: those; their learners are left fitted to everything.
-        start: canonical rows that are evaluated first, (n, d).
+        start: initial population: canonical rows that are evaluated first, (n, d).
         n_evaluations: rows that may be evaluated, the start and failures included.
         batch: rows that are evaluated together, before the predictors learn from them.
         seed: the same seed gives the same front.
@@ -60,7 +60,7 @@ def guided(
         evaluated.
 
     Raises:
-        InfeasibleError: if no network that was evaluated meets the limits.
+        InfeasibleError: if no network that was evaluated meets the constraints.
         EvaluationError: if there was never enough to learn from: too few evaluations that did not
             fail, or all with one value.
 
@@ -73,28 +73,38 @@ def guided(
     if earlier is not None:
         known.add(known.fresh(earlier))
     n_free = len(known.X)
-    n_wanted = n_free + n_evaluations
+    usual = np.vstack([problem.space.landmarks, problem.space.sample(_USUAL, rng)])
+    batches = _batches(known, start, usual, n_evaluations, batch, rng)
     with progress.task("Searching", n_evaluations) as advance:
-
-        def evaluate(X: IntArray) -> None:
+        for X in batches:
             known.add(X)
             for _ in X:
                 advance(f"{int(known.feasible.sum())} networks within the limits")
-
-        evaluate(known.fresh(start)[:n_evaluations])
-        usual = np.vstack([problem.space.landmarks, problem.space.sample(_USUAL, rng)])
-        while len(known.X) < n_wanted:
-            n = min(batch, n_wanted - len(known.X))
-            X = _promising(known, usual, n, rng) if known.teach() else _random(known, n, rng)
-            if not len(X):
-                X = _random(known, n, rng)
-            if not len(X):
-                break  # all that there is, within the limits, was evaluated
-            evaluate(X)
     known.check()
     known.teach()
     ref_point = _box(known, usual)[0] if ref_point is None else ref_point
     return replace(known.front(ref_point, n_free), seed=seed), known
+
+
+def _batches(
+    known: Evaluated,
+    start: IntArray,
+    usual: IntArray,
+    n_evaluations: int,
+    batch: int,
+    rng: np.random.Generator,
+) -> Iterator[IntArray]:
+    """Rows to evaluate, the start first; each batch must be known before the next one is drawn."""
+    n_wanted = len(known.X) + n_evaluations
+    yield known.fresh(start)[:n_evaluations]
+    while len(known.X) < n_wanted:
+        n = min(batch, n_wanted - len(known.X))
+        X = _promising(known, usual, n, rng) if known.teach() else _random(known, n, rng)
+        if not len(X):
+            X = _random(known, n, rng)
+        if not len(X):
+            return  # all that there is, within the constraints, was evaluated
+        yield X
 
 
 def _box(known: Evaluated, usual: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -112,7 +122,7 @@ def _box(known: Evaluated, usual: IntArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _promising(known: Evaluated, usual: IntArray, n: int, rng: np.random.Generator) -> IntArray:
-    """At most n rows that are expected to add most hypervolume."""
+    """Chooses at most n rows that are expected to add most hypervolume."""
     problem = known.problem
     if problem.space.size <= _ENUMERATED:
         X = _foremost(problem, known.fresh(np.vstack(list(problem.space.enumerate()))))
@@ -161,7 +171,7 @@ def _evolved(known: Evaluated, rng: np.random.Generator) -> IntArray:
 
 
 def _random(known: Evaluated, n: int, rng: np.random.Generator) -> IntArray:
-    """At most n rows that were not evaluated, within the limits on what is priced."""
+    """Draws at most n new rows that meet the constraints on what is not unknown."""
     sure = known.without_unknown_limits
     X = known.fresh(rng.permutation(feasible_start(sure, _TRIES * n, rng)))
     return X[(sure.violation(X, known.priced(X)) <= 0).all(axis=1)][:n]

@@ -1,4 +1,4 @@
-"""What true evaluations told, in the order in which they were made."""
+"""Networks that were truly evaluated, in that order, and what learners learn from them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,13 +20,13 @@ _GROWTH = 1.25  # of the values since learners were tuned
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unknown:
-    """An objective that only an evaluation tells.
+    """An objective whose values only true evaluations give.
 
     Attributes:
         objective: one of the problem's; `learner` is its predictor.
         learner: fitted anew to all evaluations before each batch.
         evaluate: true values (n,) of canonical rows (n, d); NaN where that failed.
-        noise_std: of true values (n,), (n,).
+        noise_std: standard deviations (n,) of true values (n,).
     """
 
     objective: Objective
@@ -39,13 +39,13 @@ class Evaluated:
     """Networks that were truly evaluated.
 
     Args:
-        problem: whose other objectives are priced by their predictors.
+        problem: whose other objectives are predicted.
         unknown: objectives that are evaluated.
 
     Attributes:
         X: canonical rows, failures included, (n, d).
         F: minimised values, NaN where any evaluation failed, (n, m).
-        G: by what share of itself each limit is exceeded, likewise, (n, k).
+        G: fraction of itself by which each constraint is exceeded, likewise, (n, k).
     """
 
     def __init__(self, problem: Problem, unknown: Sequence[Unknown]) -> None:
@@ -58,7 +58,7 @@ class Evaluated:
 
     @property
     def without_unknown_limits(self) -> Problem:
-        """The problem with those limits only that predictors can tell of before any evaluation."""
+        """The problem without constraints on what is unknown before any evaluation."""
         unknown = [each.objective for each in self.unknown.values()]
         limits = tuple(c for c in self.problem.constraints if c.objective not in unknown)
         return replace(self.problem, constraints=limits)
@@ -70,7 +70,7 @@ class Evaluated:
         return np.array(new, dtype=np.int64).reshape(-1, X.shape[1])
 
     def add(self, X: IntArray) -> None:
-        """Evaluates canonical rows (n, d)."""
+        """Evaluates canonical rows (n, d), and remembers their values."""
         F = self.priced(X)
         for i, each in self.unknown.items():
             F[:, i] = each.objective.sign * each.evaluate(X)
@@ -79,7 +79,7 @@ class Evaluated:
         self.G = np.vstack([self.G, self.problem.violation(X, F)])
 
     def priced(self, X: IntArray) -> FloatArray:
-        """Minimised values of rows (n, d), NaN where they are unknown, (n, m)."""
+        """Predicted minimised values of rows (n, d), NaN where they are unknown, (n, m)."""
         F = np.full((len(X), len(self.problem.objectives)), np.nan)
         for i, objective in enumerate(self.problem.objectives):
             if i not in self.unknown:
@@ -93,37 +93,37 @@ class Evaluated:
 
     @property
     def feasible(self) -> NDArray[np.bool_]:
-        """Which rows have values within the limits, (n,)."""
+        """Which rows have values within the constraints, (n,)."""
         return np.asarray(self.succeeded & (self.G <= 0).all(axis=1))
 
     def values(self, objective: Objective) -> tuple[IntArray, FloatArray]:
         """Rows (n, d) that have values, and those of one objective in its natural sense, (n,)."""
-        told, i = self.succeeded, self.problem.objectives.index(objective)
-        return self.X[told], objective.sign * self.F[told, i]
+        known, i = self.succeeded, self.problem.objectives.index(objective)
+        return self.X[known], objective.sign * self.F[known, i]
 
     def teach(self) -> bool:
-        """Has the learners learn; False if there is too little to learn from yet.
+        """Fits the learners to all values; false if there is too little to learn from yet.
 
         How they learn is tuned anew only when there is much more to learn from: that takes most of
         the time, and changes little in between.
         """
-        told = self.succeeded
-        F = self.F[told]
-        if not self._teaches(told):
+        known = self.succeeded
+        F = self.F[known]
+        if not self._teaches(known):
             return False
         tunes = len(F) >= _GROWTH * self._n_tuned
         for i, each in self.unknown.items():
             learn = each.learner.fit if tunes else each.learner.refit
-            learn(self.X[told], each.objective.sign * F[:, i])
+            learn(self.X[known], each.objective.sign * F[:, i])
         self._n_tuned = len(F) if tunes else self._n_tuned
         return True
 
-    def _teaches(self, told: NDArray[np.bool_]) -> bool:
-        F = self.F[told]
+    def _teaches(self, known: NDArray[np.bool_]) -> bool:
+        F = self.F[known]
         return len(F) >= FEWEST and all(np.ptp(F[:, i]) > 0.0 for i in self.unknown)
 
     def predict(self, X: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Minimised values of rows (n, d) and their stds, 0 where they are priced, (n, m) each."""
+        """Predicted minimised values of rows (n, d), and stds, 0 of what is not unknown, (n, m)."""
         F = self.priced(X)
         std = np.zeros_like(F)
         for i, each in self.unknown.items():
@@ -132,25 +132,25 @@ class Evaluated:
         return F, std
 
     def check(self) -> None:
-        """Makes sure that a front can be had.
+        """Refuses evaluations that no front can be had of.
 
         Raises:
             EvaluationError: if there is too little to learn from.
-            InfeasibleError: if no network meets the limits.
+            InfeasibleError: if no network meets the constraints.
         """
-        told = self.succeeded
-        if not self._teaches(told):
-            n_values = [len(np.unique(self.F[told, i])) for i in self.unknown]
-            if told.sum() >= FEWEST:
-                i = min(self.unknown, key=lambda i: float(np.ptp(self.F[told, i])))
-                raise EvaluationError(same_for_all(int(told.sum()), abs(self.F[told, i][0])))
+        known = self.succeeded
+        if not self._teaches(known):
+            n_values = [len(np.unique(self.F[known, i])) for i in self.unknown]
+            if known.sum() >= FEWEST:
+                i = min(self.unknown, key=lambda i: float(np.ptp(self.F[known, i])))
+                raise EvaluationError(same_for_all(int(known.sum()), abs(self.F[known, i][0])))
             raise EvaluationError(
                 f"At least {FEWEST} networks with more than one value must be evaluated, but of "
-                f"{len(self.X)} evaluations {told.sum()} succeeded, with {min(n_values)} different "
-                "values."
+                f"{len(self.X)} evaluations {known.sum()} succeeded, with {min(n_values)} "
+                "different values."
             )
         if not self.feasible.any():
-            raise nearest_miss(self.problem, self.X[told], self.G[told])
+            raise nearest_miss(self.problem, self.X[known], self.G[known])
 
     def front(self, ref_point: FloatArray, n_free: int) -> ParetoFront:
         """The front of what was evaluated, by its true values.
@@ -192,7 +192,7 @@ class Evaluated:
 
 
 def same_for_all(n: int, value: float) -> str:
-    """The sentence of an error: evaluations that do not differ teach nothing."""
+    """Sentence of an error: evaluations that do not differ teach nothing."""
     return (
         f"Networks must differ to tell what others are like, but all {n} that were evaluated have "
         f"{value:g}. Take more validation images, train for longer, or look at the evaluator."

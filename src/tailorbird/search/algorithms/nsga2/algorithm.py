@@ -19,7 +19,7 @@ class RowNSGA2(Algorithm):  # type: ignore[misc]  # pymoo is untyped
     pymoo's; populations are `Rows`. It ends early when no new architecture can be bred.
 
     Args:
-        start: first generation, canonical rows (n, d); of equal ones, one is taken.
+        start: initial population, canonical rows (n, d); of equal ones, one is taken.
         population: rows that survive, and that are bred.
         variation: breeds them.
     """

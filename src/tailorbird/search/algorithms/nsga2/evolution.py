@@ -1,4 +1,4 @@
-"""Whole runs of NSGA-II."""
+"""Runs of NSGA-II, from the initial population to the front."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,7 @@ def nsga2(
     ref_point: FloatArray | None = None,
     start: IntArray | None = None,
 ) -> ParetoFront:
-    """The front of everything that NSGA-II looked at.
+    """The front of everything that NSGA-II evaluated.
 
     Offspring are repaired to canonical rows before duplicates are dropped, so that no
     architecture is in a population twice.
@@ -37,11 +37,11 @@ def nsga2(
         generations: how many, the first included; fewer if no more new networks can be bred.
         seed: the same seed gives the same front.
         ref_point: for the hypervolume of each generation, (m,); None to leave that out.
-        start: canonical rows of the first generation; landmarks and random ones, all within the
-            limits where that is possible, if None.
+        start: canonical rows of the initial population; if None, reference architectures and
+            random ones, all within the constraints where that is possible.
 
     Raises:
-        InfeasibleError: if it saw nothing that meets the limits.
+        InfeasibleError: if nothing that it evaluated meets the constraints.
 
     References:
         Deb, Pratap, Agarwal, Meyarivan: A Fast and Elitist Multiobjective Genetic Algorithm:
@@ -80,7 +80,7 @@ def evolve(
 
     Args:
         problem: of one or more objectives.
-        start: canonical rows of the first generation; of equal ones, one is taken.
+        start: canonical rows of the initial population; of equal ones, one is taken.
         generations: how many, the first included; fewer if no more new networks can be bred.
         seed: of all but the start.
         archive: takes in all that is evaluated.

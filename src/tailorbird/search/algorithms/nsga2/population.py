@@ -7,19 +7,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pymoo.core.evaluator import Evaluator
 from pymoo.core.individual import Individual
-from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 
 Index = int | np.integer[Any] | slice | list[int] | NDArray[Any]
 
-_OF_INDIVIDUALS = ("X", "F", "G", "H")
-
 
 class Rows:
-    """What callbacks, terminations and displays ask of a pymoo population, from one array each.
+    """Population that answers callbacks, terminations and displays of pymoo's from arrays.
 
     pymoo's own holds an object per individual, and spends nearly all of a search on them. Here
     one is made where one is asked for, and is a copy: to change a population, `set` its values.
+    What wants objects, such as the start of another algorithm, takes `Population(list(rows))`.
 
     Args:
         columns: values by name, of n rows each: `X`, later `F`, `G`, and any more.
@@ -30,12 +28,12 @@ class Rows:
 
     @classmethod
     def new(cls, *interleaved: Any, **columns: ArrayLike) -> "Rows":
-        """From `"X", X` or `X=X`, as in pymoo."""
+        """Makes a population of `"X", X` or `X=X`, as in pymoo."""
         return cls({k: np.asarray(v) for k, v in _paired(interleaved, columns).items()})
 
     @classmethod
     def merge(cls, a: "Rows", b: "Rows") -> "Rows":
-        """Both, one behind the other, with what is known of both."""
+        """Population of both, one behind the other, with the values that both have."""
         names = [name for name in a._columns if name in b._columns]
         return cls({n: np.concatenate([a._columns[n], b._columns[n]]) for n in names})
 
@@ -51,7 +49,7 @@ class Rows:
         return map(self._individual, range(len(self)))
 
     def has(self, name: str) -> bool:
-        """Whether values of that name are known."""
+        """True if values of that name are known."""
         return name in self._columns
 
     def set(self, *interleaved: Any, **columns: ArrayLike) -> "Rows":
@@ -74,13 +72,9 @@ class Rows:
 
     def get(self, *names: str, to_numpy: bool = True) -> Any:
         """Arrays of that name, a tuple if there are several; lists unless `to_numpy`."""
-        found = [self._column(name) for name in names]
-        given = found if to_numpy else [list(values) for values in found]
-        return given[0] if len(given) == 1 else tuple(given)
-
-    def individuals(self) -> Population:
-        """As pymoo's own, for what wants objects, such as the start of another algorithm."""
-        return Population(list(self))
+        columns = [self._column(name) for name in names]
+        answers = columns if to_numpy else [list(values) for values in columns]
+        return answers[0] if len(answers) == 1 else tuple(answers)
 
     def _column(self, name: str) -> NDArray[Any]:
         if name in self._columns:

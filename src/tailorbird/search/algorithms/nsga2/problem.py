@@ -1,4 +1,4 @@
-"""A problem as pymoo asks it."""
+"""Problems of a search as pymoo takes them."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tailorbird.spaces import IntArray
 
 
 class SpaceProblem(PymooProblem):  # type: ignore[misc]  # pymoo is untyped
-    """Evaluates canonical rows.
+    """Evaluates canonical rows of a problem for pymoo.
 
     Args:
         problem: to be solved.
