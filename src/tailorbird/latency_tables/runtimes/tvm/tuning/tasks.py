@@ -89,7 +89,7 @@ def tasks_of(imported: tvm.IRModule, target: Any, unit: VectorUnit) -> list[Task
                 variant = next(k for s, k in others if s == site)
                 kernels.setdefault(_annotated_tile(variant), variant)
         s = Schedule(tvm.IRModule({"main": kernel}))
-        space = tuning_space(s, contraction(s), unit, tuple(kernels))
+        space = tuning_space(s, contraction(s), tuple(kernels))
         n_macs, columns = _asked_for(s)
         found[key] = Task(key, _name(kernel), n_macs, columns, space, kernels)
     return list(found.values())
