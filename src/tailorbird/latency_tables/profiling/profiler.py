@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tailorbird.latency_tables.devices.device import Device, provenance
 from tailorbird.latency_tables.devices.locks import seat
@@ -20,7 +21,7 @@ _TAKING_TURNS = 16  # programs measured in turns; a kill costs at most their com
 _WAIT_S = 1.0  # between looks at what another profiler holds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Profiler:
     """Measures programs on a device into a store.
 
@@ -41,9 +42,9 @@ class Profiler:
     batch: int
     store: Store
 
-    @property
+    @cached_property
     def configuration(self) -> Configuration:
-        """Under which rows are kept."""
+        """Configuration under which the store keeps rows."""
         return self.runtime.configuration(self.device, self.batch)
 
     def profile(

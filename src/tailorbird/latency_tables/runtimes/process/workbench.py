@@ -4,7 +4,6 @@ import itertools
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +42,11 @@ class Workbench:
         self._arguments = arguments
         self._worker: Worker | None = None
         self._names = itertools.count()
+        self._is_emptied = False
 
     def new_path(self, suffix: str) -> Path:
         """For a program; nothing else has this stem."""
-        return self._emptied_folder / f"{next(self._names)}{suffix}"
+        return self._emptied_folder() / f"{next(self._names)}{suffix}"
 
     def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
         """What a program computes.
@@ -87,7 +87,7 @@ class Workbench:
     ) -> dict[str, Any]:
         limit_s = self._timing.limit_s
         if self._worker is None:
-            log = self._emptied_folder / "worker.log"
+            log = self._emptied_folder() / "worker.log"
             self._worker = Worker(self._module, device.threads, log, self._arguments)
             limit_s += _STARTUP_S
         given = self.new_path(".npz")
@@ -102,8 +102,9 @@ class Workbench:
         finally:
             given.unlink(missing_ok=True)
 
-    @cached_property
     def _emptied_folder(self) -> Path:
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
+        if not self._is_emptied:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir(parents=True)
+            self._is_emptied = True
         return self._folder

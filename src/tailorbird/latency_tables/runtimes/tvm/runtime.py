@@ -65,7 +65,7 @@ class TvmRuntime:
             batch=batch,
             runtime="tvm",
             runtime_version=version("apache-tvm"),
-            schedule=SCHEDULE if self._tuning is None else self._tuning.schedule,
+            schedule=SCHEDULE if self._tuning is None else self._tuning.schedule(),
             timing=TIMING,
         )
 
@@ -87,7 +87,7 @@ class TvmRuntime:
             if self._tuning is None:
                 unscheduled = build_library(module, tensors, *where)
                 return Artifact(path, {"unscheduled_kernels": ",".join(unscheduled)})
-            kernels = build_tuned_library(module, tensors, *where, self._tuning.plans)
+            kernels = build_tuned_library(module, tensors, *where, self._tuning.plans())
         names = asdict(kernels).items()
         return Artifact(path, {f"{kind}_kernels": ",".join(of) for kind, of in names})
 

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -53,31 +53,33 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class TaskFolder:
-    """The folder of one task."""
+    """The folder of one task.
+
+    Attributes:
+        path: of the folder, which `make` made.
+        task: what `make` was given.
+    """
 
     path: Path
+    task: dict[str, Any] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "task", json.loads((self.path / _TASK).read_text()))
 
     @classmethod
     def make(cls, database: Path, key: str, task: Mapping[str, Any]) -> Self:
         """The task's folder in a database; what is there is kept."""
-        folder = cls(database / key)
-        folder.path.mkdir(parents=True, exist_ok=True)
-        if not (folder.path / _TASK).exists():
-            atomic.write(folder.path / _TASK, json.dumps(task))
-        return folder
-
-    @property
-    def task(self) -> dict[str, Any]:
-        """What `make` was given."""
-        task: dict[str, Any] = json.loads((self.path / _TASK).read_text())
-        return task
+        path = database / key
+        path.mkdir(parents=True, exist_ok=True)
+        if not (path / _TASK).exists():
+            atomic.write(path / _TASK, json.dumps(task))
+        return cls(path)
 
     @property
     def space(self) -> TuningSpace:
         """The plans that the kernel can have."""
         return TuningSpace.of(self.task["space"])
 
-    @property
     def verdict(self) -> Verdict | None:
         """What tuning came to, if it came to an end."""
         path = self.path / _VERDICT

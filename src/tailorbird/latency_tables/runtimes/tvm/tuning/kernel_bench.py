@@ -61,7 +61,6 @@ class KernelBench:
     target: Any
     unit: VectorUnit
     threads: int
-    task: dict[str, Any] = field(init=False)
     names: dict[Tile, str] = field(init=False)
     database: Any = field(init=False)
     tensors: dict[_Place, list[Any]] = field(default_factory=dict, init=False)
@@ -74,8 +73,8 @@ class KernelBench:
     held: list[Any] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
-        self.task, space = self.folder.task, self.folder.space
-        self.names = dict(zip(space.tile, self.task["kernels"], strict=True))
+        space = self.folder.space
+        self.names = dict(zip(space.tile, self.folder.task["kernels"], strict=True))
         self.database = JSONDatabase(work_dir=str(self.folder.path))
         self.build(space.static)
         self.static_function, self.static = self.function, self.planned
@@ -161,7 +160,7 @@ class KernelBench:
 
     def _kernel(self, tile: Tile) -> Any:
         """Read anew each time: what a schedule annotates shows in the kernel it was made of."""
-        functions = load_json(self.task["module"]).functions
+        functions = load_json(self.folder.task["module"]).functions
         return next(f for v, f in functions.items() if v.name_hint == self.names[tile])
 
     def _calls(self, function: Any, plan: Plan) -> list[Call]:
@@ -194,7 +193,7 @@ class KernelBench:
         rng = np.random.default_rng(place.number)
         if not place.is_weights:
             return [tvm.runtime.tensor(rng.standard_normal(place.shape, dtype=np.float32))]
-        weights = _packed_weights(place.shape, self.task["columns"], rng)
+        weights = _packed_weights(place.shape, self.folder.task["columns"], rng)
         n_copies = min(math.ceil(_COLD_BYTES / weights.nbytes), _MOST_COPIES)
         return [tvm.runtime.tensor(weights) for _ in range(n_copies)]
 

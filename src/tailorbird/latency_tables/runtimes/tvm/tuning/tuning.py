@@ -24,6 +24,7 @@ from tailorbird.latency_tables.runtimes.tvm.tuning.trials import Bench, tune, we
 from tailorbird.progress import Advance, Progress
 
 _LOG = logging.getLogger("tailorbird")
+_TVM_VERSION = version("apache-tvm")
 _WAIT_S = 1.0  # between looks at what another process tunes
 
 
@@ -49,7 +50,7 @@ class Tuning:
     def database(self) -> Path:
         """Of one target; what was timed for another one says nothing."""
         target = str(self.device.target).replace("/", "_")
-        code = f"tvm-{version('apache-tvm')}.{SCHEDULE}"
+        code = f"tvm-{_TVM_VERSION}.{SCHEDULE}"
         return self.folder / f"{target}.{self.device.threads}-threads.{code}"
 
     @property
@@ -59,13 +60,11 @@ class Tuning:
         asked = f"tuned-{self.n_trials}.{self.minutes:g}-minutes"
         return self.database / f"programs-{programs}.{asked}.json"
 
-    @property
     def schedule(self) -> str:
         """Part of a measurement's configuration; before tuning it is one without rows."""
         decided = TuningDecision.read(self.decided)
         return schedule_name(self.n_trials, "undecided") if decided is None else decided.schedule
 
-    @property
     def plans(self) -> Mapping[str, Plan]:
         """By the keys of their tasks.
 
@@ -141,7 +140,7 @@ class Tuning:
             return True
 
     def _is_done(self, folder: TaskFolder) -> bool:
-        verdict = folder.verdict
+        verdict = folder.verdict()
         return verdict is not None and verdict.is_final(self.n_trials)
 
     def _skip(self, folder: TaskFolder, n_shown: int, advance: Advance) -> None:
@@ -153,7 +152,7 @@ class Tuning:
         with file_lock(self.database / ".lock", timeout_s=-1):
             decided = TuningDecision.read(self.decided)
             if decided is None:
-                verdicts = {f.path.name: f.verdict for f in folders}
+                verdicts = {f.path.name: f.verdict() for f in folders}
                 reached = {key: verdict for key, verdict in verdicts.items() if verdict}
                 plans = {key: verdict.plan for key, verdict in reached.items() if verdict.plan}
                 decided = TuningDecision(self.n_trials, plans, len(verdicts), len(reached))
