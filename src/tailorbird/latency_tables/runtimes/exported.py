@@ -1,4 +1,4 @@
-"""Runtimes that read files which torch exports, and differ by little else."""
+"""Base of the runtimes that read files which torch exports."""
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +47,7 @@ ONNX = ExportFormat(".onnx", ("onnx", "onnxscript"), _write_onnx)
 
 
 class ExportedRuntime:
-    """Exports with torch, and times in a worker; what a subclass sets tells one from another.
+    """Exports modules with torch, and times them in a worker; a subclass sets the attributes.
 
     Args:
         folder: for files in transit; emptied before its first use.
@@ -86,7 +86,7 @@ class ExportedRuntime:
         return cls(folder, timing)
 
     def configuration(self, device: Device, batch: int) -> Configuration:
-        """What its measurements on a device are comparable by."""
+        """Configuration of its measurements on a device: what makes them comparable."""
         return Configuration(
             cpu=device.cpu,
             target=self.target,
@@ -109,7 +109,7 @@ class ExportedRuntime:
         return Artifact(path, dict(provenance))
 
     def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
-        """What a program computes."""
+        """Runs a program once; returns its outputs."""
         return self._bench.run(artifact, inputs, device)
 
     def measure(
@@ -120,7 +120,7 @@ class ExportedRuntime:
 
     @property
     def losses(self) -> Sequence[str]:
-        """None: this machine does not go away."""
+        """Empty: this machine is never lost."""
         return ()
 
     def close(self) -> None:

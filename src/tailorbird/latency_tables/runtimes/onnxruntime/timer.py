@@ -21,20 +21,20 @@ _OUT_OF_ARENA = "session.use_device_allocator_for_initializers"
 
 
 class _File:
-    """An ONNX file."""
+    """An ONNX file, with a session for each copy of the weights."""
 
     def __init__(self, path: Path, n_copies: int) -> None:
         self._sessions = LoadedCopies(path, n_copies, partial(_session, path))
         self._held: list[Any] = []
 
     def run(self, inputs: Tensors) -> Tensors:
-        """What it computes."""
+        """Runs it once; returns its outputs."""
         session = self._sessions.first
         names = [argument.name for argument in session.get_inputs()]
         return tuple(session.run(None, dict(zip(names, inputs, strict=True))))
 
     def place(self, inputs: Tensors) -> Calls:
-        """Buffers of their own for all copies; where there is one copy only, a session as well."""
+        """Gives all copies new buffers; where there is one copy only, a new session as well."""
         sessions = self._sessions.placed()
         buffers = [ort.OrtValue.ortvalue_from_numpy(x.copy()) for x in inputs]
         outputs = [ort.OrtValue.ortvalue_from_numpy(y) for y in self.run(inputs)]
@@ -63,6 +63,7 @@ def _session(path: Path) -> Any:
 
 
 def _share(n_threads: int) -> None:
+    """Makes the threads and the arena that all sessions share."""
     ort.set_global_thread_pool_sizes(n_threads, 1)
     memory = ort.OrtMemoryInfo(
         "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT

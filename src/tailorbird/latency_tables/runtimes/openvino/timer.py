@@ -23,7 +23,7 @@ import openvino as ov  # noqa: E402  # only now
 
 
 class _File:
-    """An ONNX file."""
+    """An ONNX file, with a compiled model for each copy of the weights."""
 
     def __init__(self, path: Path, n_copies: int) -> None:
         core = ov.Core()
@@ -32,7 +32,7 @@ class _File:
         self._held: list[Any] = []
 
     def run(self, inputs: Tensors) -> Tensors:
-        """What it computes."""
+        """Runs it once; returns its outputs."""
         compiled = self._compiled.first
         request = _request(compiled, [ov.Tensor(x) for x in inputs])
         request.infer()
@@ -40,7 +40,7 @@ class _File:
         return tuple(request.get_output_tensor(i).data.copy() for i in outputs)
 
     def place(self, inputs: Tensors) -> Calls:
-        """Buffers of their own for all copies; where there is one copy only, a model as well."""
+        """Gives all copies new buffers; where there is one copy only, compiles it anew as well."""
         copies = self._compiled.placed()
         buffers = [ov.Tensor(x.copy()) for x in inputs]
         return Calls([self._call(compiled, buffers) for compiled in copies])

@@ -34,7 +34,7 @@ class LoadedCopies(Generic[Loaded]):
         return self._copies[0]
 
     def placed(self) -> Sequence[Loaded]:
-        """All copies, for one more placement; a single one is loaded anew, to lie elsewhere."""
+        """Returns the copies for one more placement; a single one is loaded anew, elsewhere."""
         if len(self._copies) == 1 and 0 < self._n_placed < PLACEMENTS:
             self._held.append(self._copies)  # so that the same place is not free again
             self._copies = [self._load()]

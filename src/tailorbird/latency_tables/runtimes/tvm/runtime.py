@@ -57,7 +57,7 @@ class TvmRuntime:
         return self._bench.losses
 
     def configuration(self, device: Device, batch: int) -> Configuration:
-        """What its measurements on a device are comparable by."""
+        """Configuration of its measurements on a device: what makes them comparable."""
         return Configuration(
             cpu=device.cpu,
             target=str(device.target),
@@ -92,7 +92,7 @@ class TvmRuntime:
         return Artifact(path, {f"{kind}_kernels": ",".join(of) for kind, of in names})
 
     def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
-        """What a program computes, in torch's layout."""
+        """Runs a program once; returns its outputs, in torch's layout."""
         outputs = self._bench.run(artifact, _channels_last(inputs), device)
         return tuple(_moved(y, -1, 1) for y in outputs)
 

@@ -1,4 +1,4 @@
-"""Contractions: a register tile of outputs, and what follows computed on the finished tile."""
+"""Schedule of contractions: register tiles of outputs, and what follows on a finished tile."""
 
 import math
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ class _Nest:
     lane: Any
 
     def n_uses(self, s: Any) -> int:
-        """How often a panel of weights is read."""
+        """Number of times that a panel of weights is read."""
         sharing = (*self.around[len(self.batch) :], *self.inside_panel)
         return math.prod(extent(s, loop) for loop in sharing)
 
@@ -163,7 +163,7 @@ def tuning_space(s: Any, block: Any, tiles: tuple[Tile, ...]) -> TuningSpace:
 
 
 def rows_and_columns(s: Any, block: Any) -> tuple[int, int]:
-    """Size of each matrix that a contraction makes."""
+    """Rows and columns of each matrix that a contraction makes."""
     spatial = [int(v.dom.extent) for v in s.get(block).iter_vars if not reduces(v)]
     return next((n for n in reversed(spatial[:-1]) if n > 1), 1), spatial[-1]
 
@@ -229,7 +229,7 @@ def _place_inputs(s: Any, block: Any, loop: Any, handled: set[str], unit: Vector
 
 
 def is_plain(s: Any, block: Any) -> bool:
-    """Whether every operand is indexed by single variables, so that it can be padded."""
+    """True if every operand is indexed by single variables, so that it can be padded."""
     return all(
         type(axis.min).__name__ in ("Var", "IntImm")
         for region in operands(s, block)
@@ -272,7 +272,7 @@ def _place_epilogue(s: Any, epilogue: Any, nest: _Nest, plan: Plan, unit: Vector
 
 
 def _vectorise_epilogue(s: Any, epilogue: Any, tile: Tile, unit: VectorUnit) -> None:
-    """Vectors that end where the output ends; a law for each lane would make them scalar."""
+    """Vectorises an epilogue up to the end of the output: a condition per lane would be scalar."""
     n = int(s.get(epilogue).iter_vars[-1].dom.extent)
     lanes = unit.lanes_of(math.gcd(n, tile.lanes))
     if lanes > 1:
@@ -280,7 +280,7 @@ def _vectorise_epilogue(s: Any, epilogue: Any, tile: Tile, unit: VectorUnit) -> 
 
 
 def _weights(s: Any, block: Any, column: int) -> Any:
-    """The operand whose columns become vectors, if the other one has none."""
+    """The operand whose columns become vectors; None if both have columns, or neither has."""
     variable = s.get(block).iter_vars[column]
     with_columns = [region for region in operands(s, block) if uses(region, variable)]
     return with_columns[0] if len(with_columns) == 1 else None
