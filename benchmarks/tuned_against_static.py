@@ -149,7 +149,7 @@ def tuned(folder: Path, device: Any, minutes: float) -> Iterator[tuple[str, Task
 
 def compare(folder: TaskFolder, llvm: Any, unit: Any) -> dict[str, Any]:
     bench = KernelBench(folder, llvm, unit, 1)
-    verdict, name = folder.verdict, folder.task["name"]
+    verdict, name = folder.verdict(), folder.task["name"]
     plan = verdict.plan if verdict else None
     if plan is not None:
         bench.build(plan)

@@ -1,4 +1,4 @@
-"""What is timed under a key."""
+"""Programs: what is compiled and timed, each under a key of its own."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -28,8 +28,8 @@ class Program:
         key: under which the store keeps it.
         build: makes the torch module.
         inputs: shape of each input, as torch takes them.
-        network_bytes: of the weights that a network reads between two uses of this program's; 0
-            for what is used again and again as it is, such as whole networks.
+        network_bytes: size of the weights that a network reads between two uses of this
+            program's; 0 for what is used again and again as it is, such as whole networks.
     """
 
     key: str
@@ -39,7 +39,7 @@ class Program:
 
     @classmethod
     def of(cls, workload: Workload, network_bytes: int = 0) -> "Program":
-        """A workload with fresh weights.
+        """Returns the program of a workload, with fresh weights.
 
         Raises:
             ValueError: if it is not in float32; nothing else is measured yet.
@@ -49,27 +49,27 @@ class Program:
         return cls(workload.key, workload.build, workload.inputs, network_bytes)
 
     def n_copies(self, weight_bytes: int) -> int:
-        """Copies of weights of this size that together are as large as a network's."""
+        """Number of copies of weights of this size that together are as large as a network's."""
         if not weight_bytes:
             return 1
         return min(max(1, math.ceil(self.network_bytes / weight_bytes)), _MOST_COPIES)
 
     def module(self) -> "nn.Module":
-        """With the same weights every time, none of which hides anything, in evaluation mode."""
+        """Builds the module in evaluation mode, with the same random weights every time."""
         with seeded():
             module = self.build().eval()
             _vary_constants(module)
             return module
 
     def examples(self, seed: int) -> Tensors:
-        """Inputs that are the same for the same seed."""
+        """Random inputs, the same for the same seed."""
         rng = np.random.default_rng(seed)
         return tuple(rng.standard_normal(s, dtype=np.float32) for s in self.inputs)
 
 
 @contextmanager
 def seeded() -> Iterator[None]:
-    """Torch draws the same inside, and outside as if nothing had been drawn."""
+    """Seeds torch's random numbers inside, and leaves those outside as they were."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -78,10 +78,10 @@ def seeded() -> Iterator[None]:
 
 
 def _vary_constants(module: "nn.Module") -> None:
-    """Makes fresh weights tell: zeros and ones hide what is done with them, and behind them.
+    """Adds noise to parameters and statistics that hold a single value, such as zeros or ones.
 
-    A layer scale of 1e-6, or a norm that starts at zero, would let any error of its whole branch
-    pass, and a fresh batch norm is the same as none.
+    They would hide errors: a layer scale of 1e-6, or a norm that starts at zero, would let any
+    error of its whole branch pass, and a fresh batch norm is the same as none.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The contract of whatever compiles a network and times it."""
+"""Protocol of runtimes, which compile programs and time them."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +19,14 @@ Tensors = tuple[NDArray[np.float32], ...]
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How one round of measuring goes.
+    """Settings of one round of measuring.
 
     Attributes:
         warmup_ms: time to run before anything counts.
         sample_ms: shortest time of one sample; a fast program runs many times in it.
         least_samples: taken in any case.
         most_samples: where sampling ends though it has not settled.
-        spread: sampling ends when the interquartile range falls below this share of the median.
+        spread: fraction of the median below which the interquartile range ends sampling.
         limit_s: wall clock after which a round has failed.
     """
 
@@ -57,10 +57,10 @@ class Artifact:
 
 
 class Runtime(Protocol):
-    """Compiles and times; programs run in a process of its own that may be killed."""
+    """Compiles programs and times them, in a process of its own that may be killed."""
 
     def configuration(self, device: Device, batch: int) -> Configuration:
-        """What its measurements on a device are comparable by."""
+        """Configuration of its measurements on a device: what makes them comparable."""
 
     def compile(self, module: "nn.Module", inputs: Tensors, device: Device) -> Artifact:
         """Compiles a module for inputs of these shapes.
@@ -70,7 +70,7 @@ class Runtime(Protocol):
         """
 
     def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
-        """What a program computes, in torch's layout.
+        """Runs a program once; returns its outputs, in torch's layout.
 
         Raises:
             MeasurementError: if it crashes, hangs or cannot be loaded.

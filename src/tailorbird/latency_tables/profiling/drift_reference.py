@@ -19,9 +19,9 @@ from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.runtime import Artifact, Runtime
 from tailorbird.latency_tables.tables.drift import floor
 
-_FRESH_S = 1.0  # a reference older than this says nothing of the time before a slot
-_FIRST = 5  # references before the first slot, so that one slow start does not set the floor
-_TRIES = 2  # of one reference: a worker that died must not cost the program in the slot its row
+_FRESH_S = 1.0  # a latency older than this says nothing of the moment before a round
+_FIRST = 5  # latencies before the first round, so that one slow start does not set the floor
+_TRIES = 2  # of one latency: a worker that died must not cost the program of the round its row
 
 
 def _dense() -> Program:
@@ -36,9 +36,10 @@ class Reference:
 
     Attributes:
         runtime: compiles and times it.
-        device: is measured.
-        known_ms: of earlier sessions: a machine that is slow from the start shows only so.
-        ms: every round of it in this session, in milliseconds.
+        device: on which it is timed.
+        known_ms: latencies of earlier sessions, without which a machine that is slow from the
+            start would not show.
+        ms: every latency of this session.
     """
 
     runtime: Runtime
@@ -50,17 +51,17 @@ class Reference:
 
     @property
     def floor_ms(self) -> float:
-        """What it takes on the quiet machine, as far as is known."""
+        """Latency on the quiet machine in milliseconds, as far as is known."""
         return floor([*self.known_ms, *self.ms])
 
     def delete(self) -> None:
-        """Removes its program."""
+        """Removes the compiled program."""
         if self._artifact is not None:
             self._artifact.delete()
             self._artifact = None
 
     def before(self) -> float:
-        """Milliseconds before a slot: those after the slot before, if they are fresh.
+        """Latency in milliseconds before a round: that after the last round, if it is fresh.
 
         Raises:
             FaultyMachineError: if it cannot be compiled or measured.
@@ -70,7 +71,7 @@ class Reference:
         return self.ms[-1]
 
     def after(self) -> float:
-        """Milliseconds now.
+        """Measures the latency now, in milliseconds.
 
         Raises:
             FaultyMachineError: if it cannot be compiled or measured.

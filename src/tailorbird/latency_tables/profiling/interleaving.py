@@ -1,4 +1,4 @@
-"""Measures batches of claimed programs: compiled and checked each, then timed in turns."""
+"""Measures batches of claimed programs: compiles and checks each, then interleaves their rounds."""
 
 import logging
 import os
@@ -23,24 +23,24 @@ from tailorbird.storage.atomic import FULL
 _LOG = logging.getLogger("tailorbird")
 
 LEASE_S = 120.0
-"""How long others leave alone what a profiler on another machine claimed and never released."""
+"""Seconds after which others may take over what a profiler on another machine never released."""
 
 EXTRA_TRIES = 2
-"""Of a round that the machine disturbed. The next is kept whatever the reference says, with its
-drift, which the row's quality shows: on a machine that is never quiet nothing would end else, and
-to keep the best of several tries would flatter it."""
+"""Further tries of a round that the machine disturbed. The last is kept whatever the reference
+says, with its drift, which the row's quality shows: on a machine that is never quiet nothing would
+end otherwise, and to keep the best of several tries would flatter it."""
 
 
 @dataclass(slots=True)
 class InterleavedRounds:
-    """Times the programs of one profiler in interleaved rounds, from its start to its end.
+    """Compiles and times the programs of one profiler, in interleaved rounds.
 
     Attributes:
         runtime: compiles and times.
-        device: is measured.
+        device: on which programs are timed.
         configuration: under which rows are kept.
         store: keeps each round as soon as it is measured.
-        session: of the store.
+        session: number of this session in the store.
         owner: in whose name programs are claimed.
         advance: called after each piece of work with its key.
     """
@@ -62,7 +62,7 @@ class InterleavedRounds:
         self.reference = Reference(self.runtime, self.device, known)
 
     def open(self) -> None:
-        """Measures the reference.
+        """Measures the drift reference for the first time.
 
         Raises:
             FaultyMachineError: if that fails; a full disk or a missing linker fails no program.
@@ -84,25 +84,25 @@ class InterleavedRounds:
             self.reference.before()
 
     def claim(self, keys: Sequence[str]) -> set[str]:
-        """Takes or renews programs; returns those that are ours."""
+        """Claims programs, or renews claims; returns the keys that are ours."""
         return self.store.claim(keys, self.configuration, self.owner, LEASE_S)
 
     def renew(self, keys: Sequence[str]) -> set[str]:
-        """Keeps programs; returns those that nobody else took meanwhile."""
+        """Renews claims; returns the keys that nobody else took meanwhile."""
         return self.store.renew(keys, self.configuration, self.owner, LEASE_S)
 
     def release(self, keys: Sequence[str]) -> None:
-        """Lets others have them."""
+        """Gives up claims, so that others can measure the programs."""
         self.store.release(keys, self.configuration, self.owner)
 
     def measure(
         self, programs: Sequence[Program], taken: Mapping[str, Sequence[int | None]], rounds: int
     ) -> set[str]:
-        """Compiles programs that are ours, and times them in turns.
+        """Compiles programs that are claimed, and times them in interleaved rounds.
 
         Args:
             programs: to time.
-            taken: numbers of the rounds that are there, by key.
+            taken: numbers of the rounds that the store has, by key.
             rounds: that each should have.
 
         Returns:
@@ -125,7 +125,7 @@ class InterleavedRounds:
             self.release(keys)
 
     def _prepared(self, program: Program) -> Compiled | None:
-        """Compiled and checked; None if that failed, and the store has the reason."""
+        """Compiles and checks a program; None if that failed, and the store has the reason."""
         spent = self.spent[program.key] = Spent(program.key)
         while True:
             try:
@@ -208,7 +208,11 @@ class InterleavedRounds:
         return again
 
     def _time(self, compiled: Compiled) -> tuple[Samples, float]:
-        """One round, and the slower reference around it; never beside another's."""
+        """Times one round alone on the device.
+
+        Returns:
+            Its samples, and the slower of the reference's latencies before and after, in ms.
+        """
         begin = time.perf_counter()
         with timing_lock(self.device.machine):
             before = self.reference.before()
@@ -220,9 +224,13 @@ class InterleavedRounds:
         return samples, max(before, after)
 
     def _retract(self, floor_ms: float) -> set[str]:
-        """What was accepted when the floor was too high: the machine was slow from the start.
+        """Fails the programs that were timed while the machine was slow from the start.
 
-        Rows only grow, and what lies before a failure does not count: so that is what it becomes.
+        Their rounds were kept, as the reference's floor was too high then. Rows only grow, and
+        what lies before a failure does not count.
+
+        Returns:
+            Keys of these programs.
         """
         slow = {key for key, then in self._floors.items() if then > LARGEST_DRIFT * floor_ms}
         for key in slow:
@@ -253,6 +261,6 @@ def _full_disk(error: BaseException | None) -> str | None:
 
 
 def _missing(taken: Sequence[int | None], rounds: int) -> list[int]:
-    """The lowest numbers that make up what is missing; a kill may have left a gap."""
+    """Numbers for the rounds that are missing, lowest first; a kill may have left a gap."""
     free = [number for number in range(rounds) if number not in taken]
     return free[: max(0, rounds - len(taken))]

@@ -1,4 +1,4 @@
-"""Whether a compiled program computes what torch computes."""
+"""Check that a compiled program computes what torch computes."""
 
 from functools import partial
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""A program that is ready to be timed: counted, compiled, and compared with torch."""
+"""Preparation of a program for timing: it is counted, compiled, and compared with torch."""
 
 import logging
 import time
@@ -28,7 +28,14 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """Attributes: what it was made from and into, and its copies of weights when it is timed."""
+    """A program that is ready to be timed.
+
+    Attributes:
+        program: what was compiled.
+        artifact: what it was compiled to.
+        inputs: examples, with which it is timed.
+        n_copies: copies of its weights that take turns when it is timed.
+    """
 
     program: Program
     artifact: Artifact
@@ -39,14 +46,14 @@ class Compiled:
 def prepare(
     program: Program, runtime: Runtime, device: Device, store: Store, spent: Spent
 ) -> Compiled:
-    """Keeps what a program costs everywhere, compiles it and checks it.
+    """Compiles a program and checks it; keeps its footprint, which is the same on all devices.
 
     Args:
         program: is built with fresh weights.
         runtime: compiles and runs it.
         device: for which it is compiled.
         store: keeps its footprint.
-        spent: is filled.
+        spent: takes the seconds that this costs.
 
     Raises:
         MeasurementError: if any of it does not work; then nothing of it is left.

@@ -1,9 +1,10 @@
-"""Fills a latency table."""
+"""Profiler, which fills a latency table."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tailorbird.latency_tables.devices.device import Device, provenance
 from tailorbird.latency_tables.devices.locks import seat
@@ -16,22 +17,22 @@ from tailorbird.latency_tables.tables.configuration import Configuration
 from tailorbird.latency_tables.tables.table import LatencyTable
 from tailorbird.progress import Advance, Progress
 
-_TAKING_TURNS = 16  # programs measured in turns; a kill costs at most their compilation
+_TAKING_TURNS = 16  # programs whose rounds are interleaved; a kill costs at most their compilation
 _WAIT_S = 1.0  # between looks at what another profiler holds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Profiler:
     """Measures programs on a device into a store.
 
-    Rounds of different programs take turns, so that the rounds of one program lie apart in time.
+    Rounds of different programs are interleaved, so that those of one program lie apart in time.
     What is in the store already is not measured again; what failed is tried again. Several
     profilers share the work on one store: each claims a group at a time, and at the end waits for
     what others hold, or takes it over when their lease runs out.
 
     Attributes:
         runtime: compiles and times.
-        device: is measured.
+        device: on which programs are timed.
         batch: images that every program takes at once.
         store: keeps each round as soon as it is measured.
     """
@@ -41,9 +42,9 @@ class Profiler:
     batch: int
     store: Store
 
-    @property
+    @cached_property
     def configuration(self) -> Configuration:
-        """Under which rows are kept."""
+        """Configuration under which the store keeps rows."""
         return self.runtime.configuration(self.device, self.batch)
 
     def profile(
@@ -95,7 +96,7 @@ class Profiler:
         return tuple(interleaved.spent.values())
 
     def timed(self, programs: Sequence[Program], rounds: int, progress: Progress) -> LatencyTable:
-        """The table of the store, once each program has this many rounds, or has failed.
+        """Profiles programs, and returns the table that the store has then.
 
         Raises:
             FaultyMachineError: if nothing at all can be measured.
@@ -109,7 +110,7 @@ class Profiler:
 
     @staticmethod
     def _claim(left: Sequence[str], interleaved: InterleavedRounds) -> list[str]:
-        """A few programs that nobody else holds; none if others hold all that is left."""
+        """Claims a few programs that nobody else has; none if others have all that are left."""
         for first in range(0, len(left), _TAKING_TURNS):
             group = left[first : first + _TAKING_TURNS]
             held = interleaved.claim(group)
@@ -120,7 +121,7 @@ class Profiler:
 
 @dataclass(frozen=True, slots=True)
 class _Steps:
-    """Pieces of work left, by key; nothing is counted twice, whatever was repeated."""
+    """Progress in pieces of work, by key; nothing counts twice, whatever was repeated."""
 
     left: dict[str, int]
     shown_by: list[Advance] = field(default_factory=list)

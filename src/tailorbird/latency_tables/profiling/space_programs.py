@@ -1,4 +1,4 @@
-"""What is timed of a space: its workloads, as cold as in its networks, and whole networks."""
+"""Programs of a space: its workloads, as cold as in its networks, and whole networks."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def network_program(space: SearchSpace, row: IntArray) -> Program:
 
 
 def network_bytes(space: SearchSpace) -> IntArray:
-    """Bytes of the weights of the networks that each workload is found in, in the median.
+    """Median size of the networks that hold each workload, in bytes of weights.
 
     Between two uses of its weights a network reads all others once. A workload that no sampled
     network holds is taken to be in a median network.

@@ -1,1 +1,1 @@
-"""Whatever compiles and times networks: a folder per runtime, and a line in `registry.py`."""
+"""Runtimes, which compile and time networks: a folder per runtime, and a line in `registry.py`."""

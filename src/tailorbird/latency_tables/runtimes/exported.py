@@ -1,8 +1,8 @@
-"""Runtimes that read files which torch exports, and differ by little else."""
+"""Base of the runtimes that read files which torch exports."""
 
 import importlib.util
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,8 +20,34 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-class ExportedRuntime(ABC):
-    """Exports with torch, and times in a worker.
+@dataclass(frozen=True, slots=True)
+class ExportFormat:
+    """A kind of file that torch writes and runtimes read.
+
+    Attributes:
+        suffix: of its files.
+        needs: packages that write it, besides torch.
+        write: writes a module in evaluation mode, for inputs of the shapes of examples, to a path;
+            gives what tells how, for a row's provenance.
+    """
+
+    suffix: str
+    needs: tuple[str, ...]
+    write: Callable[["nn.Module", "tuple[Tensor, ...]", Path], Mapping[str, str]]
+
+
+def _write_onnx(module: "nn.Module", inputs: "tuple[Tensor, ...]", path: Path) -> Mapping[str, str]:
+    from tailorbird.export.onnx import export
+
+    return export(module, inputs, path)
+
+
+ONNX = ExportFormat(".onnx", ("onnx", "onnxscript"), _write_onnx)
+"""ONNX files, which both onnxruntime and OpenVINO read."""
+
+
+class ExportedRuntime:
+    """Exports modules with torch, and times them in a worker; a subclass sets the attributes.
 
     Args:
         folder: for files in transit; emptied before its first use.
@@ -29,10 +55,10 @@ class ExportedRuntime(ABC):
 
     Attributes:
         name: that recipes know it by; also that of its package, and of the extra that installs it.
-        needs: packages, besides torch.
+        needs: packages, besides torch and those that write its files.
         target: that its kernels are for.
         schedule: part of a measurement's configuration.
-        suffix: of its files.
+        files: that it reads.
 
     Raises:
         RecipeError: if what it needs is not installed.
@@ -42,10 +68,10 @@ class ExportedRuntime(ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     target: ClassVar[str]
     schedule: ClassVar[str]
-    suffix: ClassVar[str]
+    files: ClassVar[ExportFormat]
 
     def __init__(self, folder: Path, timing: Timing) -> None:
-        for package in self.needs:
+        for package in (*self.needs, *self.files.needs):
             if importlib.util.find_spec(package) is None:
                 raise RecipeError(
                     f"[latency] runtime {self.name!r} needs the package {package!r}, which is not "
@@ -59,14 +85,8 @@ class ExportedRuntime(ABC):
         """The runtime for a device of this machine; its kernels are not tuned."""
         return cls(folder, timing)
 
-    @abstractmethod
-    def export(
-        self, module: "nn.Module", inputs: "tuple[Tensor, ...]", path: Path
-    ) -> Mapping[str, str]:
-        """Writes a module in evaluation mode; gives what tells how, for a row's provenance."""
-
     def configuration(self, device: Device, batch: int) -> Configuration:
-        """What its measurements on a device are comparable by."""
+        """Configuration of its measurements on a device: what makes them comparable."""
         return Configuration(
             cpu=device.cpu,
             target=self.target,
@@ -82,14 +102,14 @@ class ExportedRuntime(ABC):
         """Exports a module for inputs of these shapes."""
         import torch
 
-        path = self._bench.new_path(self.suffix)
+        path = self._bench.new_path(self.files.suffix)
         reason = f"torch could not export it to {path.suffix}"
         with raising(partial(MeasurementError.of, reason)):
-            told = self.export(module, tuple(map(torch.from_numpy, inputs)), path)
-        return Artifact(path, dict(told))
+            provenance = self.files.write(module, tuple(map(torch.from_numpy, inputs)), path)
+        return Artifact(path, dict(provenance))
 
     def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
-        """What a program computes."""
+        """Runs a program once; returns its outputs."""
         return self._bench.run(artifact, inputs, device)
 
     def measure(
@@ -100,7 +120,7 @@ class ExportedRuntime(ABC):
 
     @property
     def losses(self) -> Sequence[str]:
-        """None: this machine does not go away."""
+        """Empty: this machine is never lost."""
         return ()
 
     def close(self) -> None:

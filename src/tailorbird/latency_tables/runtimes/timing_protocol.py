@@ -9,7 +9,7 @@ What is done, and what happened without it:
 - **A sample is at least `sample_ms` of runs in a row**, between two readings of one clock, so that
   neither the clock nor one interrupt decides it. It is the mean of its runs.
 - **Sampling ends when samples agree** (quartiles within `spread` of the median), at
-  `most_samples`, or when it has used its share of the time limit: a quiet machine costs little, a
+  `most_samples`, or when it has used half of the time limit: a quiet machine costs little, a
   noisy one does not cost everything.
 - **Weights as cold as in a network.** A block timed alone keeps its weights in the nearest cache;
   in a network they were driven out since their last use, and sums of blocks come out 5 to 7 % too
@@ -22,8 +22,8 @@ What is done, and what happened without it:
   own at a random distance, none freed before the last. Copies of the weights are shared.
 - **The empty program goes the same way**: its time is taken off every other's, so whatever the
   protocol adds to a run cancels.
-- **Rounds lie apart, and a reference runs between them** (`reference.py`): a machine drifts for
-  minutes, which samples of one round cannot show.
+- **Rounds lie apart, and a reference runs between them** (`drift_reference.py`): a machine drifts
+  for minutes, which samples of one round cannot show.
 """
 
 import time
@@ -40,9 +40,10 @@ PROTOCOL = "rotating-1"
 """Part of a measurement's configuration: raise it when a change here changes what is measured."""
 
 PLACEMENTS = 5
+"""How many placements a round has."""
 
 LARGEST_GAP = 1 << 18  # bytes between placements: more than a page, less than a cache
-_SHARE_OF_LIMIT = 0.5  # of the time limit, after which sampling ends with what it has
+_FRACTION_OF_LIMIT = 0.5  # of the time limit, after which sampling ends with what it has
 _FEWEST_SAMPLES = 3  # even then: a single one cannot show its spread
 _NS_PER_MS = 1e6
 
@@ -54,15 +55,15 @@ class Placement(Protocol):
 
     @property
     def n_copies(self) -> int:
-        """How many copies there are."""
+        """Number of copies of the weights."""
 
     def elapsed_ns(self, first: int, n_calls: int, n_turns: int) -> int:
-        """Nanoseconds of so many calls in a row, of one copy after another.
+        """Nanoseconds of calls in a row, of one copy after another.
 
         Args:
             first: the copy that is called first.
             n_calls: how many calls.
-            n_turns: copies that take turns, from 0.
+            n_turns: how many copies take turns: the first ones.
         """
 
 
@@ -71,8 +72,8 @@ class Calls:
     """A placement in this process.
 
     Attributes:
-        calls: of each copy.
-        clock_ns: in nanoseconds.
+        calls: a call of each copy.
+        clock_ns: reads a clock, in nanoseconds.
     """
 
     calls: Sequence[Call]
@@ -80,7 +81,7 @@ class Calls:
 
     @property
     def n_copies(self) -> int:
-        """How many copies there are."""
+        """Number of copies of the weights."""
         return len(self.calls)
 
     def elapsed_ns(self, first: int, n_calls: int, n_turns: int) -> int:
@@ -94,13 +95,13 @@ class Calls:
 
 @dataclass(slots=True)
 class _Turns:
-    """Runs programs that take turns; which copy is next does not depend on the placement."""
+    """Runs copies in turns; which one is next does not depend on the placement."""
 
     next_copy: int = 0
     call_ns: dict[int, float] = field(default_factory=dict)
 
     def sample(self, placement: Placement, n_turns: int, least_ns: float) -> float:
-        """Milliseconds of one run, over at least `least_ns` of them."""
+        """Milliseconds of one run: the mean of runs that take at least `least_ns` together."""
         elapsed = n_calls = 0
         while elapsed < least_ns:
             guess_ns = self.call_ns.get(n_turns, least_ns)
@@ -117,14 +118,14 @@ def measure(
     timing: Timing,
     clock_ns: Callable[[], int] = time.perf_counter_ns,
 ) -> tuple[FloatArray, FloatArray]:
-    """Cold and hot samples in milliseconds of one run, (n,) and (k,).
+    """Measures one round: cold and hot samples, milliseconds of one run, (n,) and (k,).
 
     Args:
-        place: puts inputs and workspace somewhere new.
+        place: makes a placement with inputs and workspace somewhere new.
         timing: how the round goes.
-        clock_ns: that ends sampling, in nanoseconds.
+        clock_ns: reads the clock of the time limit, in nanoseconds.
     """
-    deadline_ns = clock_ns() + _SHARE_OF_LIMIT * timing.limit_s * 1e9
+    deadline_ns = clock_ns() + _FRACTION_OF_LIMIT * timing.limit_s * 1e9
     rng = np.random.default_rng()
     gaps, placements = [], []
     for _ in range(PLACEMENTS):

@@ -257,7 +257,7 @@ def test_a_task_goes_on_when_its_process_dies(tmp_path: Path, bench: Bench) -> N
     assert verdict.n_trials == 5
     records = folder.path / "database_tuning_record.json"
     assert len(records.read_text().splitlines()) == 5
-    assert folder.verdict == verdict
+    assert folder.verdict() == verdict
 
 
 @pytest.mark.slow
@@ -331,7 +331,7 @@ def test_more_minutes_go_to_what_was_not_reached_and_leave_what_was_decided(tmp_
     second = tuning(tmp_path, minutes=1.0).run(PROGRAMS, NoProgress())
     assert second.n_reached == 1
     assert tuning(tmp_path, minutes=0.0).run(PROGRAMS, NoProgress()) == first
-    assert tuning(tmp_path, minutes=0.0).schedule == first.schedule
+    assert tuning(tmp_path, minutes=0.0).schedule() == first.schedule
 
 
 @pytest.mark.long
@@ -349,7 +349,7 @@ def test_what_another_process_holds_comes_last_and_may_turn_out_to_be_untunable(
         assert weakest_first(bench, uses) == [folder for folder in uses if folder != scalar]
         assert own._tune(scalar, bench, math.inf, lambda done: None)
     assert "is not tuned" in caplog.text
-    assert scalar.verdict is None
+    assert scalar.verdict() is None
 
 
 @pytest.mark.long

@@ -27,10 +27,10 @@ class Loaded(Protocol):
     """A program in this process, with copies of its weights."""
 
     def run(self, inputs: Tensors) -> Tensors:
-        """What it computes."""
+        """Runs the program once; returns its outputs."""
 
     def place(self, inputs: Tensors) -> timing_protocol.Placement:
-        """Inputs and workspace somewhere new, for each copy of the weights."""
+        """Puts inputs and workspace somewhere new, for each copy of the weights."""
 
 
 def serve(
@@ -38,7 +38,9 @@ def serve(
     start_threads: Callable[[int], None] | None = None,
     is_lost: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Answers until standard input ends: `python -m … CORES`.
+    """Runs and times programs as requests ask, until standard input ends.
+
+    The process was started as `python -m … CORES`.
 
     Args:
         load: reads a compiled program, with that many copies of its weights.
@@ -56,7 +58,7 @@ def listen(
     """Answers requests until standard input ends, and collects garbage between them only.
 
     Args:
-        answer: to a request, which has its `limit_s`; what it raises is sent as the error.
+        answer: answers a request, which has its `limit_s`; what it raises is sent as the error.
         is_lost: tells, after a failure, whether what is needed is gone.
     """
     answers = os.fdopen(os.dup(1), "w")
@@ -68,22 +70,22 @@ def listen(
         # The kernel ends this process if a request hangs and nobody is left to notice.
         signal.alarm(math.ceil(request["limit_s"]) + 5)
         try:
-            found = answer(request)
+            reply = answer(request)
         except Exception as error:  # noqa: BLE001  # whatever a runtime raises is the answer
             lines = str(error).strip().splitlines() or [""]
-            found = {"error": f"{type(error).__name__}: {lines[-1]}", "is_lost": is_lost()}
+            reply = {"error": f"{type(error).__name__}: {lines[-1]}", "is_lost": is_lost()}
         signal.alarm(0)
         gc.collect()
-        answers.write(json.dumps(found) + "\n")
+        answers.write(json.dumps(reply) + "\n")
         answers.flush()
 
 
 def settle(start_threads: Callable[[int], None] | None) -> None:
-    """On the cores of the command line, one for each thread: the first for this one.
+    """Pins this process to the cores of the command line, and each working thread to one of them.
 
-    TVM's own way leaves this one free to run where another waits for it, and counts from the
-    machine's first core, whichever cores this process may use. Threads that a runtime starts last
-    are the ones that share work; any before them only wait.
+    The calling thread has the first. TVM's own way leaves it free to run where another waits for
+    it, and counts from the machine's first core, whichever cores this process may use. Threads
+    that a runtime starts last are the ones that share work; any before them only wait.
     """
     cores = [int(core) for core in sys.argv[1].split(",")]
     os.sched_setaffinity(0, cores)

@@ -1,10 +1,9 @@
-"""Where compiled programs are run and timed: a folder and a process that may be killed."""
+"""Workbench for running and timing programs: a folder, and a process that may be killed."""
 
 import itertools
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ _STARTUP_S = 60.0  # importing a runtime takes seconds on a cold disk
 
 
 class Workbench:
-    """Asks a worker process; a runtime has one.
+    """Runs and times compiled programs in a worker process; each runtime has one.
 
     Args:
         module: that serves requests, see `service.py`.
@@ -29,7 +28,7 @@ class Workbench:
         arguments: of the module, after its cores.
 
     Attributes:
-        losses: none, as this machine does not go away.
+        losses: empty, as this machine is never lost.
     """
 
     losses: Sequence[str] = ()
@@ -43,13 +42,14 @@ class Workbench:
         self._arguments = arguments
         self._worker: Worker | None = None
         self._names = itertools.count()
+        self._is_emptied = False
 
     def new_path(self, suffix: str) -> Path:
-        """For a program; nothing else has this stem."""
-        return self._emptied_folder / f"{next(self._names)}{suffix}"
+        """Returns a path for a program; nothing else has its stem."""
+        return self._emptied_folder() / f"{next(self._names)}{suffix}"
 
     def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
-        """What a program computes.
+        """Runs a program once; returns its outputs.
 
         Raises:
             MeasurementError: if it crashes, hangs or cannot be loaded.
@@ -70,7 +70,7 @@ class Workbench:
         """Times a program.
 
         Raises:
-            MeasurementError: if it crashes, hangs or cannot be loaded, or has no time.
+            MeasurementError: if it crashes, hangs or cannot be loaded, or its samples are no times.
         """
         request = {"do": "measure", "n_copies": n_copies, "timing": asdict(self._timing)}
         answer = self._ask(artifact, inputs, device, request)
@@ -87,12 +87,12 @@ class Workbench:
     ) -> dict[str, Any]:
         limit_s = self._timing.limit_s
         if self._worker is None:
-            log = self._emptied_folder / "worker.log"
+            log = self._emptied_folder() / "worker.log"
             self._worker = Worker(self._module, device.threads, log, self._arguments)
             limit_s += _STARTUP_S
-        given = self.new_path(".npz")
-        np.savez(given, *inputs)
-        request |= {"program": str(artifact.path), "inputs": str(given)}
+        arrays = self.new_path(".npz")
+        np.savez(arrays, *inputs)
+        request |= {"program": str(artifact.path), "inputs": str(arrays)}
         try:
             return self._worker.ask(request | {"limit_s": limit_s}, limit_s)
         except MeasurementError:
@@ -100,10 +100,11 @@ class Workbench:
                 self.close()
             raise
         finally:
-            given.unlink(missing_ok=True)
+            arrays.unlink(missing_ok=True)
 
-    @cached_property
     def _emptied_folder(self) -> Path:
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
+        if not self._is_emptied:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir(parents=True)
+            self._is_emptied = True
         return self._folder

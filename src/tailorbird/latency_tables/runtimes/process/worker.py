@@ -15,7 +15,7 @@ from tailorbird.errors import MeasurementError, UnansweredError
 
 
 class Worker:
-    """Runs `python -m module CORES …`, one JSON line in, one JSON line out.
+    """A process that runs `python -m module CORES …`: one JSON line in, one JSON line out.
 
     It is a session of its own, so that killing it kills whatever it started, and Ctrl-C reaches
     only the parent. It ends by itself when the parent is gone, because its input ends.
@@ -43,11 +43,11 @@ class Worker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can be asked again."""
+        """True if it can be asked again."""
         return self._process.poll() is None
 
     def ask(self, request: dict[str, Any], limit_s: float) -> dict[str, Any]:
-        """The answer to one request.
+        """Returns the answer to one request.
 
         Raises:
             MeasurementError: if the worker fails.
@@ -78,7 +78,7 @@ class Worker:
     def kill(self) -> None:
         """Ends the worker and everything that it started."""
         if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:

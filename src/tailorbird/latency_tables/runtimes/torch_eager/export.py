@@ -28,13 +28,13 @@ def export(module: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
 
 
 def pickles(path: Path) -> list[str]:
-    """What is pickled in a file that `torch.export` wrote."""
-    found = []
+    """Names of what is pickled in a file that `torch.export` wrote."""
+    names = []
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             if name.endswith(("_weights_config.json", "_constants_config.json")):
                 entries = json.loads(archive.read(name))["config"]
-                found += [key for key, entry in entries.items() if entry["use_pickle"]]
+                names += [key for key, entry in entries.items() if entry["use_pickle"]]
             elif name.endswith(".pt") and archive.getinfo(name).file_size:
-                found.append(name)
-    return found
+                names.append(name)
+    return names

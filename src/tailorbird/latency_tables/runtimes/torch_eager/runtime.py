@@ -4,10 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tailorbird.latency_tables.runtimes.exported import ExportedRuntime
+from tailorbird.latency_tables.runtimes.exported import ExportedRuntime, ExportFormat
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+
+def _write(module: "nn.Module", inputs: "tuple[Tensor, ...]", path: Path) -> Mapping[str, str]:
+    from tailorbird.latency_tables.runtimes.torch_eager.export import export
+
+    export(module, inputs, path)
+    return {}
 
 
 class EagerRuntime(ExportedRuntime):
@@ -19,13 +26,4 @@ class EagerRuntime(ExportedRuntime):
     name = "torch"
     target = "CPU"
     schedule = "eager-1"  # one kernel after another; the number changes when other ones are called
-    suffix = ".pt2"
-
-    def export(
-        self, module: "nn.Module", inputs: "tuple[Tensor, ...]", path: Path
-    ) -> Mapping[str, str]:
-        """Writes an exported program."""
-        from tailorbird.latency_tables.runtimes.torch_eager.export import export
-
-        export(module, inputs, path)
-        return {}
+    files = ExportFormat(".pt2", (), _write)

@@ -26,24 +26,24 @@ class _Program:
         self._forward = program.graph_module.forward
         self._inputs = list(signature.input_specs)
         self._is_output = [spec.kind is OutputKind.USER_OUTPUT for spec in signature.output_specs]
-        held = {**program.state_dict, **program.constants}
-        first = {name: tensor.detach() for name, tensor in held.items()}
+        tensors = {**program.state_dict, **program.constants}
+        first = {name: tensor.detach() for name, tensor in tensors.items()}
         others = [{k: tensor.clone() for k, tensor in first.items()} for _ in range(n_copies - 1)]
         self._copies = [first, *others]
 
     def run(self, inputs: Tensors) -> Tensors:
-        """What it computes."""
+        """Runs the program once; returns its outputs."""
         outputs = self._call(self._copies[0], [torch.from_numpy(x.copy()) for x in inputs])()
         chosen = zip(outputs, self._is_output, strict=True)
         return tuple(y.numpy() for y, is_output in chosen if is_output)
 
     def place(self, inputs: Tensors) -> Calls:
-        """Inputs of their own; torch takes memory for the rest when it runs."""
-        given = [torch.from_numpy(x.copy()) for x in inputs]
-        return Calls([self._call(weights, given) for weights in self._copies])
+        """Gives the copies new inputs; torch takes memory for the rest when it runs."""
+        tensors = [torch.from_numpy(x.copy()) for x in inputs]
+        return Calls([self._call(weights, tensors) for weights in self._copies])
 
-    def _call(self, weights: Mapping[str, Tensor], given: list[Tensor]) -> Any:
-        left = iter(given)
+    def _call(self, weights: Mapping[str, Tensor], inputs: list[Tensor]) -> Any:
+        left = iter(inputs)
         return partial(
             self._forward,
             *(
@@ -54,7 +54,7 @@ class _Program:
 
 
 def _start_threads(n_threads: int) -> None:
-    """They start when first there is work for them."""
+    """Starts torch's threads, which it does when first there is work for them."""
     torch.set_num_interop_threads(1)
     torch.set_num_threads(n_threads)
     torch.ones(1 << 20).exp_()

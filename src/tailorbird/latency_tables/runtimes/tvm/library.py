@@ -25,7 +25,7 @@ class Host(Protocol):
     cpu: Any
 
     def load(self, path: Path) -> Any:
-        """TVM's module of a library."""
+        """Loads a library; returns TVM's module of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Library:
         self._rng = np.random.default_rng()
 
     def run(self, inputs: Tensors) -> Tensors:
-        """What it computes."""
+        """Runs the program once; returns its outputs."""
         machine = relax.VirtualMachine(self._module, self._host.cpu)
         machine.set_input("main", *self._tensors(inputs), *self._weights)
         machine.invoke_stateful("main")
@@ -71,7 +71,7 @@ class Library:
         return tuple(output.numpy() for output in outputs)
 
     def place(self, inputs: Tensors) -> _Placement:
-        """A machine of its own, whose closures cost less to call than `main` with arguments."""
+        """Makes a virtual machine whose closures cost less to call than `main` with arguments."""
         gap_bytes = int(self._rng.integers(1, LARGEST_GAP))
         gap = tvm.runtime.empty((gap_bytes,), "uint8", self._host.cpu)
         if not self._held:

@@ -59,7 +59,7 @@ class TvmRuntime:
         return self._bench.losses
 
     def configuration(self, device: Device, batch: int) -> Configuration:
-        """What its measurements on a device are comparable by."""
+        """Configuration of its measurements on a device: what makes them comparable."""
         return Configuration(
             cpu=device.cpu,
             target=str(device.target),
@@ -67,7 +67,7 @@ class TvmRuntime:
             batch=batch,
             runtime=self.name,
             runtime_version=version("apache-tvm"),
-            schedule=SCHEDULE if self._tuning is None else self._tuning.schedule,
+            schedule=SCHEDULE if self._tuning is None else self._tuning.schedule(),
             timing=TIMING,
         )
 
@@ -89,12 +89,12 @@ class TvmRuntime:
             if self._tuning is None:
                 unscheduled = build_library(module, tensors, *where)
                 return Artifact(path, {"unscheduled_kernels": ",".join(unscheduled)})
-            kernels = build_tuned_library(module, tensors, *where, self._tuning.plans)
+            kernels = build_tuned_library(module, tensors, *where, self._tuning.plans())
         names = asdict(kernels).items()
         return Artifact(path, {f"{kind}_kernels": ",".join(of) for kind, of in names})
 
     def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
-        """What a program computes, in torch's layout."""
+        """Runs a program once; returns its outputs, in torch's layout."""
         outputs = self._bench.run(artifact, _channels_last(inputs), device)
         return tuple(_moved(y, -1, 1) for y in outputs)
 

@@ -1,4 +1,4 @@
-"""What LLVM and the schedules must know about a processor."""
+"""Facts of a processor that LLVM and the schedules need."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +37,7 @@ _ARCHITECTURES = ("x86_64", "aarch64", "riscv64")
 
 
 def llvm_target(target: Target) -> Any:
-    """TVM's target of a kind of processor, for code of one thread or more.
+    """Returns TVM's target for a kind of processor, whatever the number of threads.
 
     Raises:
         RecipeError: if this LLVM does not know it.
@@ -48,7 +48,7 @@ def llvm_target(target: Target) -> Any:
     function = tvm_ffi.get_global_func
     # Reassociation lets LLVM vectorise reductions; `ninf` stays out, as masks hold infinities.
     fast_math = ("reassoc", "contract", "nsz", "nnan")
-    given: dict[str, object] = {
+    settings: dict[str, object] = {
         "kind": "llvm",
         "mtriple": target.triple,
         "num-cores": 1,
@@ -60,14 +60,14 @@ def llvm_target(target: Target) -> Any:
             "Name another triple in [device] target, such as 'aarch64-linux-gnu/cortex-a72'."
         )
     if target.triple.startswith("riscv64"):  # what Linux there is made for
-        given |= {"mattr": ["+m", "+a", "+f", "+d", "+c"], "mabi": "lp64d"}
-    plain = tvm.target.Target(given)
+        settings |= {"mattr": ["+m", "+a", "+f", "+d", "+c"], "mabi": "lp64d"}
+    plain = tvm.target.Target(settings)
     known = [str(name) for name in function("target.llvm_get_cpu_archlist")(plain)]
     if target.cpu not in known:
         raise RecipeError(
             f"LLVM knows no CPU {target.cpu!r} of {target.triple}; {nearest(target.cpu, known)}"
         )
-    return tvm.target.Target({**given, "mcpu": target.cpu})
+    return tvm.target.Target({**settings, "mcpu": target.cpu})
 
 
 def vector_unit(target: Target) -> VectorUnit:

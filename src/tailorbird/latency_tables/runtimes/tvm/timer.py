@@ -14,12 +14,12 @@ BIG_CORES = 1
 
 
 class _Here:
-    """This process."""
+    """This process, as the host of programs."""
 
     cpu = tvm.cpu()
 
     def load(self, path: Path) -> Any:
-        """TVM's module of a library."""
+        """Loads a library; returns TVM's module of it."""
         return tvm.runtime.load_module(str(path))
 
 

@@ -1,4 +1,4 @@
-"""From a torch module to a shared library."""
+"""Compilation of a torch module to a shared library."""
 
 import tarfile
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ def build_tuned_library(
     path: Path,
     plans: Mapping[str, Plan],
 ) -> Kernels:
-    """Like `build_library`, with kernels that are scheduled by plans, by the keys of their tasks.
+    """Compiles as `build_library` does, with kernels scheduled by the plans of their tasks.
 
     Returns:
         Names of its kernels, by how they are scheduled.

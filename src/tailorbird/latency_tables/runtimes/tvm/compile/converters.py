@@ -1,4 +1,4 @@
-"""How operators are imported that TVM's own importer reads wrongly, or takes apart too early."""
+"""Converters of operators that TVM's own importer reads wrongly, or takes apart too early."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ def attention(node: fx.Node, importer: Any) -> relax.Expr:
         NotImplementedError: for dropout, causal, boolean or grouped attention.
     """
     names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
-    given = dict(zip(names, node.args, strict=False)) | node.kwargs
-    q, k, v = (importer.env[given[name]] for name in names[:3])
-    mask = importer.env[given["attn_mask"]] if given.get("attn_mask") is not None else None
+    arguments = dict(zip(names, node.args, strict=False)) | node.kwargs
+    q, k, v = (importer.env[arguments[name]] for name in names[:3])
+    mask = importer.env[arguments["attn_mask"]] if arguments.get("attn_mask") is not None else None
     boolean = mask is not None and str(mask.ty.dtype.dtype) == "bool"
-    if boolean or any(given.get(name) for name in ("dropout_p", "is_causal", "enable_gqa")):
+    if boolean or any(arguments.get(name) for name in ("dropout_p", "is_causal", "enable_gqa")):
         raise NotImplementedError("attention with dropout, a causal or boolean mask, or groups")
     emit, op = importer.block_builder.emit, relax.op
-    scale = given.get("scale")
+    scale = arguments.get("scale")
     scale = int(q.ty.shape[-1]) ** -0.5 if scale is None else scale
     q = emit(op.multiply(q, relax.const(scale, "float32")))
     axes = list(range(len(k.ty.shape)))

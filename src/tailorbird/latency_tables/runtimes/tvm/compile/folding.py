@@ -1,4 +1,4 @@
-"""Arithmetic on constants, done once.
+"""Constant folding: arithmetic on constants is done when a program is compiled.
 
 TVM's own FoldConstant compiles a kernel for every constant that it folds; numpy does not.
 """
@@ -23,13 +23,13 @@ _SHAPING = ("relax.reshape", "relax.expand_dims", "relax.squeeze")
 
 
 def constant_of(mutator: relax.PyExprMutator, expr: relax.Expr) -> np.ndarray | None:
-    """The value of an expression that is bound to a constant."""
+    """Value of an expression that is bound to a constant; None for any other."""
     bound = mutator.lookup_binding(expr) if isinstance(expr, relax.Var) else expr
     return bound.value.numpy() if isinstance(bound, tvm.ir.GenericConst) else None
 
 
 def call_of(mutator: relax.PyExprMutator, expr: relax.Expr, *names: str) -> relax.Call | None:
-    """The call of one of these operators that an expression is bound to."""
+    """Call that an expression is bound to, if it is of one of these operators; else None."""
     bound = mutator.lookup_binding(expr) if isinstance(expr, relax.Var) else expr
     is_one = isinstance(bound, relax.Call) and getattr(bound.op, "name", "") in names
     return bound if is_one else None
@@ -55,7 +55,7 @@ class ConstantFolder(relax.PyExprMutator):  # type: ignore[misc]  # tvm is untyp
         return call
 
     def _scaled(self, expr: relax.Expr, factor: np.ndarray) -> relax.Expr | None:
-        """The same expression times a factor for each channel, if its weights can take it."""
+        """Scales the channels of a convolution in its weights; None where that cannot be done."""
         if factor.ndim != 4 or factor.size != factor.shape[1]:
             return None
         shifted = call_of(self, expr, "relax.add")

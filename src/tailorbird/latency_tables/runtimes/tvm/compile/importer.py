@@ -1,4 +1,4 @@
-"""From a torch module to a Relax program whose convolutions are channels-last."""
+"""Import of torch modules as Relax programs whose convolutions are channels-last."""
 
 import copy
 

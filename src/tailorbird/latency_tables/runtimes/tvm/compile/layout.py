@@ -1,4 +1,4 @@
-"""Convolutions channels-last, and the transposes that this leaves.
+"""Removal of the transposes that channels-last convolutions leave in a program.
 
 Compiled programs take and give 4-d tensors channels-last (NHWC), as their convolutions work: a
 block timed alone then pays for no transpose that it would not pay for inside a network.
@@ -56,13 +56,13 @@ class TransposeSinker(relax.PyExprMutator):  # type: ignore[misc]  # tvm is unty
             moved = self.builder_.emit(_pooled(call, x))
             return relax.op.permute_dims(moved, axes)
         if name == "relax.mean" and call.attrs.axis is not None:
-            gone = [axes[int(axis)] for axis in call.attrs.axis]
+            reduced = [axes[int(axis)] for axis in call.attrs.axis]
             if call.attrs.keepdims:
-                moved = self.builder_.emit(relax.op.mean(x, gone, keepdims=True))
+                moved = self.builder_.emit(relax.op.mean(x, reduced, keepdims=True))
                 return relax.op.permute_dims(moved, axes)
-            kept = [axis for axis in axes if axis not in gone]
-            if kept == sorted(kept):
-                return relax.op.mean(x, gone)
+            left = [axis for axis in axes if axis not in reduced]
+            if left == sorted(left):
+                return relax.op.mean(x, reduced)
         return call
 
     def _compose(self, call: relax.Call, inner: tuple[relax.Expr, list[int]] | None) -> relax.Expr:
@@ -74,7 +74,7 @@ class TransposeSinker(relax.PyExprMutator):  # type: ignore[misc]  # tvm is unty
         return x if axes == sorted(axes) else relax.op.permute_dims(x, axes)
 
     def _like(self, expr: relax.Expr, axes: list[int]) -> relax.Expr | None:
-        """The second operand where the first is no longer transposed, if that costs nothing."""
+        """Second operand in the layout of the first before its transpose; None if that costs."""
         if (transposed := self._transposed(expr)) is not None:
             return transposed[0] if transposed[1] == axes else None
         constant = constant_of(self, expr)

@@ -28,14 +28,14 @@ def write(
 
     Args:
         programs: to compile.
-        target: for which.
+        target: processor that they are for.
         threads: that share the work of each.
-        folder: where to; all of it is there in the end, or nothing.
+        folder: is written whole, or not at all.
         suffix: .so for shared libraries, .tar for objects to be linked elsewhere.
         progress: where it reports to.
 
     Returns:
-        The path of a list of what is there: files, by the key of each program.
+        Path of the manifest, which lists files by the key of each program.
 
     Raises:
         RecipeError: if the folder holds anything, or LLVM does not know the target.
@@ -70,7 +70,7 @@ def _compiled(
     suffix: str,
     progress: Progress,
 ) -> dict[str, str]:
-    """Names of files by the key of each program."""
+    """Compiles programs; returns the names of their files, by key."""
     import torch
 
     from tailorbird.latency_tables.runtimes.tvm.compile.build import build_library

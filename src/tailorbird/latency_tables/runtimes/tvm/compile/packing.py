@@ -1,4 +1,4 @@
-"""Weights packed for the tiles that use them, at compile time."""
+"""Packing of constant weights for the tiles that read them."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -31,7 +31,7 @@ Choose = Callable[[int, int, int], tuple[Tile, Mapping[str, str | int]]]
 
 
 def pack_sites(program: tvm.IRModule, choose: Choose) -> tvm.IRModule:
-    """Like `pack_weights`, with tiles and annotations that are chosen product by product."""
+    """Packs as `pack_weights` does, with tiles and annotations chosen product by product."""
     packer = _Packer(program, choose)
     main = packer.visit_expr(program["main"])
     packer.builder_.update_func(program.get_global_var("main"), main)

@@ -17,7 +17,7 @@ from tailorbird.latency_tables.runtimes.tvm.schedule.tile import Tile, best_tile
 from tailorbird.latency_tables.runtimes.tvm.target import VectorUnit
 
 N_TILES = 8
-"""Tiles of a task that tuning tries, the best of the model."""
+"""How many tiles of a task tuning tries: the best ones by the model of cycles."""
 
 _SITE = "tailorbird.site"  # annotation: number of a product in its program
 
@@ -29,7 +29,7 @@ def scheduled(
     threads: int,
     plans: Mapping[str, Plan],
 ) -> tuple[tvm.IRModule, Kernels]:
-    """A program whose kernels are scheduled by their plans, or the static rule.
+    """Schedules each kernel of a program by its plan, or else by the static rule.
 
     Args:
         imported: with weights as constants, not packed.
@@ -56,7 +56,7 @@ def scheduled(
 
 
 def planned(kernel: tirx.PrimFunc, plan: Plan) -> tirx.PrimFunc:
-    """The kernel, with its contraction annotated."""
+    """Returns a kernel with the plan annotated on its contraction."""
     s = Schedule(tvm.IRModule({"main": kernel}))
     annotate(s, plan)
     return s.mod["main"]
@@ -72,12 +72,16 @@ def annotate(s: Any, plan: Plan) -> None:
 
 def contraction(s: Any) -> Any:
     """The one contraction of a kernel."""
-    (block,) = (block for block in blocks(s) if is_contraction(s, block))
+    (block,) = _contractions(s)
     return block
 
 
+def _contractions(s: Any) -> list[Any]:
+    return [block for block in blocks(s) if is_contraction(s, block)]
+
+
 def rank_chooser(rank: int, unit: VectorUnit) -> Any:
-    """Gives each packed product the tile of this rank in the model, and its number."""
+    """Returns what `pack_sites` takes: the tile of this rank by the model, annotated by site."""
 
     def choose(site: int, m: int, n: int) -> tuple[Tile, dict[str, str | int]]:
         tiles = best_tiles(m, n, unit, N_TILES)
@@ -88,32 +92,32 @@ def rank_chooser(rank: int, unit: VectorUnit) -> Any:
 
 def kernels_of(program: tvm.IRModule) -> list[tuple[int | None, tirx.PrimFunc]]:
     """Kernels with one contraction, and the number of their product if its weights are packed."""
-    return [found for function in program.functions.values() for found in _numbered(function)]
+    return [kernel for function in program.functions.values() for kernel in _numbered(function)]
 
 
 def _numbered(function: Any) -> Iterator[tuple[int | None, tirx.PrimFunc]]:
     if not isinstance(function, tirx.PrimFunc):
         return
     s = Schedule(tvm.IRModule({"main": function}))
-    found = [block for block in blocks(s) if is_contraction(s, block)]
-    if len(found) != 1:
+    contractions = _contractions(s)
+    if len(contractions) != 1:
         return
-    site = s.get(found[0]).annotations.get(_SITE)
+    site = s.get(contractions[0]).annotations.get(_SITE)
     if site is None:
         yield None, function
     else:
-        s.unannotate(found[0], _SITE)
+        s.unannotate(contractions[0], _SITE)
         yield int(site), s.mod["main"]
 
 
 def _unpacked_key(kernel: tirx.PrimFunc) -> str | None:
     s = Schedule(tvm.IRModule({"main": kernel}))
-    found = [block for block in blocks(s) if is_contraction(s, block)]
-    if len(found) != 1 or TILE in s.get(found[0]).annotations:
+    contractions = _contractions(s)
+    if len(contractions) != 1 or TILE in s.get(contractions[0]).annotations:
         return None
     return structure_hash(kernel)
 
 
 def structure_hash(kernel: tirx.PrimFunc) -> str:
-    """Equal for kernels of the same structure, whatever their names."""
+    """Hash of a kernel's structure, whatever its names."""
     return str(shash2hex(tvm.IRModule({"main": kernel.with_attr("global_symbol", "main")})))[2:]

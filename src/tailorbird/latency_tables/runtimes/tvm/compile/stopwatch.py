@@ -1,4 +1,4 @@
-"""The library that calls and times programs where they run."""
+"""Stopwatch: the library in C that calls and times programs where they run."""
 
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -12,7 +12,7 @@ NAME = "stopwatch.so"
 
 
 def build(triple: str, folder: Path) -> Path:
-    """Compiles it, unless that folder has it.
+    """Compiles the stopwatch for a triple, unless the folder has it.
 
     Raises:
         RuntimeError: if there is no compiler for the triple.

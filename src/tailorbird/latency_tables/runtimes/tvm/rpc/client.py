@@ -1,4 +1,4 @@
-"""Who is behind RPC servers; asked by a process of its own, as TVM's client can wait for ever."""
+"""Facts of RPC servers, asked by a process of its own, as TVM's client can wait for ever."""
 
 import tempfile
 from pathlib import Path
@@ -10,11 +10,11 @@ from tailorbird.latency_tables.devices.rpc_address import RpcAddress
 from tailorbird.latency_tables.runtimes.process.worker import Worker
 
 LIMIT_S = 45.0
-"""Wall clock to start that process, connect and ask."""
+"""Seconds for that process to start, connect and ask."""
 
 
 def facts_of(server: RpcAddress, triple: str | None = None, patience_s: float = 0.0) -> HostFacts:
-    """What a device says of itself.
+    """Asks a device for facts of its machine.
 
     Args:
         server: where it is.
@@ -37,16 +37,16 @@ def facts_of(server: RpcAddress, triple: str | None = None, patience_s: float = 
 
 
 def devices_behind(tracker: RpcAddress) -> dict[str, list[str]]:
-    """Addresses of the servers behind a tracker, by key.
+    """Asks a tracker for the addresses of the servers behind it, by key.
 
     Raises:
         RecipeError: if it cannot be asked.
     """
     try:
-        found: dict[str, list[str]] = _ask({"tracker": tracker.facts}, LIMIT_S)["devices"]
+        devices: dict[str, list[str]] = _ask({"tracker": tracker.facts}, LIMIT_S)["devices"]
     except MeasurementError as error:
         raise RecipeError(f"The tracker at {tracker} cannot be asked: {error}.") from None
-    return found
+    return devices
 
 
 def _ask(request: dict[str, Any], limit_s: float) -> dict[str, Any]:

@@ -13,32 +13,32 @@ from tailorbird.latency_tables.runtimes.tvm.rpc.client import facts_of
 
 
 def find(name: str, server: RpcAddress, threads: int, target: str | None, kept: Path) -> Device:
-    """A device behind a server, which need not be there once it told what it is.
+    """Returns a device behind a server, which need not be there once its facts are known.
 
     Args:
         name: what recipes call it.
         server: where it is.
         threads: cores that one network may use.
         target: that programs are compiled for; what its processor can do, if None.
-        kept: file of what it told; asked, and written, if there is none.
+        kept: file of its facts; where there is none, the device is asked, and it is written.
 
     Raises:
         RecipeError: if it cannot be reached, or has fewer cores.
     """
-    asked = None if target is None else Target.parse(target)
+    parsed = None if target is None else Target.parse(target)
     facts = facts_of_machines.load(str(server), kept)
     if facts is None:
-        facts = facts_of(server, asked.triple if asked else None)
+        facts = facts_of(server, parsed.triple if parsed else None)
         facts_of_machines.save(facts, str(server), kept)
     if not 1 <= threads <= facts.cores:
         raise RecipeError(
             f"`1 <= threads <= {facts.cores}` must hold on the device {server}, but got {threads}."
         )
-    return device_of(name, server, threads, asked or facts.target, facts)
+    return device_of(name, server, threads, parsed or facts.target, facts)
 
 
 def met_again(device: Device, kept: Path) -> Device:
-    """The device as it is now: it may have been started anew, or be another one.
+    """Returns a device as it is now: it may have been restarted, or be another machine.
 
     Raises:
         RecipeError: if it cannot be reached, runs another TVM, or is another machine.
@@ -57,7 +57,7 @@ def met_again(device: Device, kept: Path) -> Device:
 def device_of(
     name: str, server: RpcAddress, threads: int, target: Target, facts: HostFacts
 ) -> Device:
-    """A device that said these facts; on this machine, it is timed when nothing else is."""
+    """Returns the device of these facts; one on this machine shares the machine's timing lock."""
     boot = re.sub(r"[^0-9a-f-]", "", facts.boot)  # it becomes the name of a lock
     machine = HERE if facts.boot == HostFacts.here().boot else boot
     return Device(name, facts.cpu, target, threads, server, machine)

@@ -24,8 +24,8 @@ from tailorbird.latency_tables.runtimes.tvm.rpc.session import (
 _AGAIN_S = 1.0  # between tries
 
 
-def _told(request: dict[str, Any]) -> dict[str, Any]:
-    """The answer, or what is wrong, without the names of exceptions: it ends a user's sentence."""
+def _answer_or_error(request: dict[str, Any]) -> dict[str, Any]:
+    """Answers a request; errors go without the names of exceptions, as they end a sentence."""
     try:
         return _answer(request)
     except Exception as error:  # noqa: BLE001  # whatever went wrong is the answer
@@ -59,13 +59,13 @@ def _facts(remote: Remote, triple: str | None) -> HostFacts:
 
 
 def _triple(remote: Remote) -> str:
-    """That of a server; runtimes without a compiler do not tell, and are taken for our own."""
+    """Triple of a server; one without a compiler does not tell, and is taken for this machine's."""
     try:
-        told = str(remote.session.get_function("target.llvm_get_system_triple")())
+        triple = str(remote.session.get_function("target.llvm_get_system_triple")())
     except Exception:  # noqa: BLE001  # TVM raises one of several where there is no such function
         return host_triple()
-    return triple_of(told.partition("-")[0])
+    return triple_of(triple.partition("-")[0])
 
 
 if __name__ == "__main__":
-    listen(_told)
+    listen(_answer_or_error)

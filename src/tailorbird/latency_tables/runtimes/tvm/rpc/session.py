@@ -15,7 +15,7 @@ from tailorbird.latency_tables.runtimes.tvm.compile.stopwatch import NAME
 from tailorbird.latency_tables.runtimes.tvm.timer import BIG_CORES
 
 SESSION_S = 900
-"""After which a server ends a session by itself, and is free for others."""
+"""Seconds after which a server ends a session by itself, and is free for others."""
 
 _KNOCK_S = 10.0  # to open a connection
 
@@ -37,18 +37,18 @@ class Remote:
         self.cpu = self.session.cpu()
 
     def load(self, path: Path) -> Any:
-        """TVM's module of a library; sent once, as a file in use must not be written again."""
+        """Loads a library there; it is sent once, as a file in use must not be written again."""
         if path not in self._loaded:
             self.session.upload(str(path))
             self._loaded[path] = self.session.load_module(path.name)
         return self._loaded[path]
 
     def facts(self, folder: Path) -> HostFacts:
-        """What it says of itself, asked by the stopwatch in that folder."""
+        """Asks for facts of the machine, by the stopwatch in that folder."""
         return HostFacts(str(self.load(folder / NAME)["facts"]()))
 
     def pin(self, folder: Path, threads: int) -> None:
-        """Gives each thread of its session a core.
+        """Pins each thread of the session to a core.
 
         Raises:
             Exception: if it has fewer cores.
@@ -57,7 +57,7 @@ class Remote:
         self.load(folder / NAME)["pin"](threads)
 
     def is_lost(self) -> bool:
-        """Whether it no longer answers."""
+        """True if it no longer answers."""
         try:
             self.session.get_function("runtime.NumThreads")()
         except Exception:  # noqa: BLE001  # whatever TVM raises where nobody answers
@@ -72,7 +72,7 @@ class Remote:
 
 
 def connect(server: RpcAddress) -> Remote:
-    """A new session; waits while others have the device.
+    """Opens a session; waits while others have the device.
 
     Raises:
         ConnectionError: if there is no such server, or no such device behind the tracker.
@@ -114,17 +114,22 @@ def devices_behind(tracker: RpcAddress) -> dict[str, list[str]]:
 
 
 def keys(tracker: Any, host: str) -> dict[str, list[str]]:
-    """Likewise, of a session with a tracker on a host; a server may not say where it is."""
-    found: dict[str, list[str]] = {}
+    """Addresses of the servers behind a tracker, by key.
+
+    Args:
+        tracker: session with it.
+        host: of the tracker, on which servers are that do not say where.
+    """
+    addresses: dict[str, list[str]] = {}
     for one in tracker.summary()["server_info"]:
         key = str(one["key"]).removeprefix("server:")
         of_server, port = one["addr"]
-        found.setdefault(key, []).append(f"{of_server or host}:{port}")
-    return found
+        addresses.setdefault(key, []).append(f"{of_server or host}:{port}")
+    return addresses
 
 
 def _opened(server: RpcAddress) -> tuple[str, int]:
-    """A number, and the port, at which somebody answers; TVM tries the first number only."""
+    """IP address and port at which somebody answers; TVM tries the first of a host only."""
     try:
         with socket.create_connection((server.host, server.port), timeout=_KNOCK_S) as one:
             return str(one.getpeername()[0]), server.port
@@ -134,7 +139,7 @@ def _opened(server: RpcAddress) -> tuple[str, int]:
 
 
 def refuse_other_versions(facts: HostFacts) -> None:
-    """Holds a server to the version of TVM that compiles for it.
+    """Refuses a server with another version of TVM than the one that compiles for it.
 
     Raises:
         RuntimeError: if it has another one; one that does not tell may have any.

@@ -23,7 +23,7 @@ _RENEWED_S = SESSION_S / 3  # so that no session ends while it measures
 
 
 class _Connection:
-    """The device, connected when it is first needed."""
+    """Connection to the device, opened when it is first needed."""
 
     def __init__(self, server: RpcAddress, cpu: str, threads: int) -> None:
         self._server = server
@@ -33,7 +33,7 @@ class _Connection:
         self._since = float("-inf")
 
     def load(self, path: Path, n_copies: int) -> Library:
-        """A library there, with that many copies of its weights."""
+        """Loads a library on the device, with that many copies of its weights."""
         if self._remote is not None and time.monotonic() - self._since > _RENEWED_S:
             self._remote.close()
             self._remote = None
@@ -45,7 +45,7 @@ class _Connection:
         return Library(self._remote, path, n_copies)
 
     def _prepare(self, remote: Remote, folder: Path) -> None:
-        """Refuses what is not the device that was met, and pins its threads."""
+        """Refuses a machine other than the recipe's, and pins the device's threads."""
         facts = remote.facts(folder)
         refuse_other_versions(facts)
         if facts.cpu != self._cpu:
@@ -56,7 +56,7 @@ class _Connection:
         remote.pin(folder, self._threads)
 
     def is_lost(self) -> bool:
-        """Whether it is gone, or was never there."""
+        """True if the device is gone, or was never there."""
         return self._remote is None or self._remote.is_lost()
 
 

@@ -18,11 +18,11 @@ from tailorbird.latency_tables.tables.samples import Samples
 _LOG = logging.getLogger("tailorbird")
 
 PATIENCE_S = 60.0
-"""How long a device that was lost is waited for."""
+"""Seconds for which a device that was lost is waited for."""
 
 
 class RemoteBench:
-    """Asks a device that may be lost meanwhile.
+    """Runs and times compiled programs on a device that may be lost meanwhile.
 
     Args:
         device: behind a server.
@@ -44,11 +44,11 @@ class RemoteBench:
         self.losses: list[str] = []
 
     def new_path(self, suffix: str) -> Path:
-        """For a program; nothing else has this stem."""
+        """Returns a path for a program; nothing else has its stem."""
         return self._bench.new_path(suffix)
 
     def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
-        """What a program computes.
+        """Runs a program once; returns its outputs.
 
         Raises:
             MeasurementError: if it does not work.
@@ -78,7 +78,7 @@ class RemoteBench:
             raise LostDeviceError(str(lost), partial(self._wait, str(lost))) from None
 
     def _wait(self, lost: str) -> None:
-        """Until it is there again."""
+        """Waits until the device is there again."""
         try:
             facts_of(self._server, self._triple, PATIENCE_S)
         except RecipeError as error:

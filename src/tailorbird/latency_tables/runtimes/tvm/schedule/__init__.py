@@ -1,1 +1,1 @@
-"""Loops of one kernel; knows no torch, file or process."""
+"""Schedules of one kernel's loops; knows no torch, file or process."""

@@ -1,4 +1,4 @@
-"""What a schedule asks about the blocks of a kernel."""
+"""Properties of the blocks of a kernel, read from its schedule."""
 
 from typing import Any
 
@@ -22,17 +22,17 @@ def extent(s: Any, loop: Any) -> int:
 
 
 def reduces(iter_var: Any) -> bool:
-    """Whether a block sums over a variable."""
+    """True if a block sums over a variable."""
     return bool(iter_var.iter_type == tirx.IterVar.CommReduce)
 
 
 def is_reduction(s: Any, block: Any) -> bool:
-    """Whether a block sums over anything."""
+    """True if a block sums over anything."""
     return any(reduces(v) for v in s.get(block).iter_vars)
 
 
 def uses(axis: Any, iter_var: Any) -> bool:
-    """Whether a range or a region depends on a variable of its block."""
+    """True if a range or a region depends on a variable of its block."""
     ranges = axis.region if hasattr(axis, "region") else [axis]
     return any(
         used.same_as(iter_var.var)
@@ -49,7 +49,7 @@ def operands(s: Any, block: Any) -> list[Any]:
 
 
 def is_contraction(s: Any, block: Any) -> bool:
-    """Whether a block sums products of two operands over an axis that both have."""
+    """True if a block sums products of two operands over an axis that both have."""
     realised = s.get(block)
     reduced = [v for v in realised.iter_vars if reduces(v)]
     read = operands(s, block)
@@ -62,6 +62,6 @@ def is_contraction(s: Any, block: Any) -> bool:
 
 
 def computes(s: Any, block: Any, *functions: str) -> bool:
-    """Whether a block calls one of these functions."""
+    """True if a block calls one of these functions."""
     text = str(s.get(block).body)
     return any(f".{function}(" in text for function in functions)

@@ -11,7 +11,7 @@ _SIDES = (16, 14, 12, 8, 7)  # of the square in which a transpose stays in the c
 
 
 def vectorise_last(s: Any, block: Any, unit: VectorUnit) -> None:
-    """Whole registers along the last axis."""
+    """Vectorises the last axis in whole registers."""
     loop = s.get_loops(block)[-1]
     length = extent(s, loop)
     lanes = unit.lanes_of(length)
@@ -41,7 +41,7 @@ def schedule_elementwise(s: Any, block: Any, unit: VectorUnit, threads: int) -> 
 
 
 def _crossed_axis(s: Any, block: Any) -> int | None:
-    """The axis that some operand has last, where the block writes another one last."""
+    """Number of the axis along which an operand lies, if the block writes along another one."""
     realised = s.get(block)
     variables = list(realised.iter_vars)
     loops = s.get_loops(block)

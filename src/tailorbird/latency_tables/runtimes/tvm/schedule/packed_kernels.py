@@ -116,15 +116,15 @@ def _pad(x: Any, shape: Sequence[int], inside: dict[int, tuple[int, int]]) -> An
 
     def value(*index: Any) -> Any:
         at = [v - inside[axis][0] if axis in inside else v for axis, v in enumerate(index)]
-        laws = []
+        conditions = []
         for axis, (start, extent) in inside.items():
             if start:
-                laws.append(index[axis] >= start)
+                conditions.append(index[axis] >= start)
             if start + extent < shape[axis]:
-                laws.append(index[axis] < start + extent)
-        if not laws:  # only what a stride never reaches is left out
+                conditions.append(index[axis] < start + extent)
+        if not conditions:  # only what a stride never reaches is left out
             return x[tuple(at)]
-        return tirx.if_then_else(tirx.all(*laws), x[tuple(at)], tirx.const(0.0, x.dtype))
+        return tirx.if_then_else(tirx.all(*conditions), x[tuple(at)], tirx.const(0.0, x.dtype))
 
     return te.compute(shape, value, name="padded")
 

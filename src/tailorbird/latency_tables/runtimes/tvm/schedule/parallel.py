@@ -28,16 +28,16 @@ _UNEVEN = 1.05  # of the most loaded thread over the mean: not worth fusing anot
 
 
 def sharing(s: Any, unit: VectorUnit, threads: int) -> int:
-    """How many threads share a kernel: all, or one if that would not pay.
+    """Number of threads that share a kernel: all, or one if sharing would not pay.
 
     Args:
         s: schedule of the kernel, before its loops are changed.
         unit: vector registers of the target.
         threads: that there are.
     """
-    found = blocks(s)
-    least_ns = _HANDOVER_NS if any(is_contraction(s, b) for b in found) else _FORK_JOIN_NS
-    saved_ns = sum(_work_ns(s, b, unit) for b in found) * (1 - 1 / threads)
+    kernel_blocks = blocks(s)
+    least_ns = _HANDOVER_NS if any(is_contraction(s, b) for b in kernel_blocks) else _FORK_JOIN_NS
+    saved_ns = sum(_work_ns(s, b, unit) for b in kernel_blocks) * (1 - 1 / threads)
     return threads if saved_ns > least_ns else 1
 
 
@@ -58,7 +58,7 @@ def parallelise(s: Any, block: Any, loops: Sequence[Any], unit: VectorUnit, thre
     if threads == 1 or not nested:
         return
     lengths = [math.prod(extent(s, loop) for loop in nested[: k + 1]) for k in range(len(nested))]
-    uneven = [threads * _largest_share(length, threads) for length in lengths]
+    uneven = [threads * _largest_fraction(length, threads) for length in lengths]
     k = next((k for k, u in enumerate(uneven) if u <= _UNEVEN), uneven.index(min(uneven)))
     if _work_ns(s, block, unit) * (1 - uneven[k] / threads) <= _FORK_JOIN_NS:
         return
@@ -75,13 +75,13 @@ def _nested(s: Any, loops: Sequence[Any]) -> list[Any]:
     return nested
 
 
-def _largest_share(length: int, threads: int) -> float:
-    """Of a loop, when each thread takes as many iterations in a row as any."""
+def _largest_fraction(length: int, threads: int) -> float:
+    """Fraction of a loop's iterations that the most loaded thread takes."""
     return math.ceil(length / threads) / length
 
 
 def _work_ns(s: Any, block: Any, unit: VectorUnit) -> float:
-    """What one thread would take."""
+    """Nanoseconds that a block would take on one thread."""
     n_registers = math.prod(int(v.dom.extent) for v in s.get(block).iter_vars) / unit.lanes
     if is_contraction(s, block):
         n_values = sum(math.prod(map(int, read.source.shape)) for read in operands(s, block))

@@ -1,4 +1,4 @@
-"""What is free in the schedule of a contraction: the points that tuning looks among."""
+"""Plans: what tuning may choose in the schedule of a contraction."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -50,7 +50,7 @@ class Plan:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From its text.
+        """Reads a plan from its text.
 
         Raises:
             ValueError: if it is none.
@@ -59,7 +59,7 @@ class Plan:
 
     @classmethod
     def of(cls, fields: dict[str, Any]) -> Self:
-        """From its fields, with the tile as a list of rows, columns and lanes.
+        """Makes a plan of its fields, with the tile as a list of rows, columns and lanes.
 
         Raises:
             ValueError: if they are none.
@@ -71,7 +71,7 @@ class Plan:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What `of` takes."""
+        """Fields in the types of JSON, as `of` takes them."""
         return asdict(self) | {"tile": [self.tile.rows, self.tile.columns, self.tile.lanes]}
 
     def __str__(self) -> str:

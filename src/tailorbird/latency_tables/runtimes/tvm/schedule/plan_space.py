@@ -11,7 +11,7 @@ from tailorbird.latency_tables.runtimes.tvm.schedule.plan import Plan
 from tailorbird.latency_tables.runtimes.tvm.schedule.tile import Tile
 
 _PARENTS = 4  # plans, the fastest so far, that new ones are made from
-_RANDOM = 0.15  # share of new plans that owe nothing to those before
+_RANDOM = 0.15  # fraction of new plans that are no changes to earlier ones
 _TRIES = 200  # draws before a space counts as exhausted
 _K_BLOCKS = (48, 512)  # steps: shorter ones are all overhead, longer ones leave the cache
 _MOST_K_BLOCKS = 4
@@ -24,7 +24,7 @@ class TuningSpace:
 
     Attributes:
         n_steps: of the last summed axis.
-        has_batch: whether loops go round the panels of weights under the static rule already.
+        has_batch: true if loops go round the panels of weights under the static rule already.
     """
 
     n_steps: int
@@ -39,7 +39,7 @@ class TuningSpace:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
-        """From its fields in JSON."""
+        """Makes a space of its fields in the types of JSON."""
         tiles = tuple(Tile(*tile) for tile in given["tile"])
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
@@ -49,7 +49,7 @@ class TuningSpace:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What `of` takes."""
+        """Fields in the types of JSON, as `of` takes them."""
         return asdict(self) | {"tile": [[t.rows, t.columns, t.lanes] for t in self.tile]}
 
     @property
@@ -61,8 +61,8 @@ class TuningSpace:
         """A plan that was not tried: the static one, each tile, then changes to the fastest.
 
         Args:
-            seconds: of what was tried; infinite where it failed.
-            rng: draws.
+            seconds: of each plan that was tried; infinite where it failed.
+            rng: source of random choices.
 
         Returns:
             None if none was found.
@@ -79,14 +79,14 @@ class TuningSpace:
                 changed = rng.choice(_PARTS, size=n_changes, replace=False)
             else:
                 parent, changed = self.static, np.array(_PARTS)
-            drawn = {str(p): _draw(getattr(self, p), rng) for p in changed}
-            plan = self._canonical(replace(parent, **drawn))
+            changes = {str(p): _draw(getattr(self, p), rng) for p in changed}
+            plan = self._canonical(replace(parent, **changes))
             if plan is not None and plan not in seconds:
                 return plan
         return None
 
     def _canonical(self, plan: Plan) -> Plan | None:
-        """The same schedule always as the same plan; None for what does not fit together."""
+        """The one plan that stands for all of the same schedule; None if parts do not fit."""
         if plan.k_block and plan.outside == self.outside[-1] != 0:
             plan = replace(plan, k_block=0)  # no rows are left inside to have their turn
         if (plan.k_block or self.n_steps) % plan.unroll:
@@ -114,7 +114,7 @@ def unrolled(n_steps: int) -> tuple[int, ...]:
 
 
 def thinned(values: Sequence[int], count: int) -> tuple[int, ...]:
-    """At most so many of them, first and last among them."""
+    """Returns `count` of the values or fewer, evenly chosen, first and last among them."""
     if len(values) <= count:
         return tuple(values)
     at = np.linspace(0, len(values) - 1, count).round().astype(int)

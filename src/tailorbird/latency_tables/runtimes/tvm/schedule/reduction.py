@@ -1,4 +1,4 @@
-"""Sums that are no products of two operands: means, norms, softmax, pooling."""
+"""Schedule of sums that are no contractions: means, norms, softmax, pooling."""
 
 import math
 from typing import Any
@@ -12,12 +12,12 @@ _SHORTEST_VECTOR = 8  # a sum over fewer values is scalar, and too short to matt
 
 
 def schedule_reduction(s: Any, block: Any, unit: VectorUnit, threads: int) -> bool:
-    """Sums over other axes than the contiguous one keep a few registers of it.
+    """Schedules a sum; one over other axes than the contiguous one keeps a few registers of it.
 
     A sum over the contiguous axis stays as it is: with reassociation allowed, LLVM vectorises it.
 
     Returns:
-        Whether the code is vectorised.
+        True if the code is vectorised.
     """
     variables = list(s.get(block).iter_vars)
     loops = s.get_loops(block)
@@ -46,6 +46,6 @@ def schedule_reduction(s: Any, block: Any, unit: VectorUnit, threads: int) -> bo
 
 
 def _is_contiguous(s: Any, block: Any, variable: Any) -> bool:
-    """Whether operands are read in order along a variable, or not along it at all."""
+    """True if operands depend on a variable, and those that do have it in their last axis."""
     read = [region for region in operands(s, block) if uses(region, variable)]
     return bool(read) and all(uses(region.region[-1], variable) for region in read)

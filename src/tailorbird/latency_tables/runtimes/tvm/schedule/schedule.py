@@ -86,7 +86,7 @@ def schedule_kernel(s: Any, unit: VectorUnit, threads: int) -> bool:
     """Schedules one kernel in place.
 
     Returns:
-        Whether its code is vectorised.
+        True if its code is vectorised.
 
     Raises:
         ScheduleError: if no rule works.
@@ -138,7 +138,7 @@ class _StaticRule(ScheduleRule):  # type: ignore[misc]  # tvm is untyped
 
 
 def _inline(s: Any) -> None:
-    """Repeats cheap work where it is read; a contraction reads too often, and so does a sum."""
+    """Inlines cheap blocks where they are read; a contraction reads too often, as does a sum."""
     for block in blocks(s):
         consumers = s.get_consumers(block)
         if is_reduction(s, block) or not consumers:

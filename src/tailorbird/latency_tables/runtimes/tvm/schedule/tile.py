@@ -35,7 +35,7 @@ def choose_tile(m: int, n: int, unit: VectorUnit) -> Tile:
 
 
 def best_tiles(m: int, n: int, unit: VectorUnit, count: int) -> list[Tile]:
-    """The tiles that the model likes best, best first: `choose_tile`'s, and then others.
+    """The tiles of the fewest modelled cycles, best first: `choose_tile`'s, and then others.
 
     Where no whole register divides n, narrower vectors that do are among them.
     """
@@ -45,14 +45,14 @@ def best_tiles(m: int, n: int, unit: VectorUnit, count: int) -> list[Tile]:
 
 
 def best_exact_tiles(m: int, n: int, unit: VectorUnit, count: int) -> list[Tile]:
-    """Like `best_tiles`, for what cannot be padded: rows and columns divide m and n."""
+    """The tiles of the fewest modelled cycles whose rows divide m, and whose columns divide n."""
     tiles = _tiles(m, unit.lanes_of(n), unit)
     fitting = (t for t in tiles if m % t.rows == 0 and n % t.columns == 0)
     return sorted(fitting, key=lambda tile: _cycles(tile, m, n))[:count]
 
 
 def choose_exact_tile(m: int, n: int, unit: VectorUnit) -> Tile:
-    """Like `choose_tile`, for what cannot be padded: rows and columns divide m and n."""
+    """The tile of the fewest modelled cycles whose rows divide m, and whose columns divide n."""
     lanes = unit.lanes_of(n)
     fitting = (t for t in _tiles(m, lanes, unit) if m % t.rows == 0 and n % t.columns == 0)
     return min(fitting, key=lambda tile: _cycles(tile, m, n))
@@ -67,7 +67,7 @@ def _tiles(m: int, lanes: int, unit: VectorUnit) -> Iterator[Tile]:
 
 
 def _cycles(tile: Tile, m: int, n: int) -> float:
-    """Of one step of the reduction, for the whole output.
+    """Modelled cycles of one step of the reduction, for the whole output.
 
     A tile issues rows * vectors multiply-adds and rows + vectors loads, and takes no less than
     the latency of a multiply-add.

@@ -1,1 +1,1 @@
-"""Search over the plans of kernels, its database and its process."""
+"""Tuning: search over the plans of kernels, its database and its process."""

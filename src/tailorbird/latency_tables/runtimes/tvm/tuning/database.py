@@ -1,4 +1,4 @@
-"""Where tuning keeps what it found: a folder for each task, which any process may read or copy.
+"""Database of tuning: a folder for each task, which any process may read or copy.
 
 `task.json` holds the kernel and the plans that it can have, `database_*.json` is MetaSchedule's
 database of what was timed, `failures.jsonl` what failed, `verdict.json` the plan that was kept.
@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,7 +28,7 @@ _RECORDS = ("database_workload.json", "database_tuning_record.json")  # MetaSche
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What tuning of a task came to.
+    """Result of tuning a task.
 
     Attributes:
         n_trials: plans that were tried, those that failed included.
@@ -36,7 +36,7 @@ class Verdict:
         static_s: one run of the kernel under the static rule, in the last comparison.
         tuned_s: of the best plan there was, kept or not.
         ratios: tuned over static, of each round of that comparison.
-        is_settled: whether trials ended because they brought nothing any more.
+        is_settled: true if trials ended because they brought nothing any more.
     """
 
     n_trials: int
@@ -47,54 +47,56 @@ class Verdict:
     is_settled: bool = False
 
     def is_final(self, n_trials: int) -> bool:
-        """Whether so many trials have nothing to add."""
+        """True if that many trials would add nothing."""
         return self.is_settled or self.n_trials >= n_trials
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFolder:
-    """The folder of one task."""
+    """The folder of one task.
+
+    Attributes:
+        path: of the folder, which `make` made.
+        task: what `make` was given.
+    """
 
     path: Path
+    task: dict[str, Any] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "task", json.loads((self.path / _TASK).read_text()))
 
     @classmethod
     def make(cls, database: Path, key: str, task: Mapping[str, Any]) -> Self:
         """The task's folder in a database; what is there is kept."""
-        folder = cls(database / key)
-        folder.path.mkdir(parents=True, exist_ok=True)
-        if not (folder.path / _TASK).exists():
-            atomic.write(folder.path / _TASK, json.dumps(task))
-        return folder
-
-    @property
-    def task(self) -> dict[str, Any]:
-        """What `make` was given."""
-        task: dict[str, Any] = json.loads((self.path / _TASK).read_text())
-        return task
+        path = database / key
+        path.mkdir(parents=True, exist_ok=True)
+        if not (path / _TASK).exists():
+            atomic.write(path / _TASK, json.dumps(task))
+        return cls(path)
 
     @property
     def space(self) -> TuningSpace:
         """The plans that the kernel can have."""
         return TuningSpace.of(self.task["space"])
 
-    @property
     def verdict(self) -> Verdict | None:
-        """What tuning came to, if it came to an end."""
+        """Reads the result of tuning; None before there is one."""
         path = self.path / _VERDICT
         if not path.exists():
             return None
-        given = json.loads(path.read_text())
-        plan = Plan.of(given["plan"]) if given["plan"] else None
-        return Verdict(**{**given, "plan": plan, "ratios": tuple(given["ratios"])})
+        fields = json.loads(path.read_text())
+        plan = Plan.of(fields["plan"]) if fields["plan"] else None
+        return Verdict(**{**fields, "plan": plan, "ratios": tuple(fields["ratios"])})
 
     def decide(self, verdict: Verdict) -> None:
-        """Keeps what tuning came to."""
+        """Writes the result of tuning."""
         plan = verdict.plan.fields if verdict.plan else None
         atomic.write(self.path / _VERDICT, json.dumps(asdict(verdict) | {"plan": plan}, indent=1))
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Whether this process has the task to itself; it does not wait for another."""
+        """Locks the task, and yields true; yields false at once if another process has it."""
         with ExitStack() as stack:
             try:
                 stack.enter_context(file_lock(self.path / ".lock", timeout_s=0))
@@ -106,13 +108,13 @@ class TaskFolder:
             yield is_ours
 
     def failed(self) -> dict[Plan, float]:
-        """Infinite seconds for each plan that failed."""
+        """Reads the plans that failed, each with infinite seconds."""
         path = self.path / _FAILURES
         lines = path.read_text().splitlines() if path.exists() else []
         return {Plan.of(json.loads(line)["plan"]): math.inf for line in lines}
 
     def fail(self, plan: Plan, reason: str) -> None:
-        """Keeps that a plan failed, so that it is not tried again."""
+        """Records that a plan failed, so that it is not tried again."""
         with (self.path / _FAILURES).open("a") as file:
             file.write(json.dumps({"plan": plan.fields, "reason": reason}) + "\n")
 

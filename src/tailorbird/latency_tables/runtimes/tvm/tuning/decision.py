@@ -1,4 +1,4 @@
-"""What tuning came to for the programs of a space: the plans that are kept, and their identity.
+"""Decision of tuning for the programs of a space: the plans that are kept, and their identity.
 
 A file that is written once: rows that were measured under it are never mixed with others.
 """
@@ -23,8 +23,8 @@ class TuningDecision:
     Attributes:
         n_trials: of each task, at most.
         plans: that were kept.
-        n_tasks: that there were.
-        n_reached: of them, within the time there was.
+        n_tasks: how many tasks the programs have.
+        n_reached: how many of them were tuned within the time there was.
     """
 
     n_trials: int
@@ -34,13 +34,13 @@ class TuningDecision:
 
     @property
     def schedule(self) -> str:
-        """Part of a measurement's configuration: equal where the same code is made."""
+        """Schedule in a measurement's configuration: equal where the same code is made."""
         plans = json.dumps({key: plan.fields for key, plan in self.plans.items()}, sort_keys=True)
         return schedule_name(self.n_trials, hashlib.sha256(plans.encode()).hexdigest()[:8])
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """From its file; None if there is none.
+        """Reads a decision from its file; None if there is none.
 
         Raises:
             MeasurementError: if it is damaged.
@@ -48,9 +48,9 @@ class TuningDecision:
         if not path.exists():
             return None
         try:
-            given: dict[str, Any] = json.loads(path.read_text())
-            plans = {key: Plan.of(fields) for key, fields in given["plans"].items()}
-            return cls(**{**given, "plans": plans})
+            fields: dict[str, Any] = json.loads(path.read_text())
+            plans = {key: Plan.of(plan) for key, plan in fields["plans"].items()}
+            return cls(**{**fields, "plans": plans})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise MeasurementError(
                 f"{str(path)!r} should hold the plans that tuning kept, but is damaged ({error}). "
@@ -59,15 +59,20 @@ class TuningDecision:
 
     def write(self, path: Path) -> None:
         """Writes its file, whole or not at all."""
-        given = {
+        fields = {
             "n_trials": self.n_trials,
             "n_tasks": self.n_tasks,
             "n_reached": self.n_reached,
             "plans": {key: plan.fields for key, plan in sorted(self.plans.items())},
         }
-        atomic.write(path, json.dumps(given, indent=1) + "\n")
+        atomic.write(path, json.dumps(fields, indent=1) + "\n")
 
 
 def schedule_name(n_trials: int, which: str) -> str:
-    """Such as tuned:64-static-2-0a1b2c3d; "undecided" is nobody's."""
+    """Name of a schedule, such as tuned:64-static-2-0a1b2c3d.
+
+    Args:
+        n_trials: of each task, at most.
+        which: hash of the plans, or "undecided", under which nothing is measured.
+    """
     return f"tuned:{n_trials}-{SCHEDULE}-{which}"

@@ -1,4 +1,4 @@
-"""One kernel under a plan beside the same kernel under the static rule, in this process."""
+"""Bench for one kernel: under a plan, and beside it under the static rule, in this process."""
 
 import math
 import time
@@ -25,8 +25,9 @@ from tailorbird.latency_tables.runtimes.tvm.target import VectorUnit
 from tailorbird.latency_tables.runtimes.tvm.tuning.database import TaskFolder
 
 _COLD_BYTES = 1 << 26
-"""Of copies of weights that take turns: more than the last cache holds. In a network weights come
-from memory, and a plan that is quick with weights from that cache may be slow with those."""
+"""Size of all copies of weights that take turns: more than the last cache holds. In a network
+weights come from memory, and a plan that is quick with weights from that cache may be slow with
+those."""
 
 _MOST_COPIES = 256
 
@@ -54,14 +55,13 @@ class KernelBench:
         threads: that share loops.
         plan: that was built last.
         static: calls of the static kernel, each with its copy of the weights.
-        planned: likewise, of that plan's.
+        planned: calls of the kernel under that plan, likewise.
     """
 
     folder: TaskFolder
     target: Any
     unit: VectorUnit
     threads: int
-    task: dict[str, Any] = field(init=False)
     names: dict[Tile, str] = field(init=False)
     database: Any = field(init=False)
     tensors: dict[_Place, list[Any]] = field(default_factory=dict, init=False)
@@ -74,23 +74,23 @@ class KernelBench:
     held: list[Any] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
-        self.task, space = self.folder.task, self.folder.space
-        self.names = dict(zip(space.tile, self.task["kernels"], strict=True))
+        space = self.folder.space
+        self.names = dict(zip(space.tile, self.folder.task["kernels"], strict=True))
         self.database = JSONDatabase(work_dir=str(self.folder.path))
         self.build(space.static)
         self.static_function, self.static = self.function, self.planned
 
     def tried(self) -> list[tuple[dict[str, Any], float]]:
-        """The plans that were timed, with their seconds."""
-        found = []
+        """Reads the plans that were timed, with their seconds."""
+        plans = []
         for record in self.database.get_all_tuning_records():
             plan = _plan_of(record)
             if plan is not None:
-                found.append((plan.fields, float(record.run_secs[0])))
-        return found
+                plans.append((plan.fields, float(record.run_secs[0])))
+        return plans
 
     def build(self, plan: Plan) -> None:
-        """Compiles a plan; the static one stays."""
+        """Compiles the kernel under a plan; the static one stays."""
         self.plan = plan
         self.schedule = s = Schedule(_module(self._kernel(plan.tile)))
         annotate(s, plan)
@@ -126,7 +126,7 @@ class KernelBench:
     def time(
         self, n_rounds: int, n_samples: int, sample_s: float, give_up: float
     ) -> list[list[float]]:
-        """Seconds of one run, static and planned, of each round.
+        """Times both kernels: seconds of one run, static and planned, for each round.
 
         Both take turns, each first in every other turn, and the best of their samples counts:
         whatever else runs on this machine makes samples longer, never shorter.
@@ -147,7 +147,7 @@ class KernelBench:
         return rounds
 
     def keep(self, seconds: float) -> None:
-        """Adds what was built last to the database."""
+        """Adds the plan that was built last to the database."""
         module = _module(self._kernel(self.plan.tile))
         workload = self.database.commit_workload(module)
         record = TuningRecord(
@@ -160,8 +160,8 @@ class KernelBench:
         self.database.commit_tuning_record(record)
 
     def _kernel(self, tile: Tile) -> Any:
-        """Read anew each time: what a schedule annotates shows in the kernel it was made of."""
-        functions = load_json(self.task["module"]).functions
+        """Reads a kernel anew: what a schedule annotates shows in the kernel it was made of."""
+        functions = load_json(self.folder.task["module"]).functions
         return next(f for v, f in functions.items() if v.name_hint == self.names[tile])
 
     def _calls(self, function: Any, plan: Plan) -> list[Call]:
@@ -194,13 +194,13 @@ class KernelBench:
         rng = np.random.default_rng(place.number)
         if not place.is_weights:
             return [tvm.runtime.tensor(rng.standard_normal(place.shape, dtype=np.float32))]
-        weights = _packed_weights(place.shape, self.task["columns"], rng)
+        weights = _packed_weights(place.shape, self.folder.task["columns"], rng)
         n_copies = min(math.ceil(_COLD_BYTES / weights.nbytes), _MOST_COPIES)
         return [tvm.runtime.tensor(weights) for _ in range(n_copies)]
 
 
 def _weights_of(kernel: Any) -> int | None:
-    """Which parameter of a kernel holds weights that were packed at compile time."""
+    """Number of the parameter that holds weights packed at compile time; None if none does."""
     s = Schedule(_module(kernel))
     block = contraction(s)
     if TILE not in s.get(block).annotations:
@@ -229,7 +229,7 @@ def _call(function: Any, arguments: Sequence[Any]) -> Call:
 
 
 def sample(turns: Iterator[Call], least_s: float, clock: Clock) -> float:
-    """Seconds of one run, over so many of them in a row."""
+    """Seconds of one run: the mean of runs that take at least `least_s` together."""
     n_calls, elapsed_s, batch = 0, 0.0, 1
     while elapsed_s < least_s:
         calls = [next(turns) for _ in range(batch)]
@@ -243,7 +243,7 @@ def sample(turns: Iterator[Call], least_s: float, clock: Clock) -> float:
 
 
 def clock_of(threads: int) -> Clock:
-    """Seconds that a kernel takes, without those in which something else had its core.
+    """Clock for a kernel's seconds, without those in which something else had its core.
 
     Only the core's own clock tells them apart, which does not see what other threads do.
     """

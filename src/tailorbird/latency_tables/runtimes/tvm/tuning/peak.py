@@ -1,4 +1,4 @@
-"""The arithmetic limit: multiply-adds per second when nothing else holds a core up."""
+"""Arithmetic limit of a core: multiply-adds per second when nothing else holds it up."""
 
 import time
 from typing import Any
@@ -17,7 +17,7 @@ _SAMPLES = 25
 
 
 def macs_per_second(target: Any, unit: VectorUnit) -> float:
-    """The best of one core, over several register tiles, in float32.
+    """Measures the limit of one core in float32: the best of several register tiles.
 
     The peak that a data sheet gives from a clock is of no use: the clock varies with what runs.
     """

@@ -54,7 +54,7 @@ class Task:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What tuning must know, for its folder in the database."""
+        """All that tuning must know, as the task's folder in the database keeps it."""
         distinct = list({id(kernel): kernel for kernel in self.kernels.values()}.values())
         names = {id(kernel): f"kernel_{i}" for i, kernel in enumerate(distinct)}
         module = tvm.IRModule(
@@ -71,15 +71,15 @@ class Task:
 
 
 def tasks_of(imported: tvm.IRModule, target: Any, unit: VectorUnit) -> list[Task]:
-    """What can be tuned in a program; each once, however often it is in it."""
+    """Tasks of a program, each once, however often the program has its kernel."""
     ranked = [
         kernels_of(fuse(pack_sites(imported, rank_chooser(rank, unit)), target))
         for rank in range(N_TILES)
     ]
-    found: dict[str, Task] = {}
+    tasks: dict[str, Task] = {}
     for site, kernel in ranked[0]:
         key = structure_hash(kernel)
-        if key in found:
+        if key in tasks:
             continue
         if site is None:
             kernels = dict.fromkeys(_tiles_of(kernel, unit), kernel)
@@ -89,10 +89,10 @@ def tasks_of(imported: tvm.IRModule, target: Any, unit: VectorUnit) -> list[Task
                 variant = next(k for s, k in others if s == site)
                 kernels.setdefault(_annotated_tile(variant), variant)
         s = Schedule(tvm.IRModule({"main": kernel}))
-        space = tuning_space(s, contraction(s), unit, tuple(kernels))
-        n_macs, columns = _asked_for(s)
-        found[key] = Task(key, _name(kernel), n_macs, columns, space, kernels)
-    return list(found.values())
+        space = tuning_space(s, contraction(s), tuple(kernels))
+        n_macs, columns = _macs_and_columns(s)
+        tasks[key] = Task(key, _name(kernel), n_macs, columns, space, kernels)
+    return list(tasks.values())
 
 
 def _name(kernel: tirx.PrimFunc) -> str:
@@ -117,7 +117,7 @@ def _tiles_of(kernel: tirx.PrimFunc, unit: VectorUnit) -> list[Tile]:
     return best(m, n, unit, N_TILES)
 
 
-def _asked_for(s: Any) -> tuple[int, int]:
+def _macs_and_columns(s: Any) -> tuple[int, int]:
     """Multiply-adds and columns of a contraction, cropped to what is read after it."""
     block = contraction(s)
     steps = prod(int(v.dom.extent) for v in s.get(block).iter_vars if reduces(v))

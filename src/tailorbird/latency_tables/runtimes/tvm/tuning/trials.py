@@ -21,7 +21,7 @@ from tailorbird.progress import Advance
 _LOG = logging.getLogger("tailorbird")
 
 LEAST_GAIN = 0.02
-"""Share of the static rule's time that a plan must save to be kept; less is noise."""
+"""Fraction of the static rule's time that a plan must save to be kept; less is noise."""
 
 _STARTUP_S = 60.0  # importing TVM takes seconds on a cold disk
 _TRIAL = {"n_rounds": 3, "n_samples": 4, "sample_s": 0.002, "give_up": 1.2}
@@ -30,8 +30,8 @@ _SEMIFINAL = {"n_rounds": 5, "n_samples": 5, "sample_s": 0.003, "give_up": math.
 _FINAL_PLACEMENTS = 3  # of memory: a plan that wins in one may only be lucky there
 _FINAL = {"n_rounds": 5, "n_samples": 6, "sample_s": 0.003, "give_up": math.inf}
 _PATIENCE = 24  # trials in a row, without a gain, after which a task is left
-_WORTH_WAITING = 0.01  # share of the best time that counts as a gain
-_SURE = 0.8  # share of the rounds of the final that a plan must win
+_WORTH_WAITING = 0.01  # fraction of the best time that counts as a gain
+_SURE = 0.8  # fraction of the rounds of the final that a plan must win
 _LARGEST_ERROR = 1e-5  # of outputs, relative to the largest: as for whole programs
 
 
@@ -52,7 +52,7 @@ class Bench:
     worker: Worker | None = None
 
     def ask(self, what: str, **request: Any) -> dict[str, Any]:
-        """The answer to a request.
+        """Returns the answer to a request.
 
         Raises:
             MeasurementError: if it fails, crashes or hangs.
@@ -69,7 +69,7 @@ class Bench:
         return self.worker.ask({"do": what, "limit_s": self.limit_s, **request}, limit_s)
 
     def open(self, folder: TaskFolder) -> dict[Plan, float]:
-        """Turns to a task; the seconds of what was timed before."""
+        """Opens a task; returns the seconds of each plan that was timed before."""
         request = {
             "folder": str(folder.path),
             "target": str(self.device.target),
@@ -82,12 +82,12 @@ class Bench:
         return {Plan.of(plan): seconds for plan, seconds in answer["tried"]}
 
     def rounds(self, how: Mapping[str, Any]) -> np.ndarray:
-        """Seconds of the static kernel and of the one built last, of each round, (n, 2)."""
+        """Times the static kernel and the one built last: seconds of each round, (n, 2)."""
         with timing_lock(self.device.machine):
             return np.array(self.ask("time", how=how)["rounds"])
 
     def peak(self) -> float:
-        """Multiply-adds per second of one core."""
+        """Measures the multiply-adds per second of one core."""
         with timing_lock(self.device.machine):
             answer = self.ask("peak", target=str(self.device.target))
         return float(answer["macs_per_second"])
@@ -189,11 +189,11 @@ class _Search:
 
     @property
     def best_s(self) -> float:
-        """The fastest so far."""
+        """Seconds of the fastest plan so far."""
         return min(self.seconds.values(), default=math.inf)
 
     def step(self) -> float | None:
-        """Tries one more plan; its share of the static plan's time, or None if there is none."""
+        """Tries one more plan; returns its time over the static one's, or None if none is left."""
         plan = self.folder.space.next(self.seconds, self.rng)
         if plan is None:
             return None
@@ -212,7 +212,7 @@ class _Search:
         return ratio
 
     def verdict(self) -> Verdict:
-        """Compares the fastest plans with the static one, again and in turns.
+        """Compares the fastest plans with the static one again, in interleaved samples.
 
         Raises:
             MeasurementError: if the static one could not be timed.
@@ -239,7 +239,7 @@ class _Search:
     def _compared(
         self, plan: Plan, how: Mapping[str, Any], n_placements: int
     ) -> tuple[float, np.ndarray]:
-        """Median seconds of the static plan, and of each round the plan's share of them."""
+        """Median seconds of the static plan, and the plan's seconds over these in each round."""
         try:
             self._build(plan)
             rounds = np.concatenate([self._placed(how) for _ in range(n_placements)])

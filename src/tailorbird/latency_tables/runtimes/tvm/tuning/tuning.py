@@ -1,4 +1,4 @@
-"""Tuning the programs of a space for this machine: what a recipe asks for with tuned:N."""
+"""Tuning of a space's programs for this machine: what a recipe asks for with tuned:N."""
 
 import hashlib
 import logging
@@ -24,12 +24,13 @@ from tailorbird.latency_tables.runtimes.tvm.tuning.trials import Bench, tune, we
 from tailorbird.progress import Advance, Progress
 
 _LOG = logging.getLogger("tailorbird")
+_TVM_VERSION = version("apache-tvm")
 _WAIT_S = 1.0  # between looks at what another process tunes
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What is tuned, and where that is kept.
+    """Tuning of programs for one device, and the folder that keeps its results.
 
     Attributes:
         folder: of databases, one for each target; may be copied to other machines.
@@ -47,38 +48,36 @@ class Tuning:
 
     @property
     def database(self) -> Path:
-        """Of one target; what was timed for another one says nothing."""
+        """Folder of the database for this target; what was timed for another one says nothing."""
         target = str(self.device.target).replace("/", "_")
-        code = f"tvm-{version('apache-tvm')}.{SCHEDULE}"
+        code = f"tvm-{_TVM_VERSION}.{SCHEDULE}"
         return self.folder / f"{target}.{self.device.threads}-threads.{code}"
 
     @property
     def decided(self) -> Path:
-        """The file of what tuning came to for these programs, so many trials and minutes."""
+        """File of the decision for these programs, so many trials and minutes."""
         programs = hashlib.sha256("\n".join(sorted(self.keys)).encode()).hexdigest()[:8]
-        asked = f"tuned-{self.n_trials}.{self.minutes:g}-minutes"
-        return self.database / f"programs-{programs}.{asked}.json"
+        limits = f"tuned-{self.n_trials}.{self.minutes:g}-minutes"
+        return self.database / f"programs-{programs}.{limits}.json"
 
-    @property
     def schedule(self) -> str:
-        """Part of a measurement's configuration; before tuning it is one without rows."""
-        decided = TuningDecision.read(self.decided)
-        return schedule_name(self.n_trials, "undecided") if decided is None else decided.schedule
+        """Schedule in a measurement's configuration; before tuning it is one without rows."""
+        decision = TuningDecision.read(self.decided)
+        return schedule_name(self.n_trials, "undecided") if decision is None else decision.schedule
 
-    @property
     def plans(self) -> Mapping[str, Plan]:
-        """By the keys of their tasks.
+        """Plans that were decided for, by the keys of their tasks.
 
         Raises:
             MissingStepError: if nothing was decided yet.
         """
-        decided = TuningDecision.read(self.decided)
-        if decided is None:
+        decision = TuningDecision.read(self.decided)
+        if decision is None:
             raise MissingStepError(
                 f"With [latency] schedule = 'tuned:{self.n_trials}' kernels are tuned first: run "
                 "`tailorbird profile RECIPE`."
             )
-        return decided.plans
+        return decision.plans
 
     def run(self, programs: Sequence[Program], progress: Progress) -> TuningDecision:
         """Tunes what was not tuned yet, and decides; what was decided stays.
@@ -93,9 +92,9 @@ class Tuning:
         Raises:
             MeasurementError: if what was decided is damaged, or nothing can be timed.
         """
-        decided = TuningDecision.read(self.decided)
-        if decided is not None:
-            return decided
+        decision = TuningDecision.read(self.decided)
+        if decision is not None:
+            return decision
         deadline = time.monotonic() + 60 * self.minutes
         self.database.mkdir(parents=True, exist_ok=True)
         uses = self.task_folders(programs)
@@ -121,7 +120,7 @@ class Tuning:
         return self._decide(list(uses))
 
     def _tune(self, folder: TaskFolder, bench: Bench, deadline: float, advance: Advance) -> bool:
-        """Whether a task needs no more: false if another process holds it."""
+        """Tunes a task, unless it is done or time is over; false if another process has it."""
         with folder.held() as is_ours:
             if not is_ours:
                 return False
@@ -141,7 +140,7 @@ class Tuning:
             return True
 
     def _is_done(self, folder: TaskFolder) -> bool:
-        verdict = folder.verdict
+        verdict = folder.verdict()
         return verdict is not None and verdict.is_final(self.n_trials)
 
     def _skip(self, folder: TaskFolder, n_shown: int, advance: Advance) -> None:
@@ -149,26 +148,26 @@ class Tuning:
             advance(f"done {folder.task['name']}")
 
     def _decide(self, folders: Sequence[TaskFolder]) -> TuningDecision:
-        """The first process that comes to an end decides for all."""
+        """Writes the decision; the first process that comes to an end decides for all."""
         with file_lock(self.database / ".lock", timeout_s=-1):
-            decided = TuningDecision.read(self.decided)
-            if decided is None:
-                verdicts = {f.path.name: f.verdict for f in folders}
+            decision = TuningDecision.read(self.decided)
+            if decision is None:
+                verdicts = {f.path.name: f.verdict() for f in folders}
                 reached = {key: verdict for key, verdict in verdicts.items() if verdict}
                 plans = {key: verdict.plan for key, verdict in reached.items() if verdict.plan}
-                decided = TuningDecision(self.n_trials, plans, len(verdicts), len(reached))
-                decided.write(self.decided)
+                decision = TuningDecision(self.n_trials, plans, len(verdicts), len(reached))
+                decision.write(self.decided)
         _LOG.info(
             "Tuning: of %d tasks %d were reached in time, and %d run faster than by the static "
             "rule.",
-            decided.n_tasks,
-            decided.n_reached,
-            len(decided.plans),
+            decision.n_tasks,
+            decision.n_reached,
+            len(decision.plans),
         )
-        return decided
+        return decision
 
     def task_folders(self, programs: Sequence[Program]) -> dict[TaskFolder, int]:
-        """The folders of all tasks, and how many programs use each."""
+        """Makes the folders of all tasks; returns how many programs use each."""
         import torch
 
         from tailorbird.latency_tables.runtimes.tvm.compile.importer import import_module

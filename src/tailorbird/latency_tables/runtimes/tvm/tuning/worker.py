@@ -20,12 +20,12 @@ from tailorbird.latency_tables.runtimes.tvm.tuning.peak import macs_per_second
 
 @dataclass(slots=True)
 class _Worker:
-    """What one process holds between requests."""
+    """State of the process between requests."""
 
     bench: KernelBench | None = None
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Does what a request says."""
+        """Answers a request."""
         if request["do"] in ("peak", "open"):
             target = Target.parse(request["target"])
             llvm, unit = llvm_target(target), vector_unit(target)
