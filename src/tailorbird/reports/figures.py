@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
+from tailorbird.search.result import SearchResult
+
 _COLOURS = ("#c2571a", "#1f6f8b", "#6a4c93", "#4a7c3a")
 _GREY = "#9aa0a6"
 _LAYOUT = {
@@ -90,15 +92,16 @@ def latency_figure(networks: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def hypervolume_figure(history: tuple[float, ...], exact: float | None, step: str) -> go.Figure:
-    """Hypervolume after each step, and that of the exact front where it is known."""
+def hypervolume_figure(found: SearchResult) -> go.Figure:
+    """Hypervolume after each step of a search, and that of the exact front where it is known."""
+    history, exact = found.front.history, found.exact_hypervolume
     figure = go.Figure(layout=_LAYOUT)
     figure.add_scatter(
-        x=list(range(1, len(history) + 1)), y=history, line={"color": _COLOURS[1]}, name="NSGA-II"
+        x=list(range(1, len(history) + 1)), y=history, line={"color": _COLOURS[1]}, name=found.by
     )
     if exact is not None:
         figure.add_hline(exact, line={"color": _GREY, "dash": "dot"}, annotation_text="exact front")
-    figure.update_xaxes(title=step)
+    figure.update_xaxes(title=found.step)
     figure.update_yaxes(title="hypervolume")
     return figure
 

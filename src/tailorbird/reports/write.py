@@ -129,9 +129,7 @@ def _html(report: Report, mark: str) -> str:
     pictures = {
         "front": figures.front_figure(shown, report.random.networks),
         "latency": figures.latency_figure(both),
-        "hypervolume": figures.hypervolume_figure(
-            report.found.front.history, report.found.exact_hypervolume, report.found.step
-        ),
+        "hypervolume": figures.hypervolume_figure(report.found),
     }
     typical_ms = float(np.median(report.random.networks["latency_ms_predicted"]))
     call_ratio = typical_ms / report.call_ms if report.call_ms is not None else None
