@@ -95,6 +95,10 @@ class FaultyMachineError(MeasurementError):
     """Not even the reference workload can be measured, so no program is to blame."""
 
 
+class DeviceError(TailorbirdError, ValueError):
+    """A device, or a table of one, that is not there, or not as it is asked for."""
+
+
 class PriceError(TailorbirdError, ValueError):
     """A latency, or another prediction, that cannot be: not finite, or not positive."""
 
@@ -109,6 +113,10 @@ class DamagedStoreError(StoreError):
 
 class ReadOnlyStoreError(StoreError):
     """A store that this user may read, but not write."""
+
+
+class UnfitStoreError(StoreError):
+    """A store that cannot be opened, or that holds other values than are to be added; it stays."""
 
 
 class WriteError(TailorbirdError, RuntimeError):

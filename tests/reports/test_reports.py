@@ -259,9 +259,7 @@ def test_shares_and_hypervolumes_are_of_the_same_point(
     assert "exact front is not known" in str(replace(found, exact=None))
 
 
-@pytest.mark.parametrize(
-    ("algorithm", "step"), [("nsga2", "generation"), ("random", "evaluation")]
-)
+@pytest.mark.parametrize(("algorithm", "step"), [("nsga2", "generation"), ("random", "evaluation")])
 def test_the_history_of_a_search_bears_the_name_of_its_algorithm(
     space: StitchSpace, objectives: tuple[Objective, ...], algorithm: str, step: str
 ) -> None:

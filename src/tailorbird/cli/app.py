@@ -25,6 +25,7 @@ from tailorbird.errors import (
     ReadOnlyStoreError,
     StoreError,
     TailorbirdError,
+    UnfitStoreError,
     in_a_line,
     shortened,
 )
@@ -56,7 +57,7 @@ Networks = Annotated[
         metavar="FILE", help="Whole networks to measure as well: Parquet, rows of the space."
     ),
 ]
-_NOT_THE_INPUT = (EvaluationError, FetchError, FullDiskError, MeasurementError, StoreError)
+_NOT_THE_INPUT = (EvaluationError, FetchError, FullDiskError, MeasurementError)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
@@ -115,8 +116,11 @@ def _told(error: BaseException, frame: FrameSummary | None) -> tuple[int, str]:
         error: as it was raised.
         frame: in the user's own code that it came through, if there is any.
     """
-    if isinstance(error, (DamagedStoreError, ReadOnlyStoreError)):
+    if isinstance(error, DamagedStoreError):
         return 2, str(error)
+    if isinstance(error, StoreError):
+        is_input = isinstance(error, (ReadOnlyStoreError, UnfitStoreError))
+        return (2 if is_input else 1), f"{error} Another can be named in [latency] store."
     if isinstance(error, TailorbirdError):
         return (1 if isinstance(error, _NOT_THE_INPUT) else 2), str(error)
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK and frame is None:

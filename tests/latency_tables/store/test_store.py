@@ -20,8 +20,8 @@ from tailorbird.errors import (
     DamagedStoreError,
     MeasurementError,
     MissingWorkloadError,
-    RecipeError,
     StoreError,
+    UnfitStoreError,
 )
 from tailorbird.latency_tables import Configuration, Record, Samples, Store
 from tailorbird.latency_tables.store import claims
@@ -223,7 +223,7 @@ def test_a_store_can_be_made_on_postgresql_as_well() -> None:
 
 def refused(path: Path, match: str) -> None:
     before = path.read_bytes()
-    with pytest.raises(RecipeError, match=match) as caught:
+    with pytest.raises(StoreError, match=match) as caught:
         Store(f"sqlite:///{path}")
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
@@ -292,7 +292,7 @@ def test_a_store_of_the_first_version_is_to_be_moved_away(tmp_path: Path) -> Non
 def test_a_store_that_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path, match in ((tmp_path, "is a folder"), (tmp_path / "pipe", "is a pipe")):
-        with pytest.raises(RecipeError, match=f"A store must be a file, but '.*' {match}"):
+        with pytest.raises(UnfitStoreError, match=f"A store must be a file, but '.*' {match}"):
             Store(f"sqlite:///{path}")
 
 
@@ -317,7 +317,7 @@ def test_any_flipped_bit_is_told_or_harms_nothing(tmp_path: Path) -> None:
         path.write_bytes(flipped)
         try:
             Store(f"sqlite:///{path}").record(CONFIGURATION).table(1)
-        except (RecipeError, StoreError) as error:
+        except StoreError as error:
             said.append(str(error))
     assert len(said) > 10
     assert not [sentence for sentence in said if "\n" in sentence]
@@ -327,7 +327,7 @@ def test_any_flipped_bit_is_told_or_harms_nothing(tmp_path: Path) -> None:
     "url", ["nonsense://x", "sqlite:////no/such/folder/s.sqlite", "sqlite://h:9x/a", "", "://"]
 )
 def test_a_store_that_cannot_be_is_refused(url: str) -> None:
-    with pytest.raises(RecipeError, match="cannot be opened"):
+    with pytest.raises(UnfitStoreError, match="cannot be opened"):
         Store(url)
 
 
@@ -336,7 +336,7 @@ def test_a_store_that_cannot_be_is_refused(url: str) -> None:
     ["sqlite://", "sqlite:///:memory:", "sqlite+pysqlite://", "sqlite:///file:x?mode=memory&uri=1"],
 )
 def test_a_store_that_would_not_stay_is_refused(url: str) -> None:
-    with pytest.raises(RecipeError, match="must be a file that stays"):
+    with pytest.raises(UnfitStoreError, match="must be a file that stays"):
         Store(url)
 
 
@@ -350,7 +350,7 @@ def test_a_store_that_would_not_stay_is_refused(url: str) -> None:
     ],
 )
 def test_a_password_is_in_no_message(url: str) -> None:
-    with pytest.raises(RecipeError) as caught:
+    with pytest.raises(UnfitStoreError) as caught:
         Store(url)
     assert "hunter2" not in str(caught.value)
     assert "hunter2" not in masked(url)

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import DeviceError
 
 _TRIPLES = {"x86_64": "x86_64-linux-gnu", "aarch64": "aarch64-linux-gnu"}
 _AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
@@ -42,11 +42,11 @@ class Target:
         """From `CPU`, of this machine's architecture, or `TRIPLE/CPU`.
 
         Raises:
-            RecipeError: if it is neither.
+            DeviceError: if it is neither.
         """
         if not re.fullmatch(r"([a-z0-9_]+(-[a-z0-9_]+){2,3}/)?[A-Za-z0-9_.-]+", text):
-            raise RecipeError(
-                "[device] target must be LLVM's name of a CPU, such as 'x86-64-v3', after a triple "
+            raise DeviceError(
+                "A target must be LLVM's name of a CPU, such as 'x86-64-v3', after a triple "
                 f"if it is of another architecture: 'aarch64-linux-gnu/cortex-a72'; got {text!r}."
             )
         triple, _, cpu = text.rpartition("/")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import UnfitStoreError
 from tailorbird.latency_tables.tables.configuration import Configuration
 from tailorbird.latency_tables.tables.record import Record, Round, Session
 from tailorbird.latency_tables.tables.samples import Samples
@@ -79,15 +79,15 @@ def refuse_changes(held: Record, new: Record) -> None:
     """Refuses values other than those that are held: which of the two is right, nobody can tell.
 
     Raises:
-        RecipeError: naming the first.
+        UnfitStoreError: naming the first.
     """
     known = {one.key: one for one in held.rounds if one.status == "imported"}
     for one in new.rounds:
         there = known.get(one.key)
         if there is not None and there.uid != one.uid:
-            raise RecipeError(
+            raise UnfitStoreError(
                 f"{one.key} has {_stated(there)} in the store, {_stated(one)} in the file: a store "
-                "does not change what it holds. Name another in [latency] store."
+                "does not change what it holds. Name another store."
             )
 
 

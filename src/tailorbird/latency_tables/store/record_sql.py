@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import UnfitStoreError
 from tailorbird.latency_tables.store.schema import FOOTPRINT, SAMPLE, SESSION
 from tailorbird.latency_tables.tables.configuration import Configuration
 from tailorbird.latency_tables.tables.record import Record, Round, Session
@@ -118,7 +118,7 @@ def merge(connection: sa.Connection, record: Record, held: Record) -> int:
         held: what the store holds of the same configuration.
 
     Raises:
-        RecipeError: if a round is there with other values.
+        UnfitStoreError: if a round is there with other values.
     """
     there = set(connection.scalars(sa.select(SAMPLE.c.uid)))
     known_sessions = {row.uid: row for row in connection.execute(sa.select(SESSION))}
@@ -156,10 +156,10 @@ def _refuse_other_values(there: Set[str], held: Record, record: Record) -> None:
     for number, one in enumerate(record.rounds, 1):
         twin = known.get(one.uid)
         if one.uid in there and (twin is None or not _is_same(one, twin)):
-            raise RecipeError(
+            raise UnfitStoreError(
                 f"A store does not change what it holds, but row {number} of the file, of "
                 f"{one.key}, has the uid of something else there ({one.uid}). Look which of the "
-                "two was altered, or name another in [latency] store."
+                "two was altered, or name another store."
             )
 
 
@@ -167,10 +167,9 @@ def _refuse_other_sessions(known: Mapping[str, Any], record: Record) -> None:
     """Refuses a session that has the uid of another one in the store."""
     for uid in record.sessions.keys() & known.keys():
         if record.sessions[uid] != _session(known[uid]):
-            raise RecipeError(
+            raise UnfitStoreError(
                 f"A store does not change what it holds, but the session {uid} of the file is "
-                "another there. Look which of the two was altered, or name another in [latency] "
-                "store."
+                "another there. Look which of the two was altered, or name another store."
             )
 
 

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import UnfitStoreError
 
 VERSION = 2
 """Raise it when a table changes; stores of other versions are refused, not converted."""
@@ -81,7 +81,7 @@ def is_store(connection: sa.Connection, name: str) -> bool:
         name: of the database, for messages.
 
     Raises:
-        RecipeError: if it holds anything else.
+        UnfitStoreError: if it holds anything else.
     """
     tables = sa.inspect(connection).get_multi_columns()  # in one query, where there is a server
     held = {table: {column["name"] for column in of} for (_, table), of in tables.items()}
@@ -93,19 +93,19 @@ def is_store(connection: sa.Connection, name: str) -> bool:
     elif "version" not in held and held.get("sample") == _FIRST:
         made_by = 1
     if made_by > VERSION:
-        raise RecipeError(
+        raise UnfitStoreError(
             f"The store {name!r} was made by a newer tailorbird (schema {made_by}; this one reads "
-            f"{VERSION}). Update tailorbird, or name another in [latency] store."
+            f"{VERSION}). Update tailorbird, or name another store."
         )
     if 0 < made_by < VERSION:
-        raise RecipeError(
+        raise UnfitStoreError(
             f"The store {name!r} was made by an older tailorbird (schema {made_by}; this one reads "
             f"{VERSION}). Move it away: what it holds is measured anew, in another way."
         )
     ours = {table.name: set(table.columns.keys()) for table in METADATA.sorted_tables}
     if not made_by or not all(held.get(table) == columns for table, columns in ours.items()):
-        raise RecipeError(
+        raise UnfitStoreError(
             f"The database {name!r} belongs to another program, or was damaged (it holds "
-            f"{', '.join(map(repr, sorted(held)))}). Name another in [latency] store."
+            f"{', '.join(map(repr, sorted(held)))}). Name another store."
         )
     return True

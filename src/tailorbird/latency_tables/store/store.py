@@ -28,7 +28,7 @@ class Store:
         url: of the database, for SQLAlchemy.
 
     Raises:
-        RecipeError: if it cannot be opened, or is no store of this version.
+        UnfitStoreError: if it cannot be opened, or is no store of this version.
     """
 
     def __init__(self, url: str) -> None:
@@ -145,7 +145,7 @@ class Store:
         from another before.
 
         Raises:
-            RecipeError: if it states another value than one that was imported before, or calls
+            UnfitStoreError: if it states another value than one that was imported before, or calls
                 something by a uid that is there.
             PriceError: if the empty program would cost more than others that contain it.
         """

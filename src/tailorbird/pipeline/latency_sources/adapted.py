@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from tailorbird.errors import MissingStepError
+from tailorbird.errors import DeviceError, MissingStepError, RecipeError
 from tailorbird.latency_tables import Record, shipped
 from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources.measured import MeasuredLatency, measured_device
@@ -31,7 +31,10 @@ def opened(
         return None
     device = measured_device(recipe, database.folder, warn)
     name = recipe.space.name or space.name
-    known = tuple(shipped.known(table, name, asked.runtime) for table in asked.adapt_from)
+    try:
+        known = tuple(shipped.known(table, name, asked.runtime) for table in asked.adapt_from)
+    except DeviceError as error:
+        raise RecipeError(f"[latency] adapt_from: {error}") from None
     return AdaptedLatency(recipe, space, device, database, known)
 
 

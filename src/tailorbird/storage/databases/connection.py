@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import UnfitStoreError
 
 PATIENCE_S = 30.0
 """How long to wait for another writer."""
@@ -24,19 +24,18 @@ def options(url: sa.URL) -> dict[str, Any]:
     """Arguments of `create_engine` besides the URL, which may say otherwise.
 
     Raises:
-        RecipeError: if it is of another kind of database.
+        UnfitStoreError: if it is of another kind of database.
     """
     kind = url.get_backend_name()
     if kind == "sqlite":
         return {"connect_args": {"timeout": PATIENCE_S}}
     if kind != "postgresql":
-        raise RecipeError(
+        raise UnfitStoreError(
             f"A store cannot be opened in another database than SQLite or PostgreSQL, but got "
-            f"{kind!r}. Name a file, or postgresql+psycopg://user:password@host:port/database, in "
-            "[latency] store."
+            f"{kind!r}. Name a file, or postgresql+psycopg://user:password@host:port/database."
         )
     if "@" in (url.host or ""):
-        raise RecipeError(
+        raise UnfitStoreError(
             "The store cannot be opened: its URL has two @. Write %40 for one in a password."
         )
     limits = f"-c lock_timeout={PATIENCE_S:g}s -c idle_in_transaction_session_timeout={_IDLE_S}s"

@@ -11,13 +11,11 @@ _WAYS_OUT = {
     "no module named 'psycopg": _DRIVER,
     "pq wrapper": _DRIVER,
     "unable to open": "Let this user read and write it and its folder, then run again, or name "
-    "another in [latency] store.",
-    "readonly": "Make it and its folder writable, or name another in [latency] store.",
-    **dict.fromkeys(
-        ("read-only", "during recovery"), "Name the server that takes writes in [latency] store."
-    ),
+    "another store.",
+    "readonly": "Make it and its folder writable, or name another store.",
+    **dict.fromkeys(("read-only", "during recovery"), "Name the server that takes writes."),
     "permission denied": "Let its user make, read and write tables there (GRANT CREATE ON SCHEMA "
-    "public TO ...), or name another in [latency] store.",
+    "public TO ...), or name another store.",
     "no schema has been selected": "Make the schema of its search_path (CREATE SCHEMA).",
     "password": "Mend the user and the password in the URL, in PGPASSWORD or in ~/.pgpass.",
     "pg_hba.conf": "Let its user connect from this machine, in the server's pg_hba.conf.",
