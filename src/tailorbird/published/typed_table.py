@@ -1,7 +1,6 @@
 """Tables that others published, read with each column of its type and within its limits."""
 
 import csv
-import gzip
 import io
 import zlib
 from collections.abc import Mapping, Sequence
@@ -13,9 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tailorbird.errors import PublishedTableError, nearest, shown
-from tailorbird.storage.foreign import bounded_parquet
-
-_MOST_BYTES = 64 * 2**20  # of a file, and of what it unpacks to; published ones take 2 MB
+from tailorbird.storage.foreign import bounded_file, bounded_parquet
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,9 @@ class PublishedTable:
             PublishedTableError: if it is not there, torn, too large or empty.
         """
         try:
-            rows = bounded_parquet.read(_content(path, name), _MOST_BYTES).to_pandas()
+            rows = bounded_parquet.read(
+                _content(path, name), bounded_file.LARGEST_BYTES
+            ).to_pandas()
         except PublishedTableError:
             raise
         except (OSError, ValueError, MemoryError, ArithmeticError, pa.ArrowException) as error:
@@ -88,12 +87,11 @@ class PublishedTable:
                 value is against the law.
         """
         try:
-            with gzip.GzipFile(fileobj=io.BytesIO(_content(path, name))) as file:
-                content = file.read(_MOST_BYTES + 1)
-            _check_size(path, name, len(content))
-            rows = _texts(content.decode())
+            rows = _texts(bounded_file.gunzipped(_content(path, name)).decode())
         except PublishedTableError:
             raise
+        except bounded_file.OversizeError:
+            raise _too_large(path, name) from None
         except (OSError, EOFError, ValueError, csv.Error, zlib.error) as error:
             raise PublishedTableError.of(path, name, error) from None
         table = cls(path, name, rows)._filled()
@@ -204,16 +202,17 @@ def _texts(content: str) -> pd.DataFrame:
 
 
 def _content(path: Path, name: str) -> bytes:
-    """A file of the data, as far as it can be a table."""
-    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe may wait for ever
-        raise PublishedTableError.torn(path, name, "it is a pipe, a socket or a device")
-    with path.open("rb") as file:
-        content = file.read(_MOST_BYTES + 1)
-    _check_size(path, name, len(content))
-    return content
+    """Reads a file of the data, as far as it can be a table."""
+    try:
+        return bounded_file.content(path)
+    except bounded_file.NotPlainError:
+        raise PublishedTableError.torn(path, name, f"it is {bounded_file.NOT_PLAIN}") from None
+    except bounded_file.OversizeError:
+        raise _too_large(path, name) from None
 
 
-def _check_size(path: Path, name: str, n_bytes: int) -> None:
-    if n_bytes > _MOST_BYTES:
-        reason = f"it is larger than {_MOST_BYTES / 2**20:g} MiB, which no published table is"
-        raise PublishedTableError.torn(path, name, reason)
+def _too_large(path: Path, name: str) -> PublishedTableError:
+    reason = (
+        f"it is larger than {bounded_file.LARGEST_BYTES / 2**20:g} MiB, which no published table is"
+    )
+    return PublishedTableError.torn(path, name, reason)
