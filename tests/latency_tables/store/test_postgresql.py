@@ -185,8 +185,8 @@ def test_text_is_kept_in_a_database_of_another_encoding(
     session = store.begin({"Ünï": "→"})
     add(store, key, session)
     assert store.claim([key], CONFIGURATION, "me", 60) == {key}
-    assert set(store.rounds(CONFIGURATION)) == {key}
-    assert store.provenance(CONFIGURATION)["Ünï"] == "→"
+    assert set(store.record(CONFIGURATION).accepted) == {key}
+    assert store.record(CONFIGURATION).provenance["Ünï"] == "→"
     if encoding == "LATIN1":
         with pytest.raises(StoreError, match="has no equivalent in encoding") as caught:
             add(store, "→", session)
@@ -218,10 +218,10 @@ def test_a_server_that_dies_in_mid_transaction_leaves_nothing_half(server: Any, 
         assert_is_a_sentence(caught.value)
     finally:
         server.start()
-    assert set(store.rounds(CONFIGURATION)) == {"before"}
+    assert set(store.record(CONFIGURATION).accepted) == {"before"}
     assert store.claim(["half"], CONFIGURATION, "heir", 60) == {"half"}
     add(store, "after", session)
-    assert set(Store(url).rounds(CONFIGURATION)) == {"before", "after"}
+    assert set(Store(url).record(CONFIGURATION).accepted) == {"before", "after"}
 
 
 def test_a_server_that_was_restarted_between_calls_is_not_noticed(server: Any, url: str) -> None:
@@ -230,7 +230,7 @@ def test_a_server_that_was_restarted_between_calls_is_not_noticed(server: Any, u
     server.stop(signal.SIGQUIT)
     server.start()
     add(store, "conv", session)
-    assert set(store.rounds(CONFIGURATION)) == {"conv"}
+    assert set(store.record(CONFIGURATION).accepted) == {"conv"}
 
 
 def test_a_server_that_wants_no_more_connections_is_told(server: Any, url: str) -> None:
@@ -252,7 +252,7 @@ def test_a_store_that_another_program_holds_is_told(
         other.execute(sa.text("LOCK TABLE sample IN EXCLUSIVE MODE"))
         with pytest.raises(StoreError, match=r"lock timeout.*Another program holds it"):
             add(store, "conv", session)
-        assert store.rounds(CONFIGURATION)  # reading goes on
+        assert store.record(CONFIGURATION).accepted  # reading goes on
     add(store, "conv", session)
 
 
@@ -328,8 +328,8 @@ def test_a_machine_whose_clock_is_wrong_takes_nothing_from_others(
             assert not board.claim(["conv"], CONFIGURATION, "board", 60)
             board.fail("conv", CONFIGURATION, session, "it hung")
         add(store, "conv", session)  # is newer
-        assert set(store.rounds(CONFIGURATION)) == {"conv"}
-    (taken,) = store.rounds(CONFIGURATION)["conv"]
+        assert set(store.record(CONFIGURATION).accepted) == {"conv"}
+    (taken,) = store.record(CONFIGURATION).accepted["conv"]
     assert abs(datetime.fromisoformat(taken.taken) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
@@ -342,7 +342,7 @@ def test_who_reads_sees_one_moment_and_writes_nothing(url: str) -> None:
         assert reader.scalar(count) == 1
         add(Store(url), "dense", session)
         assert reader.scalar(count) == 1
-    assert len(store.rounds(CONFIGURATION)) == 2
+    assert len(store.record(CONFIGURATION).accepted) == 2
     with pytest.raises(StoreError, match="read-only"), store._database.reading() as reader:
         claims.take(reader, ["conv"], CONFIGURATION.key, "me", 60)
 
@@ -355,7 +355,7 @@ def test_a_copy_that_takes_no_writes_is_told(server: Any, url: str) -> None:
     server.start()
     try:
         store = Store(url)
-        assert not store.rounds(CONFIGURATION)
+        assert not store.record(CONFIGURATION).accepted
         with pytest.raises(StoreError, match=r"recovery.*Name the server that takes writes"):
             store.begin({})
     finally:

@@ -1,8 +1,8 @@
 """Where measurements are kept: a database that only grows."""
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import sqlalchemy as sa
 
@@ -12,7 +12,7 @@ from tailorbird.latency_tables.store.database import Database
 from tailorbird.latency_tables.store.schema import SESSION
 from tailorbird.latency_tables.tables.configuration import Configuration
 from tailorbird.latency_tables.tables.price import refuse_dear_call
-from tailorbird.latency_tables.tables.record import Record, Round
+from tailorbird.latency_tables.tables.record import Record, Round, Status
 from tailorbird.latency_tables.tables.samples import Samples
 from tailorbird.latency_tables.tables.table import LatencyTable
 from tailorbird.spaces.footprint import Footprint
@@ -67,8 +67,16 @@ class Store:
         Raises:
             ValueError: if a time is not finite and positive.
         """
-        one = Round("", "", key, "", "measured", round_, samples, reference_ms, None, provenance)
-        self._insert(one, configuration, session)
+        self._insert(
+            "measured",
+            key,
+            configuration,
+            session,
+            round_,
+            samples,
+            reference_ms,
+            provenance=provenance,
+        )
 
     def discard(
         self,
@@ -80,17 +88,11 @@ class Store:
         reference_ms: float,
     ) -> None:
         """Keeps a round that is not to be used; arguments and errors are those of `add`."""
-        one = Round("", "", key, "", "discarded", round_, samples, reference_ms, None, {})
-        self._insert(one, configuration, session)
+        self._insert("discarded", key, configuration, session, round_, samples, reference_ms)
 
     def fail(self, key: str, configuration: Configuration, session: int, reason: str) -> None:
         """Keeps why something could not be measured, which voids its earlier rounds."""
-        one = Round("", "", key, "", "failed", None, None, None, _storable(reason), {})
-        self._insert(one, configuration, session)
-
-    def rounds(self, configuration: Configuration) -> dict[str, list[Round]]:
-        """Accepted rounds since the last failure, by key, in their order."""
-        return self.record(configuration).accepted
+        self._insert("failed", key, configuration, session, reason=_storable(reason))
 
     def references(self, configuration: Configuration) -> list[float]:
         """Milliseconds of the reference beside each round here, discarded ones too, in order."""
@@ -129,10 +131,6 @@ class Store:
         """What predictors see: what has this many rounds, and did not fail at its last try."""
         return self.record(configuration, device).table(rounds)
 
-    def provenance(self, configuration: Configuration) -> dict[str, str]:
-        """Date and state of the machine when a configuration was last measured; empty if never."""
-        return self.record(configuration).provenance
-
     def record(self, configuration: Configuration, device: str = "", space: str = "") -> Record:
         """All that was kept under a configuration, under names for messages and files."""
         with self._database.reading() as connection, self._database.decoding():
@@ -163,9 +161,25 @@ class Store:
             refuse_dear_call(ms, record.device, configuration.is_imported)
             return n_new
 
-    def _insert(self, one: Round, configuration: Configuration, session: int) -> None:
+    def _insert(
+        self,
+        status: Status,
+        key: str,
+        configuration: Configuration,
+        session: int,
+        round_: int | None = None,
+        samples: Samples | None = None,
+        reference_ms: float | None = None,
+        *,
+        reason: str | None = None,
+        provenance: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Adds one try under a new uid, at the time of the database."""
         with self._database.writing() as connection:
-            one = replace(one, uid=uuid.uuid4().hex, taken=stamp(clock(connection)))
+            uid, taken = uuid.uuid4().hex, stamp(clock(connection))
+            one = Round(
+                uid, taken, key, "", status, round_, samples, reference_ms, reason, provenance
+            )
             record_sql.insert(connection, one, configuration, session)
 
 
