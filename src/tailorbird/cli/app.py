@@ -1,4 +1,4 @@
-"""The command line."""
+"""Commands on recipes, and the end of every command: one sentence and an exit code."""
 
 import errno
 import sys
@@ -63,7 +63,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard out
 
 
 def main() -> None:
-    """Runs a command as part of a process that goes on."""
+    """Runs a command inside a process that goes on afterwards."""
     with interruptible() as signals:
         command_line(signals)
 
@@ -72,7 +72,7 @@ def command_line(signals: Signals) -> None:
     """Runs a command; exit code 2 is the user's input, their own code included, 1 anything else.
 
     Args:
-        signals: that may end it.
+        signals: those that may end the command.
     """
     arguments = sys.argv[1:]
     command = typer.main.get_command(app)
@@ -114,7 +114,7 @@ def _told(error: BaseException, frame: FrameSummary | None) -> tuple[int, str]:
 
     Args:
         error: as it was raised.
-        frame: in the user's own code that it came through, if there is any.
+        frame: innermost frame of the user's own code on its way, if there is any.
     """
     if isinstance(error, DamagedStoreError):
         return 2, str(error)

@@ -23,18 +23,18 @@ class ShippedTable:
     file: Traversable
 
     def read(self) -> Record:
-        """What it holds."""
+        """Reads the record that the file holds."""
         with as_file(self.file) as path:
             return replace(table_files.read(path), device=self.device)
 
 
 def folder() -> Traversable:
-    """Where the package keeps them."""
+    """The folder of the package that holds its tables."""
     return files("tailorbird.latency_tables") / "data"
 
 
 def shipped_tables() -> list[ShippedTable]:
-    """All that come with the package, by name."""
+    """Lists the tables that come with the package, ordered by file name."""
     found = []
     for file in sorted(folder().iterdir(), key=lambda file: file.name):
         if file.name.endswith(".parquet"):
@@ -44,7 +44,7 @@ def shipped_tables() -> list[ShippedTable]:
 
 
 def known(name: str, space: str, runtime: str) -> Record:
-    """The table of a device that others are compared with, however it was measured.
+    """Reads the table of a device to adapt from, however it was measured.
 
     Args:
         name: of a device that comes with the package, or the path of an exported file.
@@ -63,7 +63,7 @@ def known(name: str, space: str, runtime: str) -> Record:
 
 
 def find(name: str, space: str, asked: Mapping[str, object]) -> Record:
-    """The table that a recipe names as its device.
+    """Reads the table that a recipe names as its device.
 
     Args:
         name: of a device that comes with the package, or the path of an exported file.

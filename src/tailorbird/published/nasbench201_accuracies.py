@@ -27,7 +27,7 @@ _FIRST_LATENCY = "lat_ms_"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Accuracies:
-    """Checked rows of such a CSV.
+    """Checked rows of a CSV with accuracies.
 
     Attributes:
         sheet: that they stand in.
@@ -42,7 +42,7 @@ class Accuracies:
     lines: Mapping[str, int]
 
     def added(self, table: PublishedTable, folder: Path) -> PublishedTable:
-        """A published table that is made with these accuracies.
+        """Returns a published table that is made with these accuracies.
 
         Args:
             table: without them.
@@ -58,7 +58,7 @@ class Accuracies:
         return replace(table, convert=convert, remark="")
 
     def _joined(self, cells: pd.DataFrame) -> pd.DataFrame:
-        """The table with columns of accuracies; cells that the CSV lacks have NaN.
+        """Adds columns of accuracies to a table; cells that the CSV lacks have NaN.
 
         Raises:
             RecipeError: if there is no such cell as the CSV names.
@@ -79,7 +79,7 @@ class Accuracies:
 
 
 def read(path: Path) -> Accuracies:
-    """A CSV with the column `arch`, `arch_str` or `index`, and such as `c10_test_12ep`.
+    """Reads a CSV with the column `arch`, `arch_str` or `index`, and such as `c10_test_12ep`.
 
     Raises:
         RecipeError: naming the first line that is wrong.
@@ -119,7 +119,7 @@ def read(path: Path) -> Accuracies:
 
 
 def _without_accuracies(file: Path) -> pd.DataFrame:
-    """A table that is there; one with accuracies is refused, as those would be lost."""
+    """Reads a table that is there; refuses one with accuracies, which would be lost."""
     table = typed_table.PublishedTable.of_parquet(file, NAME)
     table.require(("index", "arch_str"))
     cells = table.rows

@@ -1,4 +1,4 @@
-"""Tables that others published, read with each column of its type and within its limits."""
+"""Reader of published tables, each column of its type and within its limits."""
 
 import csv
 import io
@@ -17,12 +17,12 @@ from tailorbird.storage.foreign import bounded_file, bounded_parquet
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """What each value of a column must be.
+    """Law that each value of a column must obey.
 
     Attributes:
-        says: it in words that follow "must be".
-        least: value.
-        most: value.
+        says: the law in words that follow "must be".
+        least: smallest value.
+        most: largest value.
         is_whole: whether fractions are refused.
         may_be_missing: whether a row may have none.
     """
@@ -41,7 +41,7 @@ COUNT = Law("a whole number, 0 to 2^53", 0.0, 2.0**53, is_whole=True)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PublishedTable:
-    """Rows of a file that lies among the data.
+    """Rows of a published table among the data.
 
     Attributes:
         path: of the file.
@@ -55,7 +55,7 @@ class PublishedTable:
 
     @classmethod
     def of_parquet(cls, path: Path, name: str) -> "PublishedTable":
-        """All of a file in Parquet.
+        """Reads all columns of a file in Parquet.
 
         Raises:
             PublishedTableError: if it is not there, torn, too large or empty.
@@ -74,7 +74,7 @@ class PublishedTable:
     def of_csv(
         cls, path: Path, name: str, texts: Sequence[str], laws: Mapping[str, Law]
     ) -> "PublishedTable":
-        """Some columns of a file in CSV that gzip compressed.
+        """Reads columns of a file in CSV that gzip compressed.
 
         Args:
             path: of the file.
@@ -111,7 +111,7 @@ class PublishedTable:
                 raise self._torn(f"the column {column} is missing; {nearest(column, there)}")
 
     def checked(self, laws: Mapping[str, Law], unique: Sequence[str] = ()) -> "PublishedTable":
-        """Itself.
+        """Returns the table, if its values obey these laws.
 
         Args:
             laws: by column.
@@ -134,7 +134,7 @@ class PublishedTable:
         return self
 
     def refusal(self, row: int, column: str, law: str) -> PublishedTableError:
-        """The error of a row, counted from 0, whose value is against the law."""
+        """Returns the error of a row, counted from 0, whose value is against the law."""
         value = self.rows[column].iloc[row]
         is_missing = value is None or value is pd.NA or value != value or value == ""
         plain = value.item() if isinstance(value, np.generic) else value
@@ -142,7 +142,7 @@ class PublishedTable:
         return self._torn(f"row {row + 1}, {column}: must be {law}, but {found}")
 
     def numbers(self, column: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """The values of a column of numbers, NaN where one is missing, (n,)."""
+        """Returns the values of a column of numbers, (n,); NaN where one is missing."""
         return np.asarray(self.rows[column].to_numpy(np.float64, na_value=np.nan))
 
     def _filled(self) -> "PublishedTable":
@@ -155,7 +155,7 @@ class PublishedTable:
         return self
 
     def _parsed(self, column: str, law: Law) -> pd.Series:
-        """The numbers that texts of a column say; NaN where nothing stands."""
+        """Parses the numbers of a column of texts; NaN where one is empty."""
         texts = self.rows[column].str.strip()
         numbers = pd.to_numeric(texts, errors="coerce").astype(np.float64)
         wrong = (numbers.isna() & (texts != "")).to_numpy()
@@ -187,7 +187,7 @@ class PublishedTable:
 
 
 def _texts(content: str) -> pd.DataFrame:
-    """The cells of CSV, each a text.
+    """Parses CSV to cells of text.
 
     Raises:
         ValueError: if a row has more or fewer cells than the header.

@@ -1,4 +1,4 @@
-"""The pictures of a report."""
+"""Figures of a report."""
 
 import io
 from collections.abc import Mapping
@@ -27,9 +27,9 @@ def _by_kind(networks: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
 
 
 def front_figure(front: pd.DataFrame, random: pd.DataFrame) -> go.Figure:
-    """Test accuracy against measured latency with one standard error, and what was predicted.
+    """Plots test accuracy against measured latency, both with bars, and the predicted front.
 
-    The front needs a column `latency_ms_rounds`: half of how far its two rounds lie apart.
+    The front needs a column `latency_ms_rounds`: half the difference between its two rounds.
     """
     figure = go.Figure(layout=_LAYOUT)
     ordered = front.sort_values("latency_ms_predicted")
@@ -70,7 +70,7 @@ def front_figure(front: pd.DataFrame, random: pd.DataFrame) -> go.Figure:
 
 
 def latency_figure(networks: pd.DataFrame) -> go.Figure:
-    """Predicted against measured latency, over the line on which they agree."""
+    """Plots predicted against measured latency, with the line on which they agree."""
     figure = go.Figure(layout=_LAYOUT)
     timed = networks.dropna(subset="latency_ms_measured")
     ends = [timed["latency_ms_measured"].min(), timed["latency_ms_measured"].max()]
@@ -93,7 +93,7 @@ def latency_figure(networks: pd.DataFrame) -> go.Figure:
 
 
 def hypervolume_figure(found: SearchResult) -> go.Figure:
-    """Hypervolume after each step of a search, and that of the exact front where it is known."""
+    """Plots the hypervolume after each step of a search, and that of the exact front if known."""
     history, exact = found.front.history, found.exact_hypervolume
     figure = go.Figure(layout=_LAYOUT)
     figure.add_scatter(
@@ -109,7 +109,7 @@ def hypervolume_figure(found: SearchResult) -> go.Figure:
 def front_picture(
     front: pd.DataFrame, random: pd.DataFrame, title: str, metadata: Mapping[str, str]
 ) -> bytes:
-    """The front as a PNG, whose metadata are texts."""
+    """Draws the front as a PNG, with texts as its metadata."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

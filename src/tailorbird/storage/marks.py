@@ -1,4 +1,4 @@
-"""Marks by which files that belong together know each other, in any format."""
+"""Marks in files of any format, by which those of one run are told from those of another."""
 
 import hashlib
 import mmap
@@ -14,7 +14,7 @@ _FOUND = re.compile(MARK.encode() + rb"[^0-9a-z]{1,16}?(?:content=\")?([0-9a-f]{
 
 
 def mark_of(contents: Iterable[str | bytes]) -> str:
-    """The mark of files that are made of these contents: sixteen hex digits."""
+    """Returns the mark of files with these contents: sixteen hex digits."""
     digest = hashlib.sha256()
     for content in contents:
         raw = content.encode() if isinstance(content, str) else content
@@ -23,7 +23,7 @@ def mark_of(contents: Iterable[str | bytes]) -> str:
 
 
 def torn(paths: Sequence[Path]) -> str | None:
-    """What tells that files are not of one run; None if nothing does.
+    """Returns why files cannot be of one run; None if they may be.
 
     A process that is killed between two renames leaves some files of its own beside others of an
     earlier run, or beside none. Files without any mark are older than marks.

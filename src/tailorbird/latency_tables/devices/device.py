@@ -1,4 +1,4 @@
-"""The machine that is measured."""
+"""The device that latency is measured on, and what is told of it beside measurements."""
 
 import os
 import platform
@@ -22,7 +22,7 @@ class Device:
     """Something that latency is measured on.
 
     Attributes:
-        name: what recipes call it.
+        name: by which recipes name it.
         cpu: model of the processor, as the kernel names it.
         target: that programs are compiled for.
         threads: cores that one network may use.
@@ -39,10 +39,10 @@ class Device:
 
 
 def find(name: str, threads: int, target: str | None = None) -> Device:
-    """The device of that name.
+    """Returns this machine as a device, with its processor and what it can compile for.
 
     Args:
-        name: of the device.
+        name: of the device, which must be `HERE`.
         threads: cores that one network may use.
         target: that programs are compiled for; what its processor can do, if None.
 
@@ -61,7 +61,7 @@ def find(name: str, threads: int, target: str | None = None) -> Device:
 
 
 def others(name: str, threads: int) -> Device:
-    """A device that is not here, of which others measured a table.
+    """Returns a device that is not here, and of which others measured a table.
 
     Raises:
         DeviceError: if the name is that of this machine, or none.
@@ -75,7 +75,7 @@ def others(name: str, threads: int) -> Device:
 
 
 def provenance(device: Device) -> dict[str, str]:
-    """The state of a device: shown beside measurements, no part of their identity."""
+    """State of a device, such as kernel and load: kept beside measurements, and not compared."""
     if device.server is not None:
         return {"server": str(device.server), "boot": device.machine}
     governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")

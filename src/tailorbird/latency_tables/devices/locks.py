@@ -21,7 +21,7 @@ _VARIABLE = "XDG_RUNTIME_DIR"
 
 @contextmanager
 def timing_lock(machine: str) -> Iterator[None]:
-    """Held while a machine is timed, by one process of this user.
+    """Lock of a machine while it is timed: one process of this user holds it at a time.
 
     What other users time meanwhile is not seen here; the reference beside each round shows it.
 
@@ -37,10 +37,10 @@ def timing_lock(machine: str) -> Iterator[None]:
 
 @contextmanager
 def seat() -> Iterator[str]:
-    """A name that no other living process of this user has, taken from the dead first.
+    """Reserves an owner name for this process; names of dead processes are reused first.
 
-    Who takes the seat of a killed profiler has its name, and with it what it had claimed: nobody
-    waits for leases of the dead.
+    Whoever takes the name of a killed profiler has its claims as well: nobody waits until the
+    leases of dead processes end.
 
     Raises:
         LockError: if a file or its folder is not what it must be.
@@ -58,7 +58,7 @@ def seat() -> Iterator[str]:
 
 @contextmanager
 def file_lock(path: Path, timeout_s: float) -> Iterator[None]:
-    """A lock beside files that several processes work on, of any user who may write there.
+    """Lock for files that several processes work on, of any user who may write there.
 
     Args:
         path: of the lock.
@@ -96,7 +96,7 @@ def _name_in(descriptor: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """The open folder of this user's locks.
+    """Folder of this user's locks, opened once.
 
     Attributes:
         path: for messages.

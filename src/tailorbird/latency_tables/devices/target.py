@@ -1,4 +1,4 @@
-"""What code is compiled for."""
+"""Compilation targets: triple and CPU in LLVM's names."""
 
 import platform
 import re
@@ -27,7 +27,7 @@ _PARTS = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A kind of processor.
+    """Kind of processor that programs are compiled for.
 
     Attributes:
         triple: architecture and system, such as aarch64-linux-gnu.
@@ -39,7 +39,7 @@ class Target:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From `CPU`, of this machine's architecture, or `TRIPLE/CPU`.
+        """Parses `CPU`, which is of this machine's architecture, or `TRIPLE/CPU`.
 
         Raises:
             DeviceError: if it is neither.
@@ -54,7 +54,7 @@ class Target:
 
     @classmethod
     def of(cls, machine: str, flags: frozenset[str], part: str = "") -> Self:
-        """That of a processor, from what its kernel says of it.
+        """Returns the target of a processor from what its kernel tells of it.
 
         LLVM's own probe goes by family and model: under a hypervisor that masks instructions it
         names a CPU whose code does not run, so the flags decide.
@@ -81,5 +81,5 @@ def triple_of(machine: str) -> str:
 
 
 def host_triple() -> str:
-    """That of this machine."""
+    """The triple of this machine."""
     return triple_of(platform.machine())

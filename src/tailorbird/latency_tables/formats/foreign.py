@@ -1,4 +1,4 @@
-"""Tables that others measured, as CSV or Parquet; what they hold is told by their columns."""
+"""Reader of latency tables that others measured, as CSV or Parquet, told apart by their columns."""
 
 import hashlib
 import math
@@ -28,22 +28,22 @@ _KINDS = {
 }
 _INDEX = re.compile(r"__index_level_\d+__")  # pandas' numbers of rows
 _EXPORTED = b"tailorbird"
-"""What metadata of a Parquet file that this package wrote hold."""
+"""Key in the metadata of Parquet files that this package wrote."""
 
 _EXPORTED_JSON = re.compile(rb'\s*\{\s*"(table|rounds)"\s*:')
 
 _Parse = Callable[[Row], tuple[str, float, float | None]]
-"""Key, milliseconds and spread of a row; a ValueError says what is wrong with it."""
+"""Gives key, milliseconds and spread of a row; raises ValueError with what is wrong in it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ForeignTable:
-    """What such a file says.
+    """Latencies that a file of others states.
 
     Attributes:
         stated: latencies of distinct workloads.
         provenance: name and SHA-256 of the file, and where it is from, if that is known.
-        batch: images at once; None where the keys alone tell.
+        batch: batch size; None where the keys alone tell.
         place: what the numbers of rows count, such as `line`.
     """
 
@@ -54,7 +54,7 @@ class ForeignTable:
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether a file is a table, by its ending, that this package did not export.
+    """True if a file has the suffix of a table, but was not exported by this package.
 
     Raises:
         RecipeError: if it cannot be read.
@@ -74,7 +74,7 @@ def is_foreign(path: Path) -> bool:
 
 
 def read(path: Path) -> ForeignTable:
-    """A file with the columns key, ms and perhaps std_ms, or with those of OFA's table.
+    """Reads a file with the columns key, ms and perhaps std_ms, or with those of OFA's table.
 
     Raises:
         RecipeError: naming the first line or row that is wrong.
@@ -108,7 +108,7 @@ def read(path: Path) -> ForeignTable:
 
 
 def _from_parquet(path: Path) -> Sheet:
-    """Latencies as the same rows of text that CSV has, so that the same laws hold for them."""
+    """Reads Parquet as the rows of text that CSV has, so that the same laws hold for both."""
     content = bounded_file.read(path)
     names = parquet_columns.schema(content, path).names
     wanted = [name for name in _KINDS if name in names or name != "std_ms"]
@@ -167,7 +167,7 @@ def _of_ofa(row: Row) -> tuple[str, float, float | None]:
 def _priced(
     ms: float, std_ms: float | None, name: str, name_of_std: str
 ) -> tuple[float, float | None]:
-    """A latency and its spread, refused under the names of their columns."""
+    """Checks a latency and its spread; errors name their columns."""
     if not 0 < ms < math.inf:
         raise ValueError(f"{name} must be finite and positive, but is {ms!r}")
     if not is_latency(ms):

@@ -1,4 +1,4 @@
-"""The database behind a store: refused if it is not ours, and its faults told in a sentence."""
+"""Database behind a store: other databases are refused, and faults become one sentence."""
 
 import sqlite3
 import stat
@@ -84,7 +84,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A transaction that reads.
+        """Opens a transaction that reads.
 
         Raises:
             StoreError: if the database fails.
@@ -94,7 +94,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A transaction that writes all or nothing.
+        """Opens a transaction that writes all or nothing.
 
         Raises:
             StoreError: if the database fails.
@@ -104,7 +104,7 @@ class Database:
 
     @contextmanager
     def writing_alone(self) -> Iterator[sa.Connection]:
-        """A transaction that looks before it writes: no other of its kind runs beside it.
+        """Opens a transaction that reads before it writes: no other such one runs at a time.
 
         Raises:
             StoreError: if the database fails.
@@ -128,7 +128,7 @@ class Database:
 
     @contextmanager
     def decoding(self) -> Iterator[None]:
-        """A block that only makes sense of cells which were read.
+        """Turns errors of a block that only decodes cells into the error of a damaged store.
 
         Raises:
             DamagedStoreError: if a cell does not hold what was written into it.
@@ -193,7 +193,7 @@ def _inspect(path: str) -> None:
 
 
 def _tune(connection: Any, record: Any) -> None:
-    """Our own transactions, and WAL."""
+    """Leaves the beginning of transactions to us, and puts the file into WAL mode."""
     connection.isolation_level = None
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         with suppress(sqlite3.OperationalError):  # another process is about to do the same
@@ -201,6 +201,6 @@ def _tune(connection: Any, record: Any) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    """A writer takes its place in the queue at once; a reader that turned writer could not."""
+    """Begins a transaction; writers lock at once, since readers that turn writers cannot wait."""
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

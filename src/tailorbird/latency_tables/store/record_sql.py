@@ -34,7 +34,7 @@ _KEEP = sa.text(
 def read(
     connection: sa.Connection, configuration: Configuration, device: str, space: str
 ) -> Record:
-    """All of one configuration; each table is read once."""
+    """Reads the record of one configuration, with one query per table."""
     of = SAMPLE.c.configuration == configuration.key
     keys = sa.select(SAMPLE.c.key).where(of)
     # Not by when it was taken: clocks are set, and files say anything.
@@ -55,7 +55,7 @@ def read(
 
 
 def references(connection: sa.Connection, configuration: Configuration) -> list[float]:
-    """Milliseconds of the reference beside each round that was taken here, in their order."""
+    """Reads the milliseconds of the reference beside each round that was taken here, in order."""
     query = (
         sa.select(SAMPLE.c.reference_ms, SESSION.c.provenance)
         .join(SESSION)
@@ -72,7 +72,7 @@ def insert(
     session: int,
     number: int | None = None,
 ) -> None:
-    """Adds one try.
+    """Inserts one try.
 
     Args:
         connection: writes.
@@ -102,7 +102,7 @@ def insert(
 
 
 def keep_footprint(connection: sa.Connection, key: str, footprint: Footprint) -> None:
-    """Says what a program costs on every device, whatever was said before."""
+    """Keeps the costs of a program, which hold on every device, in place of earlier ones."""
     connection.execute(_KEEP, {"key": key, **asdict(footprint)})
 
 
@@ -174,7 +174,7 @@ def _refuse_other_sessions(known: Mapping[str, Any], record: Record) -> None:
 
 
 def _is_same(one: Round, other: Round) -> bool:
-    """Whether two rounds of one uid say the same; when a file was imported does not matter."""
+    """True if two rounds of one uid say the same; when a file was imported does not matter."""
     if (one.key, one.status) != (other.key, other.status):
         return False
     return one.status == "imported" or _said(one) == _said(other)

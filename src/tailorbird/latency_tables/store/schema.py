@@ -1,4 +1,4 @@
-"""The tables of a store, and which databases are one."""
+"""Schema of a store, and the check whether a database is one."""
 
 import sqlalchemy as sa
 
@@ -74,7 +74,7 @@ _FIRST = {"id", "key", "configuration", "session", "round", "ms", "status", "rea
 
 
 def is_store(connection: sa.Connection, name: str) -> bool:
-    """Whether a database holds a store of this version; false if it is empty.
+    """True if a database holds a store of this version; False if it is empty.
 
     Args:
         connection: is only read.

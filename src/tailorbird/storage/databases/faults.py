@@ -1,4 +1,4 @@
-"""What a database says when it fails, in one line, with the way out."""
+"""Reasons of database failures in one line, with ways out."""
 
 _AGAIN = "then run again: what was kept before is kept."
 _DRIVER = (
@@ -6,7 +6,7 @@ _DRIVER = (
     "postgresql+psycopg://."
 )
 
-# By what the reason holds; the first counts.
+# By a part of the reason, in lower case; the first that fits counts.
 _WAYS_OUT = {
     "no module named 'psycopg": _DRIVER,
     "pq wrapper": _DRIVER,
@@ -37,11 +37,11 @@ _WAYS_OUT = {
 
 
 def reason(error: BaseException) -> str:
-    """The first line of what a driver said, or of what SQLAlchemy raised by itself."""
+    """Returns the first line of a driver's message, or of SQLAlchemy's own."""
     return (str(getattr(error, "orig", None) or error).splitlines() or [""])[0]
 
 
 def way_out(reason: str, otherwise: str) -> str:
-    """What to do about it."""
+    """Returns what a user can do about a reason; `otherwise` where none is known."""
     ways = (way for sign, way in _WAYS_OUT.items() if sign in reason.lower())
     return next(ways, otherwise)

@@ -1,4 +1,4 @@
-"""Files of others, of which no more is read or unpacked than a table can be long."""
+"""Bytes of files that others wrote, read and unpacked up to a limit."""
 
 import errno
 import gzip
