@@ -35,12 +35,12 @@ def folder() -> Traversable:
 
 def shipped_tables() -> list[ShippedTable]:
     """Lists the tables that come with the package, ordered by file name."""
-    found = []
+    tables = []
     for file in sorted(folder().iterdir(), key=lambda file: file.name):
         if file.name.endswith(".parquet"):
             device, space, runtime = file.name.removesuffix(".parquet").split(".")
-            found.append(ShippedTable(device, space, runtime, file))
-    return found
+            tables.append(ShippedTable(device, space, runtime, file))
+    return tables
 
 
 def known(name: str, space: str, runtime: str) -> Record:

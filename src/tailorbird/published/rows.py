@@ -167,7 +167,7 @@ def _choices(table: PublishedTable, variable: Variable, file: _File) -> IntArray
     whole = Law(law, -np.inf, np.inf, is_whole=True)
     numbers = table.checked({name: whole}).numbers(name)
     index = {float(value): i for i, value in enumerate(known)}
-    found = np.array([index.get(value, -1) for value in numbers.tolist()], dtype=np.int64)
-    if (found < 0).any():
-        raise table.refusal(int(np.argmax(found < 0)), name, law)
-    return found
+    indices = np.array([index.get(value, -1) for value in numbers.tolist()], dtype=np.int64)
+    if (indices < 0).any():
+        raise table.refusal(int(np.argmax(indices < 0)), name, law)
+    return indices

@@ -76,12 +76,12 @@ class PublishedTable:
         """
         from tailorbird.published.fetching import fetch  # loads HTTP, which lists do not need
 
-        found = {}
+        paths = {}
         with progress.task(self.name, len(self.originals)) as advance:
             for original in self.originals:
-                found[original.path] = fetch(original, folder, host)
+                paths[original.path] = fetch(original, folder, host)
                 advance(original.path)
-        table = self.convert(found)
+        table = self.convert(paths)
         table_file.write(table, folder / self.file)
         return len(table)
 

@@ -105,10 +105,10 @@ class PublishedTable:
         Raises:
             PublishedTableError: naming the first.
         """
-        there = list(map(str, self.rows))
+        names = list(map(str, self.rows))
         for column in columns:
-            if column not in there:
-                raise self._torn(f"the column {column} is missing; {nearest(column, there)}")
+            if column not in names:
+                raise self._torn(f"the column {column} is missing; {nearest(column, names)}")
 
     def checked(self, laws: Mapping[str, Law], unique: Sequence[str] = ()) -> "PublishedTable":
         """Returns the table, if its values obey these laws.

@@ -85,8 +85,8 @@ def _interval(metric: Metric, predicted: FloatArray, measured: FloatArray) -> li
     """Bootstrap interval of a metric over networks; None if there are fewer than two."""
     if len(measured) < 2:
         return None
-    found = bootstrap(metric, predicted, measured, np.random.default_rng(0))
-    return [found.low, found.high] if math.isfinite(found.low) else None
+    interval = bootstrap(metric, predicted, measured, np.random.default_rng(0))
+    return [interval.low, interval.high] if math.isfinite(interval.low) else None
 
 
 def notes(front: Checked, random: Checked, call_ratio: float | None) -> Iterator[str]:

@@ -110,8 +110,8 @@ def _sweep(target: Path) -> None:
     for path in target.parent.iterdir():
         if not path.name.startswith(begin):
             continue
-        found = _PART.fullmatch(path.name[len(begin) :])
-        if found and not _is_alive(int(found[1])):
+        part = _PART.fullmatch(path.name[len(begin) :])
+        if part and not _is_alive(int(part[1])):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 

@@ -31,15 +31,15 @@ def torn(paths: Sequence[Path]) -> str | None:
     Args:
         paths: of files that were written together.
     """
-    there = [path for path in paths if _is_there(path)]
-    marks = {path: _read(path) for path in there}
+    existing = [path for path in paths if _is_there(path)]
+    marks = {path: _read(path) for path in existing}
     if not any(marks.values()):
         return None
     missing = next((path for path in paths if path not in marks), None)
     if missing is not None:
         return f"{missing.name} is missing"
-    first = there[0]
-    other = next((path for path in there if marks[path] != marks[first]), None)
+    first = existing[0]
+    other = next((path for path in existing if marks[path] != marks[first]), None)
     return None if other is None else f"{first.name} and {other.name} are of two runs"
 
 
@@ -52,7 +52,7 @@ def _read(path: Path) -> bytes | None:
         return None
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
-            found = _FOUND.search(raw)
-            return found[1] if found else None
+            match = _FOUND.search(raw)
+            return match[1] if match else None
     except (OSError, ValueError):  # unreadable, empty
         return None

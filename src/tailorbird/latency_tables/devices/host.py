@@ -56,12 +56,12 @@ class HostFacts:
         Under hypervisors names are as coarse as "AMD EPYC", of which one took twice as long as
         another: so x86 has its family and model besides.
         """
-        said = self._cpuinfo
-        arm = [said.get(f"CPU {part}", "") for part in ("implementer", "part", "variant")]
+        fields = self._cpuinfo
+        arm = [fields.get(f"CPU {part}", "") for part in ("implementer", "part", "variant")]
         name = (
-            said.get("model name") or self._line(3) or " ".join([self.architecture, *arm]).strip()
+            fields.get("model name") or self._line(3) or " ".join([self.architecture, *arm]).strip()
         )
-        x86 = [f"{key.removeprefix('cpu ')} {said[key]}" for key in _X86 if key in said]
+        x86 = [f"{key.removeprefix('cpu ')} {fields[key]}" for key in _X86 if key in fields]
         return f"{name} ({', '.join(x86)})" if x86 else name
 
     @property
@@ -72,9 +72,9 @@ class HostFacts:
     @property
     def target(self) -> Target:
         """Instruction set that programs for this machine are compiled for by default."""
-        said = self._cpuinfo
-        flags = frozenset(said.get("flags", said.get("Features", "")).split())
-        return Target.of(self.architecture, flags, said.get("CPU part", ""))
+        fields = self._cpuinfo
+        flags = frozenset(fields.get("flags", fields.get("Features", "")).split())
+        return Target.of(self.architecture, flags, fields.get("CPU part", ""))
 
     @property
     def _cpuinfo(self) -> dict[str, str]:
@@ -83,8 +83,8 @@ class HostFacts:
         pairs = [
             [line.split(":", 1) for line in block.splitlines() if ":" in line] for block in blocks
         ]
-        told = [{name.strip(): value.strip() for name, value in block} for block in pairs]
-        return [block for block in told if block.keys() == told[0].keys()][-1]
+        cores = [{name.strip(): value.strip() for name, value in block} for block in pairs]
+        return [block for block in cores if block.keys() == cores[0].keys()][-1]
 
     def _line(self, number: int) -> str:
         lines = self.text.splitlines()
@@ -109,8 +109,8 @@ def save(facts: HostFacts, server: str, file: Path) -> None:
 def load(server: str, file: Path) -> HostFacts | None:
     """Reads the facts that were saved when this server was last reached; None if it never was."""
     try:
-        kept = json.loads(file.read_text())
-        facts = HostFacts(str(kept["facts"]))
-        return facts if kept["server"] == server and facts.cores > 0 else None
+        saved = json.loads(file.read_text())
+        facts = HostFacts(str(saved["facts"]))
+        return facts if saved["server"] == server and facts.cores > 0 else None
     except (OSError, ValueError, KeyError, TypeError):  # none, or torn: it is asked again
         return None

@@ -76,8 +76,8 @@ def file_lock(path: Path, timeout_s: float) -> Iterator[None]:
     except OSError as error:
         raise _no_lock(path, error.strerror) from None
     try:
-        found = path.lstat()
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
             raise _no_lock(path, "it is a pipe, a device, or has another name as well")
         yield
     finally:
@@ -116,10 +116,10 @@ class _Folder:
         except OSError as error:
             raise _refusal(law, path, error.strerror) from None
         try:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
                 raise _refusal(law, path, "it is a pipe, or has another name as well")
-            if found.st_uid != os.getuid():
+            if status.st_uid != os.getuid():
                 raise _refusal(law, path, "it is another user's")
             yield descriptor
         finally:
@@ -161,11 +161,11 @@ def _place() -> Path:
 
 def _is_private(folder: Path) -> bool:
     try:
-        found = folder.stat()
+        status = folder.stat()
     except OSError:
         return False
-    is_open = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not is_open
+    is_open = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not is_open
 
 
 def _no_lock(path: Path, reason: str | None) -> LockError:

@@ -86,24 +86,24 @@ def read(path: Path) -> ForeignTable:
                 f"perhaps std_ms, but {str(path)!r} is JSON. Write a row for each workload there."
             )
         case ".parquet":
-            found = _from_parquet(path)
+            sheet = _from_parquet(path)
         case _:
-            found = csv_sheet.read(path)
-    facts = {"file": path.name, "sha256": found.file_sha256}
-    names = sorted(found.columns)
+            sheet = csv_sheet.read(path)
+    facts = {"file": path.name, "sha256": sheet.file_sha256}
+    names = sorted(sheet.columns)
     if names in (["key", "ms"], ["key", "ms", "std_ms"]):
-        return ForeignTable(_stated(found, _plain), facts, None, found.place)
+        return ForeignTable(_stated(sheet, _plain), facts, None, sheet.place)
     if names == sorted(ofa_latencies.COLUMNS):
-        if found.text_sha256 == ofa_latencies.SHA256:
+        if sheet.text_sha256 == ofa_latencies.SHA256:
             facts |= ofa_latencies.SOURCE
-        stated = _stated(found, _of_ofa)
-        return ForeignTable(stated, facts, ofa_latencies.BATCH, found.place)
+        stated = _stated(sheet, _of_ofa)
+        return ForeignTable(stated, facts, ofa_latencies.BATCH, sheet.place)
     if not names:
         raise RecipeError(f"The file {str(path)!r} is empty.")
-    raise found.refusal(
+    raise sheet.refusal(
         1,
         "the columns must be key, ms and perhaps std_ms, or those of OFA's published table "
-        f"({', '.join(ofa_latencies.COLUMNS)}), but are {csv_sheet.listed(found.columns)}",
+        f"({', '.join(ofa_latencies.COLUMNS)}), but are {csv_sheet.listed(sheet.columns)}",
     )
 
 

@@ -83,10 +83,10 @@ def refuse_changes(held: Record, new: Record) -> None:
     """
     known = {one.key: one for one in held.rounds if one.status == "imported"}
     for one in new.rounds:
-        there = known.get(one.key)
-        if there is not None and there.uid != one.uid:
+        twin = known.get(one.key)
+        if twin is not None and twin.uid != one.uid:
             raise UnfitStoreError(
-                f"{one.key} has {_stated(there)} in the store, {_stated(one)} in the file: a store "
+                f"{one.key} has {_stated(twin)} in the store, {_stated(one)} in the file: a store "
                 "does not change what it holds. Name another store."
             )
 

@@ -59,12 +59,12 @@ def _lease(
     rows = [{"key": key, **ends, **same} for key in sorted(set(keys))]
     if rows:
         connection.execute(statement, rows)
-    held = sa.select(CLAIM.c.key).where(
+    leased = sa.select(CLAIM.c.key).where(
         CLAIM.c.configuration == configuration,
         CLAIM.c.owner == owner,
         CLAIM.c.lease_until == lease_until,
     )
-    return set(keys) & set(connection.scalars(held))
+    return set(keys) & set(connection.scalars(leased))
 
 
 def free(connection: sa.Connection, keys: Sequence[str], configuration: str, owner: str) -> None:

@@ -120,9 +120,9 @@ def merge(connection: sa.Connection, record: Record, held: Record) -> int:
     Raises:
         UnfitStoreError: if a round is there with other values.
     """
-    there = set(connection.scalars(sa.select(SAMPLE.c.uid)))
+    known_uids = set(connection.scalars(sa.select(SAMPLE.c.uid)))
     known_sessions = {row.uid: row for row in connection.execute(sa.select(SESSION))}
-    _refuse_other_values(there, held, record)
+    _refuse_other_values(known_uids, held, record)
     if not record.configuration.is_imported:  # whose sessions are of the moment of the import
         _refuse_other_sessions(known_sessions, record)
     counted = set(connection.scalars(sa.select(FOOTPRINT.c.key)))
@@ -134,7 +134,7 @@ def merge(connection: sa.Connection, record: Record, held: Record) -> int:
                 uid=uid, started=session.started, provenance=marked
             )
             sessions[uid] = connection.execute(statement.returning(SESSION.c.id)).scalar_one()
-    new = [one for one in record.rounds if one.uid not in there]
+    new = [one for one in record.rounds if one.uid not in known_uids]
     first = held.accepted.keys() & {one.key for one in new if one.status == "failed"}
     lowest = connection.scalar(sa.select(sa.func.coalesce(sa.func.min(SAMPLE.c.id), 1)))
     assert lowest is not None

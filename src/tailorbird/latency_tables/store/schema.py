@@ -84,13 +84,13 @@ def is_store(connection: sa.Connection, name: str) -> bool:
         UnfitStoreError: if it holds anything else.
     """
     tables = sa.inspect(connection).get_multi_columns()  # in one query, where there is a server
-    held = {table: {column["name"] for column in of} for (_, table), of in tables.items()}
-    if not held:
+    columns_of = {table: {column["name"] for column in of} for (_, table), of in tables.items()}
+    if not columns_of:
         return False
     made_by = 0
-    if held.get("version") == {"schema"}:
+    if columns_of.get("version") == {"schema"}:
         made_by = connection.execute(sa.select(MADE_BY.c.schema)).scalar_one_or_none() or 0
-    elif "version" not in held and held.get("sample") == _FIRST:
+    elif "version" not in columns_of and columns_of.get("sample") == _FIRST:
         made_by = 1
     if made_by > VERSION:
         raise UnfitStoreError(
@@ -103,9 +103,9 @@ def is_store(connection: sa.Connection, name: str) -> bool:
             f"{VERSION}). Move it away: what it holds is measured anew, in another way."
         )
     ours = {table.name: set(table.columns.keys()) for table in METADATA.sorted_tables}
-    if not made_by or not all(held.get(table) == columns for table, columns in ours.items()):
+    if not made_by or not all(columns_of.get(table) == columns for table, columns in ours.items()):
         raise UnfitStoreError(
             f"The database {name!r} belongs to another program, or was damaged (it holds "
-            f"{', '.join(map(repr, sorted(held)))}). Name another store."
+            f"{', '.join(map(repr, sorted(columns_of)))}). Name another store."
         )
     return True

@@ -129,11 +129,11 @@ class Round:
         """Standard deviation in ms that a file states of its value; None if it does not."""
         if self.status != "imported" or "std_ms" not in self.provenance:
             return None
-        said = self.provenance["std_ms"]
+        text = self.provenance["std_ms"]
         try:
-            return float(said)
+            return float(text)
         except ValueError:
-            raise PriceError(f"`std_ms` must be a number, but is {said!r}.") from None
+            raise PriceError(f"`std_ms` must be a number, but is {text!r}.") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -132,18 +132,18 @@ class Latency:
         """Reasons to distrust it; empty where nothing speaks against it."""
         if self.is_predicted:
             return (f"predicted from {self.n_neighbours} neighbours, never measured",)
-        found = []
+        reasons = []
         is_stated = self.iqr_ms is None
         if self.spread is None:
-            found.append("imported: spread unknown")
+            reasons.append("imported: spread unknown")
         if not is_stated and len(self.round_ms) < 2:
-            found.append("one round only")
+            reasons.append("one round only")
         if self.spread is not None and self.spread > LARGEST_SPREAD:
             what = "imported: its spread is" if is_stated else "rounds differ by"
-            found.append(f"{what} {self.spread:.1%}")
+            reasons.append(f"{what} {self.spread:.1%}")
         if self.drift is not None and self.drift > LARGEST_DRIFT:
-            found.append(f"the reference drifted to {self.drift:.2f}x")
-        return tuple(found)
+            reasons.append(f"the reference drifted to {self.drift:.2f}x")
+        return tuple(reasons)
 
     @property
     def is_trusted(self) -> bool:

@@ -67,18 +67,18 @@ def read(content: bytes, path: Path, kinds: Mapping[str, Kind]) -> "pa.Table":
     import pyarrow as pa
     from pyarrow import parquet
 
-    asked = list(kinds)
+    names = list(kinds)
     _check(schema(content, path), path, kinds)
 
     def unpacked() -> "pa.Table":
         if parquet.read_metadata(io.BytesIO(content)).num_rows > MOST_ROWS:
             raise too_many_rows(path)
-        table = bounded_parquet.read(content, LARGEST_BYTES, asked).select(asked)
+        table = bounded_parquet.read(content, LARGEST_BYTES, names).select(names)
         types = [
             pa.string() if kind is TEXT else _of_values(table[name].type)
             for name, kind in kinds.items()
         ]
-        return table.cast(pa.schema(zip(asked, types, strict=True)))
+        return table.cast(pa.schema(zip(names, types, strict=True)))
 
     return _told(unpacked, path)
 
