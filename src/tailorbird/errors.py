@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
-_LONGEST = 500  # characters of a message that others wrote
+_LONGEST = 500  # characters quoted from a message that others wrote
 _SHORT = 200  # characters of a value
 _LONGEST_SENTENCE = 2_000
-_MANY = 40  # names that are listed
-_MOST_DIGITS = 17  # that a number has
+_MANY = 40  # names that a hint lists
+_MOST_DIGITS = 17  # decimal digits tell any two doubles apart
 
 
 class TailorbirdError(Exception):
@@ -116,7 +116,7 @@ class ReadOnlyStoreError(StoreError):
 
 
 class UnfitStoreError(StoreError):
-    """A store that cannot be opened, or that holds other values than are to be added; it stays."""
+    """A store that cannot be opened, or contradicts what is to be added; it is left as it was."""
 
 
 class WriteError(TailorbirdError, RuntimeError):

@@ -29,8 +29,8 @@ SECONDS = 30
 SLOWEST = 10_000
 """Least bytes a second, averaged over a download."""
 
-_CHUNK = 128  # bytes; how slowly they come is seen only once so many are there
-_LONGEST_MOVE = 64_000  # bytes
+_CHUNK = 128  # bytes; a host that is too slow is noticed only once so many came
+_LONGEST_MOVE = 64_000  # bytes of the body of a redirect
 _TRY_AGAIN = (
     "Try again, since what was fetched stays, or name another host with `--mirror URL`, or in the "
     "environment variable TAILORBIRD_MIRROR."
@@ -43,7 +43,7 @@ class _UnfitError(Exception):
 
 @dataclass(slots=True)
 class _Arrival:
-    """File that pooch writes a download to: refuses what an original cannot hold, as it comes."""
+    """File that pooch writes a download to: one that is too long or too slow is refused early."""
 
     original: Original
     path: Path
@@ -172,7 +172,7 @@ def _download(url: str, arrival: _Arrival) -> None:
 
 
 def _check_size(response: requests.Response, n_bytes: int) -> None:
-    """Refuses an answer that is too long, before much of it is read.
+    """Refuses an answer by the length that its head announces, before the body is read.
 
     The body of a redirect is read here: requests would read all of it.
     """

@@ -32,7 +32,7 @@ class _Route:
 
     @property
     def n_blocks(self) -> str:
-        """Number of blocks that run in each anchor."""
+        """Number of blocks that run in each anchor, such as `4/0/8`."""
         counts = [0] * len(self.family.anchors)
         anchor, entry = self.start, 0
         for stitch in self.stitches:

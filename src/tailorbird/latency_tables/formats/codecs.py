@@ -13,8 +13,8 @@ from tailorbird.storage.foreign.bounded_file import LARGEST_BYTES
 Head = dict[str, Any]
 Rows = list[dict[str, Any]]
 
-_KEY = "tailorbird"  # of the head in the metadata of a Parquet file
-_MOST_DIGITS = 4_000  # of an integer; Python refuses 4,300 in words that help nobody
+_KEY = "tailorbird"  # of the head, in the metadata of Parquet
+_MOST_DIGITS = 4_000  # of an integer; Python refuses 4,300 with a message that helps nobody
 
 
 def _to_json(head: Head, rows: Rows) -> bytes:

@@ -20,9 +20,9 @@ from tailorbird.latency_tables.tables.configuration import IMPORTED
 from tailorbird.latency_tables.tables.price import LONGEST_MS, SHORTEST_MS, is_latency
 
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00")
-_LARGEST_INTEGER = 2**63 - 1  # of the databases
+_LARGEST_INTEGER = 2**63 - 1  # that databases take
 _LARGEST_COUNT = 2**31 - 1
-_AT_MOST = Field(max_length=100_000)  # is looked at first: each wrong value is an error to keep
+_AT_MOST = Field(max_length=100_000)  # checked first: pydantic keeps an error per wrong value
 
 
 def _storable(text: str) -> str:

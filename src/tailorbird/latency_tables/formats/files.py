@@ -1,4 +1,4 @@
-"""Records as files that people pass on, in Parquet, CSV or JSON; none loses anything."""
+"""Files that records are exported to, as Parquet, CSV or JSON, without loss."""
 
 import csv
 import hashlib
@@ -22,7 +22,7 @@ _UNREADABLE = (
     *(ValueError, LookupError, TypeError, RuntimeError, OSError),
     *(ArithmeticError, AttributeError, MemoryError),
 )
-_LONGEST = 300  # characters of what is told of a file
+_LONGEST = 300  # characters quoted from a file
 
 
 def is_file(path: Path) -> bool:

@@ -47,10 +47,10 @@ class Round:
     Attributes:
         uid: tells it from any other, on any machine.
         taken: UTC, ISO 8601.
-        key: of the program.
+        key: key of the program.
         session: uid of the session.
-        status: what is `measured` counts, and what is `imported`: one value that a file of others
-            stated. `discarded` samples are kept and never used.
+        status: rounds that are `measured` count, and those that are `imported`: one value that a
+            file of others stated. `discarded` samples are kept and never used.
         number: of the round; None if it failed.
         samples: in milliseconds; None if it failed.
         reference_ms: the slower run of the reference before and after; None if it failed, or
@@ -143,7 +143,7 @@ class Record:
     Attributes:
         device: name for messages.
         space: name, with settings, of the space that it was measured for.
-        configuration: of all of it.
+        configuration: that all tries were made under.
         sessions: by uid.
         rounds: in the order of the store, which clocks have no part in.
         footprints: by key, where they were counted.
@@ -175,13 +175,13 @@ class Record:
         A failure voids what the same program took before it: whatever broke it may have been at
         work already. So it is incomplete until it was measured anew, however many rounds it had.
         """
-        found: dict[str, list[Round]] = {}
+        accepted: dict[str, list[Round]] = {}
         for one in self.deciding:
             if one.status == "failed":
-                found.pop(one.key, None)
+                accepted.pop(one.key, None)
             else:
-                found.setdefault(one.key, []).append(one)
-        return found
+                accepted.setdefault(one.key, []).append(one)
+        return accepted
 
     def taken(self, rounds: int) -> dict[str, list[Round]]:
         """Returns the accepted rounds that a profiler which wants so many can go on from.

@@ -18,7 +18,7 @@ from tailorbird.spaces import FloatArray
 from tailorbird.spaces.footprint import Footprint
 
 LARGEST_SPREAD = 0.05
-"""Relative; medians of quiet, pinned rounds differ by 1.5 to 3.1 %."""
+"""Largest relative spread that is trusted; quiet, pinned rounds differ by 1.5 to 3.1 %."""
 
 LARGEST_DRIFT = 1.05
 """Largest time of the reference beside a round, over its floor. A profiler measures a slower round
@@ -34,8 +34,8 @@ class Latency:
             settle takes more of them, and the worst round must not have the most votes.
         iqr_ms: distance between the quartiles of all samples; None where a file stated one value,
             and nothing is known of its samples.
-        min_ms: of all samples.
-        n_samples: how many there are.
+        min_ms: least of all samples.
+        n_samples: number of samples of all rounds.
         round_ms: median of each round; rounds lie apart in time, samples of one round do not.
         hot_ms: as `median_ms`, with weights in the cache; None where that was not measured.
         drift: largest time of the interleaved reference beside these rounds, over its floor in
@@ -77,7 +77,7 @@ class Latency:
         Args:
             rounds: at least one, with at least one sample each.
             hot: rounds without samples are passed over.
-            drift: the worst of these rounds.
+            drift: largest of these rounds.
         """
         ms = np.concatenate(rounds)
         low, high = np.percentile(ms, [25, 75])
@@ -160,8 +160,8 @@ class Covariance:
     """Covariance of the errors of predicted entries, for the errors of their sums.
 
     Attributes:
-        keys: of n entries.
-        ms2: covariance of their errors, (n, n), in square milliseconds.
+        keys: keys of n entries.
+        ms2: covariance of their errors, (n, n), in ms^2.
     """
 
     keys: tuple[str, ...]
@@ -176,7 +176,7 @@ class Covariance:
 
 @dataclass(frozen=True, slots=True)
 class LatencyTable:
-    """Every latency that was measured under one configuration.
+    """Latency table: latencies of workloads on one device, under one configuration.
 
     Attributes:
         device: name for messages.
