@@ -1,4 +1,4 @@
-"""`python -m tailorbird`, and the command `tailorbird`: a process that signals end in order."""
+"""Entry point of `python -m tailorbird` and of the command `tailorbird`."""
 
 import atexit
 import os
@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def _leave(signals: Signals) -> None:
-    """Ends a process that was interrupted, after all others that wait for its end.
+    """Ends a process that was interrupted, after all other functions registered for its end.
 
     Python would end it by SIGINT instead, if that came while it ran code from a text, as
     dataclasses do.

@@ -1,4 +1,4 @@
-"""What can go wrong, each error with its facts as attributes."""
+"""Errors of the package, with their facts as attributes, and the parts of their sentences."""
 
 import errno
 import os
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
-_LONGEST = 500  # characters of a message that others wrote
+_LONGEST = 500  # characters quoted from a message that others wrote
 _SHORT = 200  # characters of a value
 _LONGEST_SENTENCE = 2_000
-_MANY = 40  # names that are listed
-_MOST_DIGITS = 17  # that a number has
+_MANY = 40  # names that a hint lists
+_MOST_DIGITS = 17  # decimal digits tell any two doubles apart
 
 
 class TailorbirdError(Exception):
@@ -36,7 +36,7 @@ class NotFittedError(TailorbirdError, ValueError):
 
 
 class MissingStepError(TailorbirdError, RuntimeError):
-    """A step was asked for before the one that it needs."""
+    """A step cannot be taken before another one that it needs."""
 
 
 class WeightsError(TailorbirdError, ValueError):
@@ -62,7 +62,7 @@ class TrainingError(TailorbirdError, RuntimeError):
 
 
 class BusyError(TailorbirdError, RuntimeError):
-    """Another process holds what this one needs."""
+    """A folder or file is held by another process."""
 
 
 class LockError(TailorbirdError, RuntimeError):
@@ -82,9 +82,9 @@ class MeasurementError(TailorbirdError, RuntimeError):
 
     @classmethod
     def of(cls, what: str, error: BaseException) -> "MeasurementError":
-        """From what a compiler or runtime raised, whose last line says the most.
+        """Returns the error for what a compiler or runtime raised, whose last line says the most.
 
-        A linker's error ends with the command, which says nothing; of a full disk it speaks before.
+        A linker's message ends with its command, which says nothing, and has a full disk before.
         """
         lines = [line.strip() for line in _said(error).splitlines()]
         telling = [line for line in lines if line and not line.startswith("Command line:")]
@@ -94,7 +94,7 @@ class MeasurementError(TailorbirdError, RuntimeError):
 
 
 class UnansweredError(MeasurementError):
-    """Whoever was asked died, or was lost, or took too long: a program may be to blame, or not."""
+    """A process or device died, was lost or took too long: its program may be to blame, or not."""
 
 
 class LostDeviceError(MeasurementError):
@@ -110,7 +110,11 @@ class LostDeviceError(MeasurementError):
 
 
 class FaultyMachineError(MeasurementError):
-    """Not even the reference workload can be measured, so no program is to blame."""
+    """A machine cannot even measure the reference workload, so no program is to blame."""
+
+
+class DeviceError(TailorbirdError, ValueError):
+    """A device, or a table of one, that is not there, or not as it is asked for."""
 
 
 class PriceError(TailorbirdError, ValueError):
@@ -127,6 +131,10 @@ class DamagedStoreError(StoreError):
 
 class ReadOnlyStoreError(StoreError):
     """A store that this user may read, but not write."""
+
+
+class UnfitStoreError(StoreError):
+    """A store that cannot be opened, or contradicts what is to be added; it is left as it was."""
 
 
 class WriteError(TailorbirdError, RuntimeError):
@@ -177,7 +185,7 @@ class PublishedTableError(RecipeError):
 
     @classmethod
     def missing(cls, path: Path, name: str) -> "PublishedTableError":
-        """The error of a file that is not there."""
+        """Returns the error of a file that is not there."""
         return cls(
             path,
             name,
@@ -188,7 +196,7 @@ class PublishedTableError(RecipeError):
 
     @classmethod
     def of(cls, path: Path, name: str, error: Exception) -> "PublishedTableError":
-        """The error that stands for what reading the file raised."""
+        """Returns the error for what reading a file raised."""
         if isinstance(error, (FileNotFoundError, NotADirectoryError)):
             return cls.missing(path, name)
         if isinstance(error, OSError) and error.errno is not None and error.strerror:
@@ -203,7 +211,7 @@ class PublishedTableError(RecipeError):
 
     @classmethod
     def torn(cls, path: Path, name: str, reason: str) -> "PublishedTableError":
-        """The error of a file that is not as it was written."""
+        """Returns the error of a file that is not as it was written."""
         way_out = f"Delete it, and fetch it anew with `tailorbird data get {name}`."
         return cls(path, name, reason, way_out)
 
@@ -271,7 +279,7 @@ def raising(
     """Turns whatever others' code raises inside, `sys.exit()` included, into one error.
 
     Args:
-        made_of: the error that is raised instead, from that which was.
+        made_of: makes the error to raise instead, from that which was raised.
         passing: what is left as it is, besides Ctrl-C.
     """
     try:
@@ -285,7 +293,7 @@ def raising(
 
 
 def in_a_line(error: BaseException) -> str:
-    """Type and last line of any error, such as a user's code raises."""
+    """Returns type and last line of any error, such as a user's code raises."""
     lines = [line.strip() for line in _said(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[-1][:_LONGEST]}" if lines else type(error).__name__
 
@@ -300,7 +308,7 @@ def _said(error: BaseException) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The hint that ends a message about an unknown name."""
+    """Returns the hint that ends a message about an unknown name: the nearest, or all."""
     names = sorted(known)
     close = get_close_matches(name[:_SHORT], names, n=1, cutoff=0.5)
     if close:
@@ -310,24 +318,24 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def shortened(sentence: str) -> str:
-    """A sentence as it is, or its begin and end if a terminal would drown in it."""
+    """Cuts the middle out of a sentence that is too long for a terminal."""
     if len(sentence) <= _LONGEST_SENTENCE:
         return sentence
     return f"{sentence[: _LONGEST_SENTENCE - 500]} [...] {sentence[-500:]}"
 
 
 def plain(text: str) -> str:
-    """A text as it is, if a terminal can show it and it is short; as Python writes it otherwise."""
+    """Returns a short, printable text as it is, and any other as `shown` does."""
     return text if text.isprintable() and len(text) <= _SHORT else shown(text)
 
 
 def exactly(value: float) -> str:
-    """The shortest text that is this very number, such as `8` or `0.30000000000000004`."""
+    """Writes the shortest text that is this very number: `8` or `0.30000000000000004`."""
     return repr(float(value)).removesuffix(".0")
 
 
 def apart(value: float, limit: float, digits: int = 4) -> str:
-    """A value with so many digits at least, and as many as show on which side of a limit it is."""
+    """Writes a value with as many digits as show on which side of a limit it is, or more."""
     for n_digits in range(digits, _MOST_DIGITS):
         text = f"{value:.{n_digits}g}"
         if (float(text) > limit, float(text) < limit) == (value > limit, value < limit):
@@ -336,19 +344,19 @@ def apart(value: float, limit: float, digits: int = 4) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as Python writes it, however long or deep it is, and with no control character."""
+    """Writes a value as Python does, cut if it is long or deep, and with no control character."""
     return _SHORTENED.repr(value)
 
 
 class _Shortened(reprlib.Repr):
-    """Texts of up to 200 characters whole, other values from both of their ends."""
+    """Shortener of values: texts of up to 200 characters stay whole, of others both ends do."""
 
     def __init__(self) -> None:
         super().__init__()
         self.maxstring = self.maxother = self.maxlong = _SHORT
 
     def repr_int(self, value: int, level: int) -> str:
-        """An integer, of which Python does not write thousands of digits."""
+        """Writes an integer, or its size: Python refuses to write thousands of digits."""
         if value.bit_length() > 10 * _SHORT:
             return f"an integer of {value.bit_length()} bits"
         return super().repr_int(value, level)

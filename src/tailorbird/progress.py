@@ -1,4 +1,4 @@
-"""How long work tells what it does, how much is left and how long that takes."""
+"""Progress of long work: bars on a terminal, lines elsewhere."""
 
 import re
 import sys
@@ -11,18 +11,18 @@ from typing import Protocol
 _UNUSUAL = re.compile(r"[^\n\t\x20-\x7e]")
 
 Advance = Callable[[str], None]
-"""Called with what was finished, once per piece of work."""
+"""Called once for each step that is finished, with its name."""
 
 
 class Progress(Protocol):
-    """Where long work reports to."""
+    """Protocol of what long work reports to."""
 
     def task(self, title: str, total: int) -> AbstractContextManager[Advance]:
         """Opens a piece of work of `total` steps."""
 
 
 class NoProgress:
-    """Says nothing."""
+    """Progress that is not shown."""
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:
@@ -31,7 +31,7 @@ class NoProgress:
 
 
 class TerminalProgress:
-    """A bar with count, time taken and time left, on standard error: results go elsewhere."""
+    """Bar with count, time taken and time left on standard error, as results go elsewhere."""
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:
@@ -59,7 +59,7 @@ class TerminalProgress:
 
 @dataclass(frozen=True, slots=True)
 class LineProgress:
-    """A line now and then and one at the end, on standard error: for what is no terminal.
+    """Line now and then and one at the end, on standard error, where that is no terminal.
 
     Attributes:
         every_s: seconds between lines.
@@ -95,17 +95,17 @@ class LineProgress:
 
 
 def on_stderr() -> Progress:
-    """Bars on a terminal, lines elsewhere, nothing where standard error is closed."""
+    """Returns bars on a terminal, lines elsewhere, nothing where standard error is closed."""
     if sys.stderr is None:
         return NoProgress()
     return TerminalProgress() if sys.stderr.isatty() else LineProgress()
 
 
 def printable(text: str) -> str:
-    r"""A text whose control characters, but tabs and ends of lines, are escapes such as \u001b.
+    r"""Escapes control characters of a text, but for tabs and ends of lines, such as to \u001b.
 
-    Likewise what no terminal can show, such as marks that turn the order of reading, and halves of
-    a surrogate pair. In JSON, the escapes stand for what they replace.
+    So it does with what no terminal can show, such as marks that turn the order of reading, and
+    halves of a surrogate pair. In JSON, the escapes stand for what they replace.
     """
     return _UNUSUAL.sub(_escaped, text)
 

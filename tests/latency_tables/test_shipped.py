@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tailorbird import spaces
-from tailorbird.errors import RecipeError
+from tailorbird.errors import TailorbirdError
 from tailorbird.latency_tables import Configuration, Record, shipped
 from tailorbird.latency_tables.formats import files
 from tailorbird.spaces import CALL
@@ -57,7 +57,7 @@ def test_a_file_of_ones_own_will_do(folder: Path) -> None:
 def test_what_is_not_there_or_does_not_agree_is_refused(
     folder: Path, name: str, space: str, change: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(RecipeError, match=message):
+    with pytest.raises(TailorbirdError, match=message):
         shipped.find(name, space, {**ASKED, **change})
 
 

@@ -9,8 +9,10 @@ from _pytest.mark.structures import ParameterSet
 
 from tailorbird import spaces
 from tailorbird.errors import RecipeError
+from tailorbird.latency_tables.tables.price import LONGEST_MS, SHORTEST_MS
 from tailorbird.published.data_folder import data_folder
 from tailorbird.published.rows import PublishedRows, published_rows
+from tailorbird.published.typed_table import MS
 from tailorbird.spaces.cells import NasBench201
 from tailorbird.spaces.footprint import count_macs
 
@@ -44,6 +46,12 @@ def test_rows_of_one_architecture_are_averaged(tmp_path: Path) -> None:
     assert found.column("lat_ms_board").tolist() == [2.5, 1.0]
     assert found.devices == ("lat_ms_board",)
     assert list(found.values) == ["lat_ms_board", "c10_val_12ep"]
+
+
+def test_published_latencies_have_the_limits_of_measured_ones() -> None:
+    """The rooms of both know no other that could hold the limits for both."""
+    assert (MS.least, MS.most) == (SHORTEST_MS, LONGEST_MS)
+    assert MS.says == f"a latency, {SHORTEST_MS:g} to {LONGEST_MS:g} ms"
 
 
 def test_the_order_of_columns_and_rows_does_not_matter(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tailorbird.predictors import AccuracyPredictor, Predictor, TableSum
 from tailorbird.progress import NoProgress, Progress
 from tailorbird.reports import Checked, Report, summarise, write
 from tailorbird.reports.checked import COLUMNS
+from tailorbird.reports.figures import hypervolume_figure
 from tailorbird.reports.summary import non_dominated, notes
 from tailorbird.reports.write import FILES
 from tailorbird.search import Objective, ParetoFront, Problem, exact_front
@@ -201,7 +202,7 @@ def test_all_files_are_written_whole_with_missing_values_as_such(
 
 
 def frame(rows: list[tuple[float, float]], kinds: str) -> pd.DataFrame:
-    named = {"a": "anchor", "s": "stitched"}
+    named = {"a": "anchor", "s": "stitched", "c": "cell"}
     return pd.DataFrame(
         {
             "latency_ms_measured": [ms for ms, _ in rows],
@@ -230,6 +231,8 @@ def test_a_report_says_what_a_reader_must_not_miss() -> None:
     assert any("raise [device] batch" in note for note in notes(good, good, 3.0))
     beaten = checked([(1.0, 0.9), (2.0, 0.8)], "as", quiet)
     assert any("No stitched network" in note for note in notes(beaten, good, 100.0))
+    of_cells = checked([(1.0, 0.9), (2.0, 0.8)], "cc", quiet)
+    assert not list(notes(of_cells, of_cells, 100.0))
     beyond = checked([(1.0, 0.9), (2.0, 0.95)], "as", quiet)
     beyond.networks["latency_ms_extrapolated"] = [True, False]
     assert [
@@ -254,6 +257,15 @@ def test_shares_and_hypervolumes_are_of_the_same_point(
     whole = replace(found, front=found.exact)
     assert whole.share_of_exact_hypervolume == pytest.approx(1)
     assert "exact front is not known" in str(replace(found, exact=None))
+
+
+@pytest.mark.parametrize(("algorithm", "step"), [("nsga2", "generation"), ("random", "evaluation")])
+def test_the_history_of_a_search_bears_the_name_of_its_algorithm(
+    space: StitchSpace, objectives: tuple[Objective, ...], algorithm: str, step: str
+) -> None:
+    figure = hypervolume_figure(replace(found_of(space, objectives), by=algorithm))
+    assert [trace.name for trace in figure.data] == [algorithm]
+    assert figure.layout.xaxis.title.text == step
 
 
 def test_figures_that_cannot_be_had_are_null(

@@ -1,4 +1,4 @@
-"""The command line."""
+"""Commands on recipes, and the end of every command: one sentence and an exit code."""
 
 import errno
 import sys
@@ -25,6 +25,7 @@ from tailorbird.errors import (
     ReadOnlyStoreError,
     StoreError,
     TailorbirdError,
+    UnfitStoreError,
     in_a_line,
     shortened,
 )
@@ -56,13 +57,13 @@ Networks = Annotated[
         metavar="FILE", help="Whole networks to measure as well: Parquet, rows of the space."
     ),
 ]
-_NOT_THE_INPUT = (EvaluationError, FetchError, FullDiskError, MeasurementError, StoreError)
+_NOT_THE_INPUT = (EvaluationError, FetchError, FullDiskError, MeasurementError)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
 def main() -> None:
-    """Runs a command as part of a process that goes on."""
+    """Runs a command inside a process that goes on afterwards."""
     with interruptible() as signals:
         command_line(signals)
 
@@ -71,7 +72,7 @@ def command_line(signals: Signals) -> None:
     """Runs a command; exit code 2 is the user's input, their own code included, 1 anything else.
 
     Args:
-        signals: that may end it.
+        signals: those that may end the command.
     """
     arguments = sys.argv[1:]
     command = typer.main.get_command(app)
@@ -113,10 +114,13 @@ def _told(error: BaseException, frame: FrameSummary | None) -> tuple[int, str]:
 
     Args:
         error: as it was raised.
-        frame: in the user's own code that it came through, if there is any.
+        frame: innermost frame of the user's own code on its way, if there is any.
     """
-    if isinstance(error, (DamagedStoreError, ReadOnlyStoreError)):
+    if isinstance(error, DamagedStoreError):
         return 2, str(error)
+    if isinstance(error, StoreError):
+        is_input = isinstance(error, (ReadOnlyStoreError, UnfitStoreError))
+        return (2 if is_input else 1), f"{error} Another can be named in [latency] store."
     if isinstance(error, TailorbirdError):
         return (1 if isinstance(error, _NOT_THE_INPUT) else 2), str(error)
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK and frame is None:
@@ -192,12 +196,12 @@ def train(recipe: RecipePath) -> None:
 def search(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Searches under predictors; needs a table and weights."""
     with held(recipe) as run:
-        found = run.search()
-        frame = found.front.to_pandas(run.space)
-        measures = [objective.column for objective in found.front.objectives]
+        result = run.search()
+        frame = result.front.to_pandas(run.space)
+        measures = [objective.column for objective in result.front.objectives]
         marks = [column for column in frame if str(column).endswith("_extrapolated")]
         columns = ["architecture", "kind", *measures, *marks, "probability_on_front"]
-        for line in (str(found), *run.accuracy.remarks, *run.latency.remarks()):
+        for line in (str(result), *run.accuracy.remarks, *run.latency.remarks()):
             echo(line, err=True)
         echo(frame.to_json(orient="records") if as_json else frame[columns].to_string(index=False))
 

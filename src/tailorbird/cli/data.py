@@ -1,4 +1,4 @@
-"""The commands on tables that others published."""
+"""Commands on tables that others published."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -90,7 +90,7 @@ def get(names: Names, mirror: Mirror = None, accuracies: AccuracyFile = None) ->
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Held while no other process makes tables in a folder."""
+    """Holds the lock of a folder: one process at a time makes tables there."""
     from filelock import Timeout
 
     from tailorbird.latency_tables.devices.locks import file_lock
@@ -113,7 +113,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _known(names: Iterable[str]) -> "list[PublishedTable]":
-    """The named tables, each once."""
+    """Finds tables by their names, each once."""
     from tailorbird.published.tables import TABLES
 
     for name in names:
@@ -123,7 +123,7 @@ def _known(names: Iterable[str]) -> "list[PublishedTable]":
 
 
 def _with_accuracies(tables: "list[PublishedTable]", file: Path, folder: Path) -> "PublishedTable":
-    """The table of NAS-Bench-201, to be made with a user's accuracies."""
+    """Returns the table of NAS-Bench-201, to be made with a user's accuracies."""
     from tailorbird.published import nasbench201_accuracies
 
     if [table.name for table in tables] != [nasbench201_accuracies.NAME]:

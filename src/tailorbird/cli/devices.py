@@ -1,4 +1,4 @@
-"""The commands on devices, and on programs for them."""
+"""Commands on devices, and on programs for them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -112,7 +112,7 @@ def _shipped() -> list[Facts]:
 
 
 def _held(record: "Record") -> Facts:
-    """What a table is of, and how good it is."""
+    """Facts of a table: what it is of, and how good it is."""
     from tailorbird.latency_tables.tables.listing import quality
 
     configuration = record.configuration
@@ -122,7 +122,7 @@ def _held(record: "Record") -> Facts:
 
 
 def _behind(server: "RpcAddress") -> Facts:
-    """What a server says of itself, or why it says nothing."""
+    """Facts that a server tells of itself, or why it tells none."""
     from tailorbird.latency_tables.runtimes.tvm.rpc.client import facts_of
 
     if server.risk:
@@ -137,7 +137,7 @@ def _behind(server: "RpcAddress") -> Facts:
 
 
 def _all_behind(tracker: "RpcAddress") -> list[Facts]:
-    """One device of each kind that a tracker has."""
+    """Facts of one device of each key that a tracker has."""
     from dataclasses import replace
 
     from tailorbird.latency_tables.runtimes.tvm.rpc.client import devices_behind
@@ -153,7 +153,7 @@ def _all_behind(tracker: "RpcAddress") -> list[Facts]:
 
 
 def _of_recipe(path: Path) -> Facts:
-    """The device of a recipe, whether it answers, and what its table holds."""
+    """Facts of a recipe's device: whether it answers, and what its table holds."""
     facts: Facts = {"recipe": str(path)}
     try:
         run = opened(path)

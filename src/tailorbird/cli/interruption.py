@@ -1,4 +1,4 @@
-"""Signals that ask a command to end: it leaves in order, whatever it is doing."""
+"""Signals that ask a command to end, which it then does in order."""
 
 import os
 import signal
@@ -24,12 +24,12 @@ _ENDING: dict[signal.Signals, Callable[[int, FrameType | None], object] | signal
 
 
 class Signals:
-    """Those of a scheduler and of a closed terminal, which end a command as Ctrl-C does.
+    """Signals of a scheduler or a closed terminal, which end a command as Ctrl-C does.
 
     Attributes:
-        came: numbers of those that came, as long as they come.
-        is_ending: whether the command has nothing left to do than to say how it ended; whoever
-            then insists ends the process at once.
+        came: numbers of the signals that came so far.
+        is_ending: True once the command only has to say how it ended; a further signal then ends
+            the process at once.
     """
 
     def __init__(self) -> None:  # by hand: dataclasses take longer to load than all else here
@@ -38,11 +38,11 @@ class Signals:
 
     @property
     def sentence(self) -> str:
-        """What to say of a command that a KeyboardInterrupt ended."""
+        """Sentence on a command that a KeyboardInterrupt ended."""
         return STOPPED if self.came else UNASKED
 
     def listen(self) -> list[signal.Signals]:
-        """Takes those that nobody else handles or ignores, as nohup does; returns them."""
+        """Handles the signals that nobody else handles, or ignores as nohup does; returns them."""
         taken = [number for number, usual in _ENDING.items() if signal.getsignal(number) == usual]
         for number in taken:
             signal.signal(number, self._leave)
@@ -50,7 +50,10 @@ class Signals:
         return taken
 
     def _told_again(self, otherwise: _Hook) -> _Hook:
-        """Sends a signal again that met a destructor's callback, where no error ends anything."""
+        """Returns a hook that sends a signal again which was lost in a destructor.
+
+        Errors that are raised there end nothing.
+        """
 
         def hook(met: "sys.UnraisableHookArgs") -> None:
             if self.came and issubclass(met.exc_type, KeyboardInterrupt):
@@ -69,7 +72,7 @@ class Signals:
 
 @contextmanager
 def interruptible() -> Iterator[Signals]:
-    """Lets signals end what is done inside, as part of a process that goes on."""
+    """Lets signals end the block, inside a process that goes on afterwards."""
     signals, hook = Signals(), sys.unraisablehook
     taken = signals.listen()
     try:

@@ -1,4 +1,4 @@
-"""The run of a recipe as commands open it: it reports to the terminal, and warns there."""
+"""Runs of recipes as commands open them, with progress and warnings on standard error."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def opened(path: Path) -> "Run":
-    """The run of a recipe; errors are those of `open_run`."""
+    """Opens the run of a recipe; errors are those of `open_run`."""
     from tailorbird.pipeline.opening import open_run  # loads much, and `--help` needs nothing of it
 
     return open_run(path, on_stderr(), warn)
@@ -21,7 +21,7 @@ def opened(path: Path) -> "Run":
 
 @contextmanager
 def held(path: Path) -> Iterator["Run"]:
-    """The run of a recipe while nobody else works in its folder."""
+    """Opens the run of a recipe, and keeps other processes out of its folder meanwhile."""
     with opened(path).held() as run:
         yield run
         for remark in run.latency.losses:

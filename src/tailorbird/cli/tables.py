@@ -1,4 +1,4 @@
-"""The commands on latency tables."""
+"""Commands on latency tables."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +82,7 @@ def import_(recipe: RecipePath, file: Importable) -> None:
 
 
 def _offered(file: Path) -> "Callable[[Run], tuple[Record, str | None]]":
-    """What a file holds, for a run to accept, with a remark on rows that it does not need.
+    """Reads a file; a run turns it into a record, and a remark on rows that it does not need.
 
     Raises:
         RecipeError: if the file cannot be read.
@@ -143,7 +143,7 @@ def print_table(record: "Record", rounds: int, as_json: bool) -> None:
 
 
 def _record(source: Path) -> "tuple[Record, int]":
-    """All that a recipe or a file holds, and the rounds that its rows should have."""
+    """Reads the record of a recipe or a file, and how many rounds its rows should have."""
     from tailorbird.latency_tables.formats import files
 
     if files.is_file(source):
@@ -155,12 +155,12 @@ def _record(source: Path) -> "tuple[Record, int]":
 
 
 def _has_begun(run: "Run") -> bool:
-    """Whether there is a table, or a folder that one without rows may be made in."""
+    """True if there is a table, or the folder of a run, where one without rows may be made."""
     return run.latency.has_table() or run.folder.exists()
 
 
 def _fetched(file: Path) -> Path | None:
-    """The file that the name of a published table stands for, if it is such a name."""
+    """Path of the fetched table that a name stands for; None if it names no published table."""
     from tailorbird.published import ofa_latency_table, sources
     from tailorbird.published.data_folder import data_folder
 

@@ -1,4 +1,4 @@
-"""What commands print: all of it goes through here, whoever wrote it."""
+"""Output of commands: all that they print goes through here, whoever wrote it."""
 
 import typer
 
@@ -7,7 +7,7 @@ from tailorbird.storage import strict_json
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Prints a text without what a terminal would obey, on standard output or standard error."""
+    """Prints a text, its control characters escaped, on standard output or standard error."""
     typer.echo(printable(text), err=err)
 
 

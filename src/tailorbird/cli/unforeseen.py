@@ -1,4 +1,4 @@
-"""Errors that ended a command, whatever they are, and a log of those that nobody foresaw."""
+"""Errors of any kind that ended a command, and a log of those that nobody foresaw."""
 
 import functools
 import os
@@ -14,9 +14,9 @@ from tailorbird import __version__
 
 
 class EndedError(Exception):
-    """What somebody raised inside a command.
+    """Wrapper of an error that was raised inside a command.
 
-    The command line would take some errors for its own, such as `sys.exit` of a user's module.
+    Without it, typer would take some errors for its own, such as `sys.exit` of a user's module.
 
     Attributes:
         error: as it was raised.
@@ -28,7 +28,7 @@ class EndedError(Exception):
 
 
 def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The body of a command, whose errors come as `EndedError`, and Ctrl-C likewise."""
+    """Wraps the body of a command, so that its errors, and Ctrl-C, come as `EndedError`."""
 
     @functools.wraps(command)
     def body(*arguments: Any, **options: Any) -> Any:

@@ -1,1 +1,1 @@
-"""Networks as files."""
+"""Networks as files: safetensors and ONNX."""

@@ -1,4 +1,4 @@
-"""Networks as files that work without this package's search, training or tables."""
+"""Export of trained networks as safetensors and ONNX, which need no search, training or tables."""
 
 import json
 import logging
@@ -23,11 +23,11 @@ _LOG = logging.getLogger("tailorbird")
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """One network in two formats.
+    """Paths of one exported network in two formats.
 
     Attributes:
-        weights: safetensors; they say of which space and encoding they are.
-        onnx: for every runtime that reads it.
+        weights: safetensors, with space and encoding in their metadata.
+        onnx: the whole network, for any runtime that reads ONNX.
     """
 
     weights: Path
@@ -35,7 +35,7 @@ class Exported:
 
 
 def save(network: "nn.Module", space: SearchSpace, row: IntArray, stem: Path) -> Exported:
-    """Writes a network of a canonical row beside `stem`: both files, or none.
+    """Writes the network of a canonical row to `stem` with both suffixes: both files, or none.
 
     The same network gives the same bytes.
 
@@ -77,7 +77,7 @@ def _content(state: "Mapping[str, Tensor]") -> Iterator[str | bytes]:
 
 
 def load(path: Path, space: SearchSpace) -> "nn.Module":
-    """The network that was saved, in evaluation mode.
+    """Reads a network that `save` wrote, in evaluation mode.
 
     Args:
         path: of its safetensors.

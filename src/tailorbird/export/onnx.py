@@ -1,4 +1,4 @@
-"""From a torch module to an ONNX file."""
+"""Export of torch modules to ONNX."""
 
 import logging
 import warnings
@@ -30,7 +30,7 @@ def export(
         metadata: texts that the file holds as well.
 
     Returns:
-        What wrote it.
+        Metadata that say what wrote the file.
     """
     training = module.training
     # It speaks of versions of operators that it skips, which no user can act upon.

@@ -6,7 +6,8 @@ from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from tailorbird.errors import RecipeError, nearest, shown
+from tailorbird.errors import DeviceError, nearest, shown
+from tailorbird.latency_tables.devices.device import HERE
 from tailorbird.latency_tables.formats import files as table_files
 from tailorbird.latency_tables.tables.configuration import Configuration, tell
 from tailorbird.latency_tables.tables.record import Record
@@ -22,28 +23,28 @@ class ShippedTable:
     file: Traversable
 
     def read(self) -> Record:
-        """What it holds."""
+        """Reads the record that the file holds."""
         with as_file(self.file) as path:
             return replace(table_files.read(path), device=self.device)
 
 
 def folder() -> Traversable:
-    """Where the package keeps them."""
+    """The folder of the package that holds its tables."""
     return files("tailorbird.latency_tables") / "data"
 
 
 def shipped_tables() -> list[ShippedTable]:
-    """All that come with the package, by name."""
-    found = []
+    """Lists the tables that come with the package, ordered by file name."""
+    tables = []
     for file in sorted(folder().iterdir(), key=lambda file: file.name):
         if file.name.endswith(".parquet"):
             device, space, runtime = file.name.removesuffix(".parquet").split(".")
-            found.append(ShippedTable(device, space, runtime, file))
-    return found
+            tables.append(ShippedTable(device, space, runtime, file))
+    return tables
 
 
 def known(name: str, space: str, runtime: str) -> Record:
-    """The table of a device that others are compared with, however it was measured.
+    """Reads the table of a device to adapt from, however it was measured.
 
     Args:
         name: of a device that comes with the package, or the path of an exported file.
@@ -51,7 +52,7 @@ def known(name: str, space: str, runtime: str) -> Record:
         runtime: that is preferred, where a device has tables of several.
 
     Raises:
-        RecipeError: if there is none.
+        DeviceError: if there is none.
     """
     if table_files.is_file(Path(name)):
         return replace(table_files.read(Path(name)), device=name)
@@ -62,7 +63,7 @@ def known(name: str, space: str, runtime: str) -> Record:
 
 
 def find(name: str, space: str, asked: Mapping[str, object]) -> Record:
-    """The table that a recipe names as its device.
+    """Reads the table that a recipe names as its device.
 
     Args:
         name: of a device that comes with the package, or the path of an exported file.
@@ -70,7 +71,7 @@ def find(name: str, space: str, asked: Mapping[str, object]) -> Record:
         asked: threads, batch, runtime and schedule of the recipe.
 
     Raises:
-        RecipeError: if there is none, or it was measured otherwise than the recipe says.
+        DeviceError: if there is none, or it was measured otherwise than the recipe says.
     """
     if table_files.is_file(Path(name)):
         record = replace(table_files.read(Path(name)), device=name)
@@ -78,9 +79,9 @@ def find(name: str, space: str, asked: Mapping[str, object]) -> Record:
         record = _shipped(name, space, str(asked["runtime"])).read()
     differences = _differences(record.configuration, asked)
     if differences:
-        raise RecipeError(
+        raise DeviceError(
             f"The table of {name!r} was not measured as the recipe asks (table / recipe: "
-            f"{tell(differences)}). Change [device] and [latency], or name another table."
+            f"{tell(differences)}). Ask for the same, or name another table."
         )
     return record
 
@@ -89,15 +90,15 @@ def _shipped(name: str, space: str, runtime: str) -> ShippedTable:
     tables = shipped_tables()
     of_device = [table for table in tables if table.device == name]
     if not of_device:
-        known = nearest(name, ["local", *{table.device for table in tables}])
-        raise RecipeError(f"There is no device named {shown(name)}; {known}")
+        known = nearest(name, [HERE, *{table.device for table in tables}])
+        raise DeviceError(f"There is no device named {shown(name)}; {known}")
     for table in of_device:
         if (table.space, table.runtime) == (space, runtime):
             return table
     held = ", ".join(f"{table.space} by {table.runtime}" for table in of_device)
-    raise RecipeError(
+    raise DeviceError(
         f"The tables of {name!r} are of {held}, but the recipe asks for {space} by {runtime}. "
-        'Use one of those, or measure here with [device] name = "local".'
+        f"Use one of those, or measure this machine, {HERE!r}."
     )
 
 

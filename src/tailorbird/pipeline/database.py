@@ -1,12 +1,15 @@
 """The database of a run: measurements, and studies of evaluations beside them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from tailorbird.latency_tables import Store
+from tailorbird.errors import RecipeError, UnfitStoreError
+from tailorbird.latency_tables import Record, Store
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,19 @@ class RunDatabase:
         """Its tables of measurements, the same object each time.
 
         Raises:
-            StoreError: if it is torn, or another program's.
-            RecipeError: if it cannot be opened.
+            StoreError: if it is damaged, or its disk is full.
+            RecipeError: if it cannot be opened, or is another program's.
         """
         return self._store
+
+    def take_in(self, record: Record) -> int:
+        """Adds a record to its tables; returns how many rounds and failures are new.
+
+        Raises:
+            RecipeError: if it does not agree with what is held; else as `store` and `take_in`.
+        """
+        with _named_in_recipe():
+            return self.store().take_in(record)
 
     def checked_url(self) -> str:
         """URL of a database that is fit for use; errors are those of `store`."""
@@ -49,4 +61,14 @@ class RunDatabase:
 
     @cached_property
     def _store(self) -> Store:
-        return Store(self.url)
+        with _named_in_recipe():
+            return Store(self.url)
+
+
+@contextmanager
+def _named_in_recipe() -> Iterator[None]:
+    """Says by which key of a recipe another store can be named."""
+    try:
+        yield
+    except UnfitStoreError as error:
+        raise RecipeError(f"[latency] store: {error}") from None

@@ -36,7 +36,7 @@ class PublishedAccuracies:
 
 
 def published_accuracies(space: SearchSpace, column: str, folder: Path) -> PublishedAccuracies:
-    """The accuracies of a space that stand in a column of its published table.
+    """Reads accuracies of a space from a column of its published table.
 
     Args:
         space: of the networks.

@@ -1,4 +1,4 @@
-"""Where data lie that do not come with the package."""
+"""Folder of data that do not come with the package."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ _BESIDE_THE_CHECKOUT = _SOURCE.parent.parent / "shared" / "data"
 
 
 def data_folder() -> Path:
-    """The folder that `TAILORBIRD_DATA` names, shared/data beside the checkout, or a cache.
+    """Returns the folder that `TAILORBIRD_DATA` names, shared/data beside the checkout, or a cache.
 
     It need not be there: whoever misses a file in it says how to get that one.
 

@@ -1,4 +1,4 @@
-"""What a user can make of a download that failed."""
+"""Reasons of downloads that failed, in words that tell a user what to do."""
 
 import re
 import socket
@@ -32,7 +32,7 @@ _TOLD: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 
 def reason(error: Exception, url: str, seconds: float) -> str:
-    """Why a file could not be had, without a full stop.
+    """Returns why a file could not be had, as part of a sentence.
 
     Args:
         error: of the request.
@@ -61,12 +61,12 @@ def reason(error: Exception, url: str, seconds: float) -> str:
 
 
 def without_password(text: str) -> str:
-    """A text whose addresses do not tell who asks."""
+    """Returns a text whose URLs hold neither user nor password."""
     return re.sub(r"(\w+://|^)[^\s/]*@", r"\1", text)
 
 
 def _short(text: str) -> str:
-    """A text as part of a sentence."""
+    """Shortens a text to a part of a sentence."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(without_password(printable).split())[:_LONGEST].rstrip(". ")
 

@@ -1,4 +1,4 @@
-"""Fetches files from public repositories, each whole and with its known SHA-256, or not at all."""
+"""Downloads from public repositories: each file whole and with its known SHA-256, or not at all."""
 
 import hashlib
 import re
@@ -24,13 +24,13 @@ GITHUB = "https://raw.githubusercontent.com"
 """Host of raw files; a mirror takes its place."""
 
 SECONDS = 30
-"""How long a host may send nothing."""
+"""Seconds that a host may send nothing."""
 
 SLOWEST = 10_000
-"""Bytes a second that must come on the whole."""
+"""Least bytes a second, averaged over a download."""
 
-_CHUNK = 128  # bytes; how slowly they come is seen only once so many are there
-_LONGEST_MOVE = 64_000  # bytes
+_CHUNK = 128  # bytes; a host that is too slow is noticed only once so many came
+_LONGEST_MOVE = 64_000  # bytes of the body of a redirect
 _TRY_AGAIN = (
     "Try again, since what was fetched stays, or name another host with `--mirror URL`, or in the "
     "environment variable TAILORBIRD_MIRROR."
@@ -38,12 +38,12 @@ _TRY_AGAIN = (
 
 
 class _UnfitError(Exception):
-    """What came is not the file, or came too slowly; the message says so."""
+    """A download is not the file, or too slow; the message says which."""
 
 
 @dataclass(slots=True)
 class _Arrival:
-    """Takes for pooch what comes of an original, as long as it fits, whatever a host sends."""
+    """File that pooch writes a download to: one that is too long or too slow is refused early."""
 
     original: Original
     path: Path
@@ -65,10 +65,10 @@ class _Arrival:
             raise not_written(self.path, error) from None
 
     def flush(self) -> None:
-        """Closing does that."""
+        """Does nothing: closing flushes."""
 
     def check(self) -> None:
-        """Refuses what is not the whole file."""
+        """Refuses a download that is not the whole file."""
         if self.n_bytes < self.original.n_bytes:
             raise _UnfitError(f"only {self.n_bytes} of its {self.original.n_bytes} bytes came")
         if self.digest.hexdigest() != self.original.sha256:
@@ -78,7 +78,7 @@ class _Arrival:
 
 
 def host_of(mirror: str) -> str:
-    """A mirror as a host: it holds OWNER/NAME/COMMIT/PATH as GitHub's does.
+    """Checks the URL of a mirror, which holds OWNER/NAME/COMMIT/PATH as GitHub's host does.
 
     Raises:
         RecipeError: if it is no address of HTTP, or more than that of a folder.
@@ -100,7 +100,7 @@ def host_of(mirror: str) -> str:
 
 
 def fetch(original: Original, folder: Path, host: str) -> Path:
-    """Where a file lies among the data; it is downloaded unless it is there already.
+    """Downloads a file unless it is among the data already; returns its path there.
 
     Args:
         original: what to fetch.
@@ -118,7 +118,7 @@ def fetch(original: Original, folder: Path, host: str) -> Path:
 
 
 def _lies_there(original: Original, path: Path) -> bool:
-    """Whether the file at a path is the original.
+    """True if the file at a path is the original.
 
     Raises:
         FetchError: if something else than a file is there, or it cannot be read.
@@ -172,9 +172,9 @@ def _download(url: str, arrival: _Arrival) -> None:
 
 
 def _check_size(response: requests.Response, n_bytes: int) -> None:
-    """Refuses an answer that is too long, before more of it is read than that takes.
+    """Refuses an answer by the length that its head announces, before the body is read.
 
-    What comes with the address of another place is read here: requests would read all of it.
+    The body of a redirect is read here: requests would read all of it.
     """
     if response.is_redirect:
         if len(response.raw.read(_LONGEST_MOVE + 1)) > _LONGEST_MOVE:

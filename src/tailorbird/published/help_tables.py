@@ -15,7 +15,7 @@ _EDGES = ("0_1", "0_2", "1_2", "0_3", "1_3", "2_3")  # in the order of a cell's 
 
 
 def fbnet(files: Files) -> pd.DataFrame:
-    """One row per network: the operation of each layer, then milliseconds by device.
+    """Makes a row per network: the operation of each layer, then milliseconds by device.
 
     Args:
         files: originals by their path.
@@ -26,7 +26,7 @@ def fbnet(files: Files) -> pd.DataFrame:
 
 
 def nasbench201(files: Files) -> pd.DataFrame:
-    """One row per cell: the operation on each edge, then milliseconds by device.
+    """Makes a row per cell: the operation on each edge, then milliseconds by device.
 
     Args:
         files: originals by their path.
@@ -42,7 +42,7 @@ def nasbench201(files: Files) -> pd.DataFrame:
 
 
 def _latencies(files: Files) -> dict[str, np.ndarray]:
-    """Milliseconds of each network, by column."""
+    """Reads the milliseconds of each network, a column per device."""
     return {
         f"lat_ms_{path.stem}": np.array(_tensors(files[str(path)]), dtype=np.float32)
         for path in map(PurePosixPath, files)
@@ -51,7 +51,7 @@ def _latencies(files: Files) -> dict[str, np.ndarray]:
 
 
 def _tensors(path: Path) -> Any:
-    """What torch saved, as long as it is tensors and plain containers: no code is run."""
+    """Reads what torch saved, if it is tensors and plain containers: no code is run."""
     import torch
 
     return torch.load(path, map_location="cpu", weights_only=True)

@@ -9,7 +9,7 @@ import pandas as pd
 
 
 def convert(files: Mapping[str, Path]) -> pd.DataFrame:
-    """One row per network, in the order of the original.
+    """Makes a row per network, in the order of the original.
 
     Args:
         files: the original by its path.

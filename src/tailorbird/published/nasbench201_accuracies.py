@@ -27,7 +27,7 @@ _FIRST_LATENCY = "lat_ms_"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Accuracies:
-    """Checked rows of such a CSV.
+    """Checked rows of a CSV with accuracies.
 
     Attributes:
         sheet: that they stand in.
@@ -42,7 +42,7 @@ class Accuracies:
     lines: Mapping[str, int]
 
     def added(self, table: PublishedTable, folder: Path) -> PublishedTable:
-        """A published table that is made with these accuracies.
+        """Returns a published table that is made with these accuracies.
 
         Args:
             table: without them.
@@ -58,7 +58,7 @@ class Accuracies:
         return replace(table, convert=convert, remark="")
 
     def _joined(self, cells: pd.DataFrame) -> pd.DataFrame:
-        """The table with columns of accuracies; cells that the CSV lacks have NaN.
+        """Adds columns of accuracies to a table; cells that the CSV lacks have NaN.
 
         Raises:
             RecipeError: if there is no such cell as the CSV names.
@@ -79,47 +79,47 @@ class Accuracies:
 
 
 def read(path: Path) -> Accuracies:
-    """A CSV with the column `arch`, `arch_str` or `index`, and such as `c10_test_12ep`.
+    """Reads a CSV with the column `arch`, `arch_str` or `index`, and such as `c10_test_12ep`.
 
     Raises:
         RecipeError: naming the first line that is wrong.
     """
-    found = csv_sheet.read(path)
-    if not found.columns:
+    sheet = csv_sheet.read(path)
+    if not sheet.columns:
         raise RecipeError(f"The file {str(path)!r} is empty.")
-    keys = [name for name in found.columns if name in _KEYS]
-    columns = tuple(name for name in found.columns if _ACCURACY.fullmatch(name))
-    others = [name for name in found.columns if name not in (*keys, *columns)]
+    keys = [name for name in sheet.columns if name in _KEYS]
+    columns = tuple(name for name in sheet.columns if _ACCURACY.fullmatch(name))
+    others = [name for name in sheet.columns if name not in (*keys, *columns)]
     if len(keys) != 1 or not columns or others or len(set(columns)) < len(columns):
-        raise found.refusal(
+        raise sheet.refusal(
             1,
             "the columns must be arch or index, and accuracies such as c10_test_12ep, "
-            f"c100_val_12ep or in16_test_12ep, each once, but are {', '.join(found.columns)}",
+            f"c100_val_12ep or in16_test_12ep, each once, but are {', '.join(sheet.columns)}",
         )
     indices = {str(index) for index in range(_N_CELLS)}
     lines: dict[str, int] = {}
-    for line, row in found.rows.items():
+    for line, row in sheet.rows.items():
         for column in columns:
-            _check(found, line, row, column)
+            _check(sheet, line, row, column)
         name = row[keys[0]].strip()
         if keys[0] == "index" and name not in indices:
-            raise found.refusal(
+            raise sheet.refusal(
                 line, f"index must be a whole number from 0 to {_N_CELLS - 1}, but is {name!r}"
             )
         if (first := lines.setdefault(name, line)) != line:
-            raise found.refusal(line, f"{keys[0]} {name!r} stands in line {first}, too")
+            raise sheet.refusal(line, f"{keys[0]} {name!r} stands in line {first}, too")
     if not lines:
         raise RecipeError(f"The file {str(path)!r} has a header, but no accuracies.")
     for column in columns:
-        if all(float(row[column]) <= 1 for row in found.rows.values()):
-            raise found.refusal(
+        if all(float(row[column]) <= 1 for row in sheet.rows.values()):
+            raise sheet.refusal(
                 1, f"{column} must be in per cent, but no value in it is above 1, as of fractions"
             )
-    return Accuracies(found, keys[0], columns, lines)
+    return Accuracies(sheet, keys[0], columns, lines)
 
 
 def _without_accuracies(file: Path) -> pd.DataFrame:
-    """A table that is there; one with accuracies is refused, as those would be lost."""
+    """Reads a table that is there; refuses one with accuracies, which would be lost."""
     table = typed_table.PublishedTable.of_parquet(file, NAME)
     table.require(("index", "arch_str"))
     cells = table.rows

@@ -22,7 +22,7 @@ _SETTINGS = ("ks", "e", "d")
 
 
 def convert(files: Mapping[str, Path]) -> pd.DataFrame:
-    """One row per evaluation, in the order of each search.
+    """Makes a row per evaluation, in the order of each search.
 
     Args:
         files: originals by their path.

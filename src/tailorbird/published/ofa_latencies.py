@@ -18,15 +18,15 @@ COLUMNS = (
     *("key", "mean", "var", "kind", "input", "output"),
     *("expand", "kernel", "stride", "idskip", "se"),
 )
-"""Of the table as one row per block: mean in ms, variance in its square, and facts of the block."""
+"""Columns of the table, a row per block: mean in ms, variance in ms^2, and facts of the block."""
 
 SOURCE = {"source": "mikelzc1990/nsganetv2@04c495a data/i7-8700K_lut.yaml", "licence": "Apache-2.0"}
 
 SHA256 = "c58327c942bc860fa3c2f920f711a065413cb23290cbe2332e9a4684400b05c9"
-"""Of that table's text, so that no other table with the same columns is taken for it."""
+"""SHA-256 of that table's text, so that no other with the same columns is taken for it."""
 
 BATCH = 1
-"""Images at once; the table does not say, but the program that it belongs to sums it for one."""
+"""Batch size: the table does not say, but the program that it belongs to sums it for one image."""
 
 _RELU, _H_SWISH = (
     {multiple_of_8(factor * width) for width in widths for factor in (1.0, 1.2)}
@@ -35,7 +35,7 @@ _RELU, _H_SWISH = (
 
 
 def workload(row: Mapping[str, str]) -> Workload:
-    """The workload of ofa-mobilenetv3 that a row of the table is of.
+    """Returns the workload of ofa-mobilenetv3 that a row of the table is of.
 
     The key of a block does not hold its activation, but its width tells it.
 
@@ -96,7 +96,7 @@ def _whole(row: Mapping[str, str], name: str) -> int:
 
 
 def _shape(text: str) -> Shape:
-    """Such as `112x112x16`, or `1280` of a vector; batch and channels first."""
+    """Parses `112x112x16`, or `1280` for a vector; returns batch and channels first."""
     sizes = text.split("x")
     if len(sizes) not in (1, 3) or not all(size.isdecimal() for size in sizes):
         raise ValueError(f"{text!r} is no shape such as 112x112x16")

@@ -17,7 +17,7 @@ _FACTS = ("expand", "kernel", "stride", "idskip", "se")
 
 
 def convert(files: Mapping[str, Path]) -> pd.DataFrame:
-    """One row per block, in the order of the original.
+    """Makes a row per block, in the order of the original.
 
     Args:
         files: the original by its path: YAML in which each key has a mean and a variance.

@@ -1,4 +1,4 @@
-"""What others measured of whole networks, by the encoding of a space."""
+"""Published measurements of whole networks, by the encoding of a space."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from tailorbird.spaces.space import IntArray, SearchSpace, Variable
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A published table.
+    """File of a published table, and how its rows encode networks.
 
     Attributes:
         name: of the file.
@@ -53,7 +53,7 @@ _ACCURACY = ("acc", "mean_acc", "top1", "c10_", "c100_", "in16_")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PublishedRows:
-    """Distinct architectures with what was published of them.
+    """Distinct architectures of a space with their published measurements.
 
     Published rows of one architecture are averaged. In NAS-Bench-201 they differ in dead edges,
     which by the numbers ran when its networks were timed: depending on the device, a mean latency
@@ -79,16 +79,16 @@ class PublishedRows:
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """Columns of latencies."""
+        """Names of the columns of latencies."""
         return tuple(name for name in map(str, self.values) if name.startswith(_DEVICE))
 
     @property
     def accuracies(self) -> tuple[str, ...]:
-        """Columns of accuracies, in per cent."""
+        """Names of the columns of accuracies, which are in per cent."""
         return tuple(name for name in map(str, self.values) if name.startswith(_ACCURACY))
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """One measured quantity of each architecture, (n,).
+        """Returns a measurement of each architecture, (n,).
 
         Raises:
             RecipeError: if it was not measured, or not of every architecture.
@@ -108,7 +108,7 @@ class PublishedRows:
 
 
 def published_rows(space: SearchSpace, folder: Path) -> PublishedRows:
-    """The architectures of a space that others measured.
+    """Reads the architectures of a space that others measured.
 
     Args:
         space: one whose variables are named like the columns of the table.
@@ -150,7 +150,7 @@ def published_rows(space: SearchSpace, folder: Path) -> PublishedRows:
 
 
 def _law(column: str) -> Law | None:
-    """What is measured must be; of some networks it may be missing, until it is asked for."""
+    """Law of a column of measurements, which some networks may lack until it is asked for."""
     if column.startswith(_DEVICE):
         return replace(MS, may_be_missing=True)
     if column.startswith(_ACCURACY):
@@ -167,7 +167,7 @@ def _choices(table: PublishedTable, variable: Variable, file: _File) -> IntArray
     whole = Law(law, -np.inf, np.inf, is_whole=True)
     numbers = table.checked({name: whole}).numbers(name)
     index = {float(value): i for i, value in enumerate(known)}
-    found = np.array([index.get(value, -1) for value in numbers.tolist()], dtype=np.int64)
-    if (found < 0).any():
-        raise table.refusal(int(np.argmax(found < 0)), name, law)
-    return found
+    indices = np.array([index.get(value, -1) for value in numbers.tolist()], dtype=np.int64)
+    if (indices < 0).any():
+        raise table.refusal(int(np.argmax(indices < 0)), name, law)
+    return indices

@@ -63,10 +63,10 @@ class Published:
 
     Attributes:
         X: canonical rows, (n, d).
-        accuracy: share of right answers on the validation images of ImageNet-1K, (n,).
-        n_images: of those.
-        n_macs_published: of each network, (n,).
-        n_macs: as counted here, (n,).
+        accuracy: fraction of right answers on the validation images of ImageNet-1K, (n,).
+        n_images: number of those images.
+        n_macs_published: MACs of each network by the authors, (n,).
+        n_macs: MACs as counted here, (n,).
     """
 
     X: IntArray
@@ -77,7 +77,7 @@ class Published:
 
 
 def snnet(space: SearchSpace, folder: Path) -> Published:
-    """The routes of a space that SN-Net or SN-Netv2 evaluated.
+    """Reads the routes of a space whose networks the authors of SN-Net or SN-Netv2 evaluated.
 
     A row is joined only where our multiply-adds agree with the published ones within 1 %; what is
     left of the difference is the arithmetic of norms, which the authors' counter includes.
@@ -126,7 +126,7 @@ def snnet(space: SearchSpace, folder: Path) -> Published:
 
 
 def _by_path(space: StitchSpace, table: PublishedTable) -> _RouteOf:
-    """Start and stitches of rows that name their anchors by first letter."""
+    """Routes of rows that name their anchors by first letter."""
     names = space.family.anchors
     letters = [name[0].upper() for name in names]
     depths = [sum(stages) for stages in space.family.stages]
@@ -164,7 +164,7 @@ def _crossings(text: str) -> list[tuple[int, int]]:
 
 
 def _by_number(space: StitchSpace, table: PublishedTable) -> _RouteOf:
-    """Of rows that only have a number: anchors, then stitches by stage and pair of anchors."""
+    """Routes of rows that only have a number: anchors, then stitches by stage and anchors."""
     family, names = space.family, space.family.anchors
 
     def place(stitch: Stitch) -> tuple[int, int, int]:

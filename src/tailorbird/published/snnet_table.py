@@ -18,7 +18,7 @@ Cells = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """A start, and the stitches that are crossed from there."""
+    """Route: an anchor to start in, and the stitches from there on."""
 
     family: Family
     start: int
@@ -26,13 +26,13 @@ class _Route:
 
     @property
     def letters(self) -> list[str]:
-        """First letters of the anchors, in order."""
+        """First letters of the anchors that the route passes, in order."""
         passed = [self.start, *(stitch.target for stitch in self.stitches)]
         return [self.family.anchors[anchor][0].upper() for anchor in passed]
 
     @property
     def n_blocks(self) -> str:
-        """Blocks that run in each anchor."""
+        """Number of blocks that run in each anchor, such as `4/0/8`."""
         counts = [0] * len(self.family.anchors)
         anchor, entry = self.start, 0
         for stitch in self.stitches:
@@ -43,7 +43,7 @@ class _Route:
 
 
 def convert(files: Files) -> pd.DataFrame:
-    """One row per network that was evaluated.
+    """Makes a row per network that was evaluated.
 
     Args:
         files: originals by their path.
@@ -94,7 +94,7 @@ def _segmented(files: Files, path: str) -> Iterator[Cells]:
 
 
 def _decoded(row: Cells, by_windows: list[_Route], two_way: list[_Route | None]) -> Cells:
-    """The route behind a number, where the repository's order of routes is known."""
+    """Finds the route of a numbered row, where the repository's order of routes is known."""
     source, number = str(row["source"]), int(str(row["cfg_id"]))
     cells: Cells = {"path": None, "front": -1, "back": -1, "n_blocks": None, "stitches": None}
     if source == "snnet_deit_ti_s_b":

@@ -1,4 +1,4 @@
-"""Where the original files of published tables lie."""
+"""Original files of published tables: repository, commit, path and checksum of each."""
 
 import json
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 _PICKLE = ".pd"
-"""How pickles of pandas end. They are not read, so they are not fetched either."""
+"""Suffix of pickles of pandas. They are not read, so they are not fetched either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +32,21 @@ class Original:
     sha256: str
 
     def url(self, host: str) -> str:
-        """Its address on GitHub's host of raw files, or on a mirror with the same paths."""
+        """Returns the URL on GitHub's host of raw files, or on a mirror with the same paths."""
         return f"{host}/{self.repository}/{self.commit}/{self.path}"
 
     def place(self, folder: Path) -> Path:
-        """Its place among the data of a folder."""
+        """Returns the path of the file in a folder of data."""
         return folder / "originals" / self.repository / self.path
 
 
 def originals(name: str) -> tuple[Original, ...]:
-    """The files that a published table is made of, in the order of its columns or rows."""
+    """Lists the files that a published table is made of, in the order of its columns or rows."""
     return tuple(one for one in _listed()[name] if not one.path.endswith(_PICKLE))
 
 
 def names() -> tuple[str, ...]:
-    """Names of all published tables."""
+    """Lists the names of all published tables."""
     return tuple(_listed())
 
 

@@ -1,4 +1,4 @@
-"""Converted tables as files."""
+"""Writer of converted tables, as Parquet or CSV."""
 
 import gzip
 import io
@@ -10,7 +10,7 @@ from tailorbird.published.whole_file import whole_file
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Writes a table, of which nothing is there before all of it is.
+    """Writes a table to a file, whole or not at all.
 
     Args:
         table: without a meaningful index.

@@ -1,4 +1,4 @@
-"""The published tables that can be fetched, by name."""
+"""Registry of the published tables that can be fetched."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ Convert = Callable[[Mapping[str, Path]], pd.DataFrame]
 
 @dataclass(frozen=True, slots=True)
 class PublishedTable:
-    """What others published, and how it becomes a table that this package reads.
+    """Published table: its original files, and their conversion to a file that we read.
 
     Attributes:
         name: by which it is fetched.
-        holds: in a few words.
+        holds: content in a few words.
         file: name of the converted table among the data.
         originals: files that it is made of.
         convert: makes the table.
@@ -43,7 +43,7 @@ class PublishedTable:
 
     @property
     def n_bytes(self) -> int:
-        """Size of the original files."""
+        """Size of the original files together, in bytes."""
         return sum(original.n_bytes for original in self.originals)
 
     @property
@@ -52,7 +52,7 @@ class PublishedTable:
         return tuple(dict.fromkeys(original.licence for original in self.originals))
 
     def is_in(self, folder: Path) -> bool:
-        """Whether it was made there."""
+        """True if a folder of data holds the converted table."""
         try:
             path = folder / self.file
             return path.is_file() and path.stat().st_size > 0
@@ -76,12 +76,12 @@ class PublishedTable:
         """
         from tailorbird.published.fetching import fetch  # loads HTTP, which lists do not need
 
-        found = {}
+        paths = {}
         with progress.task(self.name, len(self.originals)) as advance:
             for original in self.originals:
-                found[original.path] = fetch(original, folder, host)
+                paths[original.path] = fetch(original, folder, host)
                 advance(original.path)
-        table = self.convert(found)
+        table = self.convert(paths)
         table_file.write(table, folder / self.file)
         return len(table)
 

@@ -1,7 +1,6 @@
-"""Tables that others published, read with each column of its type and within its limits."""
+"""Reader of published tables, each column of its type and within its limits."""
 
 import csv
-import gzip
 import io
 import zlib
 from collections.abc import Mapping, Sequence
@@ -13,19 +12,17 @@ import pandas as pd
 import pyarrow as pa
 
 from tailorbird.errors import PublishedTableError, nearest, shown
-from tailorbird.storage.foreign import bounded_parquet
-
-_MOST_BYTES = 64 * 2**20  # of a file, and of what it unpacks to; published ones take 2 MB
+from tailorbird.storage.foreign import bounded_file, bounded_parquet
 
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """What each value of a column must be.
+    """Law that each value of a column must obey.
 
     Attributes:
-        says: it in words that follow "must be".
-        least: value.
-        most: value.
+        says: the law in words that follow "must be".
+        least: smallest value.
+        most: largest value.
         is_whole: whether fractions are refused.
         may_be_missing: whether a row may have none.
     """
@@ -44,7 +41,7 @@ COUNT = Law("a whole number, 0 to 2^53", 0.0, 2.0**53, is_whole=True)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PublishedTable:
-    """Rows of a file that lies among the data.
+    """Rows of a published table among the data.
 
     Attributes:
         path: of the file.
@@ -58,13 +55,15 @@ class PublishedTable:
 
     @classmethod
     def of_parquet(cls, path: Path, name: str) -> "PublishedTable":
-        """All of a file in Parquet.
+        """Reads all columns of a file in Parquet.
 
         Raises:
             PublishedTableError: if it is not there, torn, too large or empty.
         """
         try:
-            rows = bounded_parquet.read(_content(path, name), _MOST_BYTES).to_pandas()
+            rows = bounded_parquet.read(
+                _content(path, name), bounded_file.LARGEST_BYTES
+            ).to_pandas()
         except PublishedTableError:
             raise
         except (OSError, ValueError, MemoryError, ArithmeticError, pa.ArrowException) as error:
@@ -75,7 +74,7 @@ class PublishedTable:
     def of_csv(
         cls, path: Path, name: str, texts: Sequence[str], laws: Mapping[str, Law]
     ) -> "PublishedTable":
-        """Some columns of a file in CSV that gzip compressed.
+        """Reads columns of a file in CSV that gzip compressed.
 
         Args:
             path: of the file.
@@ -88,12 +87,11 @@ class PublishedTable:
                 value is against the law.
         """
         try:
-            with gzip.GzipFile(fileobj=io.BytesIO(_content(path, name))) as file:
-                content = file.read(_MOST_BYTES + 1)
-            _check_size(path, name, len(content))
-            rows = _texts(content.decode())
+            rows = _texts(bounded_file.gunzipped(_content(path, name)).decode())
         except PublishedTableError:
             raise
+        except bounded_file.OversizeError:
+            raise _too_large(path, name) from None
         except (OSError, EOFError, ValueError, csv.Error, zlib.error) as error:
             raise PublishedTableError.of(path, name, error) from None
         table = cls(path, name, rows)._filled()
@@ -107,13 +105,13 @@ class PublishedTable:
         Raises:
             PublishedTableError: naming the first.
         """
-        there = list(map(str, self.rows))
+        names = list(map(str, self.rows))
         for column in columns:
-            if column not in there:
-                raise self._torn(f"the column {column} is missing; {nearest(column, there)}")
+            if column not in names:
+                raise self._torn(f"the column {column} is missing; {nearest(column, names)}")
 
     def checked(self, laws: Mapping[str, Law], unique: Sequence[str] = ()) -> "PublishedTable":
-        """Itself.
+        """Returns the table, if its values obey these laws.
 
         Args:
             laws: by column.
@@ -136,7 +134,7 @@ class PublishedTable:
         return self
 
     def refusal(self, row: int, column: str, law: str) -> PublishedTableError:
-        """The error of a row, counted from 0, whose value is against the law."""
+        """Returns the error of a row, counted from 0, whose value is against the law."""
         value = self.rows[column].iloc[row]
         is_missing = value is None or value is pd.NA or value != value or value == ""
         plain = value.item() if isinstance(value, np.generic) else value
@@ -144,7 +142,7 @@ class PublishedTable:
         return self._torn(f"row {row + 1}, {column}: must be {law}, but {found}")
 
     def numbers(self, column: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """The values of a column of numbers, NaN where one is missing, (n,)."""
+        """Returns the values of a column of numbers, (n,); NaN where one is missing."""
         return np.asarray(self.rows[column].to_numpy(np.float64, na_value=np.nan))
 
     def _filled(self) -> "PublishedTable":
@@ -157,7 +155,7 @@ class PublishedTable:
         return self
 
     def _parsed(self, column: str, law: Law) -> pd.Series:
-        """The numbers that texts of a column say; NaN where nothing stands."""
+        """Parses the numbers of a column of texts; NaN where one is empty."""
         texts = self.rows[column].str.strip()
         numbers = pd.to_numeric(texts, errors="coerce").astype(np.float64)
         wrong = (numbers.isna() & (texts != "")).to_numpy()
@@ -189,7 +187,7 @@ class PublishedTable:
 
 
 def _texts(content: str) -> pd.DataFrame:
-    """The cells of CSV, each a text.
+    """Parses CSV to cells of text.
 
     Raises:
         ValueError: if a row has more or fewer cells than the header.
@@ -204,16 +202,17 @@ def _texts(content: str) -> pd.DataFrame:
 
 
 def _content(path: Path, name: str) -> bytes:
-    """A file of the data, as far as it can be a table."""
-    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe may wait for ever
-        raise PublishedTableError.torn(path, name, "it is a pipe, a socket or a device")
-    with path.open("rb") as file:
-        content = file.read(_MOST_BYTES + 1)
-    _check_size(path, name, len(content))
-    return content
+    """Reads a file of the data, as far as it can be a table."""
+    try:
+        return bounded_file.content(path)
+    except bounded_file.NotPlainError:
+        raise PublishedTableError.torn(path, name, f"it is {bounded_file.NOT_PLAIN}") from None
+    except bounded_file.OversizeError:
+        raise _too_large(path, name) from None
 
 
-def _check_size(path: Path, name: str, n_bytes: int) -> None:
-    if n_bytes > _MOST_BYTES:
-        reason = f"it is larger than {_MOST_BYTES / 2**20:g} MiB, which no published table is"
-        raise PublishedTableError.torn(path, name, reason)
+def _too_large(path: Path, name: str) -> PublishedTableError:
+    reason = (
+        f"it is larger than {bounded_file.LARGEST_BYTES / 2**20:g} MiB, which no published table is"
+    )
+    return PublishedTableError.torn(path, name, reason)

@@ -1,4 +1,4 @@
-"""Files of the data folder: each is whole, or not there."""
+"""Atomic writes to the data folder: each file is whole, or not there."""
 
 import errno
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write, which takes its name when all of it is there.
+    """Gives a file to write, which takes its name when all of it is there.
 
     Raises:
         FetchError: if it cannot be written.
@@ -27,7 +27,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def not_written(path: Path, error: OSError) -> FetchError:
-    """The error of a file that the data folder did not take."""
+    """Returns the error of a file that cannot be written to the data folder."""
     room = "make room, or " if error.errno in _FULL else ""
     return FetchError(
         f"{str(path)!r} cannot be written: {error.strerror or error}. What was fetched stays: "

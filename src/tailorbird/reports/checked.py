@@ -1,4 +1,4 @@
-"""What a search found, built and measured for real."""
+"""Checked networks: built, evaluated on test images and timed on the device."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Which network of a report to take."""
+"""Choice of one network, from a checked front or by its text."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +26,7 @@ _HINTED = 10_000  # beyond that, the nearest of all texts would take minutes to 
 
 
 def fastest_enough(front: Path, space: SearchSpace, max_latency_ms: float | None) -> IntArray:
-    """The canonical row of the most accurate network of a checked front, on validation images.
+    """Finds the most accurate network of a checked front, on validation images; gives its row (d,).
 
     Args:
         front: `front.parquet` of a run.
@@ -34,7 +34,7 @@ def fastest_enough(front: Path, space: SearchSpace, max_latency_ms: float | None
         max_latency_ms: the most that it may take; measured, or predicted where it was not.
 
     Raises:
-        RecipeError: if the latency is none.
+        RecipeError: if the largest latency is not finite and positive.
         MissingStepError: if there is no front, or it is torn.
         InfeasibleError: if none is fast enough.
     """
@@ -56,7 +56,7 @@ def fastest_enough(front: Path, space: SearchSpace, max_latency_ms: float | None
 
 
 def named(architecture: str, space: SearchSpace, front: Path) -> IntArray:
-    """The canonical row that is described so, looked for in a front before the whole space.
+    """Finds the canonical row (d,) of a network by its text, in a front before the whole space.
 
     Args:
         architecture: text of a network.
@@ -75,10 +75,10 @@ def named(architecture: str, space: SearchSpace, front: Path) -> IntArray:
 
 
 def _row(network: pd.DataFrame, space: SearchSpace, front: Path) -> IntArray:
-    """The canonical row of a network of a front, of which it holds the text and the encoding.
+    """Reads the canonical row (d,) of a network in a front, where text and encoding must agree.
 
-    A front that an earlier version wrote has texts only, as has one whose variables are named like
-    other columns.
+    Fronts of earlier versions have texts only, as have those with variables that are named like
+    other columns: there the whole space is searched for the text.
 
     Raises:
         MissingStepError: if they do not agree.
@@ -120,7 +120,7 @@ def _read(front: Path, space: SearchSpace) -> pd.DataFrame:
 
 
 def find(space: SearchSpace, architecture: str) -> IntArray:
-    """The canonical row that is described so.
+    """Finds the canonical row (d,) of a network by its text, in the whole space.
 
     Raises:
         RecipeError: if there is none.

@@ -1,4 +1,4 @@
-"""Two latency tables side by side."""
+"""Comparison of two latency tables."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ from tailorbird.predictors.metrics import kendall_tau
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What two tables say about the same programs.
+    """Two tables with programs in common.
 
     Attributes:
-        left: of which ratios are the denominator.
-        right: of which ratios are the numerator.
+        left: denominator of ratios.
+        right: numerator of ratios.
     """
 
     left: LatencyTable
@@ -23,7 +23,7 @@ class Comparison:
 
     @property
     def ratios(self) -> dict[str, float]:
-        """Right over left latency of each program that both hold."""
+        """Right over left latency, by key of each program that both hold."""
         return {
             key: self.right.entries[key].median_ms / latency.median_ms
             for key, latency in self.left.entries.items()
@@ -32,7 +32,7 @@ class Comparison:
 
     @property
     def summary(self) -> dict[str, object]:
-        """All of it, for JSON; what cannot be had from so few programs is null."""
+        """Figures of the comparison for JSON; null where there are too few programs."""
         ratios = self.ratios
         ms = np.array(
             [(self.left.entries[k].median_ms, self.right.entries[k].median_ms) for k in ratios]

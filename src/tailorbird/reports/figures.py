@@ -1,10 +1,12 @@
-"""The pictures of a report."""
+"""Figures of a report."""
 
 import io
 from collections.abc import Mapping
 
 import pandas as pd
 import plotly.graph_objects as go
+
+from tailorbird.search.result import SearchResult
 
 _COLOURS = ("#c2571a", "#1f6f8b", "#6a4c93", "#4a7c3a")
 _GREY = "#9aa0a6"
@@ -25,9 +27,9 @@ def _by_kind(networks: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
 
 
 def front_figure(front: pd.DataFrame, random: pd.DataFrame) -> go.Figure:
-    """Test accuracy against measured latency with one standard error, and what was predicted.
+    """Plots test accuracy against measured latency, both with bars, and the predicted front.
 
-    The front needs a column `latency_ms_rounds`: half of how far its two rounds lie apart.
+    The front needs a column `latency_ms_rounds`: half the difference between its two rounds.
     """
     figure = go.Figure(layout=_LAYOUT)
     ordered = front.sort_values("latency_ms_predicted")
@@ -68,7 +70,7 @@ def front_figure(front: pd.DataFrame, random: pd.DataFrame) -> go.Figure:
 
 
 def latency_figure(networks: pd.DataFrame) -> go.Figure:
-    """Predicted against measured latency, over the line on which they agree."""
+    """Plots predicted against measured latency, with the line on which they agree."""
     figure = go.Figure(layout=_LAYOUT)
     timed = networks.dropna(subset="latency_ms_measured")
     ends = [timed["latency_ms_measured"].min(), timed["latency_ms_measured"].max()]
@@ -90,15 +92,16 @@ def latency_figure(networks: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def hypervolume_figure(history: tuple[float, ...], exact: float | None, step: str) -> go.Figure:
-    """Hypervolume after each step, and that of the exact front where it is known."""
+def hypervolume_figure(found: SearchResult) -> go.Figure:
+    """Plots the hypervolume after each step of a search, and that of the exact front if known."""
+    history, exact = found.front.history, found.exact_hypervolume
     figure = go.Figure(layout=_LAYOUT)
     figure.add_scatter(
-        x=list(range(1, len(history) + 1)), y=history, line={"color": _COLOURS[1]}, name="NSGA-II"
+        x=list(range(1, len(history) + 1)), y=history, line={"color": _COLOURS[1]}, name=found.by
     )
     if exact is not None:
         figure.add_hline(exact, line={"color": _GREY, "dash": "dot"}, annotation_text="exact front")
-    figure.update_xaxes(title=step)
+    figure.update_xaxes(title=found.step)
     figure.update_yaxes(title="hypervolume")
     return figure
 
@@ -106,7 +109,7 @@ def hypervolume_figure(history: tuple[float, ...], exact: float | None, step: st
 def front_picture(
     front: pd.DataFrame, random: pd.DataFrame, title: str, metadata: Mapping[str, str]
 ) -> bytes:
-    """The front as a PNG, whose metadata are texts."""
+    """Draws the front as a PNG, with texts as its metadata."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

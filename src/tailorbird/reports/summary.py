@@ -1,4 +1,4 @@
-"""A run in a few numbers."""
+"""Summary of a run in numbers, and notes on what a reader must not miss."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ _SHORTEST_IN_CALLS = 20  # below this, calling a network drowns what it computes
 
 
 def non_dominated(networks: pd.DataFrame) -> pd.Series:
-    """Which networks no other beats in test accuracy and measured latency both."""
+    """Marks the networks that no other dominates in test accuracy and measured latency, (n,)."""
     front = pd.Series(False, index=networks.index)
     timed = networks.dropna(subset=["latency_ms_measured", "accuracy_test"])
     if len(timed):
@@ -33,15 +33,15 @@ def summarise(
     seconds: Mapping[str, float],
     n_estimated: int = 0,
 ) -> dict[str, object]:
-    """The content of `summary.json`; a figure that could not be had is null.
+    """Returns the content of `summary.json`; a figure that could not be had is None.
 
     Latency figures are over the front and the random networks together. An interval holds 95 % of
     what other draws of as many networks would give.
 
     Args:
-        front: checked.
-        random: checked.
-        found: by the search.
+        front: its checked networks.
+        random: random networks, checked likewise.
+        found: result of the search.
         seconds: that each step took.
         n_estimated: workloads whose latency was never measured.
     """
@@ -77,24 +77,24 @@ def summarise(
 
 
 def _known(value: float) -> float | None:
-    """JSON has no NaN, which is what a rank correlation of equal values is."""
+    """Turns NaN into None for JSON: a rank correlation of equal values is NaN."""
     return value if math.isfinite(value) else None
 
 
 def _interval(metric: Metric, predicted: FloatArray, measured: FloatArray) -> list[float] | None:
-    """Both ends of a figure over networks drawn anew, always the same ones."""
+    """Bootstrap interval of a metric over networks; None if there are fewer than two."""
     if len(measured) < 2:
         return None
-    found = bootstrap(metric, predicted, measured, np.random.default_rng(0))
-    return [found.low, found.high] if math.isfinite(found.low) else None
+    interval = bootstrap(metric, predicted, measured, np.random.default_rng(0))
+    return [interval.low, interval.high] if math.isfinite(interval.low) else None
 
 
 def notes(front: Checked, random: Checked, call_ratio: float | None) -> Iterator[str]:
-    """What a reader must not miss.
+    """Yields sentences on what a reader must not miss.
 
     Args:
-        front: checked.
-        random: checked.
+        front: its checked networks.
+        random: random networks, checked likewise.
         call_ratio: latency of the median random network over that of an empty call; None if that
             is not known.
     """
@@ -108,7 +108,7 @@ def notes(front: Checked, random: Checked, call_ratio: float | None) -> Iterator
             f" (first: {names[0]}): they are far below all that were timed."
         )
     best = front.networks[non_dominated(front.networks)]
-    if len(best) and "stitched" not in set(best["kind"]):
+    if set(best["kind"]) == {"anchor"}:  # networks of spaces without stitches are of other kinds
         yield "No stitched network is on the checked front: here anchors are as good."
     for checked in (front, random):
         for name, rounds in zip(checked.networks["architecture"], checked.round_ms, strict=True):

@@ -1,4 +1,4 @@
-"""The files of a report."""
+"""Writer of a report: all of its files, or none."""
 
 import io
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from tailorbird.storage.marks import MARK, mark_of
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that people look at after a run.
+    """Content of a report.
 
     Attributes:
         title: name of the run.
@@ -69,7 +69,7 @@ FILES = (
     "summary.json",
     "report.html",
 )
-"""What a report is made of; each holds the mark of its run."""
+"""Names of the files of a report; each holds the mark of its run."""
 
 
 def write(report: Report, folder: Path) -> str:
@@ -102,7 +102,7 @@ def write(report: Report, folder: Path) -> str:
 
 
 def _marked_recipe(text: str, mark: str) -> str:
-    """A recipe under one mark, also if it is the copy that an earlier report keeps."""
+    """Puts a mark above a recipe, in place of the one that an earlier report put there."""
     begin = f"# {MARK} = "
     rest = text.partition("\n")[2] if text.startswith(begin) else text
     return f'{begin}"{mark}"\n{rest}'
@@ -129,9 +129,7 @@ def _html(report: Report, mark: str) -> str:
     pictures = {
         "front": figures.front_figure(shown, report.random.networks),
         "latency": figures.latency_figure(both),
-        "hypervolume": figures.hypervolume_figure(
-            report.found.front.history, report.found.exact_hypervolume, report.found.step
-        ),
+        "hypervolume": figures.hypervolume_figure(report.found),
     }
     typical_ms = float(np.median(report.random.networks["latency_ms_predicted"]))
     call_ratio = typical_ms / report.call_ms if report.call_ms is not None else None

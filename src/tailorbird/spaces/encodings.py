@@ -1,6 +1,5 @@
 """Encodings as columns of tables and of Parquet files, one per variable of a space."""
 
-import errno
 import io
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -10,12 +9,10 @@ import numpy as np
 
 from tailorbird.errors import EncodingError, nearest, plain
 from tailorbird.spaces.space import IntArray, SearchSpace
-from tailorbird.storage.foreign import bounded_parquet
+from tailorbird.storage.foreign import bounded_file, bounded_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_MOST_BYTES = 64 * 2**20  # of a file, and of what it unpacks to
 
 
 def read(path: Path, space: SearchSpace) -> IntArray:
@@ -99,20 +96,24 @@ def _columns(path: Path, names: Sequence[str]) -> "pd.DataFrame":
     from pyarrow import parquet
 
     try:
-        if path.exists() and not path.is_file():  # a pipe may wait for ever
-            raise OSError(errno.EINVAL, "it is no plain file")  # noqa: TRY301  # told below
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise ValueError(f"it has more than {_MOST_BYTES / 2**20:g} MiB")  # noqa: TRY301
+        content = bounded_file.content(path)
         schema = parquet.read_schema(io.BytesIO(content))
         table = schema.empty_table()
         if set(names) <= set(schema.names):
-            table = bounded_parquet.read(content, _MOST_BYTES, names)
+            table = bounded_parquet.read(content, bounded_file.LARGEST_BYTES, names)
         frame: pd.DataFrame = table.to_pandas()
+    except (IsADirectoryError, bounded_file.NotPlainError):
+        raise _unreadable(path, "it is no plain file") from None
+    except bounded_file.OversizeError:
+        most = bounded_file.LARGEST_BYTES / 2**20
+        raise _unreadable(path, f"it has more than {most:g} MiB") from None
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0].rstrip(".")
-        raise EncodingError(
-            f"The networks in {str(path)!r} cannot be read ({plain(reason)}). Give a Parquet file."
-        ) from None
+        raise _unreadable(path, plain(reason)) from None
     return frame
+
+
+def _unreadable(path: Path, reason: str) -> EncodingError:
+    return EncodingError(
+        f"The networks in {str(path)!r} cannot be read ({reason}). Give a Parquet file."
+    )

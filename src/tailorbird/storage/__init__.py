@@ -1,1 +1,1 @@
-"""Files that are whole or not there."""
+"""Databases, files of others, and files that are whole or not there."""

@@ -1,4 +1,4 @@
-"""Writing files whole: each takes its name when all of it is there, or what stood there stays."""
+"""Atomic writes: a file takes its name once all of it is there, or what stood there stays."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from tailorbird.errors import FullDiskError, WriteError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""Numbers of what the system says when a disk takes no more."""
+"""Error numbers of the system when a disk takes no more."""
 
 _LONGEST = 200  # bytes of a name; file systems take 255 at most
 _PART = re.compile(r"\.(\d+)-[0-9a-f]{8}\.part")
@@ -30,7 +30,7 @@ def write(path: Path, content: bytes | str) -> None:
 
 @contextmanager
 def written(*paths: Path) -> Iterator[list[Path]]:
-    """Files to write beside their targets, which they replace when the block ends well.
+    """Gives files to write beside their targets, which they replace when the block ends well.
 
     Files that belong together are written in one block: nothing is renamed before all are there.
     Between two renames a process can still be killed, which `marks` tells.
@@ -74,7 +74,7 @@ def written(*paths: Path) -> Iterator[list[Path]]:
 
 
 def refusal(path: Path, error: OSError) -> WriteError:
-    """The error that stands for what the system said about a file that it did not take."""
+    """Returns the error for a file that the system refused to write."""
     return (FullDiskError if error.errno in FULL else WriteError)(path, error)
 
 
@@ -91,7 +91,7 @@ def make_folder(folder: Path) -> None:
 
 
 def _check_place(path: Path) -> None:
-    """Refuses what a file would take the place of: folders, and devices such as /dev/full."""
+    """Refuses to write in place of a folder, or of a device such as /dev/full."""
     if not path.name.isprintable():
         raise OSError(errno.EINVAL, "its name holds control characters")
     try:
@@ -105,13 +105,13 @@ def _check_place(path: Path) -> None:
 
 
 def _sweep(target: Path) -> None:
-    """Removes what processes left beside a target when they were killed."""
+    """Removes parts that killed processes left beside a target."""
     begin = _begin(target)
     for path in target.parent.iterdir():
         if not path.name.startswith(begin):
             continue
-        found = _PART.fullmatch(path.name[len(begin) :])
-        if found and not _is_alive(int(found[1])):
+        part = _PART.fullmatch(path.name[len(begin) :])
+        if part and not _is_alive(int(part[1])):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 

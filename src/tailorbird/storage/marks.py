@@ -1,4 +1,4 @@
-"""Marks by which files that belong together know each other, in any format."""
+"""Marks in files of any format, by which those of one run are told from those of another."""
 
 import hashlib
 import mmap
@@ -14,7 +14,7 @@ _FOUND = re.compile(MARK.encode() + rb"[^0-9a-z]{1,16}?(?:content=\")?([0-9a-f]{
 
 
 def mark_of(contents: Iterable[str | bytes]) -> str:
-    """The mark of files that are made of these contents: sixteen hex digits."""
+    """Returns the mark of files with these contents: sixteen hex digits."""
     digest = hashlib.sha256()
     for content in contents:
         raw = content.encode() if isinstance(content, str) else content
@@ -23,7 +23,7 @@ def mark_of(contents: Iterable[str | bytes]) -> str:
 
 
 def torn(paths: Sequence[Path]) -> str | None:
-    """What tells that files are not of one run; None if nothing does.
+    """Returns why files cannot be of one run; None if they may be.
 
     A process that is killed between two renames leaves some files of its own beside others of an
     earlier run, or beside none. Files without any mark are older than marks.
@@ -31,15 +31,15 @@ def torn(paths: Sequence[Path]) -> str | None:
     Args:
         paths: of files that were written together.
     """
-    there = [path for path in paths if _is_there(path)]
-    marks = {path: _read(path) for path in there}
+    existing = [path for path in paths if _is_there(path)]
+    marks = {path: _read(path) for path in existing}
     if not any(marks.values()):
         return None
     missing = next((path for path in paths if path not in marks), None)
     if missing is not None:
         return f"{missing.name} is missing"
-    first = there[0]
-    other = next((path for path in there if marks[path] != marks[first]), None)
+    first = existing[0]
+    other = next((path for path in existing if marks[path] != marks[first]), None)
     return None if other is None else f"{first.name} and {other.name} are of two runs"
 
 
@@ -52,7 +52,7 @@ def _read(path: Path) -> bytes | None:
         return None
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
-            found = _FOUND.search(raw)
-            return found[1] if found else None
+            match = _FOUND.search(raw)
+            return match[1] if match else None
     except (OSError, ValueError):  # unreadable, empty
         return None

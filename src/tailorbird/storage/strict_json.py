@@ -1,4 +1,4 @@
-"""JSON as its standard has it: what is not a finite number is null."""
+"""JSON as its standard has it: numbers that are not finite are null."""
 
 import json
 import math
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 def dumps(value: object) -> str:
-    """A value as indented JSON, in ASCII."""
+    """Writes a value as indented JSON, in ASCII."""
     return json.dumps(_strict(value), indent=1, allow_nan=False)
 
 

@@ -1,4 +1,4 @@
-"""Tensors as safetensors: the same bytes for the same content."""
+"""Files of safetensors: the same bytes for the same content."""
 
 import json
 import os
@@ -17,7 +17,7 @@ _SYSTEM_CODE = re.compile(r"(?:code: |os error )(\d+)")
 
 
 def write(path: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str]) -> None:
-    """Writes a file, whole or not at all.
+    """Writes tensors to a file, whole or not at all.
 
     Raises:
         WriteError: if it cannot be written.
@@ -27,7 +27,7 @@ def write(path: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, st
 
 
 def fill(path: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str]) -> None:
-    """Writes a file in place.
+    """Writes tensors to a file in place.
 
     Raises:
         OSError: if it cannot be written.
@@ -54,7 +54,7 @@ def fill(path: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str
 
 
 def is_of(path: Path, identity: str) -> bool:
-    """Whether a file is there whose metadata give this identity."""
+    """True if there is a file whose metadata have this identity."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -67,7 +67,7 @@ def is_of(path: Path, identity: str) -> bool:
 
 
 def read(path: Path, identity: str) -> "tuple[dict[str, Tensor], dict[str, str]] | None":
-    """Tensors by name and metadata of a file that `is_of`; None if there is none, or it is torn."""
+    """Reads tensors by name, and metadata, of a file that `is_of`; None if missing or torn."""
     from safetensors import SafetensorError, safe_open
 
     if not is_of(path, identity):

@@ -2,7 +2,7 @@ import platform
 
 import pytest
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import DeviceError, RecipeError
 from tailorbird.latency_tables.devices import device
 from tailorbird.latency_tables.devices.target import Target
 from tailorbird.latency_tables.runtimes.tvm.target import VectorUnit, vector_unit
@@ -49,7 +49,7 @@ def test_a_target_that_llvm_does_not_know_is_refused(text: str, message: str) ->
 
 @pytest.mark.parametrize("text", ["", "a b", "aarch64/cortex-a72", "a-b-c/", "-mcpu=x;y"])
 def test_what_is_no_target_is_refused(text: str) -> None:
-    with pytest.raises(RecipeError, match="LLVM's name of a CPU"):
+    with pytest.raises(DeviceError, match="LLVM's name of a CPU"):
         Target.parse(text)
 
 
@@ -64,5 +64,5 @@ def test_this_machine_is_known() -> None:
     [("locl", 1, "did you mean 'local'"), ("local", 10_000, "must hold on this machine")],
 )
 def test_what_is_not_there_is_refused(name: str, threads: int, message: str) -> None:
-    with pytest.raises(RecipeError, match=message):
+    with pytest.raises(DeviceError, match=message):
         device.find(name, threads)

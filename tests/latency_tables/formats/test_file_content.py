@@ -16,7 +16,7 @@ import pytest
 from pyarrow import parquet
 
 from tailorbird import __version__
-from tailorbird.errors import RecipeError, TailorbirdError
+from tailorbird.errors import RecipeError, TailorbirdError, UnfitStoreError
 from tailorbird.latency_tables import Configuration, Record, Samples, Store
 from tailorbird.latency_tables.formats import codecs, files
 from tailorbird.latency_tables.formats.plain_rows import COLUMNS, TEXTS, to_rows
@@ -305,13 +305,13 @@ def test_a_uid_stands_for_one_thing(urls: Callable[[str], str]) -> None:
     ]
     for change in changes:
         other = replace(held, rounds=(replace(first, **change), *held.rounds[1:]))
-        with pytest.raises(RecipeError, match=r"row 1 of the file, of conv .*something else"):
+        with pytest.raises(UnfitStoreError, match=r"row 1 of the file, of conv .*something else"):
             store.take_in(other)
     elsewhere = replace(held, configuration=replace(CONFIGURATION, threads=2))
-    with pytest.raises(RecipeError, match="something else there"):
+    with pytest.raises(UnfitStoreError, match="something else there"):
         store.take_in(elsewhere)
     session = {**held.sessions, "s0": Session("2026-01-01T00:00:00+00:00", {"kernel": "7"})}
-    with pytest.raises(RecipeError, match="the session s0 of the file is another there"):
+    with pytest.raises(UnfitStoreError, match="the session s0 of the file is another there"):
         store.take_in(replace(held, sessions=session))
     assert to_rows(store.record(CONFIGURATION, "a board", "tiny")) == to_rows(held)
     assert store.take_in(held) == 0

@@ -127,7 +127,7 @@ def test_what_is_new_in_a_later_export_is_added(tmp_path: Path, urls: Callable[[
         files.write(there.record(CONFIGURATION, "there", "tiny"), tmp_path / "t.csv")
         assert here.take_in(files.read(tmp_path / "t.csv")) == 1
     assert here.table(CONFIGURATION, "here", 3).entries["conv"].round_ms == (1.0, 2.0, 3.0)
-    assert here.provenance(CONFIGURATION)["kernel"] == "6"
+    assert here.record(CONFIGURATION).provenance["kernel"] == "6"
 
 
 def test_an_old_failure_that_is_imported_voids_nothing_newer(urls: Callable[[str], str]) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tailorbird import spaces
-from tailorbird.errors import MissingWorkloadError, RecipeError
+from tailorbird.errors import MissingWorkloadError, RecipeError, UnfitStoreError
 from tailorbird.latency_tables import Configuration, Record, Samples, Store
 from tailorbird.latency_tables.formats import files, foreign
 from tailorbird.latency_tables.formats.imported import Stated, record_of
@@ -143,10 +143,10 @@ def test_the_same_again_adds_nothing_and_another_value_is_refused_whole(store: S
     assert store.take_in(moved) == 0
     for changed in (Stated("a", 1.3, None, 3), Stated("a", 1.2, 0.1, 3)):
         with pytest.raises(
-            RecipeError, match=r"a has 1.2 ms in the store, 1.*in the file"
+            UnfitStoreError, match=r"a has 1.2 ms in the store, 1.*in the file"
         ) as error:
             store.take_in(record(Stated("b", 9.0, None, 2), changed))
-        assert "Name another in [latency] store" in str(error.value)
+        assert "Name another store" in str(error.value)
     head, rows = to_rows(store.record(CONFIGURATION, "", "tiny"))
     assert (head["configuration"], rows) == (before[0]["configuration"], before[1])
     other = Configuration.imported("another board", threads=1, batch=1)

@@ -129,7 +129,7 @@ def start(folder: Path, url: str, name: str, n: int, lease_s: float = 120.0) -> 
 def rounds_of(folder: Path, url: str) -> dict[str, list[Round]]:
     store = Store(url)
     configuration = CheapRuntime(folder / "x", folder / "log").configuration(DEVICE, 1)
-    return store.rounds(configuration)
+    return store.record(configuration).accepted
 
 
 def assert_nothing_is_lost_or_doubled(folder: Path, url: str, n: int) -> None:

@@ -110,7 +110,7 @@ def test_a_gap_that_a_kill_left_is_filled(
         ms = Samples(np.ones(5), np.ones(2))
         store.add(program.key, profiler.configuration, store.begin({}), number, ms, 1.0, {})
     profiler.profile([program], 4, NoProgress())
-    taken = store.rounds(profiler.configuration)[program.key]
+    taken = store.record(profiler.configuration).accepted[program.key]
     assert [one.number for one in taken] == [0, 2, 1, 3]
 
 

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from optuna.trial import TrialState
 
 from tailorbird import spaces
-from tailorbird.errors import EncodingError, RecipeError, StoreError
+from tailorbird.errors import EncodingError, StoreError, UnfitStoreError
 from tailorbird.latency_tables import Configuration, Record, Samples, Store
 from tailorbird.latency_tables.formats.imported import Stated, record_of
 from tailorbird.latency_tables.store import claims, record_sql
@@ -102,7 +102,7 @@ def assert_is_a_sentence(error: BaseException) -> None:
 def test_what_cannot_be_opened_is_told_with_the_way_out(
     server: Any, url: str, changed: dict[str, Any], match: str
 ) -> None:
-    with pytest.raises(RecipeError, match=rf"cannot be opened.*{match}") as caught:
+    with pytest.raises(UnfitStoreError, match=rf"cannot be opened.*{match}") as caught:
         Store(sa.make_url(url).set(**changed).render_as_string(hide_password=False))
     assert_is_a_sentence(caught.value)
 
@@ -110,7 +110,7 @@ def test_what_cannot_be_opened_is_told_with_the_way_out(
 def test_every_address_of_a_server_is_tried_and_one_failure_told(url: str) -> None:
     parsed = sa.make_url(url).set(host=None, port=None)
     nowhere = parsed.update_query_dict({"host": ("127.0.0.1:1", "127.0.0.1:2")})
-    with pytest.raises(RecipeError, match=r"\(.*port 2 failed: Connection refused\)\. Start"):
+    with pytest.raises(UnfitStoreError, match=r"\(.*port 2 failed: Connection refused\)\. Start"):
         Store(nowhere.render_as_string(hide_password=False))
 
 
@@ -121,7 +121,7 @@ def test_a_port_where_nobody_speaks_is_not_waited_for(
     with socket.create_server(("127.0.0.1", 0)) as mute:
         silent = sa.make_url(url).set(port=mute.getsockname()[1])
         begin = time.monotonic()
-        with pytest.raises(RecipeError, match=r"timeout expired.*Start the server"):
+        with pytest.raises(UnfitStoreError, match=r"timeout expired.*Start the server"):
             Store(silent.render_as_string(hide_password=False))
         assert time.monotonic() - begin < 10
 
@@ -129,11 +129,13 @@ def test_a_port_where_nobody_speaks_is_not_waited_for(
 def test_a_user_who_may_not_make_tables_is_told_how_to_let_them(server: Any, url: str) -> None:
     execute(url, "DROP ROLE IF EXISTS guest", "CREATE ROLE guest LOGIN PASSWORD 'secret'")
     guest = sa.make_url(url).set(username="guest").render_as_string(hide_password=False)
-    with pytest.raises(RecipeError, match=r"permission denied for schema.*GRANT CREATE") as caught:
+    with pytest.raises(
+        UnfitStoreError, match=r"permission denied for schema.*GRANT CREATE"
+    ) as caught:
         Store(guest)
     assert_is_a_sentence(caught.value)
     Store(url)
-    with pytest.raises(RecipeError, match="permission denied for table version"):
+    with pytest.raises(UnfitStoreError, match="permission denied for table version"):
         Store(guest)
     execute(url, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO guest")
     with pytest.raises(StoreError, match=r"permission denied for table session.*GRANT"):
@@ -161,7 +163,7 @@ def test_another_programs_database_is_refused_and_left_alone(
     execute(url, statement)
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     before = sa.inspect(engine).get_multi_columns()
-    with pytest.raises(RecipeError, match=match) as caught:
+    with pytest.raises(UnfitStoreError, match=match) as caught:
         Store(url)
     assert_is_a_sentence(caught.value)
     assert str(sa.inspect(engine).get_multi_columns()) == str(before)
@@ -183,8 +185,8 @@ def test_text_is_kept_in_a_database_of_another_encoding(
     session = store.begin({"Ünï": "→"})
     add(store, key, session)
     assert store.claim([key], CONFIGURATION, "me", 60) == {key}
-    assert set(store.rounds(CONFIGURATION)) == {key}
-    assert store.provenance(CONFIGURATION)["Ünï"] == "→"
+    assert set(store.record(CONFIGURATION).accepted) == {key}
+    assert store.record(CONFIGURATION).provenance["Ünï"] == "→"
     if encoding == "LATIN1":
         with pytest.raises(StoreError, match="has no equivalent in encoding") as caught:
             add(store, "→", session)
@@ -216,10 +218,10 @@ def test_a_server_that_dies_in_mid_transaction_leaves_nothing_half(server: Any, 
         assert_is_a_sentence(caught.value)
     finally:
         server.start()
-    assert set(store.rounds(CONFIGURATION)) == {"before"}
+    assert set(store.record(CONFIGURATION).accepted) == {"before"}
     assert store.claim(["half"], CONFIGURATION, "heir", 60) == {"half"}
     add(store, "after", session)
-    assert set(Store(url).rounds(CONFIGURATION)) == {"before", "after"}
+    assert set(Store(url).record(CONFIGURATION).accepted) == {"before", "after"}
 
 
 def test_a_server_that_was_restarted_between_calls_is_not_noticed(server: Any, url: str) -> None:
@@ -228,14 +230,14 @@ def test_a_server_that_was_restarted_between_calls_is_not_noticed(server: Any, u
     server.stop(signal.SIGQUIT)
     server.start()
     add(store, "conv", session)
-    assert set(store.rounds(CONFIGURATION)) == {"conv"}
+    assert set(store.record(CONFIGURATION).accepted) == {"conv"}
 
 
 def test_a_server_that_wants_no_more_connections_is_told(server: Any, url: str) -> None:
     execute(url, "DROP ROLE IF EXISTS few")
     execute(url, "CREATE ROLE few LOGIN PASSWORD 'secret' CONNECTION LIMIT 0")
     few = sa.make_url(url).set(username="few").render_as_string(hide_password=False)
-    with pytest.raises(RecipeError, match=r"too many connections.*Let others end"):
+    with pytest.raises(UnfitStoreError, match=r"too many connections.*Let others end"):
         Store(few)
 
 
@@ -250,7 +252,7 @@ def test_a_store_that_another_program_holds_is_told(
         other.execute(sa.text("LOCK TABLE sample IN EXCLUSIVE MODE"))
         with pytest.raises(StoreError, match=r"lock timeout.*Another program holds it"):
             add(store, "conv", session)
-        assert store.rounds(CONFIGURATION)  # reading goes on
+        assert store.record(CONFIGURATION).accepted  # reading goes on
     add(store, "conv", session)
 
 
@@ -326,8 +328,8 @@ def test_a_machine_whose_clock_is_wrong_takes_nothing_from_others(
             assert not board.claim(["conv"], CONFIGURATION, "board", 60)
             board.fail("conv", CONFIGURATION, session, "it hung")
         add(store, "conv", session)  # is newer
-        assert set(store.rounds(CONFIGURATION)) == {"conv"}
-    (taken,) = store.rounds(CONFIGURATION)["conv"]
+        assert set(store.record(CONFIGURATION).accepted) == {"conv"}
+    (taken,) = store.record(CONFIGURATION).accepted["conv"]
     assert abs(datetime.fromisoformat(taken.taken) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
@@ -340,7 +342,7 @@ def test_who_reads_sees_one_moment_and_writes_nothing(url: str) -> None:
         assert reader.scalar(count) == 1
         add(Store(url), "dense", session)
         assert reader.scalar(count) == 1
-    assert len(store.rounds(CONFIGURATION)) == 2
+    assert len(store.record(CONFIGURATION).accepted) == 2
     with pytest.raises(StoreError, match="read-only"), store._database.reading() as reader:
         claims.take(reader, ["conv"], CONFIGURATION.key, "me", 60)
 
@@ -353,7 +355,7 @@ def test_a_copy_that_takes_no_writes_is_told(server: Any, url: str) -> None:
     server.start()
     try:
         store = Store(url)
-        assert not store.rounds(CONFIGURATION)
+        assert not store.record(CONFIGURATION).accepted
         with pytest.raises(StoreError, match=r"recovery.*Name the server that takes writes"):
             store.begin({})
     finally:
@@ -455,7 +457,7 @@ def test_of_importers_that_contradict_each_other_one_is_refused(url: str) -> Non
         stated = [Stated(key, 1.0 + number, None, 1) for key in keys]
         try:
             Store(url).take_in(record_of(stated, {"from": str(number)}, configuration, "tiny"))
-        except RecipeError as error:
+        except UnfitStoreError as error:
             return str(error)
         return ""
 

@@ -20,8 +20,8 @@ from tailorbird.errors import (
     DamagedStoreError,
     MeasurementError,
     MissingWorkloadError,
-    RecipeError,
     StoreError,
+    UnfitStoreError,
 )
 from tailorbird.latency_tables import Configuration, Record, Samples, Store
 from tailorbird.latency_tables.store import claims
@@ -61,7 +61,7 @@ def test_what_was_added_is_read_back_after_reopening(url: str) -> None:
     assert latency.hot_ms == pytest.approx((0.6 + 0.9) / 2)
     assert table.footprints == {"conv": Footprint(10, 20, 80, 40)}
     assert table.provenance == {"conv": {"n_copies": "3"}}
-    taken = Store(url).rounds(CONFIGURATION)["conv"]
+    taken = Store(url).record(CONFIGURATION).accepted["conv"]
     assert [one.samples.ms.tolist() for one in taken if one.samples] == [[1.0, 2.0, 3.0], [5.0]]
     kept = Store(url).record(CONFIGURATION, "local", "space").rounds
     assert [one.status for one in kept] == ["measured", "discarded", "measured"]
@@ -80,7 +80,7 @@ def test_a_footprint_is_kept_once_and_the_last_one_stands(store: Store) -> None:
 def test_rows_of_other_configurations_do_not_mix(store: Store, other: Configuration) -> None:
     add(store, "conv", 1.0)
     assert not store.table(other, "local", 1).entries
-    assert not store.rounds(other)
+    assert not store.record(other).accepted
     assert not store.table(other, "local", 1).footprints
 
 
@@ -109,7 +109,7 @@ def test_whatever_a_program_said_before_it_died_is_kept(store: Store, said: str,
     assert store.table(CONFIGURATION, "local", 1).failures == {key: kept}
     assert store.claim([key], CONFIGURATION, key, 60) == {key}
     add(store, key, 1.0)
-    assert set(store.rounds(CONFIGURATION)) == {key}
+    assert set(store.record(CONFIGURATION).accepted) == {key}
 
 
 def test_what_profilers_see_as_done_is_what_tables_show(store: Store) -> None:
@@ -122,7 +122,7 @@ def test_what_profilers_see_as_done_is_what_tables_show(store: Store) -> None:
             store.fail(key, CONFIGURATION, session, "it hung")
         else:
             add(store, key, 1.0, session=session)
-        taken = store.rounds(CONFIGURATION)
+        taken = store.record(CONFIGURATION).accepted
         for rounds in (1, 2, 3):
             table = store.table(CONFIGURATION, "local", rounds)
             assert set(table.entries) == {k for k, of in taken.items() if len(of) >= rounds}
@@ -130,11 +130,11 @@ def test_what_profilers_see_as_done_is_what_tables_show(store: Store) -> None:
 
 
 def test_the_state_of_the_machine_is_that_of_the_last_measurement(store: Store) -> None:
-    assert store.provenance(CONFIGURATION) == {}
+    assert store.record(CONFIGURATION).provenance == {}
     for kernel in ("6.1", "6.2"):
         add(store, "conv", 1.0, session=store.begin({"kernel": kernel}))
     store.begin({"kernel": "6.3"})  # measured nothing
-    assert store.provenance(CONFIGURATION)["kernel"] == "6.2"
+    assert store.record(CONFIGURATION).provenance["kernel"] == "6.2"
 
 
 def test_a_missing_workload_is_named_with_the_way_out(store: Store) -> None:
@@ -223,7 +223,7 @@ def test_a_store_can_be_made_on_postgresql_as_well() -> None:
 
 def refused(path: Path, match: str) -> None:
     before = path.read_bytes()
-    with pytest.raises(RecipeError, match=match) as caught:
+    with pytest.raises(StoreError, match=match) as caught:
         Store(f"sqlite:///{path}")
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
@@ -292,7 +292,7 @@ def test_a_store_of_the_first_version_is_to_be_moved_away(tmp_path: Path) -> Non
 def test_a_store_that_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path, match in ((tmp_path, "is a folder"), (tmp_path / "pipe", "is a pipe")):
-        with pytest.raises(RecipeError, match=f"A store must be a file, but '.*' {match}"):
+        with pytest.raises(UnfitStoreError, match=f"A store must be a file, but '.*' {match}"):
             Store(f"sqlite:///{path}")
 
 
@@ -317,7 +317,7 @@ def test_any_flipped_bit_is_told_or_harms_nothing(tmp_path: Path) -> None:
         path.write_bytes(flipped)
         try:
             Store(f"sqlite:///{path}").record(CONFIGURATION).table(1)
-        except (RecipeError, StoreError) as error:
+        except StoreError as error:
             said.append(str(error))
     assert len(said) > 10
     assert not [sentence for sentence in said if "\n" in sentence]
@@ -327,7 +327,7 @@ def test_any_flipped_bit_is_told_or_harms_nothing(tmp_path: Path) -> None:
     "url", ["nonsense://x", "sqlite:////no/such/folder/s.sqlite", "sqlite://h:9x/a", "", "://"]
 )
 def test_a_store_that_cannot_be_is_refused(url: str) -> None:
-    with pytest.raises(RecipeError, match="cannot be opened"):
+    with pytest.raises(UnfitStoreError, match="cannot be opened"):
         Store(url)
 
 
@@ -336,7 +336,7 @@ def test_a_store_that_cannot_be_is_refused(url: str) -> None:
     ["sqlite://", "sqlite:///:memory:", "sqlite+pysqlite://", "sqlite:///file:x?mode=memory&uri=1"],
 )
 def test_a_store_that_would_not_stay_is_refused(url: str) -> None:
-    with pytest.raises(RecipeError, match="must be a file that stays"):
+    with pytest.raises(UnfitStoreError, match="must be a file that stays"):
         Store(url)
 
 
@@ -350,7 +350,7 @@ def test_a_store_that_would_not_stay_is_refused(url: str) -> None:
     ],
 )
 def test_a_password_is_in_no_message(url: str) -> None:
-    with pytest.raises(RecipeError) as caught:
+    with pytest.raises(UnfitStoreError) as caught:
         Store(url)
     assert "hunter2" not in str(caught.value)
     assert "hunter2" not in masked(url)
@@ -377,14 +377,14 @@ def test_a_full_disk_is_told_and_leaves_whole_rounds(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match=r"database or disk is full.*Make room"):
         fill()
-    taken = store.rounds(CONFIGURATION)["conv"]
+    taken = store.record(CONFIGURATION).accepted["conv"]
     assert {len(one.samples.ms) for one in taken if one.samples} == {40}
     assert len(taken) == len(done) > 10
     record = store.record(CONFIGURATION)
     big = [replace(one, uid=f"{one.uid}{i}") for one in record.rounds for i in range(9)]
     with pytest.raises(StoreError, match="full"):
         store.take_in(replace(record, rounds=tuple(big)))
-    assert len(store.rounds(CONFIGURATION)["conv"]) == len(done)
+    assert len(store.record(CONFIGURATION).accepted["conv"]) == len(done)
 
 
 def test_a_file_that_may_not_grow_is_told_and_opens_again(tmp_path: Path) -> None:
@@ -408,7 +408,7 @@ def test_a_file_that_may_not_grow_is_told_and_opens_again(tmp_path: Path) -> Non
         check=True,
     )
     assert "What was kept" in done.stdout or "run again" in done.stdout
-    taken = Store(url).rounds(CONFIGURATION)["conv"]
+    taken = Store(url).record(CONFIGURATION).accepted["conv"]
     assert {len(one.samples.ms) for one in taken if one.samples} == {40}
 
 
@@ -423,7 +423,7 @@ def test_a_store_that_another_program_holds_is_told(
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match=r"locked.*Another program holds it"):
         store.begin({})
-    assert store.rounds(CONFIGURATION)  # reading goes on
+    assert store.record(CONFIGURATION).accepted  # reading goes on
     other.close()
     store.begin({})
 
@@ -446,17 +446,17 @@ def test_a_file_that_is_deleted_or_replaced_while_it_is_open_is_told(
 ) -> None:
     path = tmp_path / "s.sqlite"
     store = Store(f"sqlite:///{filled(path)}")
-    before = store.rounds(CONFIGURATION)
+    before = store.record(CONFIGURATION).accepted
     moved = path.rename(tmp_path / "moved.sqlite")
     if is_replaced:
         filled(path)
     what = "replaced by another file" if is_replaced else "deleted or moved"
-    for act in (lambda: store.rounds(CONFIGURATION), lambda: store.begin({})):
+    for act in (lambda: store.record(CONFIGURATION).accepted, lambda: store.begin({})):
         with pytest.raises(StoreError, match=f"was {what}. Bring it back, or run again"):
             act()
     assert path.exists() == is_replaced  # none is made in its place
     moved.replace(path)
-    assert store.rounds(CONFIGURATION).keys() == before.keys()  # it is back
+    assert store.record(CONFIGURATION).accepted.keys() == before.keys()  # it is back
 
 
 def test_a_file_that_is_torn_while_it_is_open_is_told(tmp_path: Path) -> None:
@@ -465,7 +465,7 @@ def test_a_file_that_is_torn_while_it_is_open_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"torn" * 10_000)
     store._database._engine.dispose()
     with pytest.raises(StoreError, match=r"not a database.*move it away"):
-        store.rounds(CONFIGURATION)
+        store.record(CONFIGURATION)
 
 
 @pytest.mark.parametrize(
@@ -522,7 +522,7 @@ def test_wherever_the_clock_stood_the_order_of_the_store_counts(
     table = store.table(CONFIGURATION, "local", 1)
     assert table.entries["good"].round_ms == (2.0, 2.0, 2.0)
     assert table.failures == {"bad": "it hung"}
-    assert {key: len(of) for key, of in store.rounds(CONFIGURATION).items()} == {"good": 3}
+    assert {key: len(of) for key, of in store.record(CONFIGURATION).accepted.items()} == {"good": 3}
 
 
 def test_stamps_that_are_yet_to_come_are_marked(store: Store, clock: Clock) -> None:

@@ -1,15 +1,14 @@
-"""The machine that is measured."""
+"""The device that latency is measured on, and what is told of it beside measurements."""
 
 import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from tailorbird.errors import RecipeError, nearest, shown
+from tailorbird.errors import DeviceError, nearest, shown
 from tailorbird.latency_tables.devices.host import HostFacts
 from tailorbird.latency_tables.devices.rpc_address import RpcAddress
 from tailorbird.latency_tables.devices.target import Target
-from tailorbird.latency_tables.tables.configuration import IMPORTED
 
 HERE = "local"
 """This machine, among those that are timed one program at a time."""
@@ -23,7 +22,7 @@ class Device:
     """Something that latency is measured on.
 
     Attributes:
-        name: what recipes call it.
+        name: by which recipes name it.
         cpu: model of the processor, as the kernel names it.
         target: that programs are compiled for.
         threads: cores that one network may use.
@@ -40,21 +39,21 @@ class Device:
 
 
 def find(name: str, threads: int, target: str | None = None) -> Device:
-    """The device of that name.
+    """Returns this machine as a device, with its processor and what it can compile for.
 
     Args:
-        name: of the device.
+        name: of the device, which must be `HERE`.
         threads: cores that one network may use.
         target: that programs are compiled for; what its processor can do, if None.
 
     Raises:
-        RecipeError: if there is none, or it has fewer cores, or the target is none.
+        DeviceError: if there is none, or it has fewer cores, or the target is none.
     """
     if name != HERE:
-        raise RecipeError(f"There is no device named {shown(name)}; {nearest(name, [HERE])}")
+        raise DeviceError(f"There is no device named {shown(name)}; {nearest(name, [HERE])}")
     facts = HostFacts.here()
     if not 1 <= threads <= facts.cores:
-        raise RecipeError(
+        raise DeviceError(
             f"`1 <= threads <= {facts.cores}` must hold on this machine, but got {threads}."
         )
     asked = facts.target if target is None else Target.parse(target)
@@ -62,22 +61,21 @@ def find(name: str, threads: int, target: str | None = None) -> Device:
 
 
 def others(name: str, threads: int) -> Device:
-    """A device that is not here, of which others measured a table.
+    """Returns a device that is not here, and of which others measured a table.
 
     Raises:
-        RecipeError: if the name is that of this machine, or none.
+        DeviceError: if the name is that of this machine, or none.
     """
-    if name == "local" or not name.strip():
-        raise RecipeError(
-            f"With [latency] runtime = {IMPORTED!r}, [device] name must say of which device the "
-            f"table is, in your words, but got {name!r}. To measure this machine, write runtime = "
-            '"tvm".'
+    if name == HERE or not name.strip():
+        raise DeviceError(
+            "The name of a device that others measured must say which one it is, in your words, "
+            f"but got {name!r}. To measure this machine, take a runtime that compiles."
         )
     return Device(name, name, NOWHERE, threads)
 
 
 def provenance(device: Device) -> dict[str, str]:
-    """The state of a device: shown beside measurements, no part of their identity."""
+    """State of a device, such as kernel and load: kept beside measurements, and not compared."""
     if device.server is not None:
         return {"server": str(device.server), "boot": device.machine}
     governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")

@@ -1,4 +1,4 @@
-"""What a machine says of itself."""
+"""Facts of a machine as its kernel tells them: cores, processor, boot."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _X86 = ("cpu family", "model")
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """Of one machine, this one or another.
+    """Facts of one machine, this one or another.
 
     Attributes:
         text: all of it, a line each: architecture, cores that a process may use, id of the boot,
@@ -29,62 +29,62 @@ class HostFacts:
 
     @classmethod
     def here(cls) -> Self:
-        """Of this machine."""
+        """Reads the facts of this machine."""
         cores = len(os.sched_getaffinity(0))
         boot, model, cpuinfo = map(_text, (_BOOT, _MODEL, _CPUINFO))
         return cls("\n".join([platform.machine(), str(cores), boot, model, "", cpuinfo]))
 
     @property
     def architecture(self) -> str:
-        """As `uname -m` names it."""
+        """Name of the architecture, as `uname -m` gives it."""
         return self._line(0)
 
     @property
     def cores(self) -> int:
-        """That a process may use."""
+        """Number of cores that a process may use."""
         return int(self._line(1))
 
     @property
     def boot(self) -> str:
-        """The same for all that runs under one kernel, however it is reached."""
+        """Id of the boot: the same for all that runs under one kernel, however it is reached."""
         return self._line(2)
 
     @property
     def cpu(self) -> str:
-        """Model of the processor, as the kernel names it; where it does not, what tells it.
+        """Model of the processor as its kernel names it, or else the board, or numbers of its core.
 
         Under hypervisors names are as coarse as "AMD EPYC", of which one took twice as long as
         another: so x86 has its family and model besides.
         """
-        said = self._cpuinfo
-        arm = [said.get(f"CPU {part}", "") for part in ("implementer", "part", "variant")]
+        fields = self._cpuinfo
+        arm = [fields.get(f"CPU {part}", "") for part in ("implementer", "part", "variant")]
         name = (
-            said.get("model name") or self._line(3) or " ".join([self.architecture, *arm]).strip()
+            fields.get("model name") or self._line(3) or " ".join([self.architecture, *arm]).strip()
         )
-        x86 = [f"{key.removeprefix('cpu ')} {said[key]}" for key in _X86 if key in said]
+        x86 = [f"{key.removeprefix('cpu ')} {fields[key]}" for key in _X86 if key in fields]
         return f"{name} ({', '.join(x86)})" if x86 else name
 
     @property
     def tvm_version(self) -> str:
-        """Of an RPC server; empty where it does not tell, and of this machine."""
+        """Version of TVM of an RPC server; empty where it does not tell, and for this machine."""
         return self._line(4)
 
     @property
     def target(self) -> Target:
-        """What programs for it are compiled for, if nobody says otherwise."""
-        said = self._cpuinfo
-        flags = frozenset(said.get("flags", said.get("Features", "")).split())
-        return Target.of(self.architecture, flags, said.get("CPU part", ""))
+        """Instruction set that programs for this machine are compiled for by default."""
+        fields = self._cpuinfo
+        flags = frozenset(fields.get("flags", fields.get("Features", "")).split())
+        return Target.of(self.architecture, flags, fields.get("CPU part", ""))
 
     @property
     def _cpuinfo(self) -> dict[str, str]:
-        """Of the last processor that is told whole: big cores come last, and are timed."""
+        """Fields of /proc/cpuinfo of the last complete core: big ones come last, and are timed."""
         blocks = "\n".join(self.text.splitlines()[5:]).split("\n\n")
         pairs = [
             [line.split(":", 1) for line in block.splitlines() if ":" in line] for block in blocks
         ]
-        told = [{name.strip(): value.strip() for name, value in block} for block in pairs]
-        return [block for block in told if block.keys() == told[0].keys()][-1]
+        cores = [{name.strip(): value.strip() for name, value in block} for block in pairs]
+        return [block for block in cores if block.keys() == cores[0].keys()][-1]
 
     def _line(self, number: int) -> str:
         lines = self.text.splitlines()
@@ -96,10 +96,10 @@ def _text(path: Path) -> str:
 
 
 def save(facts: HostFacts, server: str, file: Path) -> None:
-    """Writes what the device of a run said, so that its table can be read when it is away.
+    """Writes the facts of a run's device, so that its table can be read while it is away.
 
     Args:
-        facts: that it said.
+        facts: of the device.
         server: where it was reached, as recipes say it.
         file: JSON.
     """
@@ -107,10 +107,10 @@ def save(facts: HostFacts, server: str, file: Path) -> None:
 
 
 def load(server: str, file: Path) -> HostFacts | None:
-    """What it said when it was last reached there; None if it never was."""
+    """Reads the facts that were saved when this server was last reached; None if it never was."""
     try:
-        kept = json.loads(file.read_text())
-        facts = HostFacts(str(kept["facts"]))
-        return facts if kept["server"] == server and facts.cores > 0 else None
+        saved = json.loads(file.read_text())
+        facts = HostFacts(str(saved["facts"]))
+        return facts if saved["server"] == server and facts.cores > 0 else None
     except (OSError, ValueError, KeyError, TypeError):  # none, or torn: it is asked again
         return None

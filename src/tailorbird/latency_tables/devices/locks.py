@@ -21,7 +21,7 @@ _VARIABLE = "XDG_RUNTIME_DIR"
 
 @contextmanager
 def timing_lock(machine: str) -> Iterator[None]:
-    """Held while a machine is timed, by one process of this user.
+    """Lock of a machine while it is timed: one process of this user holds it at a time.
 
     What other users time meanwhile is not seen here; the reference beside each round shows it.
 
@@ -37,10 +37,10 @@ def timing_lock(machine: str) -> Iterator[None]:
 
 @contextmanager
 def seat() -> Iterator[str]:
-    """A name that no other living process of this user has, taken from the dead first.
+    """Reserves an owner name for this process; names of dead processes are reused first.
 
-    Who takes the seat of a killed profiler has its name, and with it what it had claimed: nobody
-    waits for leases of the dead.
+    Whoever takes the name of a killed profiler has its claims as well: nobody waits until the
+    leases of dead processes end.
 
     Raises:
         LockError: if a file or its folder is not what it must be.
@@ -58,7 +58,7 @@ def seat() -> Iterator[str]:
 
 @contextmanager
 def file_lock(path: Path, timeout_s: float) -> Iterator[None]:
-    """A lock beside files that several processes work on, of any user who may write there.
+    """Lock for files that several processes work on, of any user who may write there.
 
     Args:
         path: of the lock.
@@ -76,8 +76,8 @@ def file_lock(path: Path, timeout_s: float) -> Iterator[None]:
     except OSError as error:
         raise _no_lock(path, error.strerror) from None
     try:
-        found = path.lstat()
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
             raise _no_lock(path, "it is a pipe, a device, or has another name as well")
         yield
     finally:
@@ -96,7 +96,7 @@ def _name_in(descriptor: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """The open folder of this user's locks.
+    """Folder of this user's locks, opened once.
 
     Attributes:
         path: for messages.
@@ -116,10 +116,10 @@ class _Folder:
         except OSError as error:
             raise _refusal(law, path, error.strerror) from None
         try:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
                 raise _refusal(law, path, "it is a pipe, or has another name as well")
-            if found.st_uid != os.getuid():
+            if status.st_uid != os.getuid():
                 raise _refusal(law, path, "it is another user's")
             yield descriptor
         finally:
@@ -161,11 +161,11 @@ def _place() -> Path:
 
 def _is_private(folder: Path) -> bool:
     try:
-        found = folder.stat()
+        status = folder.stat()
     except OSError:
         return False
-    is_open = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not is_open
+    is_open = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not is_open
 
 
 def _no_lock(path: Path, reason: str | None) -> LockError:

@@ -1,4 +1,4 @@
-"""Where a device is reached: by an RPC server of TVM, or a tracker that knows several."""
+"""Network address of a device: its RPC server of TVM, or a tracker that knows several."""
 
 import ipaddress
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ from tailorbird.errors import RecipeError
 
 @dataclass(frozen=True, slots=True)
 class RpcAddress:
-    """An address in the network.
+    """Host and port of an RPC server, or of a tracker.
 
     Attributes:
         host: name, or number.
@@ -23,7 +23,7 @@ class RpcAddress:
 
     @classmethod
     def parse(cls, text: str, key: str | None = None) -> Self:
-        """From `host:port`; an IPv6 number stands in brackets.
+        """Parses `host:port`; an IPv6 number stands in brackets.
 
         Raises:
             RecipeError: if it is none.
@@ -37,7 +37,7 @@ class RpcAddress:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether nobody else can reach it; TVM's servers run what anybody sends them."""
+        """True if only this machine can reach it; TVM's servers run what anybody sends them."""
         if self.host == "localhost":
             return True
         try:
@@ -47,7 +47,7 @@ class RpcAddress:
 
     @property
     def risk(self) -> str | None:
-        """What a server outside of this machine means; None for one inside."""
+        """Warning about a server that other machines can reach; None if they cannot."""
         if self.is_loopback:
             return None
         return (
@@ -57,7 +57,7 @@ class RpcAddress:
 
     @property
     def facts(self) -> dict[str, str | int | None]:
-        """Its fields."""
+        """Host, port and key, for JSON."""
         return asdict(self)
 
     def __str__(self) -> str:

@@ -1,11 +1,11 @@
-"""What code is compiled for."""
+"""Compilation targets: triple and CPU in LLVM's names."""
 
 import platform
 import re
 from dataclasses import dataclass
 from typing import Self
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import DeviceError
 
 _TRIPLES = {"x86_64": "x86_64-linux-gnu", "aarch64": "aarch64-linux-gnu"}
 _AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
@@ -27,7 +27,7 @@ _PARTS = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A kind of processor.
+    """Kind of processor that programs are compiled for.
 
     Attributes:
         triple: architecture and system, such as aarch64-linux-gnu.
@@ -39,14 +39,14 @@ class Target:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From `CPU`, of this machine's architecture, or `TRIPLE/CPU`.
+        """Parses `CPU`, which is of this machine's architecture, or `TRIPLE/CPU`.
 
         Raises:
-            RecipeError: if it is neither.
+            DeviceError: if it is neither.
         """
         if not re.fullmatch(r"([a-z0-9_]+(-[a-z0-9_]+){2,3}/)?[A-Za-z0-9_.-]+", text):
-            raise RecipeError(
-                "[device] target must be LLVM's name of a CPU, such as 'x86-64-v3', after a triple "
+            raise DeviceError(
+                "A target must be LLVM's name of a CPU, such as 'x86-64-v3', after a triple "
                 f"if it is of another architecture: 'aarch64-linux-gnu/cortex-a72'; got {text!r}."
             )
         triple, _, cpu = text.rpartition("/")
@@ -54,7 +54,7 @@ class Target:
 
     @classmethod
     def of(cls, machine: str, flags: frozenset[str], part: str = "") -> Self:
-        """That of a processor, from what its kernel says of it.
+        """Returns the target of a processor from what its kernel tells of it.
 
         LLVM's own probe goes by family and model: under a hypervisor that masks instructions it
         names a CPU whose code does not run, so the flags decide.
@@ -81,5 +81,5 @@ def triple_of(machine: str) -> str:
 
 
 def host_triple() -> str:
-    """That of this machine."""
+    """The triple of this machine."""
     return triple_of(platform.machine())

@@ -1,4 +1,4 @@
-"""Rows and what heads them, as bytes of Parquet, CSV and JSON."""
+"""Encoders and decoders of exported tables, a head and its rows: Parquet, CSV and JSON."""
 
 import csv
 import io
@@ -13,8 +13,8 @@ from tailorbird.storage.foreign.bounded_file import LARGEST_BYTES
 Head = dict[str, Any]
 Rows = list[dict[str, Any]]
 
-_KEY = "tailorbird"  # of the head in the metadata of a Parquet file
-_MOST_DIGITS = 4_000  # of an integer; Python refuses 4,300 in words that help nobody
+_KEY = "tailorbird"  # of the head, in the metadata of Parquet
+_MOST_DIGITS = 4_000  # of an integer; Python refuses 4,300 with a message that helps nobody
 
 
 def _to_json(head: Head, rows: Rows) -> bytes:
@@ -30,7 +30,7 @@ def _from_json(content: bytes) -> tuple[Head, Rows]:
 
 
 def _to_csv(head: Head, rows: Rows) -> bytes:
-    """Text as it is, everything else as JSON; comments before the header hold the rest."""
+    """Writes texts as they are and other cells as JSON; comments above the header hold the head."""
     text = io.StringIO(newline="")
     text.writelines(f"# {line}\n" for line in json.dumps(head, indent=1).splitlines())
     writer = csv.writer(text, lineterminator="\n")
@@ -92,7 +92,7 @@ def _from_parquet(content: bytes) -> tuple[Head, Rows]:
 
 
 def _types() -> dict[str, Any]:
-    """Types of the columns in Arrow."""
+    """Arrow type of each column."""
     import pyarrow as pa
 
     types = dict.fromkeys(COLUMNS, pa.int64()) | dict.fromkeys(TEXTS, pa.string())
@@ -113,7 +113,7 @@ def _check_columns(found: Sequence[str]) -> None:
 
 
 def _cell(text: str | None, row: int, column: str) -> Any:
-    """What a cell holds as JSON; nothing if it is empty."""
+    """Value of a cell that holds JSON; None if it is empty."""
     try:
         return _parsed(text or "null")
     except (ValueError, RecursionError) as error:
@@ -121,7 +121,7 @@ def _cell(text: str | None, row: int, column: str) -> Any:
 
 
 def _parsed(text: str | bytes) -> Any:
-    """JSON that says each thing once.
+    """Parses JSON in which no object has a key twice.
 
     Raises:
         ValueError: if it is none, or too deep.
@@ -154,4 +154,4 @@ FORMATS: dict[str, Format] = {
     ".csv": (_to_csv, _from_csv),
     ".json": (_to_json, _from_json),
 }
-"""How to write and read, by suffix."""
+"""Encoder and decoder by suffix of the file."""

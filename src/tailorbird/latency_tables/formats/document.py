@@ -1,4 +1,4 @@
-"""The content of an exported table as typed models: what a file may say, value by value."""
+"""Pydantic models of an exported table: what each value of a file may be."""
 
 import re
 import unicodedata
@@ -20,9 +20,9 @@ from tailorbird.latency_tables.tables.configuration import IMPORTED
 from tailorbird.latency_tables.tables.price import LONGEST_MS, SHORTEST_MS, is_latency
 
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00")
-_LARGEST_INTEGER = 2**63 - 1  # of the databases
+_LARGEST_INTEGER = 2**63 - 1  # that databases take
 _LARGEST_COUNT = 2**31 - 1
-_AT_MOST = Field(max_length=100_000)  # is looked at first: each wrong value is an error to keep
+_AT_MOST = Field(max_length=100_000)  # checked first: pydantic keeps an error per wrong value
 
 
 def _storable(text: str) -> str:
@@ -67,7 +67,7 @@ _Facts = Annotated[dict[_Text, _Text], _AT_MOST]
 
 
 class _Part(BaseModel):
-    """A part whose every field is known, and none is turned into another type."""
+    """Base of the models: unknown fields are refused, and no value is converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -93,7 +93,7 @@ class SessionPart(_Part):
 
 
 class Head(_Part):
-    """What holds for all rows."""
+    """Head of a file: what holds for all of its rows."""
 
     name: str
     format: int
@@ -105,7 +105,7 @@ class Head(_Part):
 
 
 class Row(_Part):
-    """A round or a failure, as `flat` lays it out."""
+    """Row of a file: a round or a failure, as `plain_rows` lays it out."""
 
     uid: _Key
     taken: _Stamp
@@ -125,7 +125,7 @@ class Row(_Part):
 
     @property
     def costs(self) -> tuple[int | None, ...]:
-        """Those of `Footprint`, in its order."""
+        """Fields of `Footprint`, in its order; None where they were not counted."""
         return self.n_macs, self.n_params, self.weight_bytes, self.peak_activation_bytes
 
     @model_validator(mode="after")
@@ -150,11 +150,11 @@ _LAWS = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",
 }
-"""Laws in our words, by pydantic's name of the fault."""
+"""What must hold, in our words, by pydantic's type of the error."""
 
 
 def checked(head: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> tuple[Head, list[Row]]:
-    """A head and rows that say nothing impossible.
+    """Checks a head and its rows, each by itself and against each other.
 
     Raises:
         ValueError: naming the first field, or row and column, that is wrong, and the law.
@@ -203,7 +203,7 @@ def _refuse_contradictions(head: Head, rows: Sequence[Row]) -> None:
 
 
 def _explained(error: ValidationError, part: str) -> str:
-    """The first thing that is wrong, without a full stop."""
+    """First fault that pydantic found, as part of a sentence."""
     first = error.errors(include_url=False)[0]
     place = ""
     for step in first["loc"]:

@@ -1,4 +1,4 @@
-"""Records as files that people pass on, in Parquet, CSV or JSON; none loses anything."""
+"""Files that records are exported to, as Parquet, CSV or JSON, without loss."""
 
 import csv
 import hashlib
@@ -22,16 +22,16 @@ _UNREADABLE = (
     *(ValueError, LookupError, TypeError, RuntimeError, OSError),
     *(ArithmeticError, AttributeError, MemoryError),
 )
-_LONGEST = 300  # characters of what is told of a file
+_LONGEST = 300  # characters quoted from a file
 
 
 def is_file(path: Path) -> bool:
-    """Whether the name ends as that of an exported table does."""
+    """True if a name has a suffix of exported tables."""
     return path.suffix.lower() in FORMATS
 
 
 def write(record: Record, path: Path) -> None:
-    """Writes a file, whole or not at all.
+    """Writes a record to a file, whole or not at all.
 
     Raises:
         RecipeError: if the suffix is unknown, or the file could not be read again.
@@ -52,7 +52,7 @@ def write(record: Record, path: Path) -> None:
 
 
 def read(path: Path) -> Record:
-    """What was written.
+    """Reads the record that a file holds.
 
     Raises:
         RecipeError: if the file cannot be read, is torn, or is no table of this format.
@@ -91,7 +91,7 @@ def _checked(head: Head, rows: Rows, path: str) -> Record:
 
 
 def _digest(head: Head, rows: Rows) -> str:
-    """Of the values, so that it is the same in every format."""
+    """Checksum of the values, which is the same in every format."""
     text = json.dumps([head, rows], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Tables that others measured, as CSV or Parquet; what they hold is told by their columns."""
+"""Reader of latency tables that others measured, as CSV or Parquet, told apart by their columns."""
 
 import hashlib
 import math
@@ -28,22 +28,22 @@ _KINDS = {
 }
 _INDEX = re.compile(r"__index_level_\d+__")  # pandas' numbers of rows
 _EXPORTED = b"tailorbird"
-"""What metadata of a Parquet file that this package wrote hold."""
+"""Key in the metadata of Parquet files that this package wrote."""
 
 _EXPORTED_JSON = re.compile(rb'\s*\{\s*"(table|rounds)"\s*:')
 
 _Parse = Callable[[Row], tuple[str, float, float | None]]
-"""Key, milliseconds and spread of a row; a ValueError says what is wrong with it."""
+"""Gives key, milliseconds and spread of a row; raises ValueError with what is wrong in it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ForeignTable:
-    """What such a file says.
+    """Latencies that a file of others states.
 
     Attributes:
         stated: latencies of distinct workloads.
         provenance: name and SHA-256 of the file, and where it is from, if that is known.
-        batch: images at once; None where the keys alone tell.
+        batch: batch size; None where the keys alone tell.
         place: what the numbers of rows count, such as `line`.
     """
 
@@ -54,7 +54,7 @@ class ForeignTable:
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether a file is a table, by its ending, that this package did not export.
+    """True if a file has the suffix of a table, but was not exported by this package.
 
     Raises:
         RecipeError: if it cannot be read.
@@ -74,7 +74,7 @@ def is_foreign(path: Path) -> bool:
 
 
 def read(path: Path) -> ForeignTable:
-    """A file with the columns key, ms and perhaps std_ms, or with those of OFA's table.
+    """Reads a file with the columns key, ms and perhaps std_ms, or with those of OFA's table.
 
     Raises:
         RecipeError: naming the first line or row that is wrong.
@@ -86,29 +86,29 @@ def read(path: Path) -> ForeignTable:
                 f"perhaps std_ms, but {str(path)!r} is JSON. Write a row for each workload there."
             )
         case ".parquet":
-            found = _from_parquet(path)
+            sheet = _from_parquet(path)
         case _:
-            found = csv_sheet.read(path)
-    facts = {"file": path.name, "sha256": found.file_sha256}
-    names = sorted(found.columns)
+            sheet = csv_sheet.read(path)
+    facts = {"file": path.name, "sha256": sheet.file_sha256}
+    names = sorted(sheet.columns)
     if names in (["key", "ms"], ["key", "ms", "std_ms"]):
-        return ForeignTable(_stated(found, _plain), facts, None, found.place)
+        return ForeignTable(_stated(sheet, _plain), facts, None, sheet.place)
     if names == sorted(ofa_latencies.COLUMNS):
-        if found.text_sha256 == ofa_latencies.SHA256:
+        if sheet.text_sha256 == ofa_latencies.SHA256:
             facts |= ofa_latencies.SOURCE
-        stated = _stated(found, _of_ofa)
-        return ForeignTable(stated, facts, ofa_latencies.BATCH, found.place)
+        stated = _stated(sheet, _of_ofa)
+        return ForeignTable(stated, facts, ofa_latencies.BATCH, sheet.place)
     if not names:
         raise RecipeError(f"The file {str(path)!r} is empty.")
-    raise found.refusal(
+    raise sheet.refusal(
         1,
         "the columns must be key, ms and perhaps std_ms, or those of OFA's published table "
-        f"({', '.join(ofa_latencies.COLUMNS)}), but are {csv_sheet.listed(found.columns)}",
+        f"({', '.join(ofa_latencies.COLUMNS)}), but are {csv_sheet.listed(sheet.columns)}",
     )
 
 
 def _from_parquet(path: Path) -> Sheet:
-    """Latencies as the same rows of text that CSV has, so that the same laws hold for them."""
+    """Reads Parquet as the rows of text that CSV has, so that the same laws hold for both."""
     content = bounded_file.read(path)
     names = parquet_columns.schema(content, path).names
     wanted = [name for name in _KINDS if name in names or name != "std_ms"]
@@ -167,7 +167,7 @@ def _of_ofa(row: Row) -> tuple[str, float, float | None]:
 def _priced(
     ms: float, std_ms: float | None, name: str, name_of_std: str
 ) -> tuple[float, float | None]:
-    """A latency and its spread, refused under the names of their columns."""
+    """Checks a latency and its spread; errors name their columns."""
     if not 0 < ms < math.inf:
         raise ValueError(f"{name} must be finite and positive, but is {ms!r}")
     if not is_latency(ms):

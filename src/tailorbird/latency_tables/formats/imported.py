@@ -1,4 +1,4 @@
-"""Tables that others measured, as records: one stated value in the place of rounds."""
+"""Records of latencies that others measured: one stated value in place of rounds."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import UnfitStoreError
 from tailorbird.latency_tables.tables.configuration import Configuration
 from tailorbird.latency_tables.tables.record import Record, Round, Session
 from tailorbird.latency_tables.tables.samples import Samples
@@ -15,12 +15,12 @@ from tailorbird.latency_tables.tables.samples import Samples
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What one line of a file says.
+    """Latency that one line of a file states.
 
     Attributes:
         key: of a workload.
-        ms: its latency.
-        std_ms: how far measurements of it lay apart; None if the file does not say.
+        ms: latency of the workload.
+        std_ms: standard deviation; None if the file does not state it.
         line: number of the line, the header's is 1.
     """
 
@@ -40,9 +40,9 @@ def record_of(
     configuration: Configuration,
     space: str,
 ) -> Record:
-    """A record of values that are of distinct keys.
+    """Makes a record of stated values, each of another key.
 
-    What says the same of the same device has the same uid, so that a store takes it in once.
+    Equal values of one device have equal uids, so that a store takes them in once.
 
     Args:
         stated: the values.
@@ -76,18 +76,18 @@ def record_of(
 
 
 def refuse_changes(held: Record, new: Record) -> None:
-    """Refuses values other than those that are held: which of the two is right, nobody can tell.
+    """Refuses values that differ from held ones: nobody can tell which of the two is right.
 
     Raises:
-        RecipeError: naming the first.
+        UnfitStoreError: naming the first.
     """
     known = {one.key: one for one in held.rounds if one.status == "imported"}
     for one in new.rounds:
-        there = known.get(one.key)
-        if there is not None and there.uid != one.uid:
-            raise RecipeError(
-                f"{one.key} has {_stated(there)} in the store, {_stated(one)} in the file: a store "
-                "does not change what it holds. Name another in [latency] store."
+        twin = known.get(one.key)
+        if twin is not None and twin.uid != one.uid:
+            raise UnfitStoreError(
+                f"{one.key} has {_stated(twin)} in the store, {_stated(one)} in the file: a store "
+                "does not change what it holds. Name another store."
             )
 
 

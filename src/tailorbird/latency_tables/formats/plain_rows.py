@@ -22,11 +22,11 @@ COLUMNS = (
     *("uid", "taken", "key", "session", "status", "round"),
     *("ms", "hot_ms", "reference_ms", "reason", "provenance", *_COSTS),
 )
-"""Of a row; samples and reference of a failure are missing, and costs that were not counted."""
+"""Columns of a row; a failure lacks samples and reference, and costs may not have been counted."""
 
 
 def to_rows(record: Record) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What holds for all rows, and the rows, as values that JSON knows."""
+    """Returns the head, which holds for all rows, and the rows, as values that JSON knows."""
     head = {
         "device": record.device,
         "space": record.space,
@@ -40,7 +40,7 @@ def to_rows(record: Record) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 def from_rows(head: Head, rows: Sequence[Row]) -> Record:
-    """The record again.
+    """Returns the record that `to_rows` made into a head and rows.
 
     Raises:
         ValueError: naming the first row whose values do not go together.

@@ -1,4 +1,4 @@
-"""Who measures what: leases on keys, so that several profilers share a table's work."""
+"""Leases on keys of programs, by which several profilers share the work on one table."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from tailorbird.latency_tables.store.schema import CLAIM
 from tailorbird.storage.databases.connection import clock, stamp
 
-_LONGEST_LEASES = 10  # of ours; nobody's is that much longer
+_LONGEST_LEASES = 10  # times our lease: nobody's is longer than that
 
 # One statement decides, so that two profilers never both get a key. A lease that ends later than
 # any could is of a time when the clock was ahead.
@@ -29,16 +29,16 @@ _RENEW = sa.text(
 def take(
     connection: sa.Connection, keys: Sequence[str], configuration: str, owner: str, lease_s: float
 ) -> set[str]:
-    """Takes or renews what is free, expired or the owner's; returns what the owner now holds."""
+    """Leases those keys that are free, expired or the owner's; returns what the owner now holds."""
     return _lease(connection, _TAKE, keys, configuration, owner, lease_s)
 
 
 def renew(
     connection: sa.Connection, keys: Sequence[str], configuration: str, owner: str, lease_s: float
 ) -> set[str]:
-    """Renews what nobody took since the owner did; returns it.
+    """Renews the owner's leases on keys that nobody else took meanwhile; returns those keys.
 
-    What another took is not the owner's again when that one is done: it may have rounds by then.
+    A key that another owner took and gave back is not leased again: it may have rounds by then.
     """
     return _lease(connection, _RENEW, keys, configuration, owner, lease_s)
 
@@ -59,16 +59,16 @@ def _lease(
     rows = [{"key": key, **ends, **same} for key in sorted(set(keys))]
     if rows:
         connection.execute(statement, rows)
-    held = sa.select(CLAIM.c.key).where(
+    leased = sa.select(CLAIM.c.key).where(
         CLAIM.c.configuration == configuration,
         CLAIM.c.owner == owner,
         CLAIM.c.lease_until == lease_until,
     )
-    return set(keys) & set(connection.scalars(held))
+    return set(keys) & set(connection.scalars(leased))
 
 
 def free(connection: sa.Connection, keys: Sequence[str], configuration: str, owner: str) -> None:
-    """Gives back what the owner holds of the keys."""
+    """Ends the owner's leases on these keys."""
     delete = sa.delete(CLAIM).where(
         CLAIM.c.key == sa.bindparam("freed"),
         CLAIM.c.configuration == configuration,

@@ -1,4 +1,4 @@
-"""The database behind a store: refused if it is not ours, and its faults told in a sentence."""
+"""Database behind a store: other databases are refused, and faults become one sentence."""
 
 import sqlite3
 import stat
@@ -14,8 +14,8 @@ from tailorbird.errors import (
     DamagedStoreError,
     MeasurementError,
     ReadOnlyStoreError,
-    RecipeError,
     StoreError,
+    UnfitStoreError,
     in_a_line,
 )
 from tailorbird.latency_tables.store.schema import create, is_store
@@ -36,13 +36,14 @@ class Database:
         url: of the database, for SQLAlchemy.
 
     Raises:
-        RecipeError: if it cannot be opened, or is anything else than a store of this version;
+        UnfitStoreError: if it cannot be opened, or is anything else than a store of this version;
             then it is left as it was.
+        DamagedStoreError: if it is no longer what was written.
         StoreError: if the disk is full or faulty.
     """
 
     def __init__(self, url: str) -> None:
-        self.name = "in [latency]"
+        self.name = "of this URL"  # which may hold a password
         self._url = url
         try:
             parsed = sa.make_url(url)
@@ -67,25 +68,23 @@ class Database:
                 there = is_store(connection, self.name)
             if not there:
                 self._create()
-        except RecipeError:
-            raise
         except (sa.exc.SQLAlchemyError, sqlite3.Error, ImportError, ValueError) as error:
             told = reason(error)
             if is_damage(told):
                 found = examined(url, told)
-                raise RecipeError(
+                raise DamagedStoreError(
                     f"The store {self.name} cannot be opened ({found}). {WAY_OUT}"
                 ) from error
             if any(sign in told.lower() for sign in ("full", "i/o error", "no space")):
                 raise self._fault(error) from error
-            otherwise = "Name another in [latency] store, or move a damaged file away."
-            raise RecipeError(
+            otherwise = "Name another store, or move a damaged file away."
+            raise UnfitStoreError(
                 f"The store {self.name} cannot be opened ({told}). {way_out(told, otherwise)}"
             ) from error
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A transaction that reads.
+        """Opens a transaction that reads.
 
         Raises:
             StoreError: if the database fails.
@@ -95,7 +94,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A transaction that writes all or nothing.
+        """Opens a transaction that writes all or nothing.
 
         Raises:
             StoreError: if the database fails.
@@ -105,7 +104,7 @@ class Database:
 
     @contextmanager
     def writing_alone(self) -> Iterator[sa.Connection]:
-        """A transaction that looks before it writes: no other of its kind runs beside it.
+        """Opens a transaction that reads before it writes: no other such one runs at a time.
 
         Raises:
             StoreError: if the database fails.
@@ -129,7 +128,7 @@ class Database:
 
     @contextmanager
     def decoding(self) -> Iterator[None]:
-        """A block that only makes sense of cells which were read.
+        """Turns errors of a block that only decodes cells into the error of a damaged store.
 
         Raises:
             DamagedStoreError: if a cell does not hold what was written into it.
@@ -155,9 +154,8 @@ class Database:
 
 def _path_of(url: sa.URL) -> str:
     if url.database in {None, "", ":memory:"} or str(url.database).startswith("file:"):
-        raise RecipeError(
-            f"The store must be a file that stays, but got {url.render_as_string()!r}. "
-            "Name a path in [latency] store."
+        raise UnfitStoreError(
+            f"The store must be a file that stays, but got {url.render_as_string()!r}. Name a path."
         )
     return str(url.database)
 
@@ -170,20 +168,17 @@ def _inspect(path: str) -> None:
         folder = Path(path).parent
         if folder.is_dir():
             return
-        raise RecipeError(
+        raise UnfitStoreError(
             f"The store {path!r} cannot be opened: there is no folder {str(folder)!r}. Make it, or "
-            "name another file in [latency] store."
+            "name another file."
         ) from None
     except OSError as error:
-        raise RecipeError(
-            f"The store {path!r} cannot be opened: {error.strerror}. Name another in [latency] "
-            "store."
+        raise UnfitStoreError(
+            f"The store {path!r} cannot be opened: {error.strerror}. Name another store."
         ) from None
     if not stat.S_ISREG(mode):
         kind = "folder" if stat.S_ISDIR(mode) else "pipe, a socket or a device"
-        raise RecipeError(
-            f"A store must be a file, but {path!r} is a {kind}. Name a file in [latency] store."
-        )
+        raise UnfitStoreError(f"A store must be a file, but {path!r} is a {kind}. Name a file.")
     uri = f"{Path(path).absolute().as_uri()}?mode=ro"
     engine = sa.create_engine(
         "sqlite://",
@@ -198,7 +193,7 @@ def _inspect(path: str) -> None:
 
 
 def _tune(connection: Any, record: Any) -> None:
-    """Our own transactions, and WAL."""
+    """Leaves the beginning of transactions to us, and puts the file into WAL mode."""
     connection.isolation_level = None
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         with suppress(sqlite3.OperationalError):  # another process is about to do the same
@@ -206,6 +201,6 @@ def _tune(connection: Any, record: Any) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    """A writer takes its place in the queue at once; a reader that turned writer could not."""
+    """Begins a transaction; writers lock at once, since readers that turn writers cannot wait."""
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

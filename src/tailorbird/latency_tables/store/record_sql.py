@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import UnfitStoreError
 from tailorbird.latency_tables.store.schema import FOOTPRINT, SAMPLE, SESSION
 from tailorbird.latency_tables.tables.configuration import Configuration
 from tailorbird.latency_tables.tables.record import Record, Round, Session
@@ -34,7 +34,7 @@ _KEEP = sa.text(
 def read(
     connection: sa.Connection, configuration: Configuration, device: str, space: str
 ) -> Record:
-    """All of one configuration; each table is read once."""
+    """Reads the record of one configuration, with one query per table."""
     of = SAMPLE.c.configuration == configuration.key
     keys = sa.select(SAMPLE.c.key).where(of)
     # Not by when it was taken: clocks are set, and files say anything.
@@ -55,7 +55,7 @@ def read(
 
 
 def references(connection: sa.Connection, configuration: Configuration) -> list[float]:
-    """Milliseconds of the reference beside each round that was taken here, in their order."""
+    """Reads the milliseconds of the reference beside each round that was taken here, in order."""
     query = (
         sa.select(SAMPLE.c.reference_ms, SESSION.c.provenance)
         .join(SESSION)
@@ -72,7 +72,7 @@ def insert(
     session: int,
     number: int | None = None,
 ) -> None:
-    """Adds one try.
+    """Inserts one try.
 
     Args:
         connection: writes.
@@ -102,7 +102,7 @@ def insert(
 
 
 def keep_footprint(connection: sa.Connection, key: str, footprint: Footprint) -> None:
-    """Says what a program costs on every device, whatever was said before."""
+    """Keeps the costs of a program, which hold on every device, in place of earlier ones."""
     connection.execute(_KEEP, {"key": key, **asdict(footprint)})
 
 
@@ -118,11 +118,11 @@ def merge(connection: sa.Connection, record: Record, held: Record) -> int:
         held: what the store holds of the same configuration.
 
     Raises:
-        RecipeError: if a round is there with other values.
+        UnfitStoreError: if a round is there with other values.
     """
-    there = set(connection.scalars(sa.select(SAMPLE.c.uid)))
+    known_uids = set(connection.scalars(sa.select(SAMPLE.c.uid)))
     known_sessions = {row.uid: row for row in connection.execute(sa.select(SESSION))}
-    _refuse_other_values(there, held, record)
+    _refuse_other_values(known_uids, held, record)
     if not record.configuration.is_imported:  # whose sessions are of the moment of the import
         _refuse_other_sessions(known_sessions, record)
     counted = set(connection.scalars(sa.select(FOOTPRINT.c.key)))
@@ -134,7 +134,7 @@ def merge(connection: sa.Connection, record: Record, held: Record) -> int:
                 uid=uid, started=session.started, provenance=marked
             )
             sessions[uid] = connection.execute(statement.returning(SESSION.c.id)).scalar_one()
-    new = [one for one in record.rounds if one.uid not in there]
+    new = [one for one in record.rounds if one.uid not in known_uids]
     first = held.accepted.keys() & {one.key for one in new if one.status == "failed"}
     lowest = connection.scalar(sa.select(sa.func.coalesce(sa.func.min(SAMPLE.c.id), 1)))
     assert lowest is not None
@@ -156,10 +156,10 @@ def _refuse_other_values(there: Set[str], held: Record, record: Record) -> None:
     for number, one in enumerate(record.rounds, 1):
         twin = known.get(one.uid)
         if one.uid in there and (twin is None or not _is_same(one, twin)):
-            raise RecipeError(
+            raise UnfitStoreError(
                 f"A store does not change what it holds, but row {number} of the file, of "
                 f"{one.key}, has the uid of something else there ({one.uid}). Look which of the "
-                "two was altered, or name another in [latency] store."
+                "two was altered, or name another store."
             )
 
 
@@ -167,15 +167,14 @@ def _refuse_other_sessions(known: Mapping[str, Any], record: Record) -> None:
     """Refuses a session that has the uid of another one in the store."""
     for uid in record.sessions.keys() & known.keys():
         if record.sessions[uid] != _session(known[uid]):
-            raise RecipeError(
+            raise UnfitStoreError(
                 f"A store does not change what it holds, but the session {uid} of the file is "
-                "another there. Look which of the two was altered, or name another in [latency] "
-                "store."
+                "another there. Look which of the two was altered, or name another store."
             )
 
 
 def _is_same(one: Round, other: Round) -> bool:
-    """Whether two rounds of one uid say the same; when a file was imported does not matter."""
+    """True if two rounds of one uid say the same; when a file was imported does not matter."""
     if (one.key, one.status) != (other.key, other.status):
         return False
     return one.status == "imported" or _said(one) == _said(other)

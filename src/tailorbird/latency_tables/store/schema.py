@@ -1,8 +1,8 @@
-"""The tables of a store, and which databases are one."""
+"""Schema of a store, and the check whether a database is one."""
 
 import sqlalchemy as sa
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import UnfitStoreError
 
 VERSION = 2
 """Raise it when a table changes; stores of other versions are refused, not converted."""
@@ -74,38 +74,38 @@ _FIRST = {"id", "key", "configuration", "session", "round", "ms", "status", "rea
 
 
 def is_store(connection: sa.Connection, name: str) -> bool:
-    """Whether a database holds a store of this version; false if it is empty.
+    """True if a database holds a store of this version; False if it is empty.
 
     Args:
         connection: is only read.
         name: of the database, for messages.
 
     Raises:
-        RecipeError: if it holds anything else.
+        UnfitStoreError: if it holds anything else.
     """
     tables = sa.inspect(connection).get_multi_columns()  # in one query, where there is a server
-    held = {table: {column["name"] for column in of} for (_, table), of in tables.items()}
-    if not held:
+    columns_of = {table: {column["name"] for column in of} for (_, table), of in tables.items()}
+    if not columns_of:
         return False
     made_by = 0
-    if held.get("version") == {"schema"}:
+    if columns_of.get("version") == {"schema"}:
         made_by = connection.execute(sa.select(MADE_BY.c.schema)).scalar_one_or_none() or 0
-    elif "version" not in held and held.get("sample") == _FIRST:
+    elif "version" not in columns_of and columns_of.get("sample") == _FIRST:
         made_by = 1
     if made_by > VERSION:
-        raise RecipeError(
+        raise UnfitStoreError(
             f"The store {name!r} was made by a newer tailorbird (schema {made_by}; this one reads "
-            f"{VERSION}). Update tailorbird, or name another in [latency] store."
+            f"{VERSION}). Update tailorbird, or name another store."
         )
     if 0 < made_by < VERSION:
-        raise RecipeError(
+        raise UnfitStoreError(
             f"The store {name!r} was made by an older tailorbird (schema {made_by}; this one reads "
             f"{VERSION}). Move it away: what it holds is measured anew, in another way."
         )
     ours = {table.name: set(table.columns.keys()) for table in METADATA.sorted_tables}
-    if not made_by or not all(held.get(table) == columns for table, columns in ours.items()):
-        raise RecipeError(
+    if not made_by or not all(columns_of.get(table) == columns for table, columns in ours.items()):
+        raise UnfitStoreError(
             f"The database {name!r} belongs to another program, or was damaged (it holds "
-            f"{', '.join(map(repr, sorted(held)))}). Name another in [latency] store."
+            f"{', '.join(map(repr, sorted(columns_of)))}). Name another store."
         )
     return True

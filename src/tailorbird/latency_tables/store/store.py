@@ -1,8 +1,8 @@
-"""Where measurements are kept: a database that only grows."""
+"""Store of measurements: a database to which rounds and failures are added, and none removed."""
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import sqlalchemy as sa
 
@@ -12,7 +12,7 @@ from tailorbird.latency_tables.store.database import Database
 from tailorbird.latency_tables.store.schema import SESSION
 from tailorbird.latency_tables.tables.configuration import Configuration
 from tailorbird.latency_tables.tables.price import refuse_dear_call
-from tailorbird.latency_tables.tables.record import Record, Round
+from tailorbird.latency_tables.tables.record import Record, Round, Status
 from tailorbird.latency_tables.tables.samples import Samples
 from tailorbird.latency_tables.tables.table import LatencyTable
 from tailorbird.spaces.footprint import Footprint
@@ -20,7 +20,7 @@ from tailorbird.storage.databases.connection import clock, stamp
 
 
 class Store:
-    """Rounds and failures, insert-only, with who measures what; each call is one transaction.
+    """Database of rounds, failures and leases of programs; each call is one transaction.
 
     Every method raises `StoreError` if the database fails, with nothing half-written.
 
@@ -28,14 +28,14 @@ class Store:
         url: of the database, for SQLAlchemy.
 
     Raises:
-        RecipeError: if it cannot be opened, or is no store of this version.
+        UnfitStoreError: if it cannot be opened, or is no store of this version.
     """
 
     def __init__(self, url: str) -> None:
         self._database = Database(url)
 
     def begin(self, provenance: dict[str, str]) -> int:
-        """A new session; its number goes with every row that it writes."""
+        """Begins a session; returns its number, which goes with every row of a profiler."""
         with self._database.writing() as connection:
             started = clock(connection).isoformat(timespec="seconds")
             insert = sa.insert(SESSION).values(
@@ -67,8 +67,16 @@ class Store:
         Raises:
             ValueError: if a time is not finite and positive.
         """
-        one = Round("", "", key, "", "measured", round_, samples, reference_ms, None, provenance)
-        self._insert(one, configuration, session)
+        self._insert(
+            "measured",
+            key,
+            configuration,
+            session,
+            round_,
+            samples,
+            reference_ms,
+            provenance=provenance,
+        )
 
     def discard(
         self,
@@ -79,18 +87,12 @@ class Store:
         samples: Samples,
         reference_ms: float,
     ) -> None:
-        """Keeps a round that is not to be used; arguments and errors are those of `add`."""
-        one = Round("", "", key, "", "discarded", round_, samples, reference_ms, None, {})
-        self._insert(one, configuration, session)
+        """Keeps a round that is never used; arguments and errors are those of `add`."""
+        self._insert("discarded", key, configuration, session, round_, samples, reference_ms)
 
     def fail(self, key: str, configuration: Configuration, session: int, reason: str) -> None:
-        """Keeps why something could not be measured, which voids its earlier rounds."""
-        one = Round("", "", key, "", "failed", None, None, None, _storable(reason), {})
-        self._insert(one, configuration, session)
-
-    def rounds(self, configuration: Configuration) -> dict[str, list[Round]]:
-        """Accepted rounds since the last failure, by key, in their order."""
-        return self.record(configuration).accepted
+        """Keeps why a program could not be measured, which voids its earlier rounds."""
+        self._insert("failed", key, configuration, session, reason=_storable(reason))
 
     def references(self, configuration: Configuration) -> list[float]:
         """Milliseconds of the reference beside each round here, discarded ones too, in order."""
@@ -100,7 +102,7 @@ class Store:
     def claim(
         self, keys: Sequence[str], configuration: Configuration, owner: str, lease_s: float
     ) -> set[str]:
-        """Takes or renews those of the keys that nobody else holds; returns what is held now.
+        """Leases those of the keys that nobody else holds; returns what the owner now holds.
 
         A lease ends by itself, so what a killed profiler held is free after `lease_s` seconds, by
         the clock of the server if there is one.
@@ -111,41 +113,37 @@ class Store:
     def renew(
         self, keys: Sequence[str], configuration: Configuration, owner: str, lease_s: float
     ) -> set[str]:
-        """Renews those of the keys that nobody took since the owner did; returns them."""
+        """Renews the leases on keys that nobody else took meanwhile; returns those keys."""
         with self._database.writing() as connection:
             return claims.renew(connection, keys, configuration.key, owner, lease_s)
 
     def release(self, keys: Sequence[str], configuration: Configuration, owner: str) -> None:
-        """Frees those of the keys that the owner holds."""
+        """Ends the owner's leases on these keys."""
         with self._database.writing() as connection:
             claims.free(connection, keys, configuration.key, owner)
 
     def keep_footprint(self, key: str, footprint: Footprint) -> None:
-        """Keeps what a program costs on every device; the last one said stands."""
+        """Keeps the costs of a program, which hold on every device; the last ones stand."""
         with self._database.writing() as connection:
             record_sql.keep_footprint(connection, key, footprint)
 
     def table(self, configuration: Configuration, device: str, rounds: int) -> LatencyTable:
-        """What predictors see: what has this many rounds, and did not fail at its last try."""
+        """Returns the latency table of programs with this many rounds that did not fail last."""
         return self.record(configuration, device).table(rounds)
 
-    def provenance(self, configuration: Configuration) -> dict[str, str]:
-        """Date and state of the machine when a configuration was last measured; empty if never."""
-        return self.record(configuration).provenance
-
     def record(self, configuration: Configuration, device: str = "", space: str = "") -> Record:
-        """All that was kept under a configuration, under names for messages and files."""
+        """Returns all that was kept under a configuration; names are for messages and files."""
         with self._database.reading() as connection, self._database.decoding():
             return record_sql.read(connection, configuration, device, space)
 
     def take_in(self, record: Record) -> int:
-        """Adds what is not there yet; returns how many rounds and failures.
+        """Adds what is new in a record; returns how many rounds and failures that is.
 
         What was tried here decides alone, see `Record.deciding`; nor does a file void what came
         from another before.
 
         Raises:
-            RecipeError: if it states another value than one that was imported before, or calls
+            UnfitStoreError: if it states another value than one that was imported before, or calls
                 something by a uid that is there.
             PriceError: if the empty program would cost more than others that contain it.
         """
@@ -163,12 +161,28 @@ class Store:
             refuse_dear_call(ms, record.device, configuration.is_imported)
             return n_new
 
-    def _insert(self, one: Round, configuration: Configuration, session: int) -> None:
+    def _insert(
+        self,
+        status: Status,
+        key: str,
+        configuration: Configuration,
+        session: int,
+        round_: int | None = None,
+        samples: Samples | None = None,
+        reference_ms: float | None = None,
+        *,
+        reason: str | None = None,
+        provenance: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Adds one try under a new uid, at the time of the database."""
         with self._database.writing() as connection:
-            one = replace(one, uid=uuid.uuid4().hex, taken=stamp(clock(connection)))
+            uid, taken = uuid.uuid4().hex, stamp(clock(connection))
+            one = Round(
+                uid, taken, key, "", status, round_, samples, reference_ms, reason, provenance
+            )
             record_sql.insert(connection, one, configuration, session)
 
 
 def _storable(reason: str) -> str:
-    """What a program said before it died may be no text that a database takes."""
+    """Escapes what a database takes for no text: a dying program may say anything."""
     return reason.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

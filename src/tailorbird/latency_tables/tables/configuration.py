@@ -1,4 +1,4 @@
-"""What must be equal for two measurements to be comparable."""
+"""Configuration of measurements: what must be equal for two of them to be compared."""
 
 import json
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Configuration:
 
     @property
     def is_imported(self) -> bool:
-        """Whether others measured the table, in a way of their own."""
+        """True if others measured the table, in a way of their own."""
         return self.runtime == IMPORTED
 
     @property
@@ -38,11 +38,11 @@ class Configuration:
         return json.dumps(asdict(self), sort_keys=True)
 
     def differences(self, ours: "Configuration") -> dict[str, tuple[object, object]]:
-        """This one's value and ours of each field in which they are not equal."""
+        """Fields that differ, each with this one's value and ours."""
         pairs = ((f.name, getattr(self, f.name), getattr(ours, f.name)) for f in fields(self))
         return {name: (theirs, our) for name, theirs, our in pairs if theirs != our}
 
 
 def tell(differences: Mapping[str, tuple[object, object]]) -> str:
-    """Such as `threads: 4 / 1; batch: 1 / 16`."""
+    """Formats differences for a message, such as `threads: 4 / 1; batch: 1 / 16`."""
     return "; ".join(f"{name}: {theirs} / {ours}" for name, (theirs, ours) in differences.items())

@@ -8,5 +8,5 @@ _FLOOR = 10  # percentile: a lucky reference would condemn everything that comes
 
 
 def floor(references_ms: Sequence[float]) -> float:
-    """What the reference takes on the quiet machine; NaN if it never ran."""
+    """Milliseconds of the reference on the quiet machine; NaN if it never ran."""
     return float(np.percentile(references_ms, _FLOOR)) if len(references_ms) else float("nan")

@@ -1,4 +1,4 @@
-"""A latency table as people and scripts read it, with what is to be distrusted and why."""
+"""Latency tables as JSON and as text, with the rows to distrust and why."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,7 +11,7 @@ _MIB = 2**20
 
 
 def listing(record: Record, rounds: int) -> dict[str, object]:
-    """Everything that is known of each row, and of the table; for JSON.
+    """Returns all that is known of each row, and of the table, for JSON.
 
     Args:
         record: also of a table that is being measured.
@@ -32,7 +32,7 @@ def listing(record: Record, rounds: int) -> dict[str, object]:
 
 
 def quality(table: LatencyTable) -> dict[str, object]:
-    """How good a table is as a whole; shares are fractions, null where there are no rows."""
+    """Counts and spread of a table; `share_trusted` is a fraction, None where there are no rows."""
     return {
         "n_rows": len(table.entries),
         "n_failed": len(table.failures),
@@ -42,7 +42,7 @@ def quality(table: LatencyTable) -> dict[str, object]:
 
 
 def text(record: Record, rounds: int) -> str:
-    """The same for a terminal: `?` marks what is to be distrusted."""
+    """Returns the table as text for a terminal; `?` marks rows to distrust."""
     table, ahead = record.table(1), record.stamped_ahead(datetime.now(UTC))
     lines = ["    median ms      hot ms  spread  rounds  weights MiB  peak MiB  workload"]
     for key, latency in table.entries.items():
@@ -88,7 +88,7 @@ def _row(table: LatencyTable, key: str, doubts: tuple[str, ...]) -> dict[str, ob
 def _doubts(
     table: LatencyTable, key: str, rounds: int, ahead: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Why not to trust a row, and what else to know before using it."""
+    """Reasons to distrust a row, and what else to know before using it."""
     latency = table.entries[key]
     doubts = list(latency.doubts)
     if 2 <= len(latency.round_ms) < rounds:
@@ -99,7 +99,7 @@ def _doubts(
 
 
 def _clock(key: str, ahead: Mapping[str, str]) -> list[str]:
-    """What to know of stamps that are yet to come."""
+    """Remark on a row that is stamped later than now; empty where it is not."""
     return [f"stamped {ahead[key]}, when a clock was ahead"] if key in ahead else []
 
 

@@ -1,4 +1,4 @@
-"""What a measured or stated latency must be, so that sums of latencies are prices."""
+"""Limits of measured and stated latencies and spreads, so that sums of latencies make sense."""
 
 from collections.abc import Mapping
 
@@ -15,12 +15,12 @@ _NOISE = 0.1  # by which a program that does next to nothing may seem faster tha
 
 
 def is_latency(ms: float) -> bool:
-    """Whether it is finite, positive, and such that anything could take as long."""
+    """True if milliseconds are finite, positive, and such as a program can take."""
     return SHORTEST_MS <= ms <= LONGEST_MS
 
 
 def is_spread(std_ms: float, ms: float) -> bool:
-    """Whether it is finite, not negative, and tells anything about a latency."""
+    """True if a standard deviation is finite, not negative, and not absurd beside its latency."""
     return 0.0 <= std_ms <= LARGEST_RELATIVE_STD * ms
 
 

@@ -1,4 +1,4 @@
-"""All that was ever measured under one configuration, raw: what stores hold and files carry."""
+"""Raw measurements under one configuration: what stores hold and files carry."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,15 +42,15 @@ class Session:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Round:
-    """One try to measure one program, or what others found.
+    """One try to measure one program, or a latency that others stated.
 
     Attributes:
         uid: tells it from any other, on any machine.
         taken: UTC, ISO 8601.
-        key: of the program.
+        key: key of the program.
         session: uid of the session.
-        status: what is `measured` counts, and what is `imported`: one value that a file of others
-            stated. `discarded` samples are kept and never used.
+        status: rounds that are `measured` count, and those that are `imported`: one value that a
+            file of others stated. `discarded` samples are kept and never used.
         number: of the round; None if it failed.
         samples: in milliseconds; None if it failed.
         reference_ms: the slower run of the reference before and after; None if it failed, or
@@ -126,14 +126,14 @@ class Round:
 
     @property
     def stated_std_ms(self) -> float | None:
-        """The spread that the file of an imported value states; None if it does not."""
+        """Standard deviation in ms that a file states of its value; None if it does not."""
         if self.status != "imported" or "std_ms" not in self.provenance:
             return None
-        said = self.provenance["std_ms"]
+        text = self.provenance["std_ms"]
         try:
-            return float(said)
+            return float(text)
         except ValueError:
-            raise PriceError(f"`std_ms` must be a number, but is {said!r}.") from None
+            raise PriceError(f"`std_ms` must be a number, but is {text!r}.") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,7 +143,7 @@ class Record:
     Attributes:
         device: name for messages.
         space: name, with settings, of the space that it was measured for.
-        configuration: of all of it.
+        configuration: that all tries were made under.
         sessions: by uid.
         rounds: in the order of the store, which clocks have no part in.
         footprints: by key, where they were counted.
@@ -160,10 +160,9 @@ class Record:
 
     @property
     def deciding(self) -> list[Round]:
-        """Tries that tell what a program takes, or why it does not run, in their order.
+        """Tries that decide about their programs, in their order: discarded ones are left out.
 
-        What was tried here decides alone: no file voids it, or outweighs it. None that was
-        discarded is among them.
+        Where a program was tried here, files have no say: they neither void nor outweigh that.
         """
         tries = [one for one in self.rounds if one.status != "discarded"]
         here = {one.key for one in tries if one.session not in self.imported}
@@ -176,16 +175,16 @@ class Record:
         A failure voids what the same program took before it: whatever broke it may have been at
         work already. So it is incomplete until it was measured anew, however many rounds it had.
         """
-        found: dict[str, list[Round]] = {}
+        accepted: dict[str, list[Round]] = {}
         for one in self.deciding:
             if one.status == "failed":
-                found.pop(one.key, None)
+                accepted.pop(one.key, None)
             else:
-                found.setdefault(one.key, []).append(one)
-        return found
+                accepted.setdefault(one.key, []).append(one)
+        return accepted
 
     def taken(self, rounds: int) -> dict[str, list[Round]]:
-        """Accepted rounds that a profiler goes on from, which wants so many.
+        """Returns the accepted rounds that a profiler which wants so many can go on from.
 
         Those from a file count where they are enough by themselves: once there is one from here,
         they no longer would.
@@ -197,12 +196,15 @@ class Record:
         }
 
     def floor_ms(self, *, is_imported: bool) -> float:
-        """What the reference takes on the quiet machine, here or where files are from."""
+        """Milliseconds of the reference on the quiet machine, here or where files are from."""
         of = (one for one in self.rounds if (one.session in self.imported) == is_imported)
         return floor([one.reference_ms for one in of if one.reference_ms])
 
     def table(self, rounds: int) -> LatencyTable:
-        """What has this many rounds since it last failed, and what failed at its last try."""
+        """Returns the table of programs with this many rounds since they last failed.
+
+        Programs that failed at their last try are its failures.
+        """
         taken, tried = self.accepted, {one.key: one for one in self.deciding}
         floors_ms = [self.floor_ms(is_imported=is_imported) for is_imported in (False, True)]
         return LatencyTable(
@@ -219,7 +221,7 @@ class Record:
         )
 
     def stamped_ahead(self, now: datetime) -> dict[str, str]:
-        """Stamps of tries that are yet to come, the latest by key: a clock was ahead.
+        """Returns stamps that are later than now, as a clock was ahead; the latest by key.
 
         Args:
             now: in UTC.
@@ -235,7 +237,7 @@ class Record:
     def provenance(self) -> dict[str, str]:
         """Date and state of the machine when it was last measured; empty if it never was.
 
-        Of what others measured: when it was imported, and where from.
+        For what others measured: when it was imported, and where from.
         """
         for one in reversed(self.rounds):
             if one.status in ("measured", "imported"):

@@ -1,4 +1,4 @@
-"""Times of one round of measuring."""
+"""Samples of one round of measuring."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,12 @@ from tailorbird.spaces import FloatArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """One round of measuring, in milliseconds of one run, a value per sample.
+    """Samples of one round, each the milliseconds of one run.
 
     Attributes:
-        ms: with weights as cold as rotating through the copies makes them, (n,).
-        hot_ms: with one copy used again and again, (k,); empty where there was one copy only.
+        ms: latency cycling through copies of the weights, so that caches are as cold as in a
+            network, (n,).
+        hot_ms: latency with one copy again and again, (k,); empty where there was one copy only.
 
     Raises:
         MeasurementError: if there are none, or any is not a time.

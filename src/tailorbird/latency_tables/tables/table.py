@@ -1,4 +1,4 @@
-"""Latencies of one configuration, as predictors see them."""
+"""Latency table of one configuration, as predictors see it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,30 +18,30 @@ from tailorbird.spaces import FloatArray
 from tailorbird.spaces.footprint import Footprint
 
 LARGEST_SPREAD = 0.05
-"""Relative; medians of quiet, pinned rounds differ by 1.5 to 3.1 %."""
+"""Largest relative spread that is trusted; quiet, pinned rounds differ by 1.5 to 3.1 %."""
 
 LARGEST_DRIFT = 1.05
-"""Of the reference beside a round, over its floor. A profiler measures a slower round again; it is
-accepted, and marked, where the machine never came to rest."""
+"""Largest time of the reference beside a round, over its floor. A profiler measures a slower round
+again; it is accepted, and marked, where the machine never came to rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Repeated measurements of one program, in milliseconds.
+    """Latency of one program, in milliseconds: measured, stated by a file, or predicted.
 
     Attributes:
-        median_ms: of the medians of the rounds. Not of all samples: a round that does not settle
-            takes more of them, and the worst round must not have the most votes.
+        median_ms: median of the medians of the rounds. Not of all samples: a round that does not
+            settle takes more of them, and the worst round must not have the most votes.
         iqr_ms: distance between the quartiles of all samples; None where a file stated one value,
             and nothing is known of its samples.
-        min_ms: of all samples.
-        n_samples: how many there are.
+        min_ms: least of all samples.
+        n_samples: number of samples of all rounds.
         round_ms: median of each round; rounds lie apart in time, samples of one round do not.
         hot_ms: as `median_ms`, with weights in the cache; None where that was not measured.
-        drift: the worst that the interleaved reference did beside these rounds, its time over
-            its floor in all sessions; 1.0 is quiet, None is not known.
-        stated_std_ms: what such a file said of the spread; None if nothing. Of what was never
-            measured: how sure the prediction is.
+        drift: largest time of the interleaved reference beside these rounds, over its floor in
+            all sessions; 1.0 is quiet, None is not known.
+        stated_std_ms: standard deviation that such a file states; None if it does not. Where the
+            latency is predicted: that of the prediction.
         n_neighbours: measured workloads of its op that it was predicted from; None if it was
             measured itself, or stated.
     """
@@ -72,12 +72,12 @@ class Latency:
     def of_rounds(
         cls, rounds: Sequence[FloatArray], hot: Sequence[FloatArray] = (), drift: float = 1.0
     ) -> "Latency":
-        """From the samples of each round, each of shape (n,), and likewise the hot ones.
+        """Summarises the samples of rounds, an array (n,) for each, and the hot ones likewise.
 
         Args:
             rounds: at least one, with at least one sample each.
             hot: rounds without samples are passed over.
-            drift: the worst of these rounds.
+            drift: largest of these rounds.
         """
         ms = np.concatenate(rounds)
         low, high = np.percentile(ms, [25, 75])
@@ -95,22 +95,22 @@ class Latency:
 
     @classmethod
     def stated(cls, ms: float, std_ms: float | None) -> "Latency":
-        """Of one value that a file stated, with its spread or without."""
+        """Returns the latency for a value that a file stated, with or without a spread."""
         return cls(ms, None, ms, 1, (ms,), drift=None, stated_std_ms=std_ms)
 
     @classmethod
     def predicted(cls, ms: float, std_ms: float, n_neighbours: int) -> "Latency":
-        """Of a program that was never measured, but others like it."""
+        """Returns the latency of a program that was predicted from measured neighbours."""
         return cls(ms, None, ms, 0, (), None, None, std_ms, n_neighbours)
 
     @property
     def is_predicted(self) -> bool:
-        """Whether it was never measured."""
+        """True if it was predicted from other programs, never measured."""
         return self.n_neighbours is not None
 
     @property
     def std_ms(self) -> float:
-        """Spread from round to round; from sample to sample where there was one round only.
+        """Standard deviation in ms over rounds, or over samples where there was one round only.
 
         Zero where a file stated none: `spread` is None there, and `doubts` say so.
         """
@@ -122,32 +122,32 @@ class Latency:
 
     @property
     def spread(self) -> float | None:
-        """How far rounds disagree: `std_ms / median_ms`; None where that is not known."""
+        """Relative spread, `std_ms / median_ms`; None where it is not known."""
         if self.iqr_ms is None and self.stated_std_ms is None:
             return None
         return self.std_ms / self.median_ms
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Why not to trust it; empty where nothing speaks against it."""
+        """Reasons to distrust it; empty where nothing speaks against it."""
         if self.is_predicted:
             return (f"predicted from {self.n_neighbours} neighbours, never measured",)
-        found = []
+        reasons = []
         is_stated = self.iqr_ms is None
         if self.spread is None:
-            found.append("imported: spread unknown")
+            reasons.append("imported: spread unknown")
         if not is_stated and len(self.round_ms) < 2:
-            found.append("one round only")
+            reasons.append("one round only")
         if self.spread is not None and self.spread > LARGEST_SPREAD:
             what = "imported: its spread is" if is_stated else "rounds differ by"
-            found.append(f"{what} {self.spread:.1%}")
+            reasons.append(f"{what} {self.spread:.1%}")
         if self.drift is not None and self.drift > LARGEST_DRIFT:
-            found.append(f"the reference drifted to {self.drift:.2f}x")
-        return tuple(found)
+            reasons.append(f"the reference drifted to {self.drift:.2f}x")
+        return tuple(reasons)
 
     @property
     def is_trusted(self) -> bool:
-        """At least two rounds, a spread within 5 % and a drift within 1.05.
+        """True with at least two rounds, a spread within 5 % and a drift within 1.05.
 
         An imported value has its file's word for it: a stated spread within 5 %. A prediction is
         never trusted.
@@ -157,11 +157,11 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Covariance:
-    """How errors of predicted entries go together, for sums of them.
+    """Covariance of the errors of predicted entries, for the errors of their sums.
 
     Attributes:
-        keys: of n entries.
-        ms2: covariance of their errors, (n, n), in square milliseconds.
+        keys: keys of n entries.
+        ms2: covariance of their errors, (n, n), in ms^2.
     """
 
     keys: tuple[str, ...]
@@ -176,7 +176,7 @@ class Covariance:
 
 @dataclass(frozen=True, slots=True)
 class LatencyTable:
-    """Every latency that was measured under one configuration.
+    """Latency table: latencies of workloads on one device, under one configuration.
 
     Attributes:
         device: name for messages.
@@ -197,7 +197,7 @@ class LatencyTable:
     covariance: Covariance | None = None
 
     def select(self, keys: Sequence[str]) -> list[Latency]:
-        """Latencies in the order of the keys.
+        """Returns latencies in the order of the keys.
 
         Raises:
             MissingWorkloadError: if any was not measured.
@@ -209,13 +209,13 @@ class LatencyTable:
 
     @property
     def share_trusted(self) -> float | None:
-        """Of the rows, as a fraction; None for an empty table."""
+        """Fraction of the rows that are trusted; None for an empty table."""
         if not self.entries:
             return None
         return float(np.mean([latency.is_trusted for latency in self.entries.values()]))
 
     @property
     def median_spread(self) -> float | None:
-        """Of the rows' spreads as far as they are known; None if none is."""
+        """Median of the relative spreads that are known; None if none is."""
         spreads = [row.spread for row in self.entries.values() if row.spread is not None]
         return float(np.median(spreads)) if spreads else None

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from tailorbird.errors import MissingStepError
+from tailorbird.errors import DeviceError, MissingStepError, RecipeError
 from tailorbird.latency_tables import Record, shipped
 from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources.measured import MeasuredLatency, measured_device
@@ -38,7 +38,10 @@ def opened(
     device = measured_device(recipe, database.folder, warn)
     name = recipe.space.name or space.name
     runtime = runtime_name(asked.runtime, home)
-    known = tuple(shipped.known(table, name, runtime) for table in asked.adapt_from)
+    try:
+        known = tuple(shipped.known(table, name, runtime) for table in asked.adapt_from)
+    except DeviceError as error:
+        raise RecipeError(f"[latency] adapt_from: {error}") from None
     return AdaptedLatency(recipe, home, space, device, database, known)
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from tailorbird.errors import MissingStepError, MissingWorkloadError, RecipeError
+from tailorbird.errors import DeviceError, MissingStepError, MissingWorkloadError, RecipeError
 from tailorbird.latency_tables import Configuration, Device, LatencyTable, Program, Record
 from tailorbird.latency_tables.devices import device as devices
 from tailorbird.latency_tables.formats import files
@@ -52,7 +52,14 @@ def opened(
     asked = recipe.device
     if recipe.latency.runtime != IMPORTED or files.is_file(Path(asked.name)):
         return None
-    device = devices.others(asked.name, asked.threads)
+    try:
+        device = devices.others(asked.name, asked.threads)
+    except DeviceError:
+        raise RecipeError(
+            f"With [latency] runtime = {IMPORTED!r}, [device] name must say of which device the "
+            f"table is, in your words, but got {asked.name!r}. To measure this machine, write "
+            'runtime = "tvm".'
+        ) from None
     return ImportedLatency(recipe, home, space, device, database)
 
 
@@ -173,7 +180,7 @@ class ImportedLatency:
     def add(self, record: Record) -> int:
         """Keeps what was accepted; returns how many rounds and failures are new."""
         self.__dict__.pop("_predictor", None)  # of fewer rows
-        return self.database.store().take_in(record)
+        return self.database.take_in(record)
 
     def close(self) -> None:
         """There are no processes."""

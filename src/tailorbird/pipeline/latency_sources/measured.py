@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from tailorbird.errors import MeasurementError, MissingStepError, RecipeError
+from tailorbird.errors import DeviceError, MeasurementError, MissingStepError, RecipeError
 from tailorbird.latency_tables import Configuration, Device, LatencyTable, Program, Record
 from tailorbird.latency_tables.devices import device as devices
 from tailorbird.latency_tables.devices.rpc_address import RpcAddress
@@ -57,9 +57,12 @@ def measured_device(recipe: Recipe, folder: Path, warn: Callable[[str], object])
         RecipeError: if there is none.
     """
     asked = recipe.device
-    if asked.server is None:
-        return devices.find(asked.name, asked.threads, asked.target)
-    return _behind(asked.server, asked, folder, warn)
+    try:
+        if asked.server is None:
+            return devices.find(asked.name, asked.threads, asked.target)
+        return _behind(asked.server, asked, folder, warn)
+    except DeviceError as error:
+        raise RecipeError(f"[device]: {error}") from None
 
 
 def _behind(
@@ -204,7 +207,7 @@ class MeasuredLatency:
     def add(self, record: Record) -> int:
         """Keeps what was accepted; returns how many rounds and failures are new."""
         self.__dict__.pop("_predictor", None)  # of fewer rows
-        return self.database.store().take_in(record)
+        return self.database.take_in(record)
 
     @property
     def losses(self) -> tuple[str, ...]:

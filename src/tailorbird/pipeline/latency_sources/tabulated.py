@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from tailorbird.errors import MissingStepError, MissingWorkloadError, RecipeError
+from tailorbird.errors import DeviceError, MissingStepError, MissingWorkloadError, RecipeError
 from tailorbird.latency_tables import (
     Configuration,
     Device,
@@ -98,7 +98,10 @@ def _of_device(
     }
     if recipe.latency.schedule is not None:
         asked["schedule"] = recipe.latency.schedule
-    record = shipped.find(name, recipe.space.name or space.name, asked)
+    try:
+        record = shipped.find(name, recipe.space.name or space.name, asked)
+    except DeviceError as error:
+        raise RecipeError(f"{error} What is asked for stands in [device] and [latency].") from None
     device = Device(name, record.configuration.cpu, devices.NOWHERE, recipe.device.threads)
     return TabulatedLatency(space, device, record, predicted, home)
 

@@ -1,1 +1,1 @@
-"""Databases of any kind that SQLAlchemy knows: connections, their failures, their addresses."""
+"""Databases of SQLAlchemy, SQLite and PostgreSQL: connections, failures, URLs."""

@@ -1,42 +1,41 @@
-"""Connections to databases, ours and Optuna's: how long they wait, and what they agree on."""
+"""Connections to databases, ours and Optuna's: patience, an exclusive lock, a common clock."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import UnfitStoreError
 
 PATIENCE_S = 30.0
-"""How long to wait for another writer."""
+"""Seconds to wait for another writer."""
 
 _SILENCE_S = 10
-"""How long to wait for a server that does not answer, or that no longer does."""
+"""Seconds to wait for a server that does not answer, or that no longer does."""
 
 _IDLE_S = 15
-"""After which a server ends the transaction of a machine that froze, so that others go on."""
+"""Seconds after which a server ends the transaction of a machine that froze: others go on."""
 
 _OURS = int.from_bytes(b"tailor")
-"""Of all advisory locks of a PostgreSQL database, the one that tailorbird takes."""
+"""Number of the advisory lock that tailorbird takes in a PostgreSQL database."""
 
 
 def options(url: sa.URL) -> dict[str, Any]:
-    """Arguments of `create_engine` besides the URL, which may say otherwise.
+    """Returns arguments of `create_engine` besides the URL, whose own options go first.
 
     Raises:
-        RecipeError: if it is of another kind of database.
+        UnfitStoreError: if it is of another kind of database.
     """
     kind = url.get_backend_name()
     if kind == "sqlite":
         return {"connect_args": {"timeout": PATIENCE_S}}
     if kind != "postgresql":
-        raise RecipeError(
+        raise UnfitStoreError(
             f"A store cannot be opened in another database than SQLite or PostgreSQL, but got "
-            f"{kind!r}. Name a file, or postgresql+psycopg://user:password@host:port/database, in "
-            "[latency] store."
+            f"{kind!r}. Name a file, or postgresql+psycopg://user:password@host:port/database."
         )
     if "@" in (url.host or ""):
-        raise RecipeError(
+        raise UnfitStoreError(
             "The store cannot be opened: its URL has two @. Write %40 for one in a password."
         )
     limits = f"-c lock_timeout={PATIENCE_S:g}s -c idle_in_transaction_session_timeout={_IDLE_S}s"
@@ -57,7 +56,7 @@ def options(url: sa.URL) -> dict[str, Any]:
 
 
 def wait_alone(connection: sa.Connection) -> None:
-    """Waits for others that did this, and keeps further ones out until the transaction ends.
+    """Takes the lock of a database until the transaction ends: one such transaction at a time.
 
     Writers of an SQLite file stand in a queue anyway.
     """
@@ -66,7 +65,7 @@ def wait_alone(connection: sa.Connection) -> None:
 
 
 def clock(connection: sa.Connection) -> datetime:
-    """Now, for all that share a database: by the clock of its server, if it has one.
+    """Returns the time that all who share a database go by: that of its server, if it has one.
 
     Boards without a battery for theirs start in the past; leases must not depend on that.
     """
@@ -78,5 +77,5 @@ def clock(connection: sa.Connection) -> datetime:
 
 
 def stamp(moment: datetime) -> str:
-    """Of fixed width in UTC, so that the order of texts is that of time."""
+    """Writes a moment of UTC in a fixed width, so that texts sort by time."""
     return moment.isoformat(timespec="microseconds")

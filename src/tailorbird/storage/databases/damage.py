@@ -1,4 +1,4 @@
-"""Databases that were damaged: what gives them away, and what SQLite finds in them."""
+"""Damaged databases: signs of damage, and what SQLite finds in a file."""
 
 import sqlite3
 from contextlib import closing
@@ -7,7 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 DECODING = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
-"""What Python raises about a cell that does not hold what was written into it."""
+"""Errors of Python about a cell that does not hold what was written into it."""
 
 WAY_OUT = "It was damaged: move it away, or bring back a copy."
 
@@ -16,12 +16,12 @@ _LONGEST = 200  # characters of what a database says
 
 
 def is_damage(reason: str) -> bool:
-    """Whether what a driver says is of a damaged file, and of nothing that passes."""
+    """True if a driver's words are those about a damaged file, which does not mend itself."""
     return any(sign in reason.lower() for sign in _SIGNS)
 
 
 def examined(url: str, reason: str) -> str:
-    """What gave damage away, as part of a sentence, with what SQLite finds if it is a file.
+    """Returns the reason as part of a sentence, with what SQLite finds if it is a file.
 
     Args:
         url: of the database, for SQLAlchemy.
@@ -34,7 +34,7 @@ def examined(url: str, reason: str) -> str:
 
 
 def integrity(path: str) -> str:
-    """The first thing that SQLite finds in a file, such as `says: row 3 missing from index a`."""
+    """Checks a file; returns SQLite's first finding, such as `says: row 3 missing from index a`."""
     uri = f"{Path(path).absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True)) as connection:

@@ -1,4 +1,4 @@
-"""What a database says when it fails, in one line, with the way out."""
+"""Reasons of database failures in one line, with ways out."""
 
 _AGAIN = "then run again: what was kept before is kept."
 _DRIVER = (
@@ -6,18 +6,16 @@ _DRIVER = (
     "postgresql+psycopg://."
 )
 
-# By what the reason holds; the first counts.
+# By a part of the reason, in lower case; the first that fits counts.
 _WAYS_OUT = {
     "no module named 'psycopg": _DRIVER,
     "pq wrapper": _DRIVER,
     "unable to open": "Let this user read and write it and its folder, then run again, or name "
-    "another in [latency] store.",
-    "readonly": "Make it and its folder writable, or name another in [latency] store.",
-    **dict.fromkeys(
-        ("read-only", "during recovery"), "Name the server that takes writes in [latency] store."
-    ),
+    "another store.",
+    "readonly": "Make it and its folder writable, or name another store.",
+    **dict.fromkeys(("read-only", "during recovery"), "Name the server that takes writes."),
     "permission denied": "Let its user make, read and write tables there (GRANT CREATE ON SCHEMA "
-    "public TO ...), or name another in [latency] store.",
+    "public TO ...), or name another store.",
     "no schema has been selected": "Make the schema of its search_path (CREATE SCHEMA).",
     "password": "Mend the user and the password in the URL, in PGPASSWORD or in ~/.pgpass.",
     "pg_hba.conf": "Let its user connect from this machine, in the server's pg_hba.conf.",
@@ -39,11 +37,11 @@ _WAYS_OUT = {
 
 
 def reason(error: BaseException) -> str:
-    """The first line of what a driver said, or of what SQLAlchemy raised by itself."""
+    """Returns the first line of a driver's message, or of SQLAlchemy's own."""
     return (str(getattr(error, "orig", None) or error).splitlines() or [""])[0]
 
 
 def way_out(reason: str, otherwise: str) -> str:
-    """What to do about it."""
+    """Returns what a user can do about a reason; `otherwise` where none is known."""
     ways = (way for sign, way in _WAYS_OUT.items() if sign in reason.lower())
     return next(ways, otherwise)

@@ -1,4 +1,4 @@
-"""Database files that are deleted, replaced or emptied while they are used, unseen by SQLite."""
+"""Guard against database files that are deleted, replaced or emptied while SQLite uses them."""
 
 import os
 

@@ -1,1 +1,1 @@
-"""Files that others wrote, of which no more is read or unpacked than they may hold."""
+"""Readers of files that others wrote: none is read or unpacked beyond a limit."""

@@ -1,4 +1,4 @@
-"""Parquet of others, of which no more is unpacked than a table can be large."""
+"""Parquet that others wrote, unpacked up to a limit."""
 
 import io
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ class TooLargeError(ValueError):
 
 
 def read(content: bytes, most_bytes: int, columns: Iterable[str] | None = None) -> "pa.Table":
-    """The table in the content of a file; texts are plain ones.
+    """Reads the table in the content of a file; dictionaries become plain texts.
 
     Pages are compressed, and a dictionary holds a text once, however many rows have it: a small
     file may unpack to any size. So sizes are looked at before pages, and texts stay dictionaries

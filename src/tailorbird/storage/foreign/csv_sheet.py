@@ -1,4 +1,4 @@
-"""Rows of text that others wrote as CSV, perhaps compressed."""
+"""CSV that others wrote, perhaps compressed by gzip, as rows of text."""
 
 import csv
 import hashlib
@@ -63,12 +63,12 @@ class Sheet:
     text_sha256: str
 
     def refusal(self, number: int, reason: str) -> RecipeError:
-        """Says what is wrong in a row."""
+        """Returns the error of a row."""
         return refusal(self.path, f"{self.place} {number}", reason)
 
 
 def read(path: Path, what: str = "A table") -> Sheet:
-    """A file whose name ends in .csv or .csv.gz.
+    """Reads a file whose name ends in .csv or .csv.gz.
 
     Args:
         path: of the file.
@@ -88,13 +88,13 @@ def read(path: Path, what: str = "A table") -> Sheet:
 
 
 def ending(path: Path) -> str:
-    """How the name of a file ends, in small letters; `.csv.gz` is one ending."""
+    """Returns the suffix of a file in lower case; `.csv.gz` is one suffix."""
     name = path.name.lower()
     return ".csv.gz" if name.endswith(".csv.gz") else path.suffix.lower()
 
 
 def refusal(path: Path, place: str, reason: str) -> RecipeError:
-    """Says what is wrong at a place of a file."""
+    """Returns the error of a place in a file."""
     return RecipeError(f"The file {str(path)!r} cannot be read: {place}: {reason}.")
 
 
@@ -114,14 +114,14 @@ def check_columns(columns: tuple[str, ...], path: Path, place: str) -> None:
 
 
 def listed(columns: tuple[str, ...]) -> str:
-    """Names of columns, for messages."""
+    """Lists names of columns for a message."""
     more = len(columns) - _SHOWN_COLUMNS
     names = ", ".join(plain(name) or "''" for name in columns[:_SHOWN_COLUMNS])
     return f"{names} and {more:,} more" if more > 0 else names
 
 
 def too_many_rows(path: Path) -> RecipeError:
-    """Says that there are."""
+    """Returns the error of a file that has too many rows."""
     return RecipeError(
         f"A table may have {MOST_ROWS:,} rows, but {str(path)!r} has more. Leave out those that "
         "are not needed."
@@ -169,7 +169,7 @@ def _check_separator(text: str, path: Path) -> None:
 
 
 def _separator(line: str) -> str | None:
-    """What separates the cells of a line instead of commas, if anything does."""
+    """Finds what separates the cells of a line in place of commas; None if nothing does."""
     if "," in line:
         return None
     return next((name for sign, name in _SEPARATORS.items() if sign in line.strip(" \r")), None)

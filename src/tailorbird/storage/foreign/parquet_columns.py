@@ -1,4 +1,4 @@
-"""Columns of Parquet files that others wrote, of which no more is unpacked than fits."""
+"""Columns of Parquet files that others wrote, each of the type that it must have."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ _MIB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a column may hold.
+    """Kind of values that a column must hold.
 
     Attributes:
         words: for messages.
@@ -30,7 +30,7 @@ class Kind:
     tests: tuple[str, ...]
 
     def allows(self, found: "pa.DataType") -> bool:
-        """Whether a column may have a type; a dictionary is what its values are."""
+        """True if a column may have an Arrow type; a dictionary counts as its values' type."""
         import pyarrow.types as types
 
         return any(getattr(types, test)(_of_values(found)) for test in self.tests)
@@ -42,7 +42,7 @@ NUMBER = Kind("numbers", ("is_integer", "is_floating"))
 
 
 def schema(content: bytes, path: Path) -> "pa.Schema":
-    """Names and types of all columns, with metadata.
+    """Reads names and types of all columns, with metadata.
 
     Raises:
         RecipeError: if it is no Parquet.
@@ -53,7 +53,7 @@ def schema(content: bytes, path: Path) -> "pa.Schema":
 
 
 def read(content: bytes, path: Path, kinds: Mapping[str, Kind]) -> "pa.Table":
-    """Some columns of a file, in the order in which they are asked for.
+    """Reads columns of a file, in the order of `kinds`.
 
     Args:
         content: of the file.
@@ -67,18 +67,18 @@ def read(content: bytes, path: Path, kinds: Mapping[str, Kind]) -> "pa.Table":
     import pyarrow as pa
     from pyarrow import parquet
 
-    asked = list(kinds)
+    names = list(kinds)
     _check(schema(content, path), path, kinds)
 
     def unpacked() -> "pa.Table":
         if parquet.read_metadata(io.BytesIO(content)).num_rows > MOST_ROWS:
             raise too_many_rows(path)
-        table = bounded_parquet.read(content, LARGEST_BYTES, asked).select(asked)
+        table = bounded_parquet.read(content, LARGEST_BYTES, names).select(names)
         types = [
             pa.string() if kind is TEXT else _of_values(table[name].type)
             for name, kind in kinds.items()
         ]
-        return table.cast(pa.schema(zip(asked, types, strict=True)))
+        return table.cast(pa.schema(zip(names, types, strict=True)))
 
     return _told(unpacked, path)
 
@@ -107,12 +107,12 @@ def _check(found: "pa.Schema", path: Path, kinds: Mapping[str, Kind]) -> None:
 
 
 def missing(name: str, there: Sequence[str], path: Path) -> RecipeError:
-    """Says that a column is."""
+    """Returns the error of a column that is missing."""
     return RecipeError(f"{str(path)!r} has no column {name!r}; {nearest(name, there)}")
 
 
 def _told(call: Callable[[], Any], path: Path) -> Any:
-    """What pyarrow makes of a file."""
+    """Calls pyarrow, whose errors about a file become one sentence."""
     import pyarrow as pa
 
     try:

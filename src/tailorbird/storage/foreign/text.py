@@ -15,7 +15,7 @@ _OTHER_MARKS = {
 
 
 def decoded(content: bytes, path: Path) -> str:
-    """The text of a file without its byte-order mark.
+    """Decodes the text of a file, without its byte-order mark.
 
     Args:
         content: of the file.
