@@ -63,6 +63,16 @@ def _flag(value: Any) -> bool:
 
 
 _PATH = _matches(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+def _or_path(law: Law) -> Law:
+    return lambda value: law(value) or _PATH(value)
+
+
+def _each(law: Law) -> Law:
+    return lambda value: isinstance(value, list) and all(map(law, value))
+
+
 _LIMIT = _number(0, open_=True)
 _OBJECTIVES = ("accuracy", "latency_ms", "mega_macs", "mega_params", "weight_mib", "peak_mib")
 
@@ -84,7 +94,8 @@ LAWS: dict[str, Law] = {
     "device.tracker": _text,
     "device.key": _matches(r"[^\s:]+"),
     "device.batch": _whole(1, 4096),
-    "latency.runtime": _one_of("tvm", "onnxruntime", "openvino", "torch", "imported"),
+    "latency.runtime": _or_path(_one_of("tvm", "onnxruntime", "openvino", "torch", "imported")),
+    "latency.predictor": _or_path(_one_of("table-sum", "calibrated-sum", "inferred-sum")),
     "latency.schedule": _matches(r"static|default|eager|imported|tuned:[1-9]\d{0,4}"),
     "latency.tuning": _text,
     "latency.tuning_minutes": _number(0),
@@ -114,16 +125,18 @@ LAWS: dict[str, Law] = {
     "accuracy.earlier": _text,
     "accuracy.workers": _whole(1),
     "accuracy.evaluation_timeout_seconds": _number(0, open_=True),
-    "accuracy.predictor": _one_of(
-        *("auto", "process", "process-totals", "process-places", "ridge", "forest", "boosting"),
-        *("perceptrons", "additive"),
+    "accuracy.predictor": _or_path(
+        _one_of(
+            *("auto", "process", "process-totals", "process-places", "ridge", "forest"),
+            *("boosting", "perceptrons", "additive"),
+        )
     ),
     "accuracy.predictor_seconds": _number(0),
-    "accuracy.zero_cost": _some_of(
-        "gradsign", "gradient_norm", "synflow", "naswot", "macs", "parameters"
+    "accuracy.zero_cost": _each(
+        _or_path(_one_of("gradsign", "gradient_norm", "synflow", "naswot", "macs", "parameters"))
     ),
-    "search.algorithm": _one_of(
-        *("nsga2", "guided", "exact", "best", "random", "evolution", "optuna")
+    "search.algorithm": _or_path(
+        _one_of(*("nsga2", "guided", "exact", "best", "random", "evolution", "optuna"))
     ),
     "search.objectives": lambda value: _some_of(*_OBJECTIVES)(value) and _texts(value) and value,
     "search.devices": _texts,

@@ -7,7 +7,7 @@ import random
 import shutil
 import tomllib
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,13 @@ from fuzz.case import Case, Ran
 from fuzz.damage import damaged
 from fuzz.images import images
 from fuzz.stores import filled
+from tailorbird.latency_tables.tables.configuration import IMPORTED
+from tailorbird.registry.accuracy_predictors import ACCURACY_PREDICTORS
+from tailorbird.registry.algorithms import ALGORITHMS
+from tailorbird.registry.data_sets import DATA_SETS
+from tailorbird.registry.latency_predictors import LATENCY_PREDICTORS
+from tailorbird.registry.runtimes import RUNTIMES
+from tailorbird.registry.zero_cost_scores import ZERO_COST_SCORES
 
 TINY = f"""
 from torch import nn
@@ -272,9 +279,20 @@ def keys_of_recipes() -> Iterator[tuple[str, tuple[str, ...]]]:
     yield from _keys_of(Recipe, "")
     for name in ("kernel", "stride", "max_stitches", "n_classes", "modul"):
         yield f"space.{name}", ()
-    yield "latency.runtime", ("tvm", "onnxruntime", "openvino", "torch", "imported")
+    for key, names in _NAMED.items():
+        yield key, tuple(names)
     yield "space.pairs", ("neighbours", "all")
     yield "space.stitches", ("windows", "two-way")
+
+
+_NAMED: dict[str, Iterable[str]] = {
+    "accuracy.data": DATA_SETS,
+    "accuracy.predictor": ACCURACY_PREDICTORS,
+    "accuracy.zero_cost": ZERO_COST_SCORES,
+    "latency.predictor": LATENCY_PREDICTORS,
+    "latency.runtime": (*RUNTIMES, IMPORTED),
+    "search.algorithm": ALGORITHMS,
+}
 
 
 def _keys_of(model: type[BaseModel], of: str) -> Iterator[tuple[str, tuple[str, ...]]]:

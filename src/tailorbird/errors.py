@@ -31,6 +31,14 @@ class EncodingError(TailorbirdError, ValueError):
     """A file of networks that does not fit its space."""
 
 
+class MissingPackageError(TailorbirdError, ImportError):
+    """A package that is not installed, and how to install it."""
+
+
+class TooManySamplesError(TailorbirdError, ValueError):
+    """More samples than a predictor can learn from in memory."""
+
+
 class NotFittedError(TailorbirdError, ValueError):
     """A predictor was asked before it had learned anything."""
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import BayesianRidge
 
 from tailorbird import spaces
-from tailorbird.errors import RecipeError
+from tailorbird.errors import TooManySamplesError
 from tailorbird.predictors import AdditiveAccuracy, accuracy_predictor
 from tailorbird.predictors.accuracy import additive
 from tailorbird.predictors.regressors import MOST_IN_PAIRS, Process, Ridge
@@ -41,7 +41,9 @@ def test_a_route_of_many_slots_adds_up_as_one_of_few(monkeypatch: pytest.MonkeyP
     assert fitted.features_.width > 20_000
     assert np.corrcoef(fitted.mean(wide), AdditiveAccuracy(few).fit(X, y).mean(X))[0, 1] > 0.99
     monkeypatch.setattr(additive, "_MOST_NUMBERS", 10**6)
-    with pytest.raises(RecipeError, match=r"from at most 1,000,000 numbers, but .* steps each"):
+    with pytest.raises(
+        TooManySamplesError, match=r"from at most 1,000,000 numbers, but .* steps each"
+    ):
         AdditiveAccuracy(many).fit(wide, y)
 
 

@@ -259,11 +259,13 @@ def test_shares_and_hypervolumes_are_of_the_same_point(
     assert "exact front is not known" in str(replace(found, exact=None))
 
 
-@pytest.mark.parametrize(("algorithm", "step"), [("nsga2", "generation"), ("random", "evaluation")])
+@pytest.mark.parametrize(
+    ("algorithm", "step"), [("nsga2", "generation"), ("random", "evaluation"), ("own:way", "step")]
+)
 def test_the_history_of_a_search_bears_the_name_of_its_algorithm(
     space: StitchSpace, objectives: tuple[Objective, ...], algorithm: str, step: str
 ) -> None:
-    figure = hypervolume_figure(replace(found_of(space, objectives), by=algorithm))
+    figure = hypervolume_figure(replace(found_of(space, objectives), by=algorithm, step=step))
     assert [trace.name for trace in figure.data] == [algorithm]
     assert figure.layout.xaxis.title.text == step
 

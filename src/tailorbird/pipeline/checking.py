@@ -1,4 +1,4 @@
-"""Networks that a search found are built, evaluated and timed for real."""
+"""Checks of networks that a search found: built, evaluated and timed for real."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 
 class Accuracies(Protocol):
-    """Evaluates whole networks."""
+    """Accuracies of whole networks."""
 
     @property
     def fingerprint(self) -> str:
-        """Changes with any weight."""
+        """Fingerprint of the weights, which changes with any of them."""
 
     @property
     def n_test(self) -> int:
         """Images behind an accuracy that is reported."""
 
     def validation(self, X: IntArray, progress: Progress) -> FloatArray:
-        """What the search may know of canonical rows (n, d), (n,); NaN where nobody knows."""
+        """Accuracies (n,) of canonical rows (n, d) that the search may know; NaN if unknown."""
 
     def test(self, X: IntArray, progress: Progress) -> FloatArray:
-        """What is reported of canonical rows (n, d), (n,); NaN where nobody knows."""
+        """Accuracies (n,) of canonical rows (n, d) for reports; NaN if unknown."""
 
     def network(self, row: IntArray) -> "nn.Module":
         """The network of a canonical row, to be timed."""
@@ -64,7 +64,7 @@ class Checker:
     def check(
         self, X: IntArray, accuracy: Predictor, latency: Predictor, progress: Progress
     ) -> Checked:
-        """For canonical rows (n, d), and what predicted them."""
+        """Checks canonical rows (n, d) beside what predicted them."""
         accuracies, latencies_ms = accuracy.predict(X), latency.predict(X)
         names = [self.space.describe(row) for row in X]
         programs = [self._program(row, name) for row, name in zip(X, names, strict=True)]

@@ -33,11 +33,11 @@ class RunDatabase:
         return sa.URL.create("sqlite", database=store).render_as_string()
 
     def may_exist(self) -> bool:
-        """Whether there may be one; none is made for the question."""
+        """True if there may be a database; none is made for the question."""
         return self.named is not None or (self.folder / "store.sqlite").exists()
 
     def store(self) -> Store:
-        """Its tables of measurements, the same object each time.
+        """Tables of measurements in the database, the same object each time.
 
         Raises:
             StoreError: if it is damaged, or its disk is full.

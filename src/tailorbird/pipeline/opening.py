@@ -28,7 +28,7 @@ def open_run(
     progress: Progress | None = None,
     warn: Callable[[str], object] = _LOG.warning,
 ) -> "Run":
-    """The run of a recipe.
+    """Opens the run of a recipe.
 
     Args:
         path: of the recipe.

@@ -1,4 +1,4 @@
-"""What a recipe compares networks by, as a problem for a search."""
+"""Problems of searches: objectives and constraints as recipes name them."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -25,7 +25,7 @@ def problem_of(
     latency: Predictor,
     elsewhere: Mapping[str, Predictor],
 ) -> Problem:
-    """What a recipe asks of a search.
+    """Builds the problem that a recipe poses.
 
     Args:
         asked: the recipe's section.

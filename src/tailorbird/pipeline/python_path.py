@@ -1,4 +1,4 @@
-"""What users name in a recipe by its Python path."""
+"""Users' own code, which recipes name by its Python path."""
 
 import importlib
 import os
@@ -28,7 +28,7 @@ _INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib")
 
 
 def resolve(path: str, folder: Path, key: str) -> Callable[..., Any]:
-    """What `package.module:name` names; the recipe's folder is where modules are found first.
+    """Imports what `package.module:name` names, from the recipe's folder first.
 
     Args:
         path: as in the recipe.
@@ -93,7 +93,7 @@ def _place(error: BaseException | None) -> str:
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """What users' code does to the process ends with it.
+    """Undoes what users' code does to the process, once it is over.
 
     What it prints goes to standard error, since standard output is for results; a folder that it
     changes to is left again, and a process that it forks ends: what follows is its parent's work.
@@ -109,13 +109,13 @@ def _apart() -> Iterator[None]:
 
 
 def users_frame(error: BaseException) -> FrameSummary | None:
-    """The last place that an error came through in users' code; None if there is none."""
+    """Innermost frame of an error in users' code; None if there is none."""
     frames = reversed(traceback.extract_tb(error.__traceback__))
     return next((frame for frame in frames if is_users(frame.filename)), None)
 
 
 def is_users(file: str) -> bool:
-    """Whether code of that file is what recipes named, or lies in their folders."""
+    """True for files that recipes named, or that lie in folders of recipes."""
     if file.startswith("<"):  # of Python itself, or made from a text
         return False
     path = str(Path(file).resolve())
@@ -127,6 +127,6 @@ def is_users(file: str) -> bool:
 
 
 def _root(module: ModuleType) -> str:
-    """Its file, or the folder of a package; what has none is nobody's."""
+    """File of a module, or folder of a package; the null device if it has none."""
     path = Path(module.__file__ or os.devnull).resolve()
     return str(path.parent if hasattr(module, "__path__") else path)

@@ -42,7 +42,7 @@ class Reporter:
         regrets: pd.DataFrame | None,
         seconds: Mapping[str, float],
     ) -> Report:
-        """All that people look at.
+        """Builds the report of a run.
 
         Args:
             found: by the search.

@@ -1,4 +1,4 @@
-"""The steps of a run. Each picks up what is there, and says what it needs if that is not."""
+"""Steps of a run. Each picks up what is there, and says what it needs if that is not."""
 
 import sys
 import time
@@ -154,7 +154,7 @@ class Run:
         return self._search()[0]
 
     def _search(self) -> tuple[SearchResult, tuple[Predictor, Predictor]]:
-        """What was found, and the predictors of accuracy and latency behind it."""
+        """Result of the search, and the predictors of accuracy and latency behind it."""
         self.check()
         search = self._recipe_search()
         if self.recipe.search.entry.spends_evaluations:
@@ -213,7 +213,7 @@ class Run:
     def _regrets(
         self, found: SearchResult, predictors: tuple[Predictor, Predictor]
     ) -> pd.DataFrame | None:
-        """What each device's choice gives away on the others; None if there is one only."""
+        """Regrets of each device's choice on the others; None if there is one device only."""
         if not self.others:
             return None
         accuracy, latency = predictors

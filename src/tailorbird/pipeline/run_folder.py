@@ -41,7 +41,7 @@ def held(folder: Path) -> Iterator[None]:
 
 
 class _LogFile(logging.FileHandler):
-    """A log that a full disk does not take: said once, and the run goes on without."""
+    """A log file; when the disk is full it says so once, and the run goes on without."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
         """Leaves the logger, where the standard library prints a traceback for each line."""
@@ -85,7 +85,7 @@ def _logged(folder: Path) -> Iterator[None]:
 
 
 def _made_printable(record: logging.LogRecord) -> bool:
-    """Programs that fail say anything; it is told, and none of it is obeyed by a terminal."""
+    """Makes what failing programs say harmless to a terminal; keeps every record."""
     record.msg, record.args = printable(record.getMessage()), ()
     return True
 

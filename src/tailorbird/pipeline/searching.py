@@ -1,4 +1,4 @@
-"""The front that a recipe asks for, and how sure it is."""
+"""Search of a recipe: its front, and the probability of each member."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ _RIVALS = 3  # neighbours of each network of a front that may truly be better
 
 @dataclass(frozen=True)
 class RecipeSearch:
-    """Searches of one recipe.
+    """Searches as one recipe asks for them.
 
     Attributes:
         recipe: what was asked for.
@@ -126,7 +126,7 @@ class RecipeSearch:
         return problem_of(self.recipe.search, self.space, accuracy, self.latency, self.elsewhere)
 
     def _sure(self, front: ParetoFront, problem: Problem) -> ParetoFront:
-        """The front with how likely each network truly is on it, among those next to it."""
+        """The front with the probability that each network is on it, among its neighbours."""
         rng = np.random.default_rng([self.recipe.seed, 2])
         near = mutate(self.space, np.repeat(front.X, _RIVALS, axis=0), rng)
         n_draws = max(_FEWEST_DRAWS, min(_DRAWS, _DRAWN // len(front)))

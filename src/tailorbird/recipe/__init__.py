@@ -1,4 +1,4 @@
-"""What a user asks for, from a TOML file."""
+"""Recipes: what users ask for, as TOML files."""
 
 from tailorbird.recipe.accuracy import AccuracySection
 from tailorbird.recipe.device import DeviceSection

@@ -25,7 +25,7 @@ ZeroCostScore = Annotated[str, one_of_or_path(ZERO_COST_SCORES)]
 
 
 class LearningRates(Section):
-    """Peaks, for each kind of part; 0 leaves it as it is."""
+    """Peak learning rates for each kind of part; 0 leaves it as it is."""
 
     embedding: Rate = LEARNING_RATE
     block: Rate = LEARNING_RATE
@@ -46,7 +46,7 @@ class AnchorFile(Section):
 
 
 class AccuracySection(Section):
-    """How accuracy comes about."""
+    """How networks are trained, evaluated and their accuracy predicted."""
 
     data: Annotated[str, one_of(DATA_SETS)] | None = None
     module: PythonPath | None = None
@@ -73,7 +73,7 @@ class AccuracySection(Section):
     @field_validator("anchors", mode="before")
     @classmethod
     def _files(cls, anchors: object) -> object:
-        """Paths, and tables of a path and a key."""
+        """Reads each anchor's path, or table of a path and a key."""
         if anchors == "installed":
             return anchors
         if not isinstance(anchors, dict):
@@ -109,7 +109,7 @@ class AccuracySection(Section):
 
 
 def _file(name: str, value: object) -> AnchorFile:
-    """A path, or a table of a path and a key."""
+    """Reads a path, or a table of a path and a key."""
     table = value if isinstance(value, dict) else {"file": value}
     where = f"[accuracy.anchors] {name}"
     for key in table:

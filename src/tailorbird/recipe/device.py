@@ -10,7 +10,7 @@ from tailorbird.recipe.section import Count, Section
 
 
 class DeviceSection(Section):
-    """What latency is measured on."""
+    """The device that latency is measured on."""
 
     name: str = "local"
     threads: Count = 1
@@ -34,7 +34,7 @@ class DeviceSection(Section):
 
     @property
     def server(self) -> RpcAddress | None:
-        """Where the device is; None for this machine, and for tables of others.
+        """Address of the device's server; None for this machine, and for tables of others.
 
         Raises:
             RecipeError: if it is no address.

@@ -1,4 +1,4 @@
-"""The TOML document that a recipe is, kept within what any recipe can hold."""
+"""TOML documents of recipes, within limits on depth, integers and texts."""
 
 import re
 import tomllib
@@ -20,7 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def parse(text: str, path: Path) -> dict[str, Any]:
-    """Tables and values by key.
+    """Parses a recipe into tables and values by key.
 
     Args:
         text: of the recipe.

@@ -128,7 +128,7 @@ class LatencySection(Section):
 
     @property
     def entry(self) -> LatencyPredictorEntry:
-        """What has to be measured for the predictor."""
+        """Line of the predictor in its table: what has to be measured for it."""
         return latency_predictors.entry_of(self.predictor)
 
     @property

@@ -1,4 +1,4 @@
-"""Reads recipes, and says what is wrong with one."""
+"""Reads recipes, and refuses what is wrong with one in a sentence."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _LONGEST = 500  # characters of a sentence
 
 
 def load(path: Path) -> tuple[Recipe, str]:
-    """A recipe, and its text as the user wrote it.
+    """Reads a recipe; returns it with its text as the user wrote it.
 
     Raises:
         RecipeError: naming the first thing that is wrong, and what would be right.

@@ -1,4 +1,4 @@
-"""All of a recipe, and what must hold between its tables."""
+"""The whole recipe, and what must hold between its tables."""
 
 from typing import Annotated, Self
 

@@ -8,7 +8,7 @@ from tailorbird.recipe.section import Section
 
 
 class ReportSection(Section):
-    """What is checked on the device."""
+    """How many networks are checked on the device."""
 
     networks: Annotated[int, Field(ge=1, le=10_000)] = 16
     random_networks: Annotated[int, Field(ge=2, le=10_000)] = 20

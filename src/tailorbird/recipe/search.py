@@ -68,7 +68,7 @@ class SearchSection(Section):
 
     @property
     def entry(self) -> AlgorithmEntry:
-        """What is known of the algorithm."""
+        """Line of the algorithm in its table."""
         return algorithms.entry_of(self.algorithm)
 
     @property

@@ -2,7 +2,7 @@ import platform
 
 import pytest
 
-from tailorbird.errors import DeviceError, RecipeError
+from tailorbird.errors import DeviceError
 from tailorbird.latency_tables.devices import device
 from tailorbird.latency_tables.devices.target import Target
 from tailorbird.latency_tables.runtimes.tvm.target import VectorUnit, vector_unit
@@ -43,7 +43,7 @@ def test_flags_decide_the_target(
     ],
 )
 def test_a_target_that_llvm_does_not_know_is_refused(text: str, message: str) -> None:
-    with pytest.raises(RecipeError, match=message):
+    with pytest.raises(DeviceError, match=message):
         vector_unit(Target.parse(text))
 
 

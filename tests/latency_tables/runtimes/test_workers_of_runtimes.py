@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from tailorbird.errors import MeasurementError, RecipeError
+from tailorbird.errors import MeasurementError, MissingPackageError
 from tailorbird.latency_tables import Artifact, Device, Runtime, Timing
 from tailorbird.latency_tables.devices.device import find
 from tailorbird.latency_tables.runtimes.onnxruntime import OnnxRuntime
@@ -138,7 +138,7 @@ def test_what_is_not_installed_is_named_with_the_way_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not there
     extra = "onnxruntime" if runtime is OnnxRuntime else "openvino"
-    with pytest.raises(RecipeError, match=rf"'{package}', which .*'tailorbird\[{extra}\]'"):
+    with pytest.raises(MissingPackageError, match=rf"'{package}', which .*'tailorbird\[{extra}\]'"):
         runtime(tmp_path, TIMING)
 
 

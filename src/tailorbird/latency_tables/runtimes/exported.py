@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from tailorbird.errors import MeasurementError, RecipeError, raising
+from tailorbird.errors import MeasurementError, MissingPackageError, raising
 from tailorbird.latency_tables.devices.device import Device
 from tailorbird.latency_tables.runtime import Artifact, Tensors, Timing
 from tailorbird.latency_tables.runtimes.process.workbench import Workbench
@@ -61,7 +61,7 @@ class ExportedRuntime:
         files: that it reads.
 
     Raises:
-        RecipeError: if what it needs is not installed.
+        MissingPackageError: if what it needs is not installed.
     """
 
     name: ClassVar[str]
@@ -73,8 +73,8 @@ class ExportedRuntime:
     def __init__(self, folder: Path, timing: Timing) -> None:
         for package in (*self.needs, *self.files.needs):
             if importlib.util.find_spec(package) is None:
-                raise RecipeError(
-                    f"[latency] runtime {self.name!r} needs the package {package!r}, which is not "
+                raise MissingPackageError(
+                    f"The runtime {self.name!r} needs the package {package!r}, which is not "
                     f"installed. Install it with `pip install 'tailorbird[{self.name}]'`."
                 )
         room = type(self).__module__.rpartition(".")[0]

@@ -38,5 +38,5 @@ class RuntimeKind(Protocol):
             tuning: decides about schedules of TVM's kernels; None for other runtimes.
 
         Raises:
-            RecipeError: if it is not installed.
+            MissingPackageError: if it is not installed.
         """

@@ -43,7 +43,7 @@ def opened(
 
 @dataclass(frozen=True)
 class PublishedAccuracy:
-    """Networks that others trained; there are no weights here.
+    """Accuracies of networks that others trained; there are no weights here.
 
     Attributes:
         space: that the recipe names.
@@ -98,7 +98,7 @@ class PublishedAccuracy:
 
     @property
     def n_test(self) -> int:
-        """The same images."""
+        """Images behind an accuracy in reports: the same ones."""
         return self.n_validation
 
     def check(self) -> None:
@@ -145,7 +145,7 @@ class PublishedAccuracy:
         return np.array([known.get(tuple(row), np.nan) for row in X.tolist()])
 
     def test(self, X: IntArray, progress: Progress) -> FloatArray:
-        """The same figures."""
+        """Published accuracies again: there are no others."""
         return self.validation(X, progress)
 
     def network(self, row: IntArray) -> "nn.Module":
@@ -153,7 +153,7 @@ class PublishedAccuracy:
         return self.space.build(row)
 
     def obtain(self, progress: Progress) -> None:
-        """Nothing: `check` reads the table."""
+        """Reads the published table; there is nothing to train."""
         self.check()
 
     def train(self, progress: Progress) -> NoReturn:

@@ -14,7 +14,7 @@ KINDS = ("published", "trained")
 
 
 def opened(recipe: Recipe, home: Path, space: SearchSpace, database: RunDatabase) -> AccuracySource:
-    """The accuracy source that a recipe asks for: of the first kind that takes it.
+    """Opens the accuracy source of a recipe: of the first kind that takes it.
 
     Modules are loaded as they are asked: torch only where networks are trained.
 

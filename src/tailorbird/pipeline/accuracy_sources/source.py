@@ -1,4 +1,4 @@
-"""What a run asks of the accuracies of its networks, wherever they come from."""
+"""Protocols of accuracy sources: what a run asks of the accuracies of its networks."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -26,7 +26,7 @@ class Evaluations(Protocol):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What could not be evaluated, and why."""
+        """Sentences on what could not be evaluated, and why."""
 
     def learner(self, progress: Progress, n_images: int | None) -> Learner:
         """A predictor that has learned nothing yet.
@@ -54,11 +54,11 @@ class AccuracySource(Protocol):
 
     @property
     def description(self) -> str:
-        """Says in a report what these accuracies are."""
+        """Sentence for reports: what these accuracies are."""
 
     @property
     def fingerprint(self) -> str:
-        """Changes with any weight."""
+        """Fingerprint of the weights, which changes with any of them."""
 
     @property
     def n_validation(self) -> int:
@@ -70,13 +70,13 @@ class AccuracySource(Protocol):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What a reader of these accuracies must not miss."""
+        """Sentences that a reader of these accuracies must not miss."""
 
     def check(self) -> None:
         """Refuses what cannot work, before hours of measuring."""
 
     def obtain(self, progress: Progress) -> None:
-        """Gets all that the other methods need, such as weights."""
+        """Obtains all that the other methods need, such as weights."""
 
     def train(self, progress: Progress) -> "Trained":
         """Trains the networks, or loads what was trained.
@@ -86,7 +86,7 @@ class AccuracySource(Protocol):
         """
 
     def evaluations(self) -> Evaluations:
-        """True evaluations, of whatever network.
+        """True evaluations of any network.
 
         Raises:
             RecipeError: if there are none.
@@ -96,16 +96,16 @@ class AccuracySource(Protocol):
         """A predictor that learned from some networks that were truly evaluated."""
 
     def validation(self, X: IntArray, progress: Progress) -> FloatArray:
-        """What the search may know of canonical rows (n, d), (n,); NaN where nobody knows."""
+        """Accuracies (n,) of canonical rows (n, d) that the search may know; NaN if unknown."""
 
     def test(self, X: IntArray, progress: Progress) -> FloatArray:
-        """What is reported of canonical rows (n, d), (n,); NaN where nobody knows."""
+        """Accuracies (n,) of canonical rows (n, d) for reports; NaN if unknown."""
 
     def network(self, row: IntArray) -> "nn.Module":
         """The network of a canonical row, to be timed."""
 
     def trained_networks(self) -> "Callable[[IntArray], nn.Module]":
-        """Gives the network of a canonical row with its trained weights.
+        """Returns a function from a canonical row to its network with trained weights.
 
         What it gives raises `MissingStepError` if nothing was trained yet.
 

@@ -56,7 +56,7 @@ _LONGEST_NAME = 1_000  # bytes
 def opened(
     recipe: Recipe, home: Path, space: SearchSpace, database: RunDatabase
 ) -> "TrainedAccuracy":
-    """The source of a recipe that no other kind of source is for.
+    """Opens the source of a recipe that no other kind of source is for.
 
     Raises:
         EncodingError: if earlier evaluations that it names do not fit its space.
@@ -69,7 +69,7 @@ def opened(
 
 @dataclass(frozen=True)
 class TrainedAccuracy:
-    """Networks that are trained here.
+    """Accuracies of networks that are trained here.
 
     Attributes:
         recipe: what was asked for.
@@ -109,7 +109,7 @@ class TrainedAccuracy:
             try_accuracy_predictor(make, AccuracyInputs(self.space))
 
     def _check_number(self) -> None:
-        """Its predictor can learn from as many evaluations as there will be."""
+        """Refuses more evaluations than the predictor can learn from."""
         n = min(self.recipe.accuracy.evaluations, self.space.size) + len(self.earlier[0])
         if entry_of(self.recipe.predictor).compares_pairs and n > MOST_IN_PAIRS:
             raise RecipeError(
@@ -119,7 +119,7 @@ class TrainedAccuracy:
             )
 
     def _check_workers(self) -> None:
-        """What evaluates can be sent to workers, if there are any."""
+        """Refuses an evaluator that cannot be sent to workers, if there are any."""
         if not self._has_workers:
             return
         with raising(
@@ -133,7 +133,7 @@ class TrainedAccuracy:
 
     @cached_property
     def inputs(self) -> TrainingInputs:
-        """Data, score, teacher and weights.
+        """Data, score, teacher and weights of the training.
 
         Raises:
             RecipeError: if the space is none that can be trained.
@@ -167,7 +167,7 @@ class TrainedAccuracy:
 
     @cached_property
     def trained(self) -> Trained:
-        """What was trained.
+        """The trained networks.
 
         Raises:
             MissingStepError: if it was not.
@@ -200,7 +200,7 @@ class TrainedAccuracy:
             raise EncodingError(f"[accuracy] earlier: {error}") from error
 
     def predictor(self, latency: Predictor, progress: Progress) -> Predictor:
-        """That the recipe names, from networks whose latencies cover their range.
+        """The fitted predictor of the recipe, from networks whose latencies cover their range.
 
         What was evaluated earlier is learned from as well.
 
@@ -253,7 +253,7 @@ class TrainedAccuracy:
         return self.trained.extract(row)
 
     def trained_networks(self) -> Callable[[IntArray], nn.Module]:
-        """Gives the network of a canonical row with its weights, which are loaded at the first."""
+        """Returns `network`; weights are loaded when it is first called."""
         return self.network
 
     def evaluations(self) -> Self:
@@ -287,7 +287,7 @@ class TrainedAccuracy:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What became of files of weights, and what could not be evaluated."""
+        """Sentences on files of weights, and on what could not be evaluated."""
         found = [*self.inputs.remarks]
         for split, study in self._studies.items():
             if study.failures:
@@ -300,7 +300,7 @@ class TrainedAccuracy:
 
     @property
     def dataset(self) -> Dataset:
-        """That the recipe names."""
+        """The data set that the recipe names."""
         return self.inputs.dataset
 
     def _zero_cost(self, progress: Progress) -> ZeroCostFeatures | None:
@@ -362,7 +362,7 @@ class TrainedAccuracy:
         return asked.workers > 1 or asked.evaluation_timeout_seconds is not None
 
     def _sent(self, split: str) -> "OnSplit":
-        """What workers get; none of them opens the database."""
+        """Evaluator for workers, none of which opens the database."""
         return OnSplit(replace(self, url=str), split)
 
     @cached_property
@@ -384,7 +384,7 @@ class OnSplit:
     split: str
 
     def __call__(self) -> Evaluator:
-        """How well networks do; on one thread, so that it is the same with any number of them."""
+        """Evaluator on one thread, so that values do not depend on the number of threads."""
         trained, images = self.accuracy.trained, getattr(self.accuracy.dataset, self.split)
 
         def evaluate(X: IntArray) -> FloatArray:

@@ -83,7 +83,7 @@ class TrainingInputs:
             check_networks(self.space, network, self.settings, batch, loss)
 
     def _check_anchors(self) -> None:
-        """Each has weights to start from, or epochs to learn them."""
+        """Refuses anchors that have neither weights to start from, nor epochs to learn them."""
         family, settings = self.space.family, self.settings
         missing = [name for name in family.anchors if name not in settings.anchors]
         if settings.train_epochs == 0 and missing:
@@ -124,13 +124,13 @@ class TrainingInputs:
 
     @property
     def score(self) -> Score:
-        """What networks are evaluated by."""
+        """Score that networks are evaluated by."""
         path = self.recipe.accuracy.evaluator
         return accuracy if path is None else resolve(path, self.home, "[accuracy] evaluator")
 
     @cached_property
     def teacher(self) -> nn.Module | None:
-        """The user's own, if there is one."""
+        """Teacher that the recipe names; None if it names none."""
         path = self.recipe.accuracy.teacher
         if path is None:
             return None
@@ -167,7 +167,7 @@ class TrainingInputs:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What became of the files of weights that a reader must know."""
+        """Sentences on what became of the files of weights."""
         n_classes, epochs = self.space.family.n_classes, self.settings.train_epochs
         remarks: list[str] = []
         for name, placement in self._placements.items():

@@ -19,7 +19,7 @@ _MOST_SAMPLES = 50  # more are not meant for this kind of predictor
 
 @dataclass(frozen=True, eq=False)
 class Adapted:
-    """What a few networks say of a device, given others.
+    """Latency predictor of a new device, and the networks that it rests on.
 
     Attributes:
         latency: of any network of the space.
@@ -49,7 +49,7 @@ class Adapted:
 
     @property
     def summary(self) -> dict[str, object]:
-        """Its content in a report's `summary.json`."""
+        """Content of `summary.json` on the adaptation."""
         return {
             "from": list(self.known),
             "n_networks": len(self.architectures),
@@ -58,7 +58,7 @@ class Adapted:
 
     @property
     def mape_left_out(self) -> float:
-        """Of each network that was timed, predicted from the others, as a fraction."""
+        """Mean absolute error of timed networks predicted from the others, as a fraction."""
         return mape(self.left_out.mean, self.measured_ms)
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Adapted:
 
 @dataclass(frozen=True)
 class Adaptation:
-    """Which networks are timed on a new device, and what follows from them.
+    """Choice of networks to time on a new device, and the predictor that follows from them.
 
     Attributes:
         space: of the networks.
@@ -121,7 +121,7 @@ class Adaptation:
         return [network_program(self.space, row) for row in self.samples]
 
     def extended(self, table: LatencyTable) -> "Adaptation":
-        """With all further suggestions that are timed already, up to the first that is not."""
+        """Adaptation with all further suggestions up to the first that is not timed yet."""
         n_most = min(_MOST_SAMPLES, len(self._sum.candidates))
         if n_most <= self.n_samples:
             return self
@@ -131,7 +131,7 @@ class Adaptation:
         return replace(self, n_samples=self.n_samples + n_further)
 
     def adapted(self, table: LatencyTable) -> Adapted:
-        """What follows, once they are in the table of the new device.
+        """Fits the predictor, once the networks are in the table of the new device.
 
         Raises:
             MissingStepError: if any is not.
@@ -185,7 +185,7 @@ class Adaptation:
 
 
 def _told(record: Record) -> str:
-    """Such as `epyc-avx512 (tvm, 2 threads, for x86-64-v3)`."""
+    """Text such as `epyc-avx512 (tvm, 2 threads, for x86-64-v3)`."""
     configuration = record.configuration
     threads = "1 thread" if configuration.threads == 1 else f"{configuration.threads} threads"
     return f"{record.device} ({configuration.runtime}, {threads}, for {configuration.target})"

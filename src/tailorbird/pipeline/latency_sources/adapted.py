@@ -1,4 +1,4 @@
-"""Latencies of a device on which a few networks are timed, and of which all else is adapted."""
+"""Latencies of a device adapted from known devices, by a few networks timed on it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ def opened(
     database: RunDatabase,
     warn: Callable[[str], object],
 ) -> "AdaptedLatency | None":
-    """The source of a recipe that names tables to adapt from; None of another one.
+    """Opens the source of a recipe that names tables to adapt from; None for another one.
 
     Raises:
         RecipeError: if there is no such device, or no such table.
@@ -64,7 +64,7 @@ class AdaptedLatency(MeasuredLatency):
         )
 
     def check(self) -> None:
-        """Nothing: `obtain` refuses tables that do not fit before it measures."""
+        """Does nothing: `obtain` refuses tables that do not fit before it measures."""
 
     def obtain(self, progress: Progress) -> None:
         """Measures the networks that latencies are adapted by."""
@@ -87,7 +87,7 @@ class AdaptedLatency(MeasuredLatency):
         return adaptation.adapted(table)
 
     def predictor(self) -> "Predictor":
-        """What the networks that were timed say of all others."""
+        """The predictor that the timed networks give."""
         return self._adapted.latency
 
     def n_estimated(self) -> int:
@@ -121,7 +121,7 @@ class AdaptedLatency(MeasuredLatency):
 
     @cached_property
     def _adapted(self) -> "Adapted":
-        """What follows from all networks that were timed when it was first asked for.
+        """Adaptation by all networks that were timed when it was first asked for.
 
         Raises:
             RecipeError: if the tables to adapt from do not fit.

@@ -44,7 +44,7 @@ def opened(
     database: RunDatabase,
     warn: Callable[[str], object],
 ) -> "ImportedLatency | None":
-    """The source of a recipe that asks for an imported table; None of another one.
+    """Opens the source of a recipe that asks for an imported table; None for another one.
 
     Raises:
         RecipeError: if it does not say of which device the table is.
@@ -91,7 +91,7 @@ class ImportedLatency:
         return Configuration.imported(asked.name, asked.threads, asked.batch)
 
     def has_table(self) -> bool:
-        """Whether anything may have been imported."""
+        """True if anything may have been imported."""
         return self.database.may_exist()
 
     def no_table(self) -> MissingStepError:
@@ -148,7 +148,7 @@ class ImportedLatency:
             ) from None
 
     def n_estimated(self) -> int:
-        """How many workloads were never measured, and are predicted."""
+        """Number of workloads that were never measured, and are predicted."""
         return self._estimates.n(self.table())
 
     def remarks(self) -> tuple[str, ...]:
@@ -160,15 +160,15 @@ class ImportedLatency:
         )
 
     def summary(self) -> dict[str, object]:
-        """Nothing."""
+        """Empty: there is nothing to add to `summary.json`."""
         return {}
 
     def accept(self, record: Record, file: Path) -> Record:
-        """The content of an exported file of such a table."""
+        """Returns the content of an exported file of such a table."""
         return same_configuration(record, self.configuration(), file)
 
     def accept_foreign(self, table: ForeignTable, file: Path) -> Record:
-        """What others measured, as a record, if it is of the recipe's batch."""
+        """Returns what others measured as a record, if it is of the recipe's batch size."""
         batch = self.recipe.device.batch
         if table.batch is not None and table.batch != batch:
             raise RecipeError(
@@ -183,7 +183,7 @@ class ImportedLatency:
         return self.database.take_in(record)
 
     def close(self) -> None:
-        """There are no processes."""
+        """Does nothing: there are no processes."""
 
     @cached_property
     def _prediction(self) -> LatencyPrediction:

@@ -36,7 +36,7 @@ def opened(
     database: RunDatabase,
     warn: Callable[[str], object],
 ) -> "MeasuredLatency":
-    """The source of a recipe that no other kind of source is for.
+    """Opens the source of a recipe that no other kind of source is for.
 
     Raises:
         RecipeError: if there is no such device.
@@ -46,7 +46,7 @@ def opened(
 
 
 def measured_device(recipe: Recipe, folder: Path, warn: Callable[[str], object]) -> Device:
-    """This machine, or the device behind the server of a recipe.
+    """Finds this machine, or the device behind the server of a recipe.
 
     Args:
         recipe: that names it.
@@ -99,11 +99,11 @@ class MeasuredLatency:
     runs_networks: ClassVar = True
 
     def configuration(self) -> Configuration:
-        """What this recipe measures under."""
-        return self.setup.configuration
+        """Configuration that this recipe measures under."""
+        return self.setup.configuration()
 
     def has_table(self) -> bool:
-        """Whether anything may have been measured."""
+        """True if anything may have been measured."""
         return self.database.may_exist()
 
     def no_table(self) -> MissingStepError:
@@ -118,7 +118,7 @@ class MeasuredLatency:
         return store.record(self.configuration(), self.device.name, self.space.name)
 
     def table(self) -> LatencyTable:
-        """What has as many rounds as the recipe asks for."""
+        """Rows that have as many rounds as the recipe asks for."""
         return self.record().table(self.recipe.latency.rounds)
 
     def check(self) -> None:
@@ -139,7 +139,7 @@ class MeasuredLatency:
         return self.filled(programs, progress)
 
     def filled(self, programs: Sequence[Program], progress: Progress) -> LatencyTable:
-        """The table, once all of these are in it.
+        """Measures programs that are missing, and returns the table.
 
         Raises:
             MeasurementError: if any could not be measured.
@@ -169,7 +169,7 @@ class MeasuredLatency:
 
     @cached_property
     def _predictor(self) -> "Predictor":
-        """What follows from all that was measured when it was first asked for.
+        """Predictor from all that was measured when it was first asked for.
 
         Raises:
             MissingStepError: if not all networks that it learns from were timed.
@@ -181,7 +181,7 @@ class MeasuredLatency:
         return self._prediction.predictor(table)
 
     def n_estimated(self) -> int:
-        """How many workloads were never measured, and are predicted."""
+        """Number of workloads that were never measured, and are predicted."""
         return self._estimates.n(self.table())
 
     def remarks(self) -> tuple[str, ...]:
@@ -189,7 +189,7 @@ class MeasuredLatency:
         return (*self._prediction.remarks, *self._estimates.remarks(self.table()))
 
     def summary(self) -> dict[str, object]:
-        """Nothing."""
+        """Empty: there is nothing to add to `summary.json`."""
         return {}
 
     def accept(self, record: Record, file: Path) -> Record:

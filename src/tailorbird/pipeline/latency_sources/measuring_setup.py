@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import DeviceError, RecipeError
 from tailorbird.latency_tables import Configuration, Device, Profiler, Program, Store
 from tailorbird.latency_tables.devices.target import host_triple
 from tailorbird.latency_tables.runtime import Timing
@@ -43,14 +43,18 @@ class MeasuringSetup:
         """Tunes, if that is asked for, and measures what the store lacks.
 
         Raises:
-            RecipeError: likewise as `profiler`.
+            RecipeError: as `profiler`, or if nothing can be compiled for the device.
             MeasurementError: if nothing can be measured, or what tuning decided is damaged.
         """
-        if self._tuning is not None:
-            self._tuning.run([Program.of(workload) for workload in self.space.workloads], progress)
-        profiler = self.profiler(store)
-        for spent in profiler.profile(programs, self.recipe.latency.rounds, progress):
-            LOG.info("%s", spent)
+        try:
+            if self._tuning is not None:
+                workloads = [Program.of(workload) for workload in self.space.workloads]
+                self._tuning.run(workloads, progress)
+            profiler = self.profiler(store)
+            for spent in profiler.profile(programs, self.recipe.latency.rounds, progress):
+                LOG.info("%s", spent)
+        except DeviceError as error:
+            raise RecipeError(f"[device] target: {error}") from None
 
     def profiler(self, store: Store) -> Profiler:
         """Fills a table in a store.
@@ -61,7 +65,6 @@ class MeasuringSetup:
         """
         return Profiler(self.runtime, self._met, self.recipe.device.batch, store)
 
-    @property
     def configuration(self) -> Configuration:
         """Configuration of all that it measures."""
         return self.runtime.configuration(self.device, self.recipe.device.batch)

@@ -98,7 +98,7 @@ class LatencyPrediction:
         return (f"Latencies are predicted by {self.asked.predictor}{from_networks}.",)
 
     def predictor(self, table: LatencyTable) -> "Predictor":
-        """What follows from the networks and a table.
+        """Fits the predictor to the networks and a table.
 
         Raises:
             MissingStepError: if a network is not in the table.

@@ -21,7 +21,7 @@ def opened(
     database: RunDatabase,
     warn: Callable[[str], object],
 ) -> LatencySource:
-    """The latency source that a recipe asks for: of the first kind that takes it.
+    """Opens the latency source of a recipe: of the first kind that takes it.
 
     Args:
         recipe: with [device] and [latency].

@@ -1,4 +1,4 @@
-"""What a run asks of the latencies of its device, wherever they come from.
+"""Protocol of latency sources: what a run asks of the latencies of its device.
 
 Predictors are loaded when one is made: what is wrong in a recipe is said before.
 """
@@ -29,7 +29,7 @@ class LatencySource(Protocol):
 
     @property
     def runs_networks(self) -> bool:
-        """Whether networks and workloads are built and timed here."""
+        """True if networks and workloads are built and timed here."""
 
     @property
     def device(self) -> Device:
@@ -40,25 +40,25 @@ class LatencySource(Protocol):
         """Sentences on a device that went away meanwhile and came back."""
 
     def configuration(self) -> Configuration:
-        """What all rows were measured under."""
+        """Configuration that all rows were measured under."""
 
     def has_table(self) -> bool:
-        """Whether there may be a table; no database is made for the question."""
+        """True if there may be a table; no database is made for the question."""
 
     def no_table(self) -> MissingStepError:
-        """Says how to get a table where there is none."""
+        """Error that says how to get a table where there is none."""
 
     def record(self) -> Record:
         """All that is known under the configuration, raw."""
 
     def table(self) -> LatencyTable:
-        """What predictors see."""
+        """Latencies as predictors see them."""
 
     def check(self) -> None:
         """Refuses what cannot work, before hours of measuring."""
 
     def obtain(self, progress: Progress) -> None:
-        """Gets all that `predictor` needs: measures it, or refuses what is not there."""
+        """Obtains all that `predictor` needs: measures it, or refuses what is not there."""
 
     def profile(self, networks: Path | None, progress: Progress) -> LatencyTable:
         """Measures every workload of the space, and whole networks, that are not in the table.
@@ -89,7 +89,7 @@ class LatencySource(Protocol):
         """The table with these programs timed, or failed; an empty one where nothing is timed."""
 
     def predictor(self) -> "Predictor":
-        """Predicts the latency of any network of the space.
+        """Predictor of the latency of any network of the space.
 
         Raises:
             MissingWorkloadError: if the table lacks a workload that is not to be estimated.
@@ -99,23 +99,23 @@ class LatencySource(Protocol):
         """
 
     def n_estimated(self) -> int:
-        """How many workloads were never measured, and are predicted."""
+        """Number of workloads that were never measured, and are predicted."""
 
     def remarks(self) -> tuple[str, ...]:
-        """What a reader of these latencies must not miss."""
+        """Sentences that a reader of these latencies must not miss."""
 
     def summary(self) -> dict[str, object]:
-        """What `summary.json` says of this kind of source only."""
+        """Content of `summary.json` that only this kind of source has."""
 
     def accept(self, record: Record, file: Path) -> Record:
-        """The content of an exported file, once it is known to fit.
+        """Returns the content of an exported file, once it is known to fit.
 
         Raises:
             RecipeError: if it does not.
         """
 
     def accept_foreign(self, table: ForeignTable, file: Path) -> Record:
-        """What others measured, as a record, once it is known to fit.
+        """Returns what others measured as a record, once it is known to fit.
 
         Raises:
             RecipeError: if it does not.
@@ -147,13 +147,13 @@ class Estimates:
         return complete(self.space, table) if self.are_asked else table
 
     def n(self, table: LatencyTable) -> int:
-        """How many there are."""
+        """Number of workloads that are estimated."""
         from tailorbird.predictors.latency.missing_workloads import missing_workloads
 
         return len(missing_workloads(self.space, table)) if self.are_asked else 0
 
     def remarks(self, table: LatencyTable) -> tuple[str, ...]:
-        """Says how many there are, if any."""
+        """Sentence on how many workloads are estimated, if any."""
         n, n_all = self.n(table), len(self.space.workloads)
         if n == 0:
             return ()
@@ -164,7 +164,7 @@ class Estimates:
 
 
 def same_configuration(record: Record, ours: Configuration, file: Path) -> Record:
-    """The record, if it was measured under our configuration.
+    """Returns a record that was measured under our configuration, and refuses others.
 
     Raises:
         RecipeError: if it was not.
@@ -180,7 +180,7 @@ def same_configuration(record: Record, ours: Configuration, file: Path) -> Recor
 
 
 def nothing_to_adapt_from() -> RecipeError:
-    """Says what a recipe lacks whose latencies are to be adapted."""
+    """Error of a recipe that names no tables to adapt from."""
     return RecipeError(
         "This recipe names no tables of known devices. Write such as [latency] adapt_from "
         '= ["epyc-avx512"]; `tailorbird devices` lists what comes with the package.'

@@ -1,4 +1,4 @@
-"""Latencies from a whole table that was measured elsewhere: of the package, or an exported file."""
+"""Latencies from a whole table, of the package or of an exported file."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def opened(
     database: RunDatabase,
     warn: Callable[[str], object],
 ) -> "TabulatedLatency | None":
-    """The source of a recipe whose device is the name of a table; None of another one.
+    """Opens the source of a recipe whose device is the name of a table; None for another one.
 
     Raises:
         RecipeError: if there is no such table, or the recipe says what is for measured devices.
@@ -129,15 +129,15 @@ class TabulatedLatency:
     losses: ClassVar[tuple[str, ...]] = ()
 
     def configuration(self) -> Configuration:
-        """What the table was measured under."""
+        """Configuration that the table was measured under."""
         return self.source.configuration
 
     def has_table(self) -> bool:
-        """Always."""
+        """True: the table is there."""
         return True
 
     def no_table(self) -> MissingStepError:
-        """Says that the table is empty."""
+        """Error that says that the table is empty."""
         return MissingStepError(f"The table of {self.device.name!r} is empty. Name another one.")
 
     def record(self) -> Record:
@@ -145,7 +145,7 @@ class TabulatedLatency:
         return self.source
 
     def table(self) -> LatencyTable:
-        """Every row, however few rounds it has."""
+        """All rows, however few rounds they have."""
         return self.source.table(1)
 
     def check(self) -> None:
@@ -161,7 +161,7 @@ class TabulatedLatency:
         raise not_measured_here(self.device.name)
 
     def adapt(self, n_samples: int | None, progress: Progress) -> "Adapted":
-        """Refuses: nothing is measured, and nothing to be adapted."""
+        """Refuses: there are no tables to adapt from."""
         raise nothing_to_adapt_from()
 
     def timed(self, programs: Sequence[Program], rounds: int, progress: Progress) -> LatencyTable:
@@ -185,7 +185,7 @@ class TabulatedLatency:
             ) from None
 
     def n_estimated(self) -> int:
-        """How many workloads were never measured, and are predicted."""
+        """Number of workloads that were never measured, and are predicted."""
         return self._estimates.n(self.table())
 
     def remarks(self) -> tuple[str, ...]:
@@ -194,7 +194,7 @@ class TabulatedLatency:
         return (*self._origin(), *self._prediction.remarks, *estimated)
 
     def summary(self) -> dict[str, object]:
-        """Nothing."""
+        """Empty: there is nothing to add to `summary.json`."""
         return {}
 
     def accept(self, record: Record, file: Path) -> Record:
@@ -210,7 +210,7 @@ class TabulatedLatency:
         raise not_measured_here(self.device.name)
 
     def close(self) -> None:
-        """There are no processes."""
+        """Does nothing: there are no processes."""
 
     def _origin(self) -> tuple[str, ...]:
         configuration, space = self.source.configuration, self.source.space

@@ -1,4 +1,4 @@
-"""What sources share whose tables are not measured here."""
+"""Errors, tables and remarks of sources whose tables are not measured here."""
 
 from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import Configuration, Device, LatencyTable, Record
@@ -9,7 +9,7 @@ ESTIMATE = "have them predicted with [latency] estimate_missing = true"
 
 
 def not_measured_here(device: str) -> RecipeError:
-    """Why nothing is measured."""
+    """Error that says why nothing is measured."""
     return RecipeError(
         f"The table of {device!r} was measured elsewhere; nothing is measured for it here. "
         'To measure this machine, write [device] name = "local".'
@@ -22,7 +22,7 @@ def untimed(device: Device, configuration: Configuration) -> LatencyTable:
 
 
 def imported_remarks(record: Record) -> tuple[str, ...]:
-    """Where a table of others is from, and what it does not say."""
+    """Sentences on where a table of others is from, and on what it does not say."""
     entries = record.table(1).entries
     sources = {
         str(session.provenance.get("source", session.provenance.get("file", "a file")))

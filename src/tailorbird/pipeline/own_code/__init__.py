@@ -1,4 +1,4 @@
-"""What a recipe names by a registered name, or by the Python path of code of a user's own.
+"""Kinds of things that recipes name: registered ones, and users' own by their Python path.
 
 Users' code is tried before anything is measured, and what it raises names the key and the line.
 """

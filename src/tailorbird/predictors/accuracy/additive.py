@@ -4,7 +4,7 @@ from typing import Self
 
 from sklearn.base import BaseEstimator
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import TooManySamplesError
 from tailorbird.predictors import conformal
 from tailorbird.predictors.accuracy import log_error
 from tailorbird.predictors.accuracy.evaluated_samples import by_chunks, left_out, samples
@@ -45,7 +45,7 @@ class AdditiveAccuracy(BaseEstimator):  # type: ignore[misc]  # sklearn has no t
         Raises:
             ValueError: if the space is not layered, rows are not canonical, there are fewer than
                 5, or accuracies are not finite, not fractions or all the same.
-            RecipeError: if rows of so large a space would not fit into memory.
+            TooManySamplesError: if rows of so large a space would not fit into memory.
         """
         self.features_ = PathFeatures(self.space)
         X, y = samples(X, y)
@@ -60,10 +60,10 @@ class AdditiveAccuracy(BaseEstimator):  # type: ignore[misc]  # sklearn has no t
 
     def _check_size(self, n: int) -> None:
         if n * self.features_.width > _MOST_NUMBERS:
-            raise RecipeError(
+            raise TooManySamplesError(
                 f"An additive predictor learns from at most {_MOST_NUMBERS:,} numbers, but {n:,} "
-                f"networks of {self.space.name} have {self.features_.width:,} steps each. Lower "
-                "[accuracy] evaluations or [space] max_stitches, or choose another predictor."
+                f"networks of {self.space.name} have {self.features_.width:,} steps each. Learn "
+                "from fewer networks, narrow the space, or choose another predictor."
             )
 
     def refit(self, X: IntArray, y: FloatArray) -> Self:

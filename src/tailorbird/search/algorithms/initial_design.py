@@ -42,7 +42,7 @@ def spread_over(
 def spread_within(
     problem: Problem, predictor: Predictor, n: int, rng: np.random.Generator
 ) -> IntArray:
-    """Likewise at most n rows, of networks that meet the limits of a problem.
+    """Rows (n, d), at most n, that cover the range of latency within a problem's constraints.
 
     Raises:
         InfeasibleError: if none was found.

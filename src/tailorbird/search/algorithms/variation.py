@@ -28,7 +28,7 @@ class OneGene:
     n_choices: IntArray
 
     def __call__(self, X: IntArray, rng: np.random.Generator) -> IntArray:
-        """Of rows (n, d)."""
+        """Children of rows (n, d)."""
         several = np.flatnonzero(self.n_choices > 1)
         if not len(several):
             return X

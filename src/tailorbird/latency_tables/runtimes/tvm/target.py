@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tailorbird.errors import RecipeError, nearest
+from tailorbird.errors import DeviceError, nearest
 from tailorbird.latency_tables.devices.target import Target
 from tailorbird.latency_tables.runtimes.timing_protocol import PROTOCOL
 
@@ -40,7 +40,7 @@ def llvm_target(target: Target) -> Any:
     """Returns TVM's target for a kind of processor, whatever the number of threads.
 
     Raises:
-        RecipeError: if this LLVM does not know it.
+        DeviceError: if this LLVM does not know it.
     """
     import tvm
     import tvm_ffi
@@ -55,16 +55,16 @@ def llvm_target(target: Target) -> Any:
         **{f"fast-math-{flag}": True for flag in fast_math},
     }
     if target.triple.partition("-")[0] not in _ARCHITECTURES:  # the next call would crash
-        raise RecipeError(
+        raise DeviceError(
             f"Nothing is compiled for {target.triple!r}; known are {', '.join(_ARCHITECTURES)}. "
-            "Name another triple in [device] target, such as 'aarch64-linux-gnu/cortex-a72'."
+            "Name another triple, such as 'aarch64-linux-gnu/cortex-a72'."
         )
     if target.triple.startswith("riscv64"):  # what Linux there is made for
         settings |= {"mattr": ["+m", "+a", "+f", "+d", "+c"], "mabi": "lp64d"}
     plain = tvm.target.Target(settings)
     known = [str(name) for name in function("target.llvm_get_cpu_archlist")(plain)]
     if target.cpu not in known:
-        raise RecipeError(
+        raise DeviceError(
             f"LLVM knows no CPU {target.cpu!r} of {target.triple}; {nearest(target.cpu, known)}"
         )
     return tvm.target.Target({**settings, "mcpu": target.cpu})
@@ -74,7 +74,7 @@ def vector_unit(target: Target) -> VectorUnit:
     """The vector registers of a processor.
 
     Raises:
-        RecipeError: if this LLVM does not know it.
+        DeviceError: if this LLVM does not know it.
     """
     import tvm_ffi
 

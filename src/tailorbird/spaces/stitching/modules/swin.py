@@ -6,13 +6,13 @@ put its channels last.
 
 from torch import Tensor, nn
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import MissingPackageError
 
 try:
     from timm.layers.patch_embed import PatchEmbed
     from timm.models.swin_transformer import PatchMerging, SwinTransformerBlock
 except ModuleNotFoundError as error:
-    raise RecipeError(
+    raise MissingPackageError(
         f"Swin is made of timm's modules ({error}); get them with `pip install 'tailorbird[timm]'`."
     ) from None
 

@@ -74,8 +74,8 @@ class Tuning:
         decision = TuningDecision.read(self.decided)
         if decision is None:
             raise MissingStepError(
-                f"With [latency] schedule = 'tuned:{self.n_trials}' kernels are tuned first: run "
-                "`tailorbird profile RECIPE`."
+                f"With the schedule 'tuned:{self.n_trials}' kernels are tuned before programs are "
+                "compiled: run `tailorbird profile RECIPE`."
             )
         return decision.plans
 
@@ -113,8 +113,8 @@ class Tuning:
                     time.sleep(_WAIT_S)
         if time.monotonic() > deadline:
             _LOG.warning(
-                "Tuning: %g minutes are over before all kernels were tuned. With more [latency] "
-                "tuning_minutes it goes on.",
+                "Tuning: %g minutes are over before all kernels were tuned. With more "
+                "minutes it goes on.",
                 self.minutes,
             )
         return self._decide(list(uses))
