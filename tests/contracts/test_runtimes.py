@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from fake_runtime import FakeRuntime
-from own_code import InProcess
+from own_code import Simulator
 
 from contracts.runtime import RuntimeContract
 from tailorbird.latency_tables import Runtime, Timing
@@ -49,4 +49,4 @@ class TestFakeRuntime(RuntimeContract):
 class TestOwnRuntime(RuntimeContract):
     @pytest.fixture
     def runtime(self, tmp_path: Path) -> Runtime:
-        return InProcess(tmp_path, TIMING)
+        return Simulator(tmp_path, TIMING)

@@ -11,6 +11,7 @@ from tailorbird.errors import RecipeError
 from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources import registry as latency_sources
 from tailorbird.pipeline.latency_sources import tabulated
+from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.pipeline.python_path import resolve, users_code
 from tailorbird.progress import NoProgress, Progress
 from tailorbird.spaces.contract import check_space
@@ -42,10 +43,9 @@ def open_run(
     recipe, text = recipes.load(path)
     space = _space(recipe, path.parent)
     database = RunDatabase(recipe.latency.store, Path("runs") / recipe.name)
-    latency = latency_sources.opened(recipe, path.parent, space, database, warn)
-    others = tuple(
-        tabulated.elsewhere(name, recipe, path.parent, space) for name in recipe.search.devices
-    )
+    asked = OpenedRecipe(recipe, path.parent, space, database, warn)
+    latency = latency_sources.opened(asked)
+    others = tuple(tabulated.elsewhere(name, asked) for name in recipe.search.devices)
     named = [recipe.device.name, *(other.device.name for other in others)]
     if len(set(named)) < len(named):
         raise RecipeError(
@@ -55,7 +55,7 @@ def open_run(
     # These load predictors and more: not before the rest of the input is known to be right.
     from tailorbird.pipeline.accuracy_sources import registry as accuracy_sources
 
-    accuracy = accuracy_sources.opened(recipe, path.parent, space, database)
+    accuracy = accuracy_sources.opened(asked)
 
     from tailorbird.pipeline.own_code.algorithm import algorithm_of
     from tailorbird.pipeline.run import Run

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 import numpy as np
 
 from tailorbird.errors import RecipeError
-from tailorbird.pipeline.database import RunDatabase
+from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.pipeline.own_code.accuracy_predictor import (
     MakeLearner,
     accuracy_predictor_of,
@@ -20,7 +19,7 @@ from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
 from tailorbird.published.accuracies import PublishedAccuracies, published_accuracies
 from tailorbird.published.data_folder import data_folder
-from tailorbird.recipe import AccuracySection, Recipe
+from tailorbird.recipe import AccuracySection
 from tailorbird.registry.python_paths import is_path
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
@@ -30,15 +29,14 @@ if TYPE_CHECKING:
 _LEARNED = 400  # networks that the predictor of the others learns from
 
 
-def opened(
-    recipe: Recipe, home: Path, space: SearchSpace, database: RunDatabase
-) -> "PublishedAccuracy | None":
+def opened(asked: OpenedRecipe) -> "PublishedAccuracy | None":
     """The source of a recipe that names published accuracies; None of another one."""
+    recipe = asked.recipe
     column = recipe.accuracy.published
     if column is None:
         return None
-    make = accuracy_predictor_of(recipe.accuracy.predictor, home)
-    return PublishedAccuracy(space, recipe.accuracy, column, recipe.seed, make)
+    make = accuracy_predictor_of(recipe.accuracy.predictor, asked.home)
+    return PublishedAccuracy(asked.space, recipe.accuracy, column, recipe.seed, make)
 
 
 @dataclass(frozen=True)

@@ -1,37 +1,26 @@
 """The kinds of accuracy source, each a module of this package with a function `opened`."""
 
 from importlib import import_module
-from pathlib import Path
 
 from tailorbird.errors import RecipeError
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
-from tailorbird.pipeline.database import RunDatabase
-from tailorbird.recipe import Recipe
-from tailorbird.spaces import SearchSpace
+from tailorbird.pipeline.opened_recipe import OpenedRecipe
 
 KINDS = ("published", "trained")
 """Names of the modules, in the order in which they are asked; the last takes every recipe."""
 
 
-def opened(recipe: Recipe, home: Path, space: SearchSpace, database: RunDatabase) -> AccuracySource:
+def opened(asked: OpenedRecipe) -> AccuracySource:
     """Opens the accuracy source of a recipe: of the first kind that takes it.
 
     Modules are loaded as they are asked: torch only where networks are trained.
-
-    Args:
-        recipe: with [accuracy].
-        home: folder of the recipe, in which users' modules and files are looked for.
-        space: that it names.
-        database: of its run.
 
     Raises:
         RecipeError: if it cannot be had.
         EncodingError: if earlier evaluations that it names do not fit its space.
     """
     for kind in KINDS:
-        source: AccuracySource | None = import_module(f"{__package__}.{kind}").opened(
-            recipe, home, space, database
-        )
+        source: AccuracySource | None = import_module(f"{__package__}.{kind}").opened(asked)
         if source is not None:
             return source
     raise RecipeError(f"None of the accuracy sources {KINDS} takes this recipe.")

@@ -22,7 +22,7 @@ from tailorbird.errors import (
     raising,
 )
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
-from tailorbird.pipeline.database import RunDatabase
+from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.pipeline.own_code.accuracy_predictor import (
     accuracy_predictor_of,
     try_accuracy_predictor,
@@ -53,16 +53,14 @@ _SCORED = 32  # images that zero-cost scores see
 _LONGEST_NAME = 1_000  # bytes
 
 
-def opened(
-    recipe: Recipe, home: Path, space: SearchSpace, database: RunDatabase
-) -> "TrainedAccuracy":
+def opened(asked: OpenedRecipe) -> "TrainedAccuracy":
     """Opens the source of a recipe that no other kind of source is for.
 
     Raises:
         EncodingError: if earlier evaluations that it names do not fit its space.
     """
-    weights = database.folder / "weights"
-    source = TrainedAccuracy(recipe, home, space, weights, database.checked_url)
+    weights, url = asked.database.folder / "weights", asked.database.checked_url
+    source = TrainedAccuracy(asked.recipe, asked.home, asked.space, weights, url)
     _ = source.earlier  # whatever command goes on from here, before it measures or trains
     return source
 

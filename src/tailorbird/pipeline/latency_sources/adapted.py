@@ -1,48 +1,38 @@
 """Latencies of a device adapted from known devices, by a few networks timed on it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from tailorbird.errors import DeviceError, MissingStepError, RecipeError
 from tailorbird.latency_tables import Record, shipped
-from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources.measured import MeasuredLatency, measured_device
+from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.pipeline.own_code.runtime import runtime_name
 from tailorbird.progress import Progress
-from tailorbird.recipe import Recipe
-from tailorbird.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from tailorbird.pipeline.latency_sources.adaptation import Adaptation, Adapted
     from tailorbird.predictors import Predictor
 
 
-def opened(
-    recipe: Recipe,
-    home: Path,
-    space: SearchSpace,
-    database: RunDatabase,
-    warn: Callable[[str], object],
-) -> "AdaptedLatency | None":
+def opened(asked: OpenedRecipe) -> "AdaptedLatency | None":
     """Opens the source of a recipe that names tables to adapt from; None for another one.
 
     Raises:
         RecipeError: if there is no such device, or no such table.
     """
-    asked = recipe.latency
-    if not asked.adapt_from:
+    recipe, tables = asked.recipe, asked.recipe.latency.adapt_from
+    if not tables:
         return None
-    device = measured_device(recipe, database.folder, warn)
-    name = recipe.space.name or space.name
-    runtime = runtime_name(asked.runtime, home)
+    device = measured_device(recipe, asked.database.folder, asked.warn)
+    name = recipe.space.name or asked.space.name
+    runtime = runtime_name(recipe.latency.runtime, asked.home)
     try:
-        known = tuple(shipped.known(table, name, runtime) for table in asked.adapt_from)
+        known = tuple(shipped.known(table, name, runtime) for table in tables)
     except DeviceError as error:
         raise RecipeError(f"[latency] adapt_from: {error}") from None
-    return AdaptedLatency(recipe, home, space, device, database, known)
+    return AdaptedLatency(recipe, asked.home, asked.space, device, asked.database, known)
 
 
 @dataclass(frozen=True)

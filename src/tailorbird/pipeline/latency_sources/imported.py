@@ -1,13 +1,12 @@
 """Latencies that others measured, imported into the database of a run."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from tailorbird.errors import DeviceError, MissingStepError, MissingWorkloadError, RecipeError
-from tailorbird.latency_tables import Configuration, Device, LatencyTable, Program, Record
+from tailorbird.latency_tables import Configuration, Device, LatencyTable, Record
 from tailorbird.latency_tables.devices import device as devices
 from tailorbird.latency_tables.formats import files
 from tailorbird.latency_tables.formats.foreign import ForeignTable
@@ -17,54 +16,45 @@ from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources.prediction import LatencyPrediction
 from tailorbird.pipeline.latency_sources.source import (
     Estimates,
-    nothing_to_adapt_from,
     same_configuration,
 )
 from tailorbird.pipeline.latency_sources.untimed import (
     ESTIMATE,
+    UntimedLatency,
     imported_remarks,
-    not_measured_here,
-    untimed,
 )
-from tailorbird.progress import Progress
+from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.recipe import Recipe
 from tailorbird.spaces import SearchSpace
 
 if TYPE_CHECKING:
-    from tailorbird.pipeline.latency_sources.adaptation import Adapted
     from tailorbird.predictors import Predictor
 
 _IMPORT = "`tailorbird table import RECIPE FILE`"
 
 
-def opened(
-    recipe: Recipe,
-    home: Path,
-    space: SearchSpace,
-    database: RunDatabase,
-    warn: Callable[[str], object],
-) -> "ImportedLatency | None":
+def opened(asked: OpenedRecipe) -> "ImportedLatency | None":
     """Opens the source of a recipe that asks for an imported table; None for another one.
 
     Raises:
         RecipeError: if it does not say of which device the table is.
     """
-    asked = recipe.device
-    if recipe.latency.runtime != IMPORTED or files.is_file(Path(asked.name)):
+    recipe, named = asked.recipe, asked.recipe.device
+    if recipe.latency.runtime != IMPORTED or files.is_file(Path(named.name)):
         return None
     try:
-        device = devices.others(asked.name, asked.threads)
+        device = devices.others(named.name, named.threads)
     except DeviceError:
         raise RecipeError(
             f"With [latency] runtime = {IMPORTED!r}, [device] name must say of which device the "
-            f"table is, in your words, but got {asked.name!r}. To measure this machine, write "
+            f"table is, in your words, but got {named.name!r}. To measure this machine, write "
             'runtime = "tvm".'
         ) from None
-    return ImportedLatency(recipe, home, space, device, database)
+    return ImportedLatency(recipe, asked.home, asked.space, device, asked.database)
 
 
 @dataclass(frozen=True)
-class ImportedLatency:
+class ImportedLatency(UntimedLatency):
     """Latencies predicted from those that others stated.
 
     Attributes:
@@ -80,10 +70,6 @@ class ImportedLatency:
     space: SearchSpace
     device: Device
     database: RunDatabase
-
-    step: ClassVar = "table"
-    runs_networks: ClassVar = False
-    losses: ClassVar[tuple[str, ...]] = ()
 
     def configuration(self) -> Configuration:
         """Configuration of others: what they do not say is not known."""
@@ -109,30 +95,6 @@ class ImportedLatency:
         """Every value that was stated."""
         return self.record().table(1)
 
-    def check(self) -> None:
-        """Tries a predictor of the user's own, if the recipe names one."""
-        self._prediction.check(self.configuration())
-
-    def obtain(self, progress: Progress) -> None:
-        """Refuses a table that lacks what the space needs."""
-        self.predictor()
-
-    def profile(self, networks: Path | None, progress: Progress) -> LatencyTable:
-        """Refuses: nothing is measured."""
-        raise not_measured_here(self.device.name)
-
-    def adapt(self, n_samples: int | None, progress: Progress) -> "Adapted":
-        """Refuses: there are no tables to adapt from."""
-        raise nothing_to_adapt_from()
-
-    def timed(self, programs: Sequence[Program], rounds: int, progress: Progress) -> LatencyTable:
-        """An empty table: nothing is timed."""
-        return untimed(self.device, self.configuration())
-
-    def predictor(self) -> "Predictor":
-        """The predictor that the recipe names; its table is completed if that is asked for."""
-        return self._predictor
-
     @cached_property
     def _predictor(self) -> "Predictor":
         record = self.record()
@@ -147,10 +109,6 @@ class ImportedLatency:
                 f"{_IMPORT}, or {ESTIMATE}."
             ) from None
 
-    def n_estimated(self) -> int:
-        """Number of workloads that were never measured, and are predicted."""
-        return self._estimates.n(self.table())
-
     def remarks(self) -> tuple[str, ...]:
         """Says where the table is from, and what it does not say."""
         return (
@@ -158,10 +116,6 @@ class ImportedLatency:
             *self._prediction.remarks,
             *self._estimates.remarks(self.table()),
         )
-
-    def summary(self) -> dict[str, object]:
-        """Empty: there is nothing to add to `summary.json`."""
-        return {}
 
     def accept(self, record: Record, file: Path) -> Record:
         """Returns the content of an exported file of such a table."""
@@ -181,9 +135,6 @@ class ImportedLatency:
         """Keeps what was accepted; returns how many rounds and failures are new."""
         self.__dict__.pop("_predictor", None)  # of fewer rows
         return self.database.take_in(record)
-
-    def close(self) -> None:
-        """Does nothing: there are no processes."""
 
     @cached_property
     def _prediction(self) -> LatencyPrediction:

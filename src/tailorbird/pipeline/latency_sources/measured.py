@@ -20,6 +20,7 @@ from tailorbird.pipeline.latency_sources.source import (
     nothing_to_adapt_from,
     same_configuration,
 )
+from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.progress import Progress
 from tailorbird.recipe import DeviceSection, Recipe
 from tailorbird.spaces import SearchSpace, encodings
@@ -29,20 +30,14 @@ if TYPE_CHECKING:
     from tailorbird.predictors import Predictor
 
 
-def opened(
-    recipe: Recipe,
-    home: Path,
-    space: SearchSpace,
-    database: RunDatabase,
-    warn: Callable[[str], object],
-) -> "MeasuredLatency":
+def opened(asked: OpenedRecipe) -> "MeasuredLatency":
     """Opens the source of a recipe that no other kind of source is for.
 
     Raises:
         RecipeError: if there is no such device.
     """
-    device = measured_device(recipe, database.folder, warn)
-    return MeasuredLatency(recipe, home, space, device, database)
+    device = measured_device(asked.recipe, asked.database.folder, asked.warn)
+    return MeasuredLatency(asked.recipe, asked.home, asked.space, device, asked.database)
 
 
 def measured_device(recipe: Recipe, folder: Path, warn: Callable[[str], object]) -> Device:

@@ -28,7 +28,8 @@ from tailorbird.spaces import IntArray, SearchSpace
 if TYPE_CHECKING:
     from tailorbird.predictors import Predictor
 
-_ENUMERATED = 4  # of spaces this many times larger than what is drawn, few rows are drawn twice
+_ENUMERATED = 50_000  # networks; of larger spaces hardly any is drawn twice
+_DRAWN = 256  # at a time, however many are wanted, so that the first ones stay the same
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class LatencyPrediction:
         while len(X) < n:
             drawn = (
                 rng.permutation(np.vstack(list(space.enumerate())))
-                if space.size <= _ENUMERATED * n
-                else space.sample(n, rng)
+                if space.size <= _ENUMERATED
+                else space.sample(_DRAWN, rng)
             )
             X = _distinct(np.vstack([X, drawn]))
         return X[:n]

@@ -1,8 +1,20 @@
-"""Errors, tables and remarks of sources whose tables are not measured here."""
+"""What sources have in common whose tables are not measured here."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from tailorbird.errors import RecipeError
-from tailorbird.latency_tables import Configuration, Device, LatencyTable, Record
+from tailorbird.latency_tables import Configuration, Device, LatencyTable, Program, Record
+from tailorbird.pipeline.latency_sources.prediction import LatencyPrediction
+from tailorbird.pipeline.latency_sources.source import Estimates, nothing_to_adapt_from
+from tailorbird.progress import Progress
 from tailorbird.spaces import CALL
+
+if TYPE_CHECKING:
+    from tailorbird.pipeline.latency_sources.adaptation import Adapted
+    from tailorbird.predictors import Predictor
 
 ESTIMATE = "have them predicted with [latency] estimate_missing = true"
 """What else a user can do whose table lacks workloads."""
@@ -16,9 +28,73 @@ def not_measured_here(device: str) -> RecipeError:
     )
 
 
-def untimed(device: Device, configuration: Configuration) -> LatencyTable:
-    """An empty table, of a device on which nothing is timed."""
-    return LatencyTable(device.name, configuration, {}, {})
+class UntimedLatency(ABC):
+    """Latencies predicted from a table of others; nothing is measured here.
+
+    Attributes:
+        device: that the table is of.
+    """
+
+    device: Device
+
+    step: ClassVar = "table"
+    runs_networks: ClassVar = False
+    losses: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def configuration(self) -> Configuration:
+        """Configuration that the table was measured under."""
+
+    @abstractmethod
+    def table(self) -> LatencyTable:
+        """All rows of the table."""
+
+    @property
+    @abstractmethod
+    def _prediction(self) -> LatencyPrediction: ...
+
+    @property
+    @abstractmethod
+    def _estimates(self) -> Estimates: ...
+
+    @property
+    @abstractmethod
+    def _predictor(self) -> "Predictor": ...
+
+    def check(self) -> None:
+        """Tries a predictor of the user's own, if the recipe names one."""
+        self._prediction.check(self.configuration())
+
+    def obtain(self, progress: Progress) -> None:
+        """Refuses a table that lacks what the space needs."""
+        self.predictor()
+
+    def profile(self, networks: Path | None, progress: Progress) -> LatencyTable:
+        """Refuses: nothing is measured."""
+        raise not_measured_here(self.device.name)
+
+    def adapt(self, n_samples: int | None, progress: Progress) -> "Adapted":
+        """Refuses: there are no tables to adapt from."""
+        raise nothing_to_adapt_from()
+
+    def timed(self, programs: Sequence[Program], rounds: int, progress: Progress) -> LatencyTable:
+        """An empty table: nothing is timed."""
+        return LatencyTable(self.device.name, self.configuration(), {}, {})
+
+    def predictor(self) -> "Predictor":
+        """The predictor that the recipe names; its table is completed if that is asked for."""
+        return self._predictor
+
+    def n_estimated(self) -> int:
+        """Number of workloads that were never measured, and are predicted."""
+        return self._estimates.n(self.table())
+
+    def summary(self) -> dict[str, object]:
+        """Empty: there is nothing to add to `summary.json`."""
+        return {}
+
+    def close(self) -> None:  # noqa: B027  # nothing to override: there are no processes
+        """Does nothing: there are no processes."""
 
 
 def imported_remarks(record: Record) -> tuple[str, ...]:
