@@ -14,8 +14,6 @@ Everything measured is kept in --folder: what is there already is not measured a
 if Spearman's correlation or the share within 10 % of a device misses its bar, or is left out.
 """
 
-import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -25,6 +23,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from scripts import command_line, write_result
 from sklearn.linear_model import RidgeCV
 
 from tailorbird import recipe as recipes
@@ -219,8 +218,7 @@ def show(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser = command_line(__doc__)
     parser.add_argument("--folder", type=Path, default=Path("runs/adapt"), metavar="FOLDER")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--random", type=int, default=12, help="random networks timed beside")
@@ -240,14 +238,13 @@ def main() -> None:
     }
     print(f"\nworst of all: {worst}")
     left_out = sorted(TARGETS.keys() - {KNOWN, *arguments.only})
-    if arguments.json:
-        facts = {
-            "rounds": arguments.rounds,
-            "random": arguments.random,
-            "left_out": left_out,
-            "devices": result,
-        }
-        arguments.json.write_text(json.dumps(worst | facts, indent=1) + "\n")
+    facts = {
+        "rounds": arguments.rounds,
+        "random": arguments.random,
+        "left_out": left_out,
+        "devices": result,
+    }
+    write_result(arguments.json, worst | facts)
     missed = [
         f"{name}: {key} = {float(str(of_one[key])):.4f} < {bar}"
         for name, of_one in result.items()

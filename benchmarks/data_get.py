@@ -13,11 +13,9 @@ no copy may be missing, and so may the sum of block latencies, which nobody publ
 by DyNAS-T that the table among the data lacks may be made.
 """
 
-import argparse
 import csv
 import hashlib
 import io
-import json
 import os
 import sys
 import tempfile
@@ -32,6 +30,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
+from scripts import command_line, write_result
 
 from tailorbird.cli.data import get
 from tailorbird.published.data_folder import data_folder
@@ -201,8 +200,7 @@ def misses(name: str, result: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
+    parser = command_line(__doc__)
     arguments = parser.parse_args()
     data = data_folder()
     for table in TABLES.values():
@@ -242,8 +240,7 @@ def main() -> None:
             f"{result['cells']:16}{result['different']:11}{missing:9}"
             f"{result['rows_only_here']:6}{result['rows_moved']:7}{0:6}{remark}"
         )
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+    write_result(arguments.json, results)
     missed = [line for name, result in results.items() for line in misses(name, result)]
     for line in missed:
         print(f"MISSED {line}")

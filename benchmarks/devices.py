@@ -9,7 +9,6 @@ lie apart. Exit code 1 if more than one workload in ten differs by more than tha
 is off by more than 5 %, repeats lie too far apart to tell, or tables are not of one configuration.
 """
 
-import argparse
 import json
 import os
 import signal
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scripts import command_line, write_result
 
 RECIPE = """
 name = "digits"
@@ -83,8 +83,7 @@ def medians(of: dict[str, Any]) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
+    parser = command_line(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=16)
     arguments = parser.parse_args()
@@ -125,8 +124,7 @@ def main() -> None:
     }
     for label, value in summary.items():
         print(f"{label:<22} {value:.3f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(summary | {"rows": found}, indent=1) + "\n")
+    write_result(arguments.json, summary | {"rows": found})
     if abs(summary["median_ratio"] - 1) > LARGEST_BIAS:
         sys.exit("MISSED: latencies through the server are biased.")
     if summary["median_spread"] > LARGEST_SPREAD:

@@ -9,13 +9,12 @@ are the baseline.
 Measurements are kept in --store: what is there already is not measured again.
 """
 
-import argparse
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scripts import command_line, write_result
 
 from tailorbird import spaces
 from tailorbird.latency_tables import LatencyTable, Profiler, Runtime, Store, Timing
@@ -122,7 +121,7 @@ def show(result: dict[str, object]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--space", default="deit-ti-s-b")
     parser.add_argument("--runtime", choices=RUNTIMES, default="tvm")
     parser.add_argument("--schedule", choices=sorted(set(SCHEDULES.values())))
@@ -130,7 +129,6 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--store", type=Path, default=Path("runs/bench/latency_accuracy.sqlite"))
-    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     if arguments.schedule not in (None, SCHEDULES[arguments.runtime]):
         parser.error(f"{arguments.runtime} has the schedule {SCHEDULES[arguments.runtime]} only")
@@ -157,14 +155,13 @@ def main() -> None:
     run = f"{space.name} by {arguments.runtime}, threads {arguments.threads}"
     print(f"{run}: {len(X)} networks, {table.configuration.cpu}")
     show(result)
-    if arguments.json:
-        facts = {
-            "space": space.name,
-            "runtime": arguments.runtime,
-            "threads": arguments.threads,
-            "n_networks": len(X),
-        }
-        arguments.json.write_text(json.dumps(facts | result, indent=1) + "\n")
+    facts = {
+        "space": space.name,
+        "runtime": arguments.runtime,
+        "threads": arguments.threads,
+        "n_networks": len(X),
+    }
+    write_result(arguments.json, facts | result)
 
 
 if __name__ == "__main__":

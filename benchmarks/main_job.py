@@ -3,7 +3,6 @@
 Baseline of the latency prediction: the order of the networks by their MACs alone.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+from scripts import command_line, write_result
 
 from tailorbird.predictors.metrics import kendall_tau
 
@@ -26,8 +26,7 @@ def seconds_of_run(folder: Path) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
+    parser = command_line(__doc__)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         fresh, again = (seconds_of_run(Path(folder)) for _ in range(2))
@@ -40,8 +39,7 @@ def main() -> None:
     result = {"seconds_fresh": fresh, "seconds_again": again, "kendall_tau_macs": by_macs} | summary
     for name, value in result.items():
         print(f"{name:<28} {value:.4f}" if isinstance(value, float) else f"{name:<28} {value}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(arguments.json, result)
 
 
 if __name__ == "__main__":

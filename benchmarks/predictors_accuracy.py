@@ -12,20 +12,18 @@ process without free statistics. Exits with 1 if `auto` is not the best, or with
 error of it, or below its bar.
 """
 
-import argparse
 import importlib.util
-import json
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
-from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
+from scripts import command_line, write_result
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
@@ -180,8 +178,7 @@ def report(frame: pd.DataFrame, draws: int) -> tuple[dict[str, dict[str, object]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser = command_line(__doc__)
     parser.add_argument("--draws", type=int, default=20)
     arguments = parser.parse_args()
     jobs = [
@@ -198,8 +195,7 @@ def main() -> None:
     result, missed = report(pd.DataFrame(found), arguments.draws)
     for line in missed:
         print(f"MISSED {line}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps({**result, "missed": missed}, indent=1) + "\n")
+    write_result(arguments.json, {**result, "missed": missed})
     sys.exit(bool(missed))
 
 

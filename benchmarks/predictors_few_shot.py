@@ -15,18 +15,16 @@ networks were timed. Exits with 1 if a mean ratio to the oracle is below its bar
 mean coverage is not within 85 and 95 %.
 """
 
-import argparse
-import json
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap, spearmanr
+from scripts import command_line, write_result
 from sklearn.decomposition import PCA
 from sklearn.linear_model import BayesianRidge
 
@@ -195,13 +193,11 @@ def evaluate(table: Table, draws: int) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser = command_line(__doc__)
     parser.add_argument("--draws", type=int, default=10)
     arguments = parser.parse_args()
     result = {name: evaluate(Table.read(name), arguments.draws) for name in TABLES}
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(arguments.json, result)
     missed = [
         f"{name}: {key} = {result[name][key]:.4f} < {bar}"
         for name in TABLES

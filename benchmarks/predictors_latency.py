@@ -14,19 +14,18 @@ architecture are averaged.
 Exits with 1 if a baseline is better in any column, by error or by rank.
 """
 
-import argparse
 import json
 import os
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import numpy as np
 import pandas as pd
+from scripts import command_line, write_result
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
 
@@ -163,8 +162,7 @@ def plain(columns: Mapping[str, Mapping[str, Figures]]) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser = command_line(__doc__)
     parser.add_argument("--draws", type=int, default=10)
     arguments = parser.parse_args()
     result, failures = {}, []
@@ -193,8 +191,7 @@ def main() -> None:
             ]
     for failure in failures:
         print(f"MISSED {failure}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps({**result, "failures": failures}, indent=1) + "\n")
+    write_result(arguments.json, {**result, "failures": failures})
     sys.exit(bool(failures))
 
 

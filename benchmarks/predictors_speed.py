@@ -10,20 +10,18 @@ slowest and fastest of the seven. Exits with 1 if the two ways differ by more th
 or if a median is below its bar.
 """
 
-import argparse
-import json
 import os
 import platform
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import numpy as np
 import scipy
+from scripts import command_line, write_result
 
 from tailorbird import spaces
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
@@ -167,8 +165,7 @@ def cell(found: Mapping[str, float]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
+    parser = command_line(__doc__)
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     print(f"{'million rows per second':<30}{'predictor':>9}{'':20}{'plain':>9}{'':20}{'bar':>5}")
@@ -201,18 +198,17 @@ def main() -> None:
                 )
     for failure in failures:
         print(f"MISSED {failure}")
-    if arguments.json:
-        facts = {
-            "cpu": find("local", threads=1).cpu,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "scipy": scipy.__version__,
-            "repeats": REPEATS,
-            "threads": 1,
-            "latencies": "drawn uniformly from 0.1 to 2 ms, seed 0",
-        }
-        result = {**facts, "cases": rows, "failures": failures}
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    facts = {
+        "cpu": find("local", threads=1).cpu,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "repeats": REPEATS,
+        "threads": 1,
+        "latencies": "drawn uniformly from 0.1 to 2 ms, seed 0",
+    }
+    result = {**facts, "cases": rows, "failures": failures}
+    write_result(arguments.json, result)
     sys.exit(bool(failures))
 
 

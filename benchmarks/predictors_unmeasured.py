@@ -14,19 +14,17 @@ Figures are means over seeds with 95 % intervals (Student's t). Exits with 1 if 
 by error, or if coverage of 90 % intervals of the rows is outside 0.85 to 0.95.
 """
 
-import argparse
-import json
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import numpy as np
 from scipy.stats import t as student
+from scripts import command_line, write_result
 from sklearn.linear_model import LinearRegression
 
 from tailorbird import spaces
@@ -182,8 +180,7 @@ def flaws(name: str, draws: Sequence[Draw]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser = command_line(__doc__)
     arguments = parser.parse_args()
     workloads, table = published_table()
     X = published_rows(SPACE, data_folder()).X
@@ -203,8 +200,7 @@ def main() -> None:
         failures += flaws(name, draws)
     for failure in failures:
         print(f"MISSED {failure}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps({**result, "failures": failures}, indent=1) + "\n")
+    write_result(arguments.json, {**result, "failures": failures})
     sys.exit(bool(failures))
 
 

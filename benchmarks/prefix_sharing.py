@@ -12,19 +12,17 @@ Weights are fresh, images real where there are some. One thread. Nothing else sh
 machine. Exits with 1 if any output differs in a bit.
 """
 
-import argparse
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scripts import command_line, write_result
 
 from tailorbird import spaces
 from tailorbird.errors import RecipeError
@@ -229,20 +227,18 @@ def measure(name: str, n_images: int, n_routes: int | None) -> dict[str, object]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--digits-images", type=int, default=100)
     parser.add_argument("--images", type=int, default=250, help="for cifar-resnet")
     parser.add_argument("--routes", type=int, help="at most, of each space")
     parser.add_argument("--space", choices=("digits-resnet", "cifar-resnet"))
-    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     n_images = {"digits-resnet": arguments.digits_images, "cifar-resnet": arguments.images}
     if arguments.space:
         n_images = {arguments.space: n_images[arguments.space]}
     result = {name: measure(name, n, arguments.routes) for name, n in n_images.items()}
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(arguments.json, result)
     differ = [name for name, found in result.items() if not found["equal_bit_for_bit"]]
     for name in differ:
         print(f"MISSED {name}: what is shared gives other accuracies than networks one by one")

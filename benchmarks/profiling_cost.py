@@ -4,8 +4,6 @@ Export is `torch.export` of the module by itself; what the runtime needs beyond 
 time includes references, and rounds that were discarded. Nothing else should run on the machine.
 """
 
-import argparse
-import json
 import sys
 import tempfile
 import time
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scripts import command_line, write_result
 
 from tailorbird import spaces
 from tailorbird.latency_tables import Profiler, Program, Runtime, Store, Timing
@@ -41,12 +40,11 @@ def export_s(program: Program) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--space", default="digits-resnet")
     parser.add_argument("--runtime", choices=RUNTIMES, default="tvm")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workloads", type=int, help="only the first so many")
-    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     programs = programs_of(spaces.get(arguments.space))[: arguments.workloads]
     with tempfile.TemporaryDirectory() as name:
@@ -78,18 +76,17 @@ def main() -> None:
         missed.append(f"a workload takes {median['all']:.2f} s in the median, not {GOAL_S} s")
     for line in missed:
         print(f"MISSED {line}")
-    if arguments.json:
-        result = {
-            "space": arguments.space,
-            "runtime": arguments.runtime,
-            "rounds": arguments.rounds,
-            "median_s": median,
-            "mean_of_all_s": total_s / len(rows),
-            "n_failed": len(failures),
-            "goal_s": GOAL_S,
-            "workloads": rows,
-        }
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    result = {
+        "space": arguments.space,
+        "runtime": arguments.runtime,
+        "rounds": arguments.rounds,
+        "median_s": median,
+        "mean_of_all_s": total_s / len(rows),
+        "n_failed": len(failures),
+        "goal_s": GOAL_S,
+        "workloads": rows,
+    }
+    write_result(arguments.json, result)
     sys.exit(bool(missed))
 
 

@@ -15,8 +15,6 @@ Exits with 1 unless all are refused, or accepted for a reason; and if a right in
 wrong ones are made, is not accepted.
 """
 
-import argparse
-import json
 import os
 import re
 import sys
@@ -30,6 +28,7 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 from fuzz.judge import Verdict
 from fuzz.kinds import KINDS, N_CASES, N_ORIGINALS
 from fuzz.pool import Job, Tried, tried
+from scripts import command_line, write_result
 
 from tailorbird.progress import on_stderr
 
@@ -42,8 +41,7 @@ _VARIES = re.compile(r"'[^']*'|\"[^\"]*\"|-?\d+(\.\d+)?(e[-+]?\d+)?|\n.*", re.DO
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser = command_line(__doc__)
     parser.add_argument("--times", type=float, default=1.0, help="as many cases, times this")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=KINDS, action="append", metavar="CLASS")
@@ -77,9 +75,7 @@ def main() -> None:
         missed += failed
     for line in missed:
         print(f"MISSED {line}")
-    if arguments.json:
-        text = json.dumps({**results, "missed": missed}, indent=1, allow_nan=False)
-        arguments.json.write_text(text + "\n")
+    write_result(arguments.json, {**results, "missed": missed})
     sys.exit(bool(missed))
 
 

@@ -6,8 +6,6 @@ Convolutional blocks take and give NCHW in onnxruntime, which converts at their 
 TVM: there the whole networks are the fair comparison. Exit code 1 if any output is wrong.
 """
 
-import argparse
-import json
 import os
 import statistics
 import sys
@@ -26,6 +24,7 @@ import timm
 import torch
 import tvm
 from safetensors.numpy import load_file
+from scripts import command_line, write_result
 from timm.models.resnet import Bottleneck
 from timm.models.swin_transformer import SwinTransformerBlock
 from torch import Tensor, nn
@@ -158,8 +157,7 @@ def compare(module: nn.Module, x: Tensor, target: Target, folder: Path) -> dict[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
+    parser = command_line(__doc__)
     parser.add_argument("--only", default="", help="part of a workload's name")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -190,13 +188,12 @@ def main() -> None:
     }
     for key, value in summary.items():
         print(f"{key:<22} {value:.3g}")
-    if arguments.json:
-        facts = {
-            "cpu": device.cpu,
-            "target": str(device.target),
-            "onnxruntime": onnxruntime.__version__,
-        }
-        arguments.json.write_text(json.dumps(summary | facts | {"rows": rows}, indent=1) + "\n")
+    facts = {
+        "cpu": device.cpu,
+        "target": str(device.target),
+        "onnxruntime": onnxruntime.__version__,
+    }
+    write_result(arguments.json, summary | facts | {"rows": rows})
     if not summary["worst_relative_error"] <= LARGEST_ERROR:
         sys.exit(f"MISSED an output is off by more than {LARGEST_ERROR} of the largest.")
 

@@ -15,8 +15,6 @@
 One thread. Times are medians of repeats with their range. Exits with 1 if a bar is missed.
 """
 
-import argparse
-import json
 import multiprocessing
 import os
 import resource
@@ -25,13 +23,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import numpy as np
 from scipy.stats import t as student
+from scripts import command_line, write_result
 
 from tailorbird import spaces
 from tailorbird.errors import InfeasibleError
@@ -284,8 +282,7 @@ def small_spaces(seeds: int) -> tuple[dict[str, object], list[str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser = command_line(__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     arguments = parser.parse_args()
     result: dict[str, object] = {}
@@ -299,8 +296,7 @@ def main() -> None:
         missed += lines
     for line in missed:
         print(f"MISSED {line}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps({**result, "missed": missed}, indent=1) + "\n")
+    write_result(arguments.json, {**result, "missed": missed})
     sys.exit(bool(missed))
 
 

@@ -16,15 +16,12 @@ Figures are means over seeds with 95 % intervals (Student's t); LINAS has three 
 if a bar is missed.
 """
 
-import argparse
-import json
 import os
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
-from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
@@ -33,6 +30,7 @@ import numpy as np
 from peers.linas import linas
 from peers.thirty_lines import thirty_lines
 from scipy.stats import t as student
+from scripts import command_line, write_result
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern, WhiteKernel
@@ -303,8 +301,7 @@ def report(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser = command_line(__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     arguments = parser.parse_args()
     seeds = {"linas": range(min(arguments.seeds, LINAS_SEEDS))}
@@ -335,8 +332,7 @@ def main() -> None:
         missed += wrong
     for line in missed:
         print(f"MISSED {line}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps({**results, "missed": missed}, indent=1) + "\n")
+    write_result(arguments.json, {**results, "missed": missed})
     sys.exit(bool(missed))
 
 

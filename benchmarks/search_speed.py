@@ -16,7 +16,6 @@ is several times as fast, since it predicts whole populations at once, so that i
 Exits with 1 if a bar is missed.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -41,6 +40,7 @@ from pymoo.core.mutation import Mutation as PymooMutation
 from pymoo.core.population import Population
 from pymoo.termination.max_gen import MaximumGenerationTermination
 from scipy.stats import t as student
+from scripts import command_line, write_result
 
 from tailorbird import spaces
 from tailorbird.latency_tables import Configuration
@@ -258,9 +258,8 @@ def overhead(python: Path | None, seeds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--dynast", type=Path, metavar="PYTHON", help="that can import dynast")
     arguments = parser.parse_args()
     missed = []
@@ -303,16 +302,15 @@ def main() -> None:
 
     for line in missed:
         print(f"MISSED {line}")
-    if arguments.json:
-        (at,) = (found for found in compared if found["population"] == AT_POPULATION)
-        result = {
-            "speedup_over_pymoo": at["speedup"],
-            "linas_overhead_ratio": beside["ratio"] if is_dynast else None,
-            "runs": compared,
-            "linas": beside,
-            "missed": missed,
-        }
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    (at,) = (found for found in compared if found["population"] == AT_POPULATION)
+    result = {
+        "speedup_over_pymoo": at["speedup"],
+        "linas_overhead_ratio": beside["ratio"] if is_dynast else None,
+        "runs": compared,
+        "linas": beside,
+        "missed": missed,
+    }
+    write_result(arguments.json, result)
     sys.exit(bool(missed))
 
 

@@ -12,15 +12,12 @@ its budget counts with the whole budget, and how many do get there stands beside
 `guided` needs more evaluations than a competitor anywhere, beyond the intervals.
 """
 
-import argparse
-import json
 import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
@@ -28,6 +25,7 @@ import moocore
 import numpy as np
 from peers.linas import linas
 from scipy.stats import t as student
+from scripts import command_line, write_result
 
 from tailorbird import spaces
 from tailorbird.predictors import Prediction, accuracy_predictor
@@ -215,8 +213,7 @@ def summary(reached: list[int | None], budget: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser = command_line(__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     arguments = parser.parse_args()
     jobs: list[Job] = [
@@ -265,8 +262,7 @@ def main() -> None:
     print("+: some runs did not get there, and count with their whole budget")
     for line in missed:
         print(f"MISSED {line}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps({**results, "missed": missed}, indent=1) + "\n")
+    write_result(arguments.json, {**results, "missed": missed})
     sys.exit(bool(missed))
 
 

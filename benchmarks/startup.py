@@ -4,8 +4,6 @@ With `--beside SRC`, the source folder of another checkout, each command is run 
 takes at most 1.1 times as long here.
 """
 
-import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -13,6 +11,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from scripts import command_line, write_result
 
 COMMANDS = {
     "python": ["-c", "pass"],
@@ -41,10 +41,9 @@ def seconds(command: list[str], source: Path, folder: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--beside", type=Path, metavar="SRC")
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     sources = {"here": HERE} | ({"beside": arguments.beside} if arguments.beside else {})
     taken: dict[tuple[str, str], list[float]] = {}
@@ -72,8 +71,7 @@ def main() -> None:
                     f"\nMISSED: {name} takes {ratio:.2f} times as long, more than {LARGEST_RATIO}"
                 )
         print(line)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(arguments.json, result)
     sys.exit(missed)
 
 

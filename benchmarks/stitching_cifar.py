@@ -11,12 +11,11 @@ JPEG costs the anchors some ten points against their published figures, so all f
 in two rounds; MACs are for one image. All that is made is kept in --folder and picked up.
 """
 
-import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
+from scripts import command_line, write_result
 from torch import nn
 
 from tailorbird import spaces
@@ -108,10 +107,9 @@ def measured_ms(space: StitchSpace, X: IntArray, folder: Path) -> list[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=Path("runs/bench/stitching_cifar"))
-    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     space = spaces.get("cifar-resnet")
     assert isinstance(space, StitchSpace)
@@ -177,8 +175,7 @@ def main() -> None:
             f"{above.sum()} of {len(stitched)} stitched routes lie above the line between "
             f"neighbouring anchors ({name}), {clearly.sum()} by two standard errors"
         )
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(arguments.json, result)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,13 @@ Exits with 1 if a count differs, if a difference exceeds its bar, or if a row of
 finds no partner.
 """
 
-import argparse
-import json
 import sys
 from collections import Counter
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
 import numpy as np
+from scripts import command_line, write_result
 
 from tailorbird import spaces
 from tailorbird.errors import PublishedTableError
@@ -153,8 +151,7 @@ def join(checks: Checks, named: dict[str, StitchSpace]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
+    parser = command_line(__doc__)
     arguments = parser.parse_args()
     checks = Checks()
     named: dict[str, StitchSpace] = {}
@@ -188,9 +185,8 @@ def main() -> None:
     join(checks, named)
     for failure in checks.failures:
         print(f"MISSED {failure}")
-    if arguments.json:
-        result = {"checks": checks.rows, "failures": checks.failures}
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    result = {"checks": checks.rows, "failures": checks.failures}
+    write_result(arguments.json, result)
     sys.exit(bool(checks.failures))
 
 

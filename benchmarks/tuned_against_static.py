@@ -12,8 +12,6 @@ Exit code 1 if tuned is slower than static anywhere, if nothing was tuned, or if
 took over one CPU hour, which is not known of a tuning that is resumed.
 """
 
-import argparse
-import json
 import math
 import os
 import resource
@@ -30,6 +28,7 @@ os.environ.update(OMP_NUM_THREADS="1", TVM_NUM_THREADS="1")  # before TVM is loa
 import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from scripts import command_line, write_result
 
 from tailorbird import spaces
 from tailorbird.latency_tables import Program
@@ -186,8 +185,7 @@ def compare(folder: TaskFolder, llvm: Any, unit: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
+    parser = command_line(__doc__)
     parser.add_argument("--minutes", type=float, default=45.0, help="of tuning")
     parser.add_argument("--folder", type=Path, help="where tuning is kept, and resumed from")
     arguments = parser.parse_args()
@@ -239,15 +237,14 @@ def main() -> None:
     }
     for key, value in summary.items():
         print(f"{key:<32} {value:.4g}")
-    if arguments.json:
-        facts = {
-            "cpu": device.cpu,
-            "target": str(device.target),
-            "peak_gmacs": peak / 1e9,
-            "onnxruntime": onnxruntime.__version__,
-            "minutes": arguments.minutes,
-        }
-        arguments.json.write_text(json.dumps(summary | facts | {"rows": rows}, indent=1) + "\n")
+    facts = {
+        "cpu": device.cpu,
+        "target": str(device.target),
+        "peak_gmacs": peak / 1e9,
+        "onnxruntime": onnxruntime.__version__,
+        "minutes": arguments.minutes,
+    }
+    write_result(arguments.json, summary | facts | {"rows": rows})
     missed = []
     if not kept:
         missed.append("MISSED no kernel was tuned")

@@ -13,12 +13,9 @@ and parameters are the baselines. Figures beside are Spearman correlations that 
 accuracies after 200 epochs and other batches, from memory and unverified: they are no target.
 """
 
-import argparse
-import json
 import os
 import platform
 import time
-from pathlib import Path
 from typing import Any
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
@@ -27,6 +24,7 @@ import numpy as np
 import scipy
 import torch
 from scipy.stats import bootstrap, spearmanr
+from scripts import command_line, write_result
 
 from tailorbird import spaces
 from tailorbird.latency_tables.devices.device import find
@@ -81,8 +79,7 @@ def cell(row: dict[str, Any], name: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
+    parser = command_line(__doc__)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -118,22 +115,21 @@ def main() -> None:
         cells = "".join(f"{cell(row, name):<26}" for name in STATISTICS)
         seconds_text = f"{row['seconds_per_network']:10.3f}"
         print(f"{row['score']:<16}{cells}{seconds_text}  {PUBLISHED.get(str(row['score']), '-')}")
-    if arguments.json:
-        facts = {
-            "cpu": find("local", threads=1).cpu,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "scipy": scipy.__version__,
-            "space": space.name,
-            "accuracy": ACCURACY,
-            "n_networks": N_NETWORKS,
-            "n_images": N_IMAGES,
-            "n_resamples": N_RESAMPLES,
-            "seed": arguments.seed,
-            "threads": 1,
-        }
-        arguments.json.write_text(json.dumps({**facts, "scores": rows}, indent=1) + "\n")
+    facts = {
+        "cpu": find("local", threads=1).cpu,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "space": space.name,
+        "accuracy": ACCURACY,
+        "n_networks": N_NETWORKS,
+        "n_images": N_IMAGES,
+        "n_resamples": N_RESAMPLES,
+        "seed": arguments.seed,
+        "threads": 1,
+    }
+    write_result(arguments.json, {**facts, "scores": rows})
 
 
 if __name__ == "__main__":
