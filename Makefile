@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 WORKERS := -n 2 --dist worksteal
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-all lint check bench clean
+.PHONY: setup demo test test-all lint check coverage bench clean
 
 setup: $(READY)
 
@@ -28,12 +28,16 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 check: lint
 	$(BIN)/pytest $(WORKERS) --durations=10 -m "not slow"
+
+coverage: setup
+	$(BIN)/pytest $(WORKERS) -m "not slow" --cov --cov-report=term
 
 bench: setup
 	$(BIN)/python benchmarks
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

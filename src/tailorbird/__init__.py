@@ -1,3 +1,3 @@
 """Hardware-aware architecture search on latency that was measured, and checked, on the device."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

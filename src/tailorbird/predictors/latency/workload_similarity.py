@@ -1,4 +1,4 @@
-"""How alike workloads are."""
+"""Similarity of workloads."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _OP = "op="  # no name of a parameter has such a sign
 class WorkloadSimilarity:
     """Compares workloads by what they compute, as points in a space of logarithms.
 
-    Coordinates are log2 of multiply-adds, learned values, parameters and sizes of inputs, and one
+    Coordinates are log2 of multiply-adds, parameters, attributes and sizes of inputs, and one
     for each op, all with a variance of 1 over the workloads that it was made of. What is equal in
     all of these keeps its logarithm as it is, so that what differs from all of them lies far off.
 

@@ -1,4 +1,4 @@
-"""Which networks to evaluate truly, before anything is known of their accuracy."""
+"""Initial designs: networks to evaluate truly, before any accuracy is known."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ _CANDIDATES = 20  # drawn for each network that is chosen
 def spread_over(
     predictor: Predictor, space: SearchSpace, n: int, rng: np.random.Generator
 ) -> IntArray:
-    """Landmarks and random networks whose predicted costs cover their range evenly.
+    """Reference architectures and random networks whose predicted costs cover their range evenly.
 
     A front needs all of the range, but networks drawn uniformly crowd where most of them are:
     of those in digits-resnet nearly all hold blocks of the widest anchor.
@@ -28,7 +28,8 @@ def spread_over(
         rng: of the draw.
 
     Returns:
-        Distinct canonical rows, at most max(n, number of landmarks), in lexical order.
+        Distinct canonical rows in lexical order: at most n, or all reference architectures if
+        these are more.
     """
     landmarks = np.unique(space.landmarks, axis=0)
     n = min(n, space.size)

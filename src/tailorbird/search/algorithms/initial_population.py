@@ -1,4 +1,4 @@
-"""Where a search begins."""
+"""Initial populations of searches."""
 
 import numpy as np
 
@@ -9,15 +9,15 @@ from tailorbird.search.violation import Limits
 from tailorbird.spaces import IntArray
 
 _BATCHES = 20
-"""Random draws of as many networks as are wanted, until enough meet the limits. Where fewer than
-one in twenty does, steps from the nearest ones find more."""
+"""Random draws of as many networks as are wanted, until enough meet the constraints. Where fewer
+than one in twenty does, steps from the nearest ones find more."""
 
 _STEPS = 100
-"""Of all that are nearest, one after the other, before an initial population is what it is."""
+"""Steps of all nearest networks, one after the other, after which those found must do."""
 
 
 def feasible_start(problem: Problem, n: int, rng: np.random.Generator) -> IntArray:
-    """Distinct landmarks and random networks that meet all limits.
+    """Distinct reference architectures and random networks that meet all constraints.
 
     Where limits are so tight that random networks hardly ever meet them, the nearest ones take
     steps towards them.
@@ -28,8 +28,8 @@ def feasible_start(problem: Problem, n: int, rng: np.random.Generator) -> IntArr
         rng: of draws and steps.
 
     Returns:
-        Canonical rows, landmarks first, (n, d): fewer if so many were not found, and if none was
-        found, the n nearest ones.
+        Canonical rows, reference architectures first, (n, d): fewer if so many were not found, and
+        if none was found, the n nearest ones.
 
     References:
         Termritthikun, Jamtsho, Ieamsaard, Muneesawang, Lee: EEEA-Net: An Early Exit Evolutionary

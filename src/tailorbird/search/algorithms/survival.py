@@ -1,4 +1,4 @@
-"""Who stays and who mates in NSGA-II, on arrays.
+"""Environmental selection and mating of NSGA-II, on arrays.
 
 Deb, Pratap, Agarwal, Meyarivan: A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II.
 IEEE TEC 6(2), 2002.

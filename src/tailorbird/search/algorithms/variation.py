@@ -1,4 +1,4 @@
-"""How networks beget new ones: crossover and mutation of whole populations at once."""
+"""Variation operators: crossover and mutation of whole populations at once."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from tailorbird.spaces.layered import graph_of
 from tailorbird.spaces.space import HasMutation, Step
 
 CROSSED = 0.5
-"""Share of pairs that exchange genes; the others' children are only mutated. With 0.9, as is usual,
-the hypervolume after 10,000 evaluations of ofa-mobilenetv3 is 0.3 to 1.3 % smaller."""
+"""Fraction of pairs that exchange choices; children of the others are only mutated. With 0.9, as
+is usual, the hypervolume after 10,000 evaluations of ofa-mobilenetv3 is 0.3 to 1.3 % smaller."""
 
 _TRIES = 4  # to change a row
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OneGene:
+class OneVariable:
     """Gives one variable of each row another choice.
 
     Attributes:
@@ -32,15 +32,15 @@ class OneGene:
         several = np.flatnonzero(self.n_choices > 1)
         if not len(several):
             return X
-        gene = several[rng.integers(len(several), size=len(X))]
+        variable = several[rng.integers(len(several), size=len(X))]
         rows, stepped = np.arange(len(X)), X.copy()
-        n = self.n_choices[gene]
-        stepped[rows, gene] = (X[rows, gene] + rng.integers(1, n)) % n
+        n = self.n_choices[variable]
+        stepped[rows, variable] = (X[rows, variable] + rng.integers(1, n)) % n
         return stepped
 
 
 class Mutation:
-    """Steps that suit a space: of one gene, or of one stitch.
+    """Mutation that suits a space: of one variable, unless the space brings its own.
 
     Args:
         space: of the rows.
@@ -50,12 +50,12 @@ class Mutation:
         self._repair = space.repair
         own = space.mutation() if isinstance(space, HasMutation) else None
         n_choices = np.array([len(variable.choices) for variable in space.variables])
-        self._step: Step = OneGene(n_choices) if own is None else own
+        self._step: Step = OneVariable(n_choices) if own is None else own
 
     def __call__(self, X: IntArray, rng: np.random.Generator) -> IntArray:
         """Other canonical rows (n, d), each one step from a canonical one of X (n, d).
 
-        A step that changes nothing, such as one of a gene without effect, is drawn again; a row
+        A step that changes nothing, such as one of a variable without effect, is drawn again; a row
         stays as it was only where that happens over and over.
         """
         mutated, same = X.copy(), np.arange(len(X))
@@ -69,17 +69,17 @@ class Mutation:
 
 
 def mutate(space: SearchSpace, X: IntArray, rng: np.random.Generator) -> IntArray:
-    """`Mutation` of canonical rows (n, d), once."""
+    """Mutates canonical rows (n, d) once, see `Mutation`."""
     return Mutation(space)(X, rng)
 
 
 def linkage(space: SearchSpace) -> IntArray:
-    """Numbers the stages of a space: genes of one number are inherited together, (d,).
+    """Numbers the stages of a space: variables of one number are inherited together, (d,).
 
     Where all paths of a layered space meet in one state, what comes before and what comes after
     do not depend on each other: there a stage ends. Where they never meet, or the space is not
-    layered, each gene is on its own. In ofa-mobilenetv3 the hypervolume after 10,000 evaluations
-    is up to 0.6 % larger than if each were.
+    layered, each variable is on its own. In ofa-mobilenetv3 the hypervolume after 10,000
+    evaluations is up to 0.6 % larger than if each were.
     """
     alone = np.arange(len(space.variables))
     graph = graph_of(space)
@@ -100,7 +100,7 @@ def crossover(
     Args:
         A: first parents, (n, d).
         B: second ones, (n, d).
-        linkage: stage of each gene, (d,).
+        linkage: stage of each variable, (d,).
         rng: decides.
     """
     swapped = (rng.random((len(A), linkage[-1] + 1)) < 0.5)[:, linkage]
@@ -109,10 +109,10 @@ def crossover(
 
 
 class Variation:
-    """Breeds networks of a problem, within its limits where that is easy.
+    """Breeds networks of a problem, within its constraints where that is easy.
 
     Args:
-        problem: whose space and limits count.
+        problem: whose space and constraints count.
     """
 
     def __init__(self, problem: Problem) -> None:
