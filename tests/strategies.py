@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 
-def rows(space: SearchSpace, most: int = 20) -> st.SearchStrategy[IntArray]:
+def rows(space: SearchSpace, most: int = 8) -> st.SearchStrategy[IntArray]:
     """Rows (n, d) within the choices of a space, seldom canonical."""
     column = [st.integers(0, len(variable.choices) - 1) for variable in space.variables]
     return st.lists(st.tuples(*column), min_size=1, max_size=most).map(
@@ -15,15 +15,15 @@ def rows(space: SearchSpace, most: int = 20) -> st.SearchStrategy[IntArray]:
     )
 
 
-def canonical_rows(space: SearchSpace, most: int = 20) -> st.SearchStrategy[IntArray]:
+def canonical_rows(space: SearchSpace, most: int = 8) -> st.SearchStrategy[IntArray]:
     """Canonical rows (n, d) of a space."""
     return rows(space, most).map(space.repair)
 
 
-def objectives(n: int, m: int) -> st.SearchStrategy[FloatArray]:
-    """Minimised values (n, m) of few distinct sizes, so that many are equal."""
-    few = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
-    return arrays(np.float64, (n, m), elements=few)
+def objectives(most: int = 12) -> st.SearchStrategy[FloatArray]:
+    """Minimised values (n, m) of at most so many networks, with ties."""
+    shape = st.tuples(st.integers(1, most), st.integers(1, 3))
+    return arrays(np.float64, shape, elements=st.integers(0, 4).map(float))
 
 
 def rows_within(space: SearchSpace, n: int, seed: int) -> IntArray:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from small_recipe import small
 
 from tailorbird import spaces
 from tailorbird.latency_tables import Samples, shipped
@@ -22,34 +23,11 @@ from tailorbird.published import ofa_latency_table as published
 from tailorbird.spaces import CALL
 from tailorbird.spaces.footprint import Footprint
 
-SMALL = """
-name = "NAME"
-[space]
-name = "digits-resnet"
-max_stitches = 1
-[device]
-name = "DEVICE"
-batch = 4
-[latency]
-rounds = 2
-[accuracy]
-train_epochs = 1
-stitch_epochs = 1
-evaluations = 12
-[search]
-population = 12
-generations = 5
-[report]
-networks = 3
-random_networks = 2
-"""
-
 Tailorbird = Callable[..., tuple[int, str, str]]
 
 
 def write_recipe(name: str, device: str = "local") -> None:
-    text = SMALL.replace("NAME", name).replace("DEVICE", device)
-    Path(f"{name}.toml").write_text(text)
+    Path(f"{name}.toml").write_text(small(name, device=device))
 
 
 def measure(name: str, factor: float = 1.0, without: int = 0) -> Record:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from small_recipe import small
 
 from tailorbird import recipe, spaces
 from tailorbird.errors import MeasurementError, MissingStepError, RecipeError
@@ -33,29 +34,10 @@ from tailorbird.spaces.footprint import costs
 
 SPACE = spaces.get("digits-resnet", batch=4, max_stitches=1)
 BOARD = Configuration.imported("my board", 1, 4)
-RECIPE = """
-name = "small"
-[space]
-name = "digits-resnet"
-max_stitches = 1
-[device]
-batch = 4
-[latency]
-rounds = 2
-adapt_from = ["board.parquet"]
-samples = 6
-[accuracy]
-train_epochs = 1
-stitch_epochs = 0
-evaluations = 12
-predictor = "ridge"
-[search]
-population = 12
-generations = 5
-[report]
-networks = 3
-random_networks = 2
-"""
+RECIPE = small(
+    latency='adapt_from = ["board.parquet"]\nsamples = 6',
+    accuracy='stitch_epochs = 0\npredictor = "ridge"',
+)
 
 
 def board(configuration: Configuration = BOARD, *, without: int = 0) -> Record:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
+from small_recipe import small
 
 from tailorbird import recipe, spaces
 from tailorbird.errors import MeasurementError
@@ -29,26 +30,7 @@ from tailorbird.progress import NoProgress
 from tailorbird.reports.checked import COLUMNS
 
 Tailorbird = Callable[..., tuple[int, str, str]]
-SMALL = """
-name = "small"
-[space]
-name = "digits-resnet"
-max_stitches = 1
-[device]
-batch = 4
-[latency]
-rounds = 2
-[accuracy]
-train_epochs = 1
-stitch_epochs = 1
-evaluations = 12
-[search]
-population = 12
-generations = 5
-[report]
-networks = 3
-random_networks = 2
-"""
+SMALL = small()
 FILES = {
     "report.html",
     "front.parquet",
@@ -254,7 +236,7 @@ def test_what_fails_is_counted_and_the_rest_is_measured(
     [
         (("digits-resnet", "digit-resnet"), "did you mean 'digits-resnet'"),
         (("max_stitches", "max_stiches"), "did you mean 'max_stitches'"),
-        (("batch = 4", 'name = "lokal"'), "did you mean 'local'"),
+        (('name = "local"', 'name = "lokal"'), "did you mean 'local'"),
         (("batch = 4", "threads = 4096"), "must hold on this machine, but got 4096"),
         (("rounds = 2", "rounds = 2.5"), "valid integer"),
         (("rounds = 2", "rnds = 2"), "did you mean 'rounds'"),

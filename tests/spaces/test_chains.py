@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
+from strategies import rows_within
 from timm.models._efficientnet_blocks import InvertedResidual, SqueezeExcite
 from torch import nn
 
@@ -40,12 +41,8 @@ def n_choices(space: Chain) -> list[int]:
     return [len(variable.choices) for variable in space.variables]
 
 
-def any_rows(space: Chain, n: int, seed: int = 0) -> IntArray:
-    return np.random.default_rng(seed).integers(0, n_choices(space), (n, len(space.variables)))
-
-
 def neighbours(space: Chain, row: IntArray) -> IntArray:
-    """The row with one gene changed, in every way, made canonical."""
+    """The row with one variable changed, in every way, made canonical."""
     rows = []
     for column, n in enumerate(n_choices(space)):
         for choice in range(n):
@@ -67,7 +64,7 @@ def plain_route(space: Chain, row: IntArray) -> tuple[Workload, ...]:
 @each_space
 @given(seed=st.integers(0, 2**32 - 1))
 def test_rows_are_canonical_iff_repair_keeps_them(space: Chain, seed: int) -> None:
-    X = any_rows(space, 8, seed)
+    X = rows_within(space, 8, seed)
     once = space.repair(X)
     np.testing.assert_array_equal(space.repair(once), once)
     assert ((once >= 0) & (once < n_choices(space))).all()
@@ -96,7 +93,7 @@ def test_rows_out_of_range_are_refused(space: Chain) -> None:
 
 @pytest.mark.parametrize("space", [MACRO, FBNET])
 def test_repair_keeps_the_blocks_and_their_order(space: Chain) -> None:
-    X = any_rows(space, 500)
+    X = rows_within(space, 500, seed=0)
     for row, repaired in zip(X, space.repair(X), strict=True):
         assert plain_route(space, row) == space.route(repaired)
 
@@ -105,7 +102,7 @@ def test_repair_keeps_the_blocks_and_their_order(space: Chain) -> None:
     ("space", "widths"), [(OFA, (24, 40, 80, 112, 160)), (ODD_OFA, (32, 48, 96, 136, 192))]
 )
 def test_blocks_of_ofa_are_those_that_its_genes_say(space: Chain, widths: tuple[int, ...]) -> None:
-    X = any_rows(space, 200)
+    X = rows_within(space, 200, seed=0)
     for row, repaired in zip(X, space.repair(X), strict=True):
         genes = {v.name: int(v.choices[c]) for v, c in zip(space.variables, row, strict=True)}
         said = [
@@ -209,7 +206,7 @@ def test_networks_run_and_cost_what_their_workloads_do(space: Chain) -> None:
 
 @pytest.mark.parametrize("space", [MACRO, FBNET])
 def test_equal_architectures_have_equal_parameters(space: Chain) -> None:
-    X = any_rows(space, 50)
+    X = rows_within(space, 50, seed=0)
     canonical = space.repair(X)
     i = int(np.argmax((canonical != X).any(axis=1)))
     with torch.device("meta"):

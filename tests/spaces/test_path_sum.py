@@ -4,19 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import rows_within
 
 from tailorbird import spaces
-from tailorbird.spaces import IntArray, SearchSpace, registry
+from tailorbird.spaces import SearchSpace, registry
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathSum, adder
 
 SPACES = {name: spaces.get(name) for name in sorted(registry.SPACES)}
 SPACES["deit-ti-s-b, 3 stitches"] = spaces.get("deit-ti-s-b", max_stitches=3)
 SPACES["digits-resnet, both ways"] = spaces.get("digits-resnet", pairs="all", max_stitches=2)
-
-
-def any_rows(space: SearchSpace, n: int, rng: np.random.Generator) -> IntArray:
-    return np.column_stack([rng.integers(len(v.choices), size=n) for v in space.variables])
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
@@ -31,8 +28,7 @@ def test_a_sum_is_counts_times_values(space: SearchSpace, seed: int, n: int) -> 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_rows_are_refused_unless_they_are_canonical(space: SearchSpace, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    X = any_rows(space, 50, rng)
+    X = rows_within(space, 50, seed)
     add_up = adder(space, np.ones(len(space.workloads)))
     is_canonical = (space.repair(X) == X).all(axis=1)
     for row in X[~is_canonical][:5]:

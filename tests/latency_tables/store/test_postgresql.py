@@ -19,6 +19,7 @@ import optuna
 import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState
+from small_recipe import small
 
 from tailorbird import spaces
 from tailorbird.errors import EncodingError, StoreError, UnfitStoreError
@@ -525,30 +526,6 @@ def test_a_study_that_is_not_there_is_told_without_the_password(url: str) -> Non
     assert_is_a_sentence(caught.value)
 
 
-RECIPE = """
-name = "NAME"
-[space]
-name = "digits-resnet"
-max_stitches = 1
-[device]
-name = "local"
-batch = 4
-[latency]
-rounds = 2
-store = "URL"
-[accuracy]
-train_epochs = 1
-stitch_epochs = 1
-evaluations = 12
-[search]
-population = 12
-generations = 5
-[report]
-networks = 3
-random_networks = 2
-"""
-
-
 @pytest.mark.slow
 def test_the_main_job_keeps_its_table_and_its_study_on_a_server(url: str, tmp_path: Path) -> None:
     def tailorbird(*arguments: str) -> str:
@@ -558,7 +535,7 @@ def test_the_main_job_keeps_its_table_and_its_study_on_a_server(url: str, tmp_pa
         return done.stdout
 
     for name, store in (("first", url), ("second", url), ("there", f"{tmp_path}/s.sqlite")):
-        (tmp_path / f"{name}.toml").write_text(RECIPE.replace("NAME", name).replace("URL", store))
+        (tmp_path / f"{name}.toml").write_text(small(name, latency=f'store = "{store}"'))
     tailorbird("run", "first.toml")
     n_rounds = len(tailorbird("table", "show", "first.toml").splitlines())
     tailorbird("run", "second.toml")  # measures nothing but the networks that it reports

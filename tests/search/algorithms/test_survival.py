@@ -7,6 +7,7 @@ from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
+from strategies import objectives
 
 from tailorbird.search.algorithms.survival import (
     crowding_distances,
@@ -16,15 +17,13 @@ from tailorbird.search.algorithms.survival import (
 )
 from tailorbird.spaces import FloatArray
 
-FEW = st.integers(0, 4).map(float)  # so that there are ties
-
 
 @st.composite
 def evaluated(draw: st.DrawFn, n: int = 12) -> tuple[FloatArray, FloatArray]:
     """Objectives (n, m) and excess (n,)."""
-    n, m = draw(st.integers(1, n)), draw(st.integers(1, 3))
-    excess = draw(arrays(np.float64, n, elements=st.sampled_from([0.0, 0.0, 0.0, 0.5, 1.0])))
-    return draw(arrays(np.float64, (n, m), elements=FEW)), excess
+    F = draw(objectives(n))
+    few = st.sampled_from([0.0, 0.0, 0.0, 0.5, 1.0])
+    return F, draw(arrays(np.float64, len(F), elements=few))
 
 
 def dominates(f: FloatArray, g: FloatArray) -> bool:
@@ -69,7 +68,7 @@ def test_crowding_is_that_of_each_front(drawn: tuple[FloatArray, FloatArray]) ->
     np.testing.assert_allclose(crowding_distances(F, rank), expected)
 
 
-@given(arrays(np.float64, st.tuples(st.integers(3, 9), st.integers(1, 3)), elements=FEW))
+@given(objectives().filter(lambda F: len(F) > 2))
 def test_crowding_in_one_front_is_that_of_pymoo(F: FloatArray) -> None:
     with np.errstate(invalid="ignore"):
         expected = calc_crowding_distance(F)
