@@ -20,22 +20,13 @@ from tailorbird import spaces
 from tailorbird.latency_tables import LatencyTable, Profiler, Runtime, Store, Timing
 from tailorbird.latency_tables.devices.device import find
 from tailorbird.latency_tables.profiling.space_programs import network_program, programs_of
-from tailorbird.latency_tables.runtimes.onnxruntime import OnnxRuntime
-from tailorbird.latency_tables.runtimes.openvino import OpenVinoRuntime
-from tailorbird.latency_tables.runtimes.torch_eager import EagerRuntime
-from tailorbird.latency_tables.runtimes.tvm import TvmRuntime
 from tailorbird.predictors import CalibratedSum, TableSum
 from tailorbird.predictors.metrics import kendall_tau, mape, share_within, tau_within_bands
 from tailorbird.progress import TerminalProgress
+from tailorbird.registry.python_paths import load
+from tailorbird.registry.runtimes import RUNTIMES
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
-RUNTIMES: dict[str, Callable[[Path, Timing], Runtime]] = {
-    "tvm": TvmRuntime,
-    "onnxruntime": OnnxRuntime,
-    "openvino": OpenVinoRuntime,
-    "torch": EagerRuntime,
-}
-SCHEDULES = {"tvm": "static", "onnxruntime": "default", "openvino": "default", "torch": "eager"}
 WORKLOAD_ROUNDS = 5
 SPLITS = 20
 
@@ -124,14 +115,18 @@ def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("--space", default="deit-ti-s-b")
     parser.add_argument("--runtime", choices=RUNTIMES, default="tvm")
-    parser.add_argument("--schedule", choices=sorted(set(SCHEDULES.values())))
+    parser.add_argument(
+        "--schedule", choices=sorted({entry.schedule for entry in RUNTIMES.values()})
+    )
     parser.add_argument("--networks", type=int, default=71)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--store", type=Path, default=Path("runs/bench/latency_accuracy.sqlite"))
     arguments = parser.parse_args()
-    if arguments.schedule not in (None, SCHEDULES[arguments.runtime]):
-        parser.error(f"{arguments.runtime} has the schedule {SCHEDULES[arguments.runtime]} only")
+    if arguments.schedule not in (None, RUNTIMES[arguments.runtime].schedule):
+        parser.error(
+            f"{arguments.runtime} has the schedule {RUNTIMES[arguments.runtime].schedule} only"
+        )
     space = spaces.get(arguments.space, batch=arguments.batch)
     rng = np.random.default_rng(0)
     drawn = np.concatenate([space.landmarks, space.sample(50 * arguments.networks, rng)])
@@ -139,7 +134,7 @@ def main() -> None:
     X = drawn[np.sort(first)[: arguments.networks]]
     arguments.store.parent.mkdir(parents=True, exist_ok=True)
     folder = arguments.store.parent / "compiled"
-    runtime = RUNTIMES[arguments.runtime](folder, Timing())
+    runtime: Runtime = load(RUNTIMES[arguments.runtime].path)(folder, Timing())
     store = Store(f"sqlite:///{arguments.store}")
     profiler = Profiler(runtime, find("local", arguments.threads), arguments.batch, store)
     workloads, networks = programs_of(space), [network_program(space, row) for row in X]

@@ -7,7 +7,6 @@ time includes references, and rounds that were discarded. Nothing else should ru
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +17,11 @@ from tailorbird import spaces
 from tailorbird.latency_tables import Profiler, Program, Runtime, Store, Timing
 from tailorbird.latency_tables.devices.device import find
 from tailorbird.latency_tables.profiling.space_programs import programs_of
-from tailorbird.latency_tables.runtimes.onnxruntime import OnnxRuntime
-from tailorbird.latency_tables.runtimes.tvm import TvmRuntime
 from tailorbird.progress import TerminalProgress
+from tailorbird.registry.python_paths import load
+from tailorbird.registry.runtimes import RUNTIMES
 
 GOAL_S = 2.0
-RUNTIMES: dict[str, Callable[[Path, Timing], Runtime]] = {
-    "tvm": TvmRuntime,
-    "onnxruntime": OnnxRuntime,
-}
 PARTS = ("export", "compile", "check", "time")
 
 
@@ -49,7 +44,7 @@ def main() -> None:
     programs = programs_of(spaces.get(arguments.space))[: arguments.workloads]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        runtime = RUNTIMES[arguments.runtime](folder / "compiled", Timing())
+        runtime: Runtime = load(RUNTIMES[arguments.runtime].path)(folder / "compiled", Timing())
         store = Store(f"sqlite:///{folder / 'store.sqlite'}")
         profiler = Profiler(runtime, find("local", threads=1), 1, store)
         try:

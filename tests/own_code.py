@@ -203,6 +203,7 @@ class Simulator:
     """Simulates a board whose latency is known: it goes by arithmetic alone."""
 
     name: ClassVar = "simulator"
+    losses: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, folder: Path, timing: Timing) -> None:
         self._folder, self._timing = folder, timing

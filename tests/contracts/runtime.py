@@ -108,6 +108,9 @@ class RuntimeContract:
         assert [type(child) for child in module] == [nn.Conv2d, nn.BatchNorm2d]
         assert all((before[name] == tensor).all() for name, tensor in module.state_dict().items())
 
+    def test_a_device_that_was_never_lost_has_no_losses(self, runtime: Runtime) -> None:
+        assert list(runtime.losses) == []
+
     def test_configurations_tell_devices_and_batches_apart(
         self, runtime: Runtime, local: Device
     ) -> None:

@@ -1,5 +1,6 @@
 """Protocol of runtimes, which compile programs and time them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -58,6 +59,10 @@ class Artifact:
 
 class Runtime(Protocol):
     """Compiles programs and times them, in a process of its own that may be killed."""
+
+    @property
+    def losses(self) -> Sequence[str]:
+        """Reasons, one for each time that its device was lost and came back."""
 
     def configuration(self, device: Device, batch: int) -> Configuration:
         """Configuration of its measurements on a device: what makes them comparable."""

@@ -42,6 +42,8 @@ class CheapRuntime:
     Every sample is one millisecond, so that no test is disturbed.
     """
 
+    losses: tuple[str, ...] = ()
+
     def __init__(self, folder: Path, log: Path) -> None:
         self._bench = Workbench("cheap_timer", folder, TIMING)
         self._log = log

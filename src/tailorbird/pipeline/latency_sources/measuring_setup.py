@@ -7,10 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailorbird.errors import DeviceError, RecipeError
-from tailorbird.latency_tables import Configuration, Device, Profiler, Program, Store
+from tailorbird.latency_tables import (
+    Configuration,
+    Device,
+    Profiler,
+    Program,
+    Runtime,
+    Store,
+)
 from tailorbird.latency_tables.devices.target import host_triple
 from tailorbird.latency_tables.runtime import Timing
-from tailorbird.latency_tables.runtimes.opening import DeviceRuntime
 from tailorbird.pipeline.own_code.runtime import runtime_of
 from tailorbird.pipeline.run_folder import LOG
 from tailorbird.progress import Progress
@@ -86,7 +92,7 @@ class MeasuringSetup:
             self.runtime.close()
 
     @cached_property
-    def runtime(self) -> DeviceRuntime:
+    def runtime(self) -> Runtime:
         """The runtime that the recipe names."""
         kind = runtime_of(self.recipe.latency.runtime, self.home)
         return kind.on(self.device, self.folder / "compiled", Timing(), self._tuning)

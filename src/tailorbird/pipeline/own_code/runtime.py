@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tailorbird.errors import ContractError, MeasurementError, RecipeError
-from tailorbird.latency_tables import Artifact, Configuration, Device
+from tailorbird.latency_tables import Artifact, Configuration, Device, Runtime
 from tailorbird.latency_tables.runtime import Tensors, Timing
-from tailorbird.latency_tables.runtimes.opening import DeviceRuntime, RuntimeKind
+from tailorbird.latency_tables.runtimes.kind import RuntimeKind
 from tailorbird.latency_tables.tables.configuration import IMPORTED
 from tailorbird.latency_tables.tables.samples import Samples
 from tailorbird.pipeline.python_path import resolve, users_code
@@ -83,9 +83,7 @@ class OwnRuntimeKind:
     named: str
     name: str
 
-    def on(
-        self, device: Device, folder: Path, timing: Timing, tuning: "Tuning | None"
-    ) -> DeviceRuntime:
+    def on(self, device: Device, folder: Path, timing: Timing, tuning: "Tuning | None") -> Runtime:
         """A runtime for a device, behind its contract.
 
         Raises:

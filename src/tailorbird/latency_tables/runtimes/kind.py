@@ -1,6 +1,5 @@
-"""Runtimes as they are made for a device."""
+"""Classes of runtimes, which recipes name."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,14 +10,6 @@ if TYPE_CHECKING:
     from tailorbird.latency_tables.runtimes.tvm.tuning.tuning import Tuning
 
 
-class DeviceRuntime(Runtime, Protocol):
-    """A runtime that was made for one device, which may be away for a while."""
-
-    @property
-    def losses(self) -> Sequence[str]:
-        """Reasons, one for each time that the device was lost and came back."""
-
-
 class RuntimeKind(Protocol):
     """A class of runtimes, which recipes name."""
 
@@ -26,9 +17,7 @@ class RuntimeKind(Protocol):
     def name(self) -> str:
         """Runtime in the configuration of everything that it measures."""
 
-    def on(
-        self, device: Device, folder: Path, timing: Timing, tuning: "Tuning | None"
-    ) -> DeviceRuntime:
+    def on(self, device: Device, folder: Path, timing: Timing, tuning: "Tuning | None") -> Runtime:
         """A runtime for a device.
 
         Args:
