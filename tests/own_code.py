@@ -160,6 +160,40 @@ class Column(Neighbours):
         return Prediction(np.full(len(X), 0.5), np.full(len(X), 0.1))
 
 
+class PerCent(Neighbours):
+    def mean(self, X: IntArray) -> FloatArray:
+        return 100 * super().mean(X)
+
+
+class NaNs(Neighbours):
+    def predict(self, X: IntArray) -> Prediction:
+        return Prediction(self.mean(X), np.full(len(X), np.nan))
+
+
+class NaNMeans(Neighbours):
+    def mean(self, X: IntArray) -> FloatArray:
+        return np.full(len(X), np.nan)
+
+    def predict(self, X: IntArray) -> Prediction:
+        return Prediction(np.full(len(X), 0.5), np.full(len(X), 0.1))
+
+
+class Overwrites(Neighbours):
+    """Works in place on all that it is given."""
+
+    def fit(self, X: IntArray, y: FloatArray) -> Self:
+        super().fit(X.copy(), y.copy())
+        X[:], y[:] = 0, 0.0
+        return self
+
+    refit = fit
+
+    def mean(self, X: IntArray) -> FloatArray:
+        means = super().mean(X)
+        X[:] = 0
+        return means
+
+
 class NoRefit:
     def __init__(self, inputs: AccuracyInputs) -> None:
         pass
@@ -188,6 +222,12 @@ class Proportional:
 
 def macs_of(space: SearchSpace, X: IntArray) -> FloatArray:
     return np.asarray(space.count_workloads(X) @ costs(space.workloads)[:, 0], dtype=np.float64)
+
+
+def of_fifty(inputs: LatencyInputs) -> Proportional:
+    if len(inputs.X) < 50:
+        raise ValueError(f"only {len(inputs.X)}")
+    return proportional(inputs)
 
 
 def proportional(inputs: LatencyInputs) -> Proportional:

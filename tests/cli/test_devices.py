@@ -78,6 +78,7 @@ def test_devices_tells_who_answers_and_what_tables_hold(
         ),
         ('target = "aarch64-linux-gnu/cortex-a72"', "do not run on this machine"),
         ('target = "x86-64-v33"', "knows no CPU 'x86-64-v33'.*did you mean"),
+        ('target = "x86_64-linux-gnu/quux"', r"\[device\] target: LLVM knows no CPU 'quux'"),
     ],
 )
 def test_a_device_that_cannot_be_had_is_one_sentence(
@@ -88,6 +89,16 @@ def test_a_device_that_cannot_be_had_is_one_sentence(
     last = err.strip().splitlines()[-1]
     assert last.startswith("tailorbird: ")
     assert re.search(message, last), last
+
+
+@pytest.mark.parametrize("target", ["x86_64-linux-gnu/quux", "z80-linux-gnu/generic"])
+def test_nothing_is_compiled_for_what_llvm_does_not_know(
+    on_device: Tailorbird, target: str
+) -> None:
+    code, _, err = on_device(f'target = "{target}"', "compile", "recipe.toml", "out")
+    assert code == 2
+    assert err.splitlines()[-1].startswith("tailorbird: [device] target: ")
+    assert not Path("out").exists() or not any(Path("out").iterdir())
 
 
 @pytest.mark.long

@@ -153,23 +153,23 @@ DATA = 'module = "own_parts:data"'
 def test_a_users_own_space_data_evaluator_and_teacher_are_used(tmp_path: Path, module: str) -> None:
     plain = opened(tmp_path, SPACE, DATA)
     with pytest.raises(MissingStepError, match="tailorbird train"):
-        _ = plain.trained
+        _ = plain.trained()
     before = plain.train(NoProgress()).fingerprint
-    assert plain.trained.fingerprint == before
+    assert plain.trained().fingerprint == before
     own = opened(
         tmp_path,
         SPACE,
         DATA + '\nevaluator = "own_parts:unsure"\nteacher = "own_parts:teacher"',
     )
     own.check()
-    assert own.dataset.name == "own-data"
+    assert own.dataset().name == "own-data"
     assert isinstance(own.space, StitchSpace)
     assert own.space.name == "own(kernel=2,stride=1,max_stitches=1)"
     trained = own.train(NoProgress())
     assert trained.fingerprint != before  # another teacher
-    assert own.trained.fingerprint == trained.fingerprint
+    assert own.trained().fingerprint == trained.fingerprint
     X = own.space.landmarks
-    split = own.dataset.test
+    split = own.dataset().test
     with torch.inference_mode():
         answers = [trained.extract(row)(torch.from_numpy(split.images)).argmax(1) for row in X]
     right = [np.mean(answer.numpy() == split.labels) for answer in answers]
@@ -275,7 +275,7 @@ def test_what_cannot_be_evaluated_is_left_out_and_told(tmp_path: Path, module: s
     y = source.validation(X, NoProgress())
     failed = np.isnan(y)
     assert 0 < failed.sum() < len(y) - 5
-    (remark,) = source.remarks
+    (remark,) = source.remarks()
     first = source.space.describe(X[failed][0])
     assert remark == (
         f"{failed.sum()} networks could not be evaluated on validation images (first: {first}: "
@@ -338,7 +338,7 @@ def test_workers_load_the_users_own_and_give_the_same(
     (tmp_path / "elsewhere/runs/own/store.sqlite").unlink()
     there = opened(tmp_path, DEEP, TRAINED + f'\nevaluator = "own_parts:picky"\n{how}')
     np.testing.assert_array_equal(there.validation(X, NoProgress()), expected)
-    assert there.remarks == here.remarks
+    assert there.remarks() == here.remarks()
 
 
 @pytest.mark.data("snnet_stitches.csv.gz")

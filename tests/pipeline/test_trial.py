@@ -404,7 +404,7 @@ from pathlib import Path
 from tailorbird.pipeline.opening import open_run
 run = open_run(Path("published.toml"))
 run.check()
-assert run.accuracy.n_validation
+assert run.accuracy.n_validation()
 assert "torch" not in sys.modules
 """
 

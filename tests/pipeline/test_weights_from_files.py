@@ -186,7 +186,7 @@ def test_a_search_tells_what_became_of_the_files_as_well(tailorbird: Command, ow
 
     torch.save({**state(0, n_classes=1000), "total_ops": torch.zeros(1)}, own / "a.pth")
     assert train(tailorbird, own, keys="train_epochs = 1")[0] == 0
-    remarks = open_run(own / "own.toml").accuracy.remarks
+    remarks = open_run(own / "own.toml").accuracy.remarks()
     assert len(remarks) == 2
     assert "1 tensor of" in remarks[0]
     assert "as no weights: 'total_ops'" in remarks[0]

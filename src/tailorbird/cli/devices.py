@@ -8,7 +8,7 @@ import typer
 
 from tailorbird.cli.recipe_run import opened, warn
 from tailorbird.cli.terminal import echo, echo_json
-from tailorbird.errors import RecipeError, TailorbirdError
+from tailorbird.errors import DeviceError, RecipeError, TailorbirdError
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Record
@@ -75,14 +75,17 @@ def compile_(
             "Programs are compiled by TVM and its static schedule: drop [latency] runtime and "
             "schedule."
         )
-    manifest = library_folder.write(
-        programs_of(run.space),
-        device.target,
-        device.threads,
-        folder,
-        ".tar" if objects else ".so",
-        run.progress,
-    )
+    try:
+        manifest = library_folder.write(
+            programs_of(run.space),
+            device.target,
+            device.threads,
+            folder,
+            ".tar" if objects else ".so",
+            run.progress,
+        )
+    except DeviceError as error:
+        raise RecipeError(f"[device] target: {error}") from None
     echo(f"Programs for {device.target} are listed in {manifest}.")
 
 

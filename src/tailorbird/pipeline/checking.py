@@ -22,11 +22,9 @@ if TYPE_CHECKING:
 class Accuracies(Protocol):
     """Accuracies of whole networks."""
 
-    @property
     def fingerprint(self) -> str:
         """Fingerprint of the weights, which changes with any of them."""
 
-    @property
     def n_test(self) -> int:
         """Images behind an accuracy that is reported."""
 
@@ -81,7 +79,7 @@ class Checker:
                 "accuracy_std": accuracies.std,
                 "accuracy_validation": validation,
                 "accuracy_test": test,
-                "accuracy_test_std": accuracy_std(test, self.accuracies.n_test),
+                "accuracy_test_std": accuracy_std(test, self.accuracies.n_test()),
                 "latency_ms_predicted": latencies_ms.mean,
                 "latency_ms_std": latencies_ms.std,
                 "latency_ms_extrapolated": latencies_ms.extrapolated
@@ -104,6 +102,6 @@ class Checker:
     def _program(self, row: IntArray, name: str) -> Program:
         shape = self.space.input_shape
         # With other weights it is another program to compare with torch.
-        weights = f"{self.space.name}@{self.accuracies.fingerprint}"
+        weights = f"{self.space.name}@{self.accuracies.fingerprint()}"
         key = f"{weights}/{name}[{'x'.join(map(str, shape))}]f32"
         return Program(key, lambda: self.accuracies.network(row), (shape,))

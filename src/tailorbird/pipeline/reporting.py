@@ -65,12 +65,12 @@ class Reporter:
             random=random,
             found=found,
             call_ms=call.median_ms if call else None,
-            accuracy=self.accuracy.description,
-            n_validation=self.accuracy.n_validation,
+            accuracy=self.accuracy.description(),
+            n_validation=self.accuracy.n_validation(),
             summary=summary,
             provenance=self._provenance(record),
             recipe=self._safe_text(),
-            remarks=(*self.latency.remarks(), *self.latency.losses, *self.accuracy.remarks),
+            remarks=(*self.latency.remarks(), *self.latency.losses, *self.accuracy.remarks()),
             regrets=regrets,
         )
 
@@ -78,7 +78,7 @@ class Reporter:
         return {
             **dataclasses.asdict(record.configuration),
             **record.provenance,
-            "weights": self.accuracy.fingerprint,
+            "weights": self.accuracy.fingerprint(),
         }
 
     def _safe_text(self) -> str:

@@ -88,7 +88,7 @@ class RecipeSearch:
         quiet = NoProgress()  # the search counts evaluations itself
 
         def noise_std(y: FloatArray) -> FloatArray:
-            return accuracy_std(y, source.n_validation)
+            return accuracy_std(y, source.n_validation())
 
         unknown = Unknown(accuracy, learner, lambda X: source.validation(X, quiet), noise_std)
         try:
@@ -100,12 +100,12 @@ class RecipeSearch:
                 batch=asked.batch,
                 seed=seed,
                 progress=self.progress,
-                earlier=source.earlier[0],
+                earlier=source.earlier()[0],
             )
         except EvaluationError as error:
-            raise EvaluationError(f"{error} {' '.join(source.remarks)}".strip()) from None
+            raise EvaluationError(f"{error} {' '.join(source.remarks())}".strip()) from None
         X, y = evaluated.values(accuracy)
-        others = source.learner(self.progress, source.n_validation).fit(X, y)
+        others = source.learner(self.progress, source.n_validation()).fit(X, y)
         knowing = KnownAccuracy(X, y, noise_std(y), others)
         problem = self._problem(knowing)
         ref_point = problem.reference_point(seed)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tailorbird.errors import ContractError, RecipeError, in_a_line, raising
+from tailorbird.errors import ContractError, TailorbirdError, in_a_line, raising
 from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.space import SearchSpace
 from tailorbird.spaces.stitching.order import check_order
@@ -178,7 +178,7 @@ def said_of(what: str, way_out: str = "") -> Iterator[None]:
     def broken(error: BaseException) -> ContractError:
         return ContractError(f"{what} ({in_a_line(error)}).{way_out}")
 
-    with raising(broken, RecipeError):  # which say more
+    with raising(broken, TailorbirdError):  # which say more
         yield
 
 

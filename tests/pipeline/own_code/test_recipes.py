@@ -132,6 +132,12 @@ def test_more_samples_go_on_from_those_that_were_timed(tailorbird: Tailorbird) -
     assert "tailorbird profile RECIPE" in err
 
 
+def test_a_predictor_is_tried_with_as_many_networks_as_it_will_have(tailorbird: Tailorbird) -> None:
+    write(latency='predictor = "own_code:of_fifty"\nsamples = 60')
+    code, _, err = tailorbird("profile", "own.toml")
+    assert code == 0, err
+
+
 WRONG = [
     ("latency", 'predictor = "own_code:nobody"', "latency] predictor = .*nobody' failed"),
     ("latency", 'predictor = "own_code:nothing"', "names nothing that can be imported"),
@@ -159,7 +165,10 @@ WRONG = [
     ("accuracy", 'predictor = "own_code:Short"', r"`predict` must give .* of shape \(\d+,\)"),
     ("accuracy", 'predictor = "own_code:Tuples"', "but gave tuple"),
     ("accuracy", 'predictor = "own_code:Negative"', "stds of at least 0, but gave -0.1"),
-    ("accuracy", 'predictor = "own_code:Column"', "`mean` must give values of shape"),
+    ("accuracy", 'predictor = "own_code:Column"', "`mean` must give finite values of shape"),
+    ("accuracy", 'predictor = "own_code:PerCent"', "Divide percentages by 100"),
+    ("accuracy", 'predictor = "own_code:NaNs"', "own_code:NaNs': A prediction must be finite"),
+    ("accuracy", 'predictor = "own_code:NaNMeans"', "`mean` must give finite values"),
     ("accuracy", 'predictor = "own_code:NoRefit"', "NoRefit has no refit"),
     ("accuracy", 'predictor = "own_code:nobody"', "nobody' failed .*TypeError"),
     ("accuracy", 'zero_cost = ["own_code:two_numbers"]', "must be one number, but got dict"),

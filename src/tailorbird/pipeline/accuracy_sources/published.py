@@ -59,10 +59,7 @@ class PublishedAccuracy:
 
     step: ClassVar = "published"
     runs_networks: ClassVar = False
-    fingerprint: ClassVar = "published"
-    remarks: ClassVar[tuple[str, ...]] = ()
 
-    @property
     def description(self) -> str:
         """Sentence for reports."""
         of = f"column {self.column!r} of the table for {self.space.name}"
@@ -89,15 +86,21 @@ class PublishedAccuracy:
             )
         return table
 
-    @property
+    def fingerprint(self) -> str:
+        """Stands for weights that are not here."""
+        return "published"
+
+    def remarks(self) -> tuple[str, ...]:
+        """Empty: what was published is as it is."""
+        return ()
+
     def n_validation(self) -> int:
         """Images behind each accuracy."""
         return self._table.n_images
 
-    @property
     def n_test(self) -> int:
         """Images behind an accuracy in reports: the same ones."""
-        return self.n_validation
+        return self.n_validation()
 
     def check(self) -> None:
         """Refuses a space for which nothing is published, or too little to learn from."""

@@ -16,15 +16,12 @@ if TYPE_CHECKING:
 class Evaluations(Protocol):
     """True evaluations, for searches that spend them themselves."""
 
-    @property
     def earlier(self) -> tuple[IntArray, FloatArray]:
         """Canonical rows (n, d) that were evaluated before, and their accuracies (n,)."""
 
-    @property
     def n_validation(self) -> int:
         """Images behind an evaluation."""
 
-    @property
     def remarks(self) -> tuple[str, ...]:
         """Sentences on what could not be evaluated, and why."""
 
@@ -52,23 +49,18 @@ class AccuracySource(Protocol):
     def runs_networks(self) -> bool:
         """True if networks are trained and evaluated here."""
 
-    @property
     def description(self) -> str:
         """Sentence for reports: what these accuracies are."""
 
-    @property
     def fingerprint(self) -> str:
         """Fingerprint of the weights, which changes with any of them."""
 
-    @property
     def n_validation(self) -> int:
         """Images behind an accuracy that the search may know."""
 
-    @property
     def n_test(self) -> int:
         """Images behind an accuracy that is reported."""
 
-    @property
     def remarks(self) -> tuple[str, ...]:
         """Sentences that a reader of these accuracies must not miss."""
 

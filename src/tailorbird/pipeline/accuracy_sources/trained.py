@@ -61,7 +61,7 @@ def opened(asked: OpenedRecipe) -> "TrainedAccuracy":
     """
     weights, url = asked.database.folder / "weights", asked.database.checked_url
     source = TrainedAccuracy(asked.recipe, asked.home, asked.space, weights, url)
-    _ = source.earlier  # whatever command goes on from here, before it measures or trains
+    source.earlier()  # whatever command goes on from here, before it measures or trains
     return source
 
 
@@ -108,7 +108,7 @@ class TrainedAccuracy:
 
     def _check_number(self) -> None:
         """Refuses more evaluations than the predictor can learn from."""
-        n = min(self.recipe.accuracy.evaluations, self.space.size) + len(self.earlier[0])
+        n = min(self.recipe.accuracy.evaluations, self.space.size) + len(self.earlier()[0])
         if entry_of(self.recipe.predictor).compares_pairs and n > MOST_IN_PAIRS:
             raise RecipeError(
                 f"[accuracy] predictor = {self.recipe.predictor!r} learns from at most "
@@ -151,27 +151,30 @@ class TrainedAccuracy:
         """Trains, or loads what was trained."""
         self.check()
         made = self.inputs
-        for remark in made.remarks:
+        for remark in made.remarks():
             LOG.warning("%s", remark)
         return train(
             made.space,
-            made.dataset,
-            made.settings,
+            made.dataset(),
+            made.settings(),
             self.weights,
             progress,
-            teacher=made.teacher,
-            score=made.score,
+            teacher=made.teacher(),
+            score=made.score(),
         )
 
-    @cached_property
     def trained(self) -> Trained:
         """The trained networks.
 
         Raises:
             MissingStepError: if it was not.
         """
+        return self._trained
+
+    @cached_property
+    def _trained(self) -> Trained:
         made = self.inputs
-        found = load(made.space, made.dataset, made.settings, self.weights, made.score)
+        found = load(made.space, made.dataset(), made.settings(), self.weights, made.score())
         if found is None:
             raise MissingStepError(
                 f"There are no weights for this recipe in {str(self.weights)!r}. "
@@ -179,13 +182,16 @@ class TrainedAccuracy:
             )
         return found
 
-    @cached_property
     def earlier(self) -> tuple[IntArray, FloatArray]:
         """Canonical rows (n, d) that were evaluated before this recipe was, and accuracies (n,).
 
         Raises:
             EncodingError: if they cannot be read, or do not fit the space.
         """
+        return self._earlier
+
+    @cached_property
+    def _earlier(self) -> tuple[IntArray, FloatArray]:
         path = self.recipe.accuracy.earlier
         if path is None:
             return np.empty((0, len(self.space.variables)), dtype=np.int64), np.empty(0)
@@ -207,20 +213,20 @@ class TrainedAccuracy:
         """
         rng = np.random.default_rng(self.recipe.seed)
         X = spread_over(latency, self.space, self.recipe.accuracy.evaluations, rng)
-        X = np.unique(np.vstack([X, self.earlier[0]]), axis=0)
+        X = np.unique(np.vstack([X, self.earlier()[0]]), axis=0)
         y = self.validation(X, progress)
         known = np.isfinite(y)
         if known.sum() < FEWEST:
             raise EvaluationError(
                 f"At least {FEWEST} networks must be evaluated to predict the accuracy of others, "
-                f"but of {len(X)} only {known.sum()} could be. {' '.join(self.remarks)} "
+                f"but of {len(X)} only {known.sum()} could be. {' '.join(self.remarks())} "
                 "Mend what fails there, and run again."
             )
         if (y[known] == y[known][0]).all():
             raise EvaluationError(same_for_all(int(known.sum()), y[known][0]))
         if not known.all():
             LOG.warning("%d of %d networks teach nothing", (~known).sum(), len(X))
-        return self.learner(progress, self.n_validation).fit(X[known], y[known])
+        return self.learner(progress, self.n_validation()).fit(X[known], y[known])
 
     def learner(self, progress: Progress, n_images: int | None) -> Learner:
         """The predictor that the recipe names, before it has learned anything.
@@ -248,7 +254,7 @@ class TrainedAccuracy:
 
     def network(self, row: IntArray) -> nn.Module:
         """The network of a canonical row, with its trained weights."""
-        return self.trained.extract(row)
+        return self.trained().extract(row)
 
     def trained_networks(self) -> Callable[[IntArray], nn.Module]:
         """Returns `network`; weights are loaded when it is first called."""
@@ -258,35 +264,30 @@ class TrainedAccuracy:
         """Itself: networks are evaluated as they are asked for."""
         return self
 
-    @property
     def fingerprint(self) -> str:
         """Fingerprint of the trained weights."""
-        return self.trained.fingerprint
+        return self.trained().fingerprint
 
-    @property
     def n_validation(self) -> int:
         """Images that only the search sees."""
-        return len(self.dataset.validation.labels)
+        return len(self.dataset().validation.labels)
 
-    @property
     def n_test(self) -> int:
         """Images that only reports see."""
-        return len(self.dataset.test.labels)
+        return len(self.dataset().test.labels)
 
-    @property
     def description(self) -> str:
         """Sentence for reports."""
         evaluator = self.recipe.accuracy.evaluator
         what = "Accuracy" if evaluator is None else f"Score by {evaluator}"
         return (
-            f"{what} on {self.n_test:,} test images of {self.dataset.name}, which the search "
+            f"{what} on {self.n_test():,} test images of {self.dataset().name}, which the search "
             "never saw"
         )
 
-    @property
     def remarks(self) -> tuple[str, ...]:
         """Sentences on files of weights, and on what could not be evaluated."""
-        found = [*self.inputs.remarks]
+        found = [*self.inputs.remarks()]
         for split, study in self._studies.items():
             if study.failures:
                 row, reason = next(iter(study.failures.items()))
@@ -296,17 +297,16 @@ class TrainedAccuracy:
                 )
         return tuple(found)
 
-    @property
     def dataset(self) -> Dataset:
         """The data set that the recipe names."""
-        return self.inputs.dataset
+        return self.inputs.dataset()
 
     def _zero_cost(self, progress: Progress) -> ZeroCostFeatures | None:
         """Scores of untrained networks on one batch of training images, if they are wanted."""
         functions = self._scores
         if not functions:
             return None
-        images, seed = self.dataset.train, self.recipe.seed
+        images, seed = self.dataset().train, self.recipe.seed
         drawn = np.random.default_rng(seed).permutation(len(images.labels))[:_SCORED]
         batch = images.batch(drawn).numpy()
         return ZeroCostFeatures(self.space, batch, images.labels[drawn], functions, seed, progress)
@@ -326,15 +326,14 @@ class TrainedAccuracy:
         return {}
 
     def _study(self, split: str) -> Study:
-        by, of = self.recipe.accuracy.evaluator or "accuracy", self.dataset.fingerprint
-        name = f"{of}/{split}/{by}/{self.space.name}@{self.trained.fingerprint}"
-        study = Study(self.url(), name, self.space, evaluator=by, owner=self._owner)
+        by, of = self.recipe.accuracy.evaluator or "accuracy", self.dataset().fingerprint
+        name = f"{of}/{split}/{by}/{self.space.name}@{self.trained().fingerprint}"
+        study = Study(self.url(), name, self.space, evaluator=by, owner=self._owner())
         path = self.recipe.accuracy.earlier
         if path is not None and split == "validation":
-            LOG.info("%d evaluations are from %s", study.add(*self.earlier, path), path)
+            LOG.info("%d evaluations are from %s", study.add(*self.earlier(), path), path)
         return study
 
-    @property
     def _owner(self) -> str:
         """Owner of trials: the folder of the run, since one process at a time works in it."""
         file = self.weights.parent / "owner"
@@ -383,7 +382,7 @@ class OnSplit:
 
     def __call__(self) -> Evaluator:
         """Evaluator on one thread, so that values do not depend on the number of threads."""
-        trained, images = self.accuracy.trained, getattr(self.accuracy.dataset, self.split)
+        trained, images = self.accuracy.trained(), getattr(self.accuracy.dataset(), self.split)
 
         def evaluate(X: IntArray) -> FloatArray:
             n_threads = torch.get_num_threads()

@@ -60,31 +60,32 @@ class TrainingInputs:
             WeightsError: if it is the weights of anchors.
         """
         with users_code(self._named_data):
-            check_images(self.dataset)
+            check_images(self.dataset())
         with users_code(self._named_space):
-            check(self.space, self.dataset)
+            check(self.space, self.dataset())
         asked = self.recipe.accuracy
         with users_code(f"[accuracy] evaluator = {asked.evaluator!r}"):
-            check_score(self.score, self.dataset)
+            check_score(self.score(), self.dataset())
             check_torch()
         self._check_anchors()
-        if is_trained(self.space, self.dataset, self.settings, weights):
+        if is_trained(self.space, self.dataset(), self.settings(), weights):
             return
         with users_code(self._named_data):
-            batch = tried_batch(self.dataset, self.settings.batch)
+            batch = tried_batch(self.dataset(), self.settings().batch)
             check_torch()
         loss: Loss = distillation.labels_only
-        if self.teacher is not None:
+        teacher = self.teacher()
+        if teacher is not None:
             with users_code(f"[accuracy] teacher = {asked.teacher!r}"):
-                check_teacher(self.teacher, batch, self.space.family.n_classes)
-            loss = loss_of(self.settings, self.teacher)
+                check_teacher(teacher, batch, self.space.family.n_classes)
+            loss = loss_of(self.settings(), teacher)
         with users_code(self._named_space):
             network, _ = self._placed()
-            check_networks(self.space, network, self.settings, batch, loss)
+            check_networks(self.space, network, self.settings(), batch, loss)
 
     def _check_anchors(self) -> None:
         """Refuses anchors that have neither weights to start from, nor epochs to learn them."""
-        family, settings = self.space.family, self.settings
+        family, settings = self.space.family, self.settings()
         missing = [name for name in family.anchors if name not in settings.anchors]
         if settings.train_epochs == 0 and missing:
             raise RecipeError(
@@ -105,13 +106,16 @@ class TrainingInputs:
         key = "data" if asked.module is None else "module"
         return f"[accuracy] {key} = {getattr(asked, key) or DEFAULT!r}"
 
-    @cached_property
     def dataset(self) -> Dataset:
         """The data set that the recipe names.
 
         Raises:
             RecipeError: if it cannot be had, or is none.
         """
+        return self._dataset
+
+    @cached_property
+    def _dataset(self) -> Dataset:
         path = self.recipe.accuracy.module
         if path is not None:
             make = resolve(path, self.home, "[accuracy] module")
@@ -122,15 +126,17 @@ class TrainingInputs:
         dataset: Dataset = load(DATA_SETS[self.recipe.accuracy.data or DEFAULT])()
         return dataset
 
-    @property
     def score(self) -> Score:
         """Score that networks are evaluated by."""
         path = self.recipe.accuracy.evaluator
         return accuracy if path is None else resolve(path, self.home, "[accuracy] evaluator")
 
-    @cached_property
     def teacher(self) -> nn.Module | None:
         """Teacher that the recipe names; None if it names none."""
+        return self._teacher
+
+    @cached_property
+    def _teacher(self) -> nn.Module | None:
         path = self.recipe.accuracy.teacher
         if path is None:
             return None
@@ -140,9 +146,12 @@ class TrainingInputs:
             check_torch()
             return as_teacher(made)
 
-    @cached_property
     def settings(self) -> Training:
         """Settings of training."""
+        return self._settings
+
+    @cached_property
+    def _settings(self) -> Training:
         asked = self.recipe.accuracy
         files, keys = self._weights
         epochs = asked.train_epochs
@@ -165,10 +174,9 @@ class TrainingInputs:
             keys=keys,
         )
 
-    @property
     def remarks(self) -> tuple[str, ...]:
         """Sentences on what became of the files of weights."""
-        n_classes, epochs = self.space.family.n_classes, self.settings.train_epochs
+        n_classes, epochs = self.space.family.n_classes, self.settings().train_epochs
         remarks: list[str] = []
         for name, placement in self._placements.items():
             remarks += placement.remarks

@@ -41,7 +41,7 @@ def opened(asked: OpenedRecipe) -> "TabulatedLatency | None":
     recipe, named = asked.recipe, asked.recipe.device
     if named.server is not None or named.name == devices.HERE:
         return None
-    source = _of_device(named.name, asked, recipe.latency)
+    source = _of_device(named.name, asked, recipe.latency, "[device] and [latency]")
     if recipe.latency.adapt_from:
         raise RecipeError(
             "[latency] adapt_from is for a device that is measured, but that of "
@@ -71,12 +71,21 @@ def elsewhere(name: str, asked: OpenedRecipe) -> "TabulatedLatency":
     Raises:
         RecipeError: if there is none, or it was measured otherwise.
     """
-    estimate = asked.recipe.latency.estimate_missing
-    return _of_device(name, asked, LatencySection(estimate_missing=estimate))
+    predicted = LatencySection(estimate_missing=asked.recipe.latency.estimate_missing)
+    return _of_device(name, asked, predicted, "[search] devices, [device] and [latency]")
 
 
-def _of_device(name: str, asked: OpenedRecipe, predicted: LatencySection) -> "TabulatedLatency":
-    """The table of a device, measured as a recipe asks, and predicted from as a section says."""
+def _of_device(
+    name: str, asked: OpenedRecipe, predicted: LatencySection, tables: str
+) -> "TabulatedLatency":
+    """The table of a device, measured as a recipe asks, and predicted from as a section says.
+
+    Args:
+        name: of the device, or path of a file.
+        asked: the recipe.
+        predicted: how latencies are predicted from the table.
+        tables: of the recipe in which it says all that, for errors.
+    """
     recipe, space = asked.recipe, asked.space
     wanted: dict[str, object] = {
         "threads": recipe.device.threads,
@@ -88,7 +97,7 @@ def _of_device(name: str, asked: OpenedRecipe, predicted: LatencySection) -> "Ta
     try:
         record = shipped.find(name, recipe.space.name or space.name, wanted)
     except DeviceError as error:
-        raise RecipeError(f"{error} What is asked for stands in [device] and [latency].") from None
+        raise RecipeError(f"{error} What is asked for stands in {tables}.") from None
     device = Device(name, record.configuration.cpu, devices.NOWHERE, recipe.device.threads)
     return TabulatedLatency(space, device, record, predicted, asked.home)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tailorbird.errors import RecipeError
 from tailorbird.pipeline.own_code.predictor import own_predictor
 from tailorbird.pipeline.own_code.trial import rows_to_try
 from tailorbird.pipeline.python_path import resolve, users_code
@@ -15,6 +16,7 @@ from tailorbird.registry.python_paths import is_path, load
 
 _KEY = "[accuracy] predictor"
 _METHODS = ("fit", "refit", "predict", "mean")
+_MOST = 2.0  # a regression may go beyond 1
 
 MakeLearner = Callable[[AccuracyInputs], Learner]
 
@@ -55,6 +57,11 @@ def try_accuracy_predictor(make: MakeLearner, inputs: AccuracyInputs) -> Learner
     if len(X) > 1:
         learner.fit(X, y)
         learner.refit(X[::-1], y[::-1])
-        learner.predict(X)
-        learner.mean(X)
+        means = np.append(learner.predict(X).mean, learner.mean(X))
+        if np.abs(means).max() > _MOST:
+            raise RecipeError(
+                "Accuracies are fractions, of which 1 is all, but what [accuracy] predictor names "
+                f"predicts {means[np.argmax(np.abs(means))]:g}, having learned 0.5 to 0.9. Divide "
+                "percentages by 100."
+            )
     return learner

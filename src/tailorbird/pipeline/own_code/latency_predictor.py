@@ -70,7 +70,7 @@ def try_latency_predictor(
     """
     from tailorbird.predictors import LatencyInputs
 
-    X = rows_to_try(space)
+    X = rows_to_try(space, n_samples)
     ms = np.linspace(2 * _MADE_UP_MS, 1.0, len(space.workloads))
     entries = {
         w.key: Latency.stated(float(t), 0.0) for w, t in zip(space.workloads, ms, strict=True)

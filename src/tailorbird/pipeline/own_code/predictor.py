@@ -1,11 +1,13 @@
 """Predictors of a user's own, behind the contract that searches rely on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
-from tailorbird.errors import ContractError
+from tailorbird.errors import ContractError, PriceError
 from tailorbird.pipeline.python_path import users_code
 from tailorbird.predictors import Additive, Prediction
 from tailorbird.spaces import FloatArray, IntArray
@@ -28,19 +30,19 @@ class OwnPredictor:
     def fit(self, X: IntArray, y: FloatArray) -> Self:
         """Learns values y (n,) of canonical rows X (n, d)."""
         with users_code(self.named):
-            self.predictor.fit(X, y)
+            self.predictor.fit(X.copy(), y.copy())
         return self
 
     def refit(self, X: IntArray, y: FloatArray) -> Self:
         """Learns from other samples, but keeps how it learned."""
         with users_code(self.named):
-            self.predictor.refit(X, y)
+            self.predictor.refit(X.copy(), y.copy())
         return self
 
     def predict(self, X: IntArray) -> Prediction:
         """Predictions for canonical rows (n, d)."""
-        with users_code(self.named):
-            predicted = self.predictor.predict(X)
+        with users_code(self.named), _as_contract():
+            predicted = self.predictor.predict(X.copy())
             if not isinstance(predicted, Prediction) or predicted.mean.shape != (len(X),):
                 raise ContractError(
                     "`predict` must give a `tailorbird.predictors.Prediction` of shape "
@@ -55,11 +57,11 @@ class OwnPredictor:
     def mean(self, X: IntArray) -> FloatArray:
         """The means alone, (n,)."""
         with users_code(self.named):
-            means = np.asarray(self.predictor.mean(X), dtype=np.float64)
-            if means.shape != (len(X),):
+            means = np.asarray(self.predictor.mean(X.copy()), dtype=np.float64)
+            if means.shape != (len(X),) or not np.isfinite(means).all():
                 raise ContractError(
-                    f"`mean` must give values of shape ({len(X)},) for as many rows, but gave "
-                    f"{means.shape}."
+                    f"`mean` must give finite values of shape ({len(X)},) for as many rows, but "
+                    f"gave {means.shape} with {np.sum(~np.isfinite(means))} that are not finite."
                 )
             return means
 
@@ -75,6 +77,15 @@ class OwnAdditive(OwnPredictor):
             if not isinstance(values, PathValues):
                 raise ContractError(f"`along` must give PathValues, but gave {_told(values)}.")
             return values
+
+
+@contextmanager
+def _as_contract() -> Iterator[None]:
+    """Values that no prediction may hold break the contract of whoever gave them."""
+    try:
+        yield
+    except PriceError as error:
+        raise ContractError(str(error)) from error
 
 
 def own_predictor(predictor: object, named: str, methods: tuple[str, ...]) -> OwnPredictor:

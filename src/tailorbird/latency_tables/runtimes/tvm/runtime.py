@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from tailorbird.errors import MeasurementError, MissingStepError, RecipeError, raising
+from tailorbird.errors import DeviceError, MeasurementError, MissingStepError, raising
 from tailorbird.latency_tables.devices.device import Device
 from tailorbird.latency_tables.runtime import Artifact, Tensors, Timing
 from tailorbird.latency_tables.runtimes.process.workbench import Workbench
@@ -85,7 +85,7 @@ class TvmRuntime:
         where = device.target, device.threads, path
         reason = partial(MeasurementError.of, "TVM could not compile it")
         # These pass: a target LLVM does not know; nothing was tuned.
-        with raising(reason, RecipeError, MissingStepError):
+        with raising(reason, DeviceError, MissingStepError):
             if self._tuning is None:
                 unscheduled = build_library(module, tensors, *where)
                 return Artifact(path, {"unscheduled_kernels": ",".join(unscheduled)})

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from tailorbird.errors import MeasurementError, RecipeError, raising
+from tailorbird.errors import DeviceError, MeasurementError, RecipeError, raising
 from tailorbird.latency_tables.devices.target import Target
 from tailorbird.latency_tables.program import Program
 from tailorbird.progress import Progress
@@ -38,7 +38,8 @@ def write(
         Path of the manifest, which lists files by the key of each program.
 
     Raises:
-        RecipeError: if the folder holds anything, or LLVM does not know the target.
+        RecipeError: if the folder holds anything.
+        DeviceError: if LLVM does not know the target.
         WriteError: if the folder cannot be written.
         MeasurementError: if any program cannot be compiled.
     """
@@ -81,7 +82,7 @@ def _compiled(
             inputs = tuple(map(torch.from_numpy, program.examples(0)))
             path = folder / f"{number:04d}{suffix}"
             reason = partial(MeasurementError.of, f"{program.key} cannot be compiled")
-            with raising(reason, RecipeError):
+            with raising(reason, DeviceError):
                 build_library(program.module(), inputs, target, threads, path)
             files[program.key] = path.name
             advance(program.key)
