@@ -78,7 +78,7 @@ class LockError(TailorbirdError, RuntimeError):
 
 
 class InfeasibleError(TailorbirdError, ValueError):
-    """No architecture of the space meets the limits."""
+    """No architecture of the space meets the constraints."""
 
 
 class EvaluationError(TailorbirdError, RuntimeError):

@@ -9,4 +9,6 @@ what is to be tested:
         @pytest.fixture
         def space(self):
             return MySpace(batch=2)
+
+With `pytest.register_assert_rewrite("contracts")` in your conftest.py, failures show values.
 """

@@ -22,10 +22,12 @@ class AlgorithmContract:
     Attributes:
         n_objectives: that it can do.
         least: fraction of the exact front's hypervolume that 300 networks must give.
+        is_exact: True if it looks at all networks, whatever its budget, and draws nothing.
     """
 
     n_objectives = 2
     least = 0.7
+    is_exact = False
 
     @pytest.fixture
     def space(self) -> SearchSpace:
@@ -67,6 +69,15 @@ class AlgorithmContract:
         settings = self.settings(problem)
         first, again = search(problem, settings), search(problem, settings)
         np.testing.assert_array_equal(first.X, again.X)
+
+    def test_it_keeps_its_budget_and_its_seed_counts(
+        self, problem: Problem, search: Search
+    ) -> None:
+        if not self.is_exact:
+            few = replace(self.settings(problem), population=8, generations=2)
+            first, other = search(problem, few), search(problem, replace(few, seed=4))
+            assert 0 < first.n_evaluations <= few.n_evaluations
+            assert not np.array_equal(first.X, other.X)
 
     def test_constraints_hold(self, problem: Problem, search: Search) -> None:
         first = problem.objectives[0]

@@ -57,7 +57,7 @@ class LatencyPredictorContract:
         predicted = predictor.predict(X)
         assert predicted.mean.shape == predicted.std.shape == (50,)
         assert (predicted.mean > 0).all()
-        assert (predicted.std >= 0).all()
+        assert (predicted.std > 0).all()
         np.testing.assert_allclose(predictor.mean(X), predicted.mean, rtol=1e-9)
         np.testing.assert_allclose(predictor.predict(X[::-1]).mean, predicted.mean[::-1])
         np.testing.assert_allclose(predictor.predict(X[::-1]).std, predicted.std[::-1])
@@ -67,4 +67,6 @@ class LatencyPredictorContract:
     ) -> None:
         X = space.sample(50, np.random.default_rng(6))
         predicted = make(measured(space)[0]).mean(X)
-        assert np.corrcoef(predicted, network_ms(space, X))[0, 1] > 0.6
+        truth = network_ms(space, X)
+        assert np.corrcoef(predicted, truth)[0, 1] > 0.6
+        assert np.median(np.abs(predicted / truth - 1)) < 0.5

@@ -1,5 +1,7 @@
 """What a profiler relies on in whatever compiles and times."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -118,3 +120,19 @@ class RuntimeContract:
         assert runtime.configuration(local, 1) == runtime.configuration(other, 1)
         assert runtime.configuration(local, 1).key != runtime.configuration(local, 2).key
         assert runtime.configuration(local, 1).batch == 1
+        two = replace(local, threads=2)
+        assert runtime.configuration(two, 1).key != runtime.configuration(local, 1).key
+
+    def test_more_work_takes_longer(self, runtime: Runtime, local: Device) -> None:
+        inputs = draw((32, 256))
+        medians = []
+        for width in (1, 4096):
+            artifact = runtime.compile(nn.Linear(256, width).eval(), inputs, local)
+            medians.append(np.median(runtime.measure(artifact, inputs, local, n_copies=1).ms))
+        assert medians[1] > 1.5 * medians[0]
+
+    def test_it_can_be_closed_and_goes_on(self, runtime: Runtime, local: Device) -> None:
+        runtime.close()
+        inputs = draw((1, 4))
+        artifact = runtime.compile(nn.Linear(4, 4), inputs, local)
+        assert len(runtime.run(artifact, inputs, local)) == 1

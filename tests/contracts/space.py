@@ -7,9 +7,10 @@ from strategies import distinct_rows, rows_within
 
 from tailorbird.spaces import SearchSpace
 from tailorbird.spaces.contract import check_space
+from tailorbird.spaces.footprint import count_macs, n_macs
 from tailorbird.spaces.layered import MAX_ENUMERATED
 
-N = 40
+N, SMALL = 40, 500
 
 
 class SpaceContract:
@@ -50,6 +51,13 @@ class SpaceContract:
             np.testing.assert_array_equal(space.repair(X[:20]), X[:20])
         assert n == space.size
 
+    def test_all_of_a_small_space_are_listed_once_and_drawn(self, space: SearchSpace) -> None:
+        if space.size <= SMALL:
+            listed = np.concatenate(list(space.enumerate()))
+            assert len(np.unique(listed, axis=0)) == space.size
+            drawn = space.sample(20 * SMALL, np.random.default_rng(5))
+            assert len(np.unique(drawn, axis=0)) > 0.9 * space.size
+
     def test_reference_architectures_are_canonical(self, space: SearchSpace) -> None:
         X = space.landmarks
         assert len(X)
@@ -73,9 +81,15 @@ class SpaceContract:
         assert len({space.describe(row) for row in X}) == len(X)
         assert all(space.kind(row) for row in X)
 
+    def test_networks_compute_what_their_workloads_do(self, space: SearchSpace) -> None:
+        X = space.landmarks[np.argsort(count_macs(space, space.landmarks))][[0, -1]]
+        for row, macs in zip(X, count_macs(space, X), strict=True):
+            with torch.device("meta"):
+                network = space.build(row).eval()
+            assert n_macs(network, [space.input_shape]) == macs
+
     def test_the_smallest_network_takes_the_input(self, space: SearchSpace) -> None:
-        counts = space.count_workloads(space.landmarks)
-        row = space.landmarks[int(np.argmin(counts.sum(axis=1)))]
+        row = space.landmarks[int(np.argmin(count_macs(space, space.landmarks)))]
         with torch.inference_mode():
             output = space.build(row).eval()(torch.zeros(space.input_shape))
         assert output.shape[0] == space.input_shape[0]

@@ -7,14 +7,12 @@ from tailorbird.registry.algorithms import ALGORITHMS
 from tailorbird.registry.python_paths import load
 from tailorbird.spaces import SearchSpace
 
-UNDER_PREDICTORS = [
-    name
-    for name, entry in ALGORITHMS.items()
-    if not entry.spends_evaluations and not entry.is_single
+HEURISTIC = [
+    name for name, entry in ALGORITHMS.items() if not (entry.spends_evaluations or entry.is_exact)
 ]
 
 
-@pytest.mark.parametrize("name", UNDER_PREDICTORS)
+@pytest.mark.parametrize("name", HEURISTIC)
 class TestNamedAlgorithms(AlgorithmContract):
     @pytest.fixture
     def space(self) -> SearchSpace:
@@ -26,9 +24,24 @@ class TestNamedAlgorithms(AlgorithmContract):
         return search
 
 
+class TestExact(AlgorithmContract):
+    least = 1.0 - 1e-9
+    is_exact = True
+
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return spaces.get("macro-mobilenetv2")
+
+    @pytest.fixture
+    def search(self) -> Search:
+        search: Search = load(ALGORITHMS["exact"].path)
+        return search
+
+
 class TestBest(AlgorithmContract):
     n_objectives = 1
     least = 1.0 - 1e-9
+    is_exact = True
 
     @pytest.fixture
     def space(self) -> SearchSpace:

@@ -29,7 +29,7 @@ class TestAdaptedSum(_InDigits):
     @pytest.fixture
     def make(self) -> Callable[[LatencyInputs], Predictor]:
         def adapted(inputs: LatencyInputs) -> Predictor:
-            return AdaptedSum(inputs.space, [inputs.table]).fit(inputs.X, 2 * inputs.y_ms)
+            return AdaptedSum(inputs.space, [inputs.table]).fit(inputs.X, inputs.y_ms)
 
         return adapted
 

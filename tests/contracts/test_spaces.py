@@ -4,24 +4,20 @@ from own_code import Perceptrons
 from contracts.space import SpaceContract
 from tailorbird import spaces
 from tailorbird.spaces import SearchSpace
+from tailorbird.spaces.registry import SPACES
 
-SMALL = ("digits-resnet", "cifar-resnet", "macro-mobilenetv2", "nasbench201", "resnet-18-50")
-LARGE = ("deit-ti-s-b", "deit3-s-l", "swin-ti-s-b", "efficientnet-lite-0-1-2", "fbnet")
+LARGE = {"deit-ti-s-b", "deit3-s-l", "swin-ti-s-b", "efficientnet-lite-0-1-2", "fbnet"}
+"""Spaces whose networks take seconds to build."""
 
 
 @pytest.mark.parametrize(
-    "name", [*SMALL, *(pytest.param(n, marks=pytest.mark.long) for n in LARGE)]
+    "name",
+    [pytest.param(name, marks=pytest.mark.long if name in LARGE else ()) for name in SPACES],
 )
 class TestNamedSpaces(SpaceContract):
     @pytest.fixture
     def space(self, name: str) -> SearchSpace:
         return spaces.get(name, batch=2)
-
-
-class TestLargeSpaces(SpaceContract):
-    @pytest.fixture
-    def space(self) -> SearchSpace:
-        return spaces.get("ofa-mobilenetv3")
 
 
 class TestOwnSpace(SpaceContract):

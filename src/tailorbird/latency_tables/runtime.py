@@ -52,7 +52,7 @@ class Artifact:
     provenance: dict[str, str] = field(default_factory=dict)
 
     def delete(self) -> None:
-        """Removes its files."""
+        """Deletes the files of the program."""
         for file in self.path.parent.glob(f"{self.path.stem}.*"):
             file.unlink(missing_ok=True)
 

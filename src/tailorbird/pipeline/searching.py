@@ -70,8 +70,8 @@ class RecipeSearch:
 
         Raises:
             EvaluationError: if too few evaluations succeed, with the reason of the first.
-            InfeasibleError: if no network meets the limits; before any is evaluated, if that can
-                be told.
+            InfeasibleError: if no network meets the constraints; before any is evaluated, if
+                that can be told.
         """
         asked, seed = self.recipe.search, self.recipe.seed
         n_evaluations = self.recipe.accuracy.evaluations

@@ -1,4 +1,4 @@
-"""Standard deviations that hold what they say, from residuals that the predictor did not see."""
+"""Conformal calibration of standard deviations, by residuals that were held out."""
 
 import numpy as np
 from scipy.stats import norm

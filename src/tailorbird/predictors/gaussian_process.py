@@ -72,7 +72,7 @@ class ComponentProcess:
 
     @property
     def dual_(self) -> FloatArray:
-        """What each sample adds to a mean, per covariance with it, in units of y, (n,)."""
+        """Dual coefficients of the samples, in units of y, (n,)."""
         return self.spread_ * self._dual
 
     @property

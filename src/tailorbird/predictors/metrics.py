@@ -15,7 +15,7 @@ Metric = Callable[[FloatArray, FloatArray], float]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure, and between what it lies.
+    """A figure with a lower and an upper bound.
 
     Attributes:
         value: of all architectures.
@@ -46,7 +46,7 @@ def spearman_rho(a: FloatArray, b: FloatArray) -> float:
 
 
 def top_k_recall(predicted: FloatArray, measured: FloatArray, k: int) -> float:
-    """Share of the k best measured that are among the k best predicted.
+    """Fraction of the k best measured that are among the k best predicted.
 
     The smallest are best, as with latencies; for accuracies pass both with their sign flipped.
     Among equals the first are taken.
@@ -66,7 +66,7 @@ def mape(predicted: FloatArray, measured: FloatArray) -> float:
 
 
 def share_within(predicted: FloatArray, measured: FloatArray, relative: float) -> float:
-    """Share of predictions that are off by no more than this, relative to the measurement."""
+    """Fraction of predictions that are off by no more than this, relative to the measurement."""
     return float(np.mean(np.abs(predicted - measured) <= relative * measured))
 
 
@@ -85,7 +85,7 @@ def tau_within_bands(predicted: FloatArray, measured: FloatArray, half_width: fl
 
 
 def coverage(prediction: Prediction, measured: FloatArray, level: float = 0.9) -> float:
-    """Share of measurements inside their central interval; well calibrated, it is the level."""
+    """Fraction of measurements inside their central interval; well calibrated, it is the level."""
     low, high = prediction.interval(level)
     return float(np.mean((low <= measured) & (measured <= high)))
 

@@ -41,6 +41,6 @@ ACCURACY_PREDICTORS: Mapping[str, AccuracyPredictorEntry] = {
 
 
 def entry_of(name: str) -> AccuracyPredictorEntry:
-    """The line of a registered name; that of a path says that nothing is known against it."""
+    """Entry of a name; that of a Python path forbids nothing."""
     own = AccuracyPredictorEntry(name, tunes=True, adds_up=True)
     return ACCURACY_PREDICTORS.get(name, own)

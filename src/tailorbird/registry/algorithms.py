@@ -56,5 +56,5 @@ ALGORITHMS: Mapping[str, AlgorithmEntry] = {
 
 
 def entry_of(name: str) -> AlgorithmEntry:
-    """The line of a registered name; that of a path searches under predictors."""
+    """Entry of a name; that of a Python path searches under predictors."""
     return ALGORITHMS.get(name, AlgorithmEntry(name, _PREDICTED, step="step"))

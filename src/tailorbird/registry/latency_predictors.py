@@ -37,5 +37,5 @@ LATENCY_PREDICTORS: Mapping[str, LatencyPredictorEntry] = {
 
 
 def entry_of(name: str) -> LatencyPredictorEntry:
-    """The line of a registered name; that of a path has workloads, and networks if asked for."""
+    """Entry of a name; that of a Python path needs workloads, and networks if asked for."""
     return LATENCY_PREDICTORS.get(name, LatencyPredictorEntry(name))

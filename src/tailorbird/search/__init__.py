@@ -11,6 +11,7 @@ from tailorbird.search.algorithms.exact.integer_program import best
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.objective import Constraint, Objective
 from tailorbird.search.problem import Problem
+from tailorbird.search.settings import SearchSettings
 
 __all__ = [
     "LARGEST_ENUMERATED",
@@ -18,6 +19,7 @@ __all__ = [
     "Objective",
     "ParetoFront",
     "Problem",
+    "SearchSettings",
     "best",
     "enumerated_front",
     "exact_front",

@@ -64,7 +64,7 @@ class Constraint:
 
     @property
     def unit(self) -> float:
-        """What excess is counted in: the limit itself."""
+        """Unit of violations: the absolute limit, or 1."""
         return abs(self.limit) or 1.0
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What can be built: spaces, encodings, workloads. Free of torch until something is built."""
+"""Search spaces: encodings, workloads and networks. Free of torch until something is built."""
 
 from tailorbird.spaces.registry import get
 from tailorbird.spaces.space import FloatArray, IntArray, SearchSpace, Variable

@@ -62,7 +62,7 @@ def opened(asked: OpenedRecipe) -> "TabulatedLatency | None":
 
 
 def elsewhere(name: str, asked: OpenedRecipe) -> "TabulatedLatency":
-    """The table of another device than the recipe's, whose sums are searched beside.
+    """Table of a further device of the search.
 
     Args:
         name: of a device that comes with the package, or the path of an exported file.

@@ -115,7 +115,7 @@ class OwnRuntime:
     name: str
 
     def configuration(self, device: Device, batch: int) -> Configuration:
-        """What its measurements on a device are comparable by."""
+        """Configuration that its measurements on a device are made under."""
         with users_code(self.named):
             configuration = self.runtime.configuration(device, batch)
             if not isinstance(configuration, Configuration) or configuration.runtime != self.name:

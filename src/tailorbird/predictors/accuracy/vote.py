@@ -188,7 +188,7 @@ def _voter(model: Model, F: Mapping[View, FloatArray], z: FloatArray) -> _Voter:
 
 
 def _tuned(F: Mapping[View, FloatArray], z: FloatArray, seconds: float) -> list[_Voter]:
-    """The best that hyperparameters give in this time."""
+    """Models with the best hyperparameters that are found in this time."""
     voters: list[_Voter] = []
 
     def score(model: Model) -> float:

@@ -21,7 +21,7 @@ _NEGLIGIBLE = 1e-4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Hypothesis:
-    """That the device is like device `like` of the pool, and how much so.
+    """Assumption that the new device resembles one of the pool, with similarity and noise.
 
     Attributes:
         weight: its posterior probability.
@@ -65,7 +65,7 @@ class _Cell(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A linear function of functions and features.
+    """Weights of a linear predictor: an offset, one per function and one per feature.
 
     Attributes:
         offset: its value where all are 0.

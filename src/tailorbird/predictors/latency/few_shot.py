@@ -199,7 +199,7 @@ class FewShotLatency:
 
 
 def positive(linear: FloatArray, least: FloatArray | float) -> FloatArray:
-    """Values as they are down to `least`, and below it such that their inverse is linear.
+    """Values, of which those below `least` are replaced by small positive ones.
 
     It grows with `linear`, meets it in value and slope, and never is 0 or less.
     """

@@ -1,4 +1,4 @@
-"""Tables in which what is missing was filled in."""
+"""Predictions for workloads that a table lacks."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from tailorbird.errors import PriceError
 from tailorbird.latency_tables import Latency, LatencyTable
 from tailorbird.latency_tables.tables.price import LARGEST_RELATIVE_STD, is_latency, is_spread
 from tailorbird.latency_tables.tables.table import Covariance
-from tailorbird.predictors.latency.workload_latency import WorkloadLatency, refuse_lonely
+from tailorbird.predictors.latency.workload_latency import WorkloadLatency, refuse_few_neighbours
 from tailorbird.spaces import SearchSpace, Workload
 
 
 def missing_workloads(space: SearchSpace, table: LatencyTable) -> tuple[Workload, ...]:
-    """Workloads of a space that were never measured; what failed is none of them.
+    """Workloads of a space that were never tried; those that failed are left out.
 
     A program that could not be measured may well not run in a network either.
     """
@@ -49,7 +49,7 @@ def complete(
         if key in table.entries and not table.entries[key].is_predicted
     }
     n_measured = Counter(workload.op for workload in known.values())
-    refuse_lonely(missing, n_measured)
+    refuse_few_neighbours(missing, n_measured)
     ms = np.array([table.entries[key].median_ms for key in known])
     found, covariance_ms2 = WorkloadLatency().fit(list(known.values()), ms).joint(missing)
     keys = tuple(workload.key for workload in missing)

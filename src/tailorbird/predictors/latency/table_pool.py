@@ -14,7 +14,7 @@ _SMALLEST = 1e-9  # spread of latencies, over their mean, that is more than roun
 
 
 class TablePool:
-    """Common ground of k devices, known to the last workload.
+    """Common ground of k devices whose latency is known for each workload.
 
     Features are what each workload takes on a usual device. So a new device may take longer for a
     workload than is expected by a fraction of that, whether it is large or small.

@@ -94,7 +94,7 @@ class WorkloadLatency:
             TooFewNeighboursError: if fewer than five workloads of an op were measured.
         """
         check_is_fitted(self)
-        refuse_lonely(workloads, self.n_neighbours_)
+        refuse_few_neighbours(workloads, self.n_neighbours_)
         shares = self._process.variances_
         cross = np.tensordot(shares, self._kernels(workloads, self._known), 1)
         own = np.tensordot(shares, self._kernels(workloads, workloads), 1)
@@ -130,7 +130,7 @@ class WorkloadLatency:
         return cross_validation.left_out(cross_validation.five_folds(len(y_ms)), predict)
 
 
-def refuse_lonely(workloads: Sequence[Workload], n_measured: Mapping[str, int]) -> None:
+def refuse_few_neighbours(workloads: Sequence[Workload], n_measured: Mapping[str, int]) -> None:
     """Refuses workloads of an op of which too few others were measured.
 
     Args:

@@ -47,7 +47,7 @@ def optuna_search(
         start: canonical rows (k, d) to look at first; they count, and the sampler learns of them.
 
     Raises:
-        InfeasibleError: if it saw nothing that meets the limits.
+        InfeasibleError: if it saw nothing that meets the constraints.
         ValueError: if there is no such sampler, or if it cannot do so many objectives.
 
     References:

@@ -27,7 +27,7 @@ def random_search(
         start: canonical rows (k, d) to look at first; they count.
 
     Raises:
-        InfeasibleError: if it saw nothing that meets the limits.
+        InfeasibleError: if it saw nothing that meets the constraints.
 
     References:
         Li, Talwalkar: Random Search and Reproducibility for Neural Architecture Search. UAI 2019.

@@ -44,7 +44,7 @@ def regularised_evolution(
         start: canonical rows (k, d) to look at first; they count, and are the oldest.
 
     Raises:
-        InfeasibleError: if it saw nothing that meets the limits.
+        InfeasibleError: if it saw nothing that meets the constraints.
         ValueError: unless 1 <= sample and 1 <= population.
 
     References:
@@ -77,7 +77,7 @@ def _best(F: FloatArray, excess: FloatArray, drawn: IntArray) -> int:
 
     Args:
         F: minimised objectives of the population, (n, m).
-        excess: over the limits, 0 where they are met, (n,).
+        excess: over the constraints, 0 where they are met, (n,).
         drawn: the rows that compete, (k,).
     """
     drawn = drawn[excess[drawn] == excess[drawn].min()]
@@ -96,7 +96,7 @@ def _best(F: FloatArray, excess: FloatArray, drawn: IntArray) -> int:
 def _child(
     parent: IntArray, space: SearchSpace, budget: Budget, rng: np.random.Generator
 ) -> IntArray:
-    """A new row near a parent (d,), (1, d)."""
+    """A new row (1, d), mutated from a parent (d,)."""
     n_choices = np.array([len(variable.choices) for variable in space.variables])
     free = np.flatnonzero(n_choices > 1)
     rows = np.arange(_MUTANTS)

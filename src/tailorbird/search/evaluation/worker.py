@@ -28,7 +28,7 @@ class EvaluatorFactory(Protocol):
 
 
 class Worker:
-    """A process that evaluates rows, and those that it was handed.
+    """A process that evaluates rows handed to it.
 
     Attributes:
         connection: to the process.
@@ -126,7 +126,7 @@ class Worker:
         self.connection.close()
 
     def cannot_start(self, reason: str) -> EvaluationError:
-        """The error of a worker that is of no use."""
+        """Error of a worker that could not start."""
         return EvaluationError(
             f"A worker that evaluates networks could not start ({reason}). Without workers and "
             "time-out more may be seen. A script of your own that starts workers must do its work "

@@ -28,7 +28,7 @@ class LowRankUpdate(nn.Module):
 
 
 def freeze(layers: Iterable[nn.Module], rank: int) -> None:
-    """Freezes each layer's weight, of which a low-rank update is trained, beside the bias."""
+    """Freezes the weight of each layer, and adds a low-rank update that is trained."""
     for layer in layers:
         weight = layer.weight
         assert isinstance(weight, Tensor)

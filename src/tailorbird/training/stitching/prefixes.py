@@ -111,7 +111,7 @@ def run(module: nn.Module, x: Tensor, part: Part) -> Tensor:
 
 
 def _own_norms(module: nn.Module) -> nn.Module:
-    """A twin that shares all parameters, with fresh norms that average what they see once."""
+    """Copy that shares all parameters, with fresh statistics of its norms."""
     if not any(isinstance(m, _BatchNorm) for m in module.modules()):
         return module
     twin = copy.copy(module)

@@ -1,4 +1,4 @@
-"""OpenVINO, whose kernels know the processors of one maker best."""
+"""OpenVINO as a runtime; its kernels are tuned for processors of Intel's."""
 
 from tailorbird.latency_tables.runtimes.exported import ONNX, ExportedRuntime
 

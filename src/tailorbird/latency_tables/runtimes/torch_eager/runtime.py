@@ -1,4 +1,4 @@
-"""torch itself: what a network takes when nobody compiles it."""
+"""torch without a compiler as a runtime: operator by operator."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Size of a network as a score, which others must beat."""
+"""Baselines of zero-cost scores: MACs and parameters."""
 
 import copy
 

@@ -54,7 +54,7 @@ class ExpectedImprovement:
         self.believe(F)
 
     def believe(self, F: FloatArray) -> None:
-        """Adds minimised values (n, m) to what is known."""
+        """Adds minimised values (n, m) of networks, as if they had been evaluated."""
         for f in F:
             reached = (f[self._others] <= self._rays).all(axis=1)
             self._level[reached] = np.minimum(self._level[reached], f[self.along])

@@ -108,7 +108,7 @@ def _batches(
 
 
 def _box(known: Evaluated, usual: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Reference and ideal point, (m,) each: hardly any network lies beyond.
+    """Reference and ideal point, (m,) each, which hardly any network lies beyond.
 
     Evaluations rarely hold the ends of the front, so predictions for the usual networks count too.
     """
@@ -141,7 +141,7 @@ def _promising(known: Evaluated, usual: IntArray, n: int, rng: np.random.Generat
 
 
 def _foremost(problem: Problem, X: IntArray) -> IntArray:
-    """Rows of the first predicted fronts, about as many as are looked at closely."""
+    """Rows of the best predicted fronts, as many as are looked at closely."""
     if len(X) <= _LOOKED_AT:
         return X
     F = problem.minimised(X)
