@@ -7,8 +7,9 @@ import copy
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from tailorbird.spaces import FloatArray, IntArray, SearchSpace, Variable, Workl
 from tailorbird.spaces.footprint import costs, n_macs
 
 CALL_MS, MS_PER_MAC = 0.01, 1e-5
+RNG = partial(np.random.default_rng, 0)
 WIDTHS, MOST_LAYERS, N_INPUTS = (4, 8, 16), 3, 6
 
 
@@ -194,6 +196,11 @@ class Overwrites(Neighbours):
         return means
 
 
+class Random(Neighbours):
+    def mean(self, X: IntArray) -> FloatArray:
+        return np.asarray(super().mean(X) + np.random.default_rng().normal(0, 0.1, len(X)))
+
+
 class NoRefit:
     def __init__(self, inputs: AccuracyInputs) -> None:
         pass
@@ -217,11 +224,15 @@ class Proportional:
         return self.ms * macs_of(self.space, X)
 
     def predict(self, X: IntArray) -> Prediction:
-        return Prediction(self.mean(X), 0.1 * self.mean(X))
+        return Prediction(self.mean(X), 0.1 * np.abs(self.mean(X)))
 
 
 def macs_of(space: SearchSpace, X: IntArray) -> FloatArray:
     return np.asarray(space.count_workloads(X) @ costs(space.workloads)[:, 0], dtype=np.float64)
+
+
+def below_zero(inputs: LatencyInputs) -> Proportional:
+    return replace(proportional(inputs), ms=-1.0)
 
 
 def of_fifty(inputs: LatencyInputs) -> Proportional:
@@ -299,6 +310,19 @@ class Broken(Simulator):
         raise RuntimeError("no compiler today")
 
 
+class TwoLines(Simulator):
+    name: ClassVar = "two\nlines"
+
+
+class TimelessSimulator(Simulator):
+    name: ClassVar = "timeless"
+
+    def measure(
+        self, artifact: Artifact, inputs: Tensors, device: Device, n_copies: int
+    ) -> Samples:
+        return Samples(np.array([np.nan]), np.array([]))
+
+
 class Nameless(Simulator):
     name: ClassVar = ""
 
@@ -342,6 +366,47 @@ def uncanonical(problem: Problem, settings: SearchSettings) -> ParetoFront:
     front = hill_climbing(problem, settings)
     X = np.array([[len(v.choices) - 1 for v in problem.space.variables]], dtype=np.int64)
     return replace(front, X=np.repeat(X, len(front), axis=0))
+
+
+def infeasible(problem: Problem, settings: SearchSettings) -> ParetoFront:
+    return ParetoFront.of(problem.space.sample(40, RNG()), replace(problem, constraints=()))
+
+
+def lies(problem: Problem, settings: SearchSettings) -> ParetoFront:
+    """Dominated rows, some of them twice, under values that are made up, and called exact."""
+    X = np.repeat(problem.space.sample(20, RNG()), 2, axis=0)
+    F = np.full((40, len(problem.objectives)), -1.0)
+    return ParetoFront(X, F, np.zeros_like(F), problem.objectives, 40, exact=True)
+
+
+def torn_values(problem: Problem, settings: SearchSettings) -> ParetoFront:
+    front = hill_climbing(problem, settings)
+    return replace(front, F=front.F[:1, :1], std=front.std[:0])
+
+
+def counts_in_words(problem: Problem, settings: SearchSettings) -> Any:
+    return replace(hill_climbing(problem, settings), n_evaluations=cast("int", "many"))
+
+
+def history_of_nans(problem: Problem, settings: SearchSettings) -> ParetoFront:
+    return replace(hill_climbing(problem, settings), history=(float("nan"),))
+
+
+def fractions_of_choices(problem: Problem, settings: SearchSettings) -> ParetoFront:
+    front = hill_climbing(problem, settings)
+    return replace(front, X=cast("IntArray", front.X + 0.25))
+
+
+def beyond_the_choices(problem: Problem, settings: SearchSettings) -> ParetoFront:
+    front = hill_climbing(problem, settings)
+    return replace(front, X=front.X + 100)
+
+
+def by_name(problem: Problem, settings: SearchSettings) -> ParetoFront:
+    """Looks for objectives by their names, as in the recipe."""
+    assert [o.column for o in problem.objectives] == ["accuracy", "latency_ms"]
+    assert [o.sense for o in problem.objectives] == ["max", "min"]
+    return hill_climbing(problem, settings)
 
 
 def fails(problem: Problem, settings: SearchSettings) -> ParetoFront:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tailorbird.latency_tables.formats import files
+from tailorbird.pipeline.opening import open_run
 
 Tailorbird = Callable[..., tuple[int, str, str]]
 
@@ -107,9 +108,26 @@ def test_networks_timed_whole_correct_a_table(tailorbird: Tailorbird) -> None:
     assert code == 0, err
     told = "Latencies are predicted by calibrated-sum from 8 networks that were timed whole."
     assert told in Path("runs/own/report.html").read_text()
+    summary = json.loads(Path("runs/own/summary.json").read_text())
+    assert (summary["latency_predictor"], summary["n_latency_samples"]) == ("calibrated-sum", 8)
     assert_predicted_well()
+    here = pd.read_parquet("runs/own/front.parquet")
+    assert tailorbird("table", "export", "own.toml", "theirs.parquet")[0] == 0
+    text = Path("own.toml").read_text().replace("[device]", '[device]\nname = "theirs.parquet"')
+    Path("own.toml").write_text(text)
+    shutil.rmtree("runs")
+    code, _, err = tailorbird("run", "own.toml")
+    assert code == 0, err
+    elsewhere = pd.read_parquet("runs/own/front.parquet")
+    columns = ["architecture", "latency_ms_predicted"]
+    pd.testing.assert_frame_equal(elsewhere[columns], here[columns])
+    Path("own.toml").write_text(text.replace("samples = 8", "samples = 30"))
+    code, _, err = tailorbird("run", "own.toml")
+    assert code == 2
+    assert "or name a table that holds these networks" in err
 
 
+@pytest.mark.long
 def test_latencies_are_inferred_from_whole_networks_alone(tailorbird: Tailorbird) -> None:
     write(latency='predictor = "inferred-sum"\nsamples = 12', search='algorithm = "random"')
     code, out, err = tailorbird("profile", "own.toml", "--json")
@@ -132,10 +150,49 @@ def test_more_samples_go_on_from_those_that_were_timed(tailorbird: Tailorbird) -
     assert "tailorbird profile RECIPE" in err
 
 
+@pytest.mark.parametrize("algorithm", ["infeasible", "lies", "torn_values", "by_name"])
+def test_rows_of_an_own_search_are_priced_and_limited_here(
+    tailorbird: Tailorbird, algorithm: str
+) -> None:
+    limit = 8.0
+    write(search=f'algorithm = "own_code:{algorithm}"\nmax_latency_ms = {limit}')
+    assert tailorbird("profile", "own.toml")[0] == 0
+    assert tailorbird("train", "own.toml")[0] == 0
+    code, out, err = tailorbird("search", "own.toml", "--json")
+    assert code == 0, err
+    front = pd.DataFrame(json.loads(out))
+    assert ((front["latency_ms"] > 0) & (front["latency_ms"] <= limit)).all()
+    assert front["architecture"].is_unique
+    ordered = front.sort_values("latency_ms")
+    assert (np.diff(ordered["accuracy"]) > 0).all()
+    assert "is certain" not in err
+
+
+def test_an_integer_program_needs_a_predictor_that_adds_up(tailorbird: Tailorbird) -> None:
+    write(accuracy='predictor = "own_code:Neighbours"', search='algorithm = "best"')
+    text = Path("own.toml").read_text().replace("population = 8\ngenerations = 4\n", "")
+    Path("own.toml").write_text(text)
+    code, _, err = tailorbird("run", "own.toml")
+    assert code == 2
+    assert "what [accuracy] predictor names has no method `along`" in err
+    assert not list(Path("runs").rglob("*.safetensors"))
+
+
+def test_what_overwrites_its_arrays_changes_nothing(tailorbird: Tailorbird) -> None:
+    fronts = []
+    for predictor in ("Neighbours", "Overwrites"):
+        write(accuracy=f'predictor = "own_code:{predictor}"')
+        for command in ("profile", "train"):
+            assert tailorbird(command, "own.toml")[0] == 0
+        code, out, err = tailorbird("search", "own.toml", "--json")
+        assert code == 0, err
+        fronts.append(out)
+    assert fronts[0] == fronts[1]
+
+
 def test_a_predictor_is_tried_with_as_many_networks_as_it_will_have(tailorbird: Tailorbird) -> None:
     write(latency='predictor = "own_code:of_fifty"\nsamples = 60')
-    code, _, err = tailorbird("profile", "own.toml")
-    assert code == 0, err
+    open_run(Path("own.toml")).latency.check()
 
 
 WRONG = [
@@ -157,9 +214,13 @@ WRONG = [
         'predictor = "calibrated-sum"\nadapt_from = ["epyc-avx512"]',
         "not for adapt_from",
     ),
-    ("latency", 'runtime = "own_code:Nameless"', "must be a class with a text `name`"),
+    ("latency", 'runtime = "own_code:Nameless"', "a class with a `name` of at most 50"),
     ("latency", 'runtime = "own_code:SameName"', "must differ from those of other runtimes"),
-    ("latency", 'runtime = "own_code:hill_climbing"', "must be a class with a text `name`"),
+    (
+        "latency",
+        'runtime = "own_code:hill_climbing"',
+        "a class with a `name` of at most 50",
+    ),
     ("latency", f'{RUNTIME}\nschedule = "static"', "yours has its own"),
     ("accuracy", 'predictor = "own_code:Unfitted"', "failed .*not today.* See line"),
     ("accuracy", 'predictor = "own_code:Short"', r"`predict` must give .* of shape \(\d+,\)"),
@@ -176,6 +237,13 @@ WRONG = [
     ("accuracy", 'zero_cost = ["own_code:infinite_score"]', "own_code:infinite_score is inf"),
     ("search", 'algorithm = "own_code:rows_only"', "must give a `tailorbird.search.ParetoFront`"),
     ("search", 'algorithm = "own_code:uncanonical"', "rows of a front must be canonical"),
+    ("search", 'algorithm = "own_code:counts_in_words"', "failed .*many"),
+    ("search", 'algorithm = "own_code:history_of_nans"', "history of a front must be finite"),
+    ("search", 'algorithm = "own_code:fractions_of_choices"', "but has float64 of shape"),
+    ("search", 'algorithm = "own_code:beyond_the_choices"', "within the choices of the space"),
+    ("accuracy", 'predictor = "own_code:Random"', "must agree, whenever they are called"),
+    ("latency", 'predictor = "own_code:below_zero"', "Latencies must be positive"),
+    ("latency", 'runtime = "own_code:TwoLines"', "letters, digits, dots and dashes"),
     ("search", 'algorithm = "own_code:fails"', "failed .*lost the way.* See line"),
     ("search", 'algorithm = "own_code:hill_climbing"\nsampler = "TPESampler"', "has no sampler"),
     ("search", 'algorithm = "no_such.module:search"', "names nothing that can be imported"),
@@ -202,6 +270,7 @@ def test_what_does_not_do_what_it_must_is_refused_before_anything_is_measured(
     [
         ("Broken", "own_code:Broken' failed .*no compiler today"),
         ("OtherName", r"`configuration` must give .* with runtime = 'other-name'"),
+        ("TimelessSimulator", "own_code:TimelessSimulator': samples must be finite"),
         ("Pathless", "`compile` must give Artifact, but gave PosixPath"),
     ],
 )

@@ -182,7 +182,7 @@ def test_perfect_accuracies_still_rank_with_enough_images() -> None:
 
 
 def test_every_model_is_a_predictor_by_its_name() -> None:
-    assert tuple(ACCURACY_PREDICTORS) == (*NAMES, "additive")
+    assert {*NAMES, "additive"} <= ACCURACY_PREDICTORS.keys()
     for name in MODELS:
         predictor = accuracy_predictor(name, spaces.get("digits-resnet"))
         assert isinstance(predictor, AccuracyPredictor)

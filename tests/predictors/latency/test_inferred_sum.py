@@ -8,6 +8,8 @@ from tailorbird.predictors import InferredSum
 from tailorbird.predictors.metrics import coverage, mape, spearman_rho
 from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.footprint import costs
+from tailorbird.spaces.layered import graph_of
+from tailorbird.spaces.path_sum import PathSum
 
 SPACE = spaces.get("fbnet")
 CELLS = spaces.get("nasbench201")
@@ -39,6 +41,19 @@ def test_means_alone_are_those_of_predictions() -> None:
         y_ms = np.asarray(counts @ rng.uniform(0.1, 1, counts.shape[1]))
         fitted = InferredSum(space).fit(X[:n], y_ms[:n])
         np.testing.assert_allclose(fitted.mean(X), fitted.predict(X).mean, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["fbnet", "digits-resnet", "ofa-mobilenetv3"])
+def test_what_steps_add_is_the_mean(name: str) -> None:
+    space = spaces.get(name)
+    X = np.unique(space.sample(60, np.random.default_rng(0)), axis=0)
+    y_ms = 1 + np.asarray(space.count_workloads(X) @ np.arange(1.0, len(space.workloads) + 1))
+    fitted = InferredSum(space).fit(X, y_ms)
+    graph = graph_of(space)
+    assert graph is not None
+    along = fitted.along(graph)
+    fresh = space.sample(50, np.random.default_rng(1))
+    np.testing.assert_allclose(along.response(PathSum(graph, along)(fresh)), fitted.mean(fresh))
 
 
 def test_the_order_of_networks_changes_nothing() -> None:

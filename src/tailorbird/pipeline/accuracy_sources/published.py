@@ -36,7 +36,9 @@ def opened(asked: OpenedRecipe) -> "PublishedAccuracy | None":
     if column is None:
         return None
     make = accuracy_predictor_of(recipe.accuracy.predictor, asked.home)
-    return PublishedAccuracy(asked.space, recipe.accuracy, column, recipe.seed, make)
+    return PublishedAccuracy(
+        asked.space, recipe.accuracy, column, recipe.seed, make, recipe.search.entry.is_single
+    )
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class PublishedAccuracy:
         column: of the table of the space, or `snnet` for stitched networks.
         seed: of the draw of networks that are learned from.
         make: the predictor that the recipe names.
+        must_add_up: True if the search needs an `Additive` one.
     """
 
     space: SearchSpace
@@ -56,6 +59,7 @@ class PublishedAccuracy:
     column: str
     seed: int
     make: MakeLearner
+    must_add_up: bool = False
 
     step: ClassVar = "published"
     runs_networks: ClassVar = False
@@ -106,7 +110,7 @@ class PublishedAccuracy:
         """Refuses a space for which nothing is published, or too little to learn from."""
         _ = self._table
         if is_path(self.asked.predictor):
-            try_accuracy_predictor(self.make, self._inputs)
+            try_accuracy_predictor(self.make, self._inputs, must_add_up=self.must_add_up)
 
     def _refuse_too_few(self, y: FloatArray) -> None:
         learned = y[self._drawn(len(y))]

@@ -104,7 +104,8 @@ class TrainedAccuracy:
             scores(self.space.landmarks[:1])
         if is_path(self.recipe.predictor):
             make = accuracy_predictor_of(self.recipe.predictor, self.home)
-            try_accuracy_predictor(make, AccuracyInputs(self.space))
+            must_add_up = self.recipe.search.entry.is_single
+            try_accuracy_predictor(make, AccuracyInputs(self.space), must_add_up=must_add_up)
 
     def _check_number(self) -> None:
         """Refuses more evaluations than the predictor can learn from."""

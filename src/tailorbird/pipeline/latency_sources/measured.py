@@ -184,8 +184,8 @@ class MeasuredLatency:
         return (*self._prediction.remarks, *self._estimates.remarks(self.table()))
 
     def summary(self) -> dict[str, object]:
-        """Empty: there is nothing to add to `summary.json`."""
-        return {}
+        """How latencies are predicted."""
+        return self._prediction.summary
 
     def accept(self, record: Record, file: Path) -> Record:
         """The content of a file that was measured under the same configuration."""

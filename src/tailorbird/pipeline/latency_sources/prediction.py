@@ -57,9 +57,10 @@ class LatencyPrediction:
         """
         n, space = self._n_samples, self.space
         if n > space.size:
+            given = f"got {n:,}" if self.asked.samples else f"{n:,} is what it is if left out"
             raise RecipeError(
                 f"[latency] samples must be at most {space.size:,}, the number of networks of "
-                f"{space.name}, but got {n:,}."
+                f"{space.name}, but {given}. Write samples = {space.size} or less."
             )
         rng = np.random.default_rng(0)
         X = _distinct(space.landmarks)
@@ -97,6 +98,11 @@ class LatencyPrediction:
             return ()
         from_networks = f" from {len(self.X)} networks that were timed whole" if len(self.X) else ""
         return (f"Latencies are predicted by {self.asked.predictor}{from_networks}.",)
+
+    @property
+    def summary(self) -> dict[str, object]:
+        """Content of `summary.json` on how latencies are predicted."""
+        return {"latency_predictor": self.asked.predictor, "n_latency_samples": self._n_samples}
 
     def predictor(self, table: LatencyTable) -> "Predictor":
         """Fits the predictor to the networks and a table.

@@ -52,12 +52,6 @@ def opened(asked: OpenedRecipe) -> "TabulatedLatency | None":
             f"[device] target is for a device that is measured, but that of {named.name!r} "
             "is a table: drop it."
         )
-    if recipe.latency.n_samples or not recipe.latency.entry.needs_workloads:
-        raise RecipeError(
-            f"[latency] predictor = {recipe.latency.predictor!r} learns from networks that are "
-            f"timed, but the device {named.name!r} is a table, and nothing is: drop predictor and "
-            "samples."
-        )
     return source
 
 
@@ -150,6 +144,11 @@ class TabulatedLatency(UntimedLatency):
                 f"in the table of {self.source.device!r}, which is of {self.source.space} (first: "
                 f"{error.missing[0]}). Name another table, measure here with [device] name = "
                 f'"local", or {ESTIMATE}.'
+            ) from None
+        except MissingStepError as error:
+            raise RecipeError(
+                f"{error} But {self.device.name!r} is a table, and nothing is timed for it: drop "
+                "[latency] predictor and samples, or name a table that holds these networks."
             ) from None
 
     def remarks(self) -> tuple[str, ...]:

@@ -90,8 +90,8 @@ class UntimedLatency(ABC):
         return self._estimates.n(self.table())
 
     def summary(self) -> dict[str, object]:
-        """Empty: there is nothing to add to `summary.json`."""
-        return {}
+        """How latencies are predicted."""
+        return self._prediction.summary
 
     def close(self) -> None:  # noqa: B027  # nothing to override: there are no processes
         """Does nothing: there are no processes."""

@@ -1,6 +1,7 @@
 """The search algorithm that a recipe names."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,15 @@ import numpy as np
 
 from tailorbird.errors import ContractError, RecipeError, TailorbirdError
 from tailorbird.pipeline.python_path import resolve, users_code
-from tailorbird.predictors.counted_costs import WorkloadSum
 from tailorbird.recipe import SearchSection
 from tailorbird.registry.algorithms import entry_of
 from tailorbird.registry.python_paths import is_path, load
-from tailorbird.search import Objective, ParetoFront, Problem
+from tailorbird.search import Constraint, ParetoFront, Problem
 from tailorbird.search.settings import SearchSettings
-from tailorbird.spaces import SearchSpace
 
 _KEY = "[search] algorithm"
 _FEW = 4  # networks in each of two generations, to try an algorithm with
+_SAMPLED = 50  # networks, of which half meet the constraint of the trial
 
 Algorithm = Callable[[Problem, SearchSettings], ParetoFront]
 
@@ -53,19 +53,19 @@ def settings_of(asked: SearchSection, seed: int) -> SearchSettings:
     return SearchSettings(asked.population, asked.generations, asked.sampler, seed)
 
 
-def try_algorithm(search: Algorithm, space: SearchSpace, n_objectives: int) -> None:
-    """Searches a few networks under made-up objectives.
+def try_algorithm(search: Algorithm, problem: Problem) -> None:
+    """Searches a few networks of a problem whose predictors are made up.
+
+    Its constraints are replaced by one that half of the networks meet.
 
     Raises:
         RecipeError: if the algorithm does not do what it must.
     """
-    rng = np.random.default_rng(0)
-    objectives = tuple(
-        Objective(f"made_up_{i}", "", "min", WorkloadSum(space, values))
-        for i, values in enumerate(rng.random((n_objectives, len(space.workloads))))
-    )
-    problem = Problem(space, objectives)
-    search(problem, SearchSettings(_FEW, 2, "TPESampler", 0, problem.reference_point(0)))
+    first = problem.objectives[0]
+    X = problem.space.sample(_SAMPLED, np.random.default_rng(0))
+    half = Constraint(first, float(np.median(problem.mean(first, X))))
+    tried = replace(problem, constraints=(half,))
+    search(tried, SearchSettings(_FEW, 2, "TPESampler", 0, tried.reference_point(0)))
 
 
 def _registered(
@@ -85,24 +85,43 @@ def _checked(
     problem: Problem,
     settings: SearchSettings,
 ) -> ParetoFront:
-    """What a user's search gives, once it is known to be a front of the problem."""
+    """The front of the rows that a user's search gives, priced and limited here.
+
+    Raises:
+        RecipeError: if it gives no front of the problem.
+        InfeasibleError: if none of its rows meets the constraints.
+    """
     with users_code(named):
         front = search(problem, settings)
-        if not isinstance(front, ParetoFront):
-            raise ContractError(
-                "A search must give a `tailorbird.search.ParetoFront`, such as that of "
-                f"`ParetoFront.of(X, problem)`, but gave {type(front).__name__}."
-            )
-        shape = (len(front), len(problem.space.variables))
-        if front.objectives != problem.objectives or front.X.shape != shape or not len(front):
-            raise ContractError(
-                "The front of a search must have rows of the space and the objectives of the "
-                f"problem, but has rows of shape {front.X.shape} and "
-                f"{len(front.objectives)} objectives."
-            )
-        if not np.array_equal(problem.space.repair(front.X), front.X):
-            raise ContractError(
-                "The rows of a front must be canonical: give them to `space.repair` before they "
-                "are priced."
-            )
-    return front
+        _refuse_other_fronts(front, problem)
+        n_evaluations, history = int(front.n_evaluations), tuple(map(float, front.history))
+        if not np.isfinite(history).all():
+            raise ContractError("The history of a front must be finite, but some of it is not.")
+    checked = ParetoFront.of(front.X, problem, n_evaluations=n_evaluations)
+    return replace(checked, seed=settings.seed, history=history)
+
+
+def _refuse_other_fronts(front: object, problem: Problem) -> None:
+    if not isinstance(front, ParetoFront):
+        raise ContractError(
+            "A search must give a `tailorbird.search.ParetoFront`, such as that of "
+            f"`ParetoFront.of(X, problem)`, but gave {type(front).__name__}."
+        )
+    if front.objectives != problem.objectives:
+        raise ContractError(
+            "The front of a search must have the objectives of its problem, but has "
+            f"{', '.join(objective.column for objective in front.objectives) or 'none'}."
+        )
+    n_choices = np.array([len(variable.choices) for variable in problem.space.variables])
+    X = np.asarray(front.X)
+    is_row = X.ndim == 2 and X.shape[1] == len(n_choices) and np.issubdtype(X.dtype, np.integer)
+    if not (is_row and len(X) and ((X >= 0) & (n_choices > X)).all()):
+        raise ContractError(
+            f"A front must have rows of shape (n, {len(n_choices)}), at least one, of whole "
+            f"numbers within the choices of the space, but has {X.dtype} of shape {X.shape}."
+        )
+    if not np.array_equal(problem.space.repair(X), X):
+        raise ContractError(
+            "The rows of a front must be canonical: give them to `space.repair` before they "
+            "are priced."
+        )

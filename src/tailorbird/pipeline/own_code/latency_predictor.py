@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
 from tailorbird.pipeline.own_code.trial import rows_to_try
 from tailorbird.pipeline.python_path import resolve, users_code
@@ -68,6 +69,7 @@ def try_latency_predictor(
     Raises:
         RecipeError: if it does not do what it must.
     """
+    from tailorbird.pipeline.own_code.predictor import refuse_other_means
     from tailorbird.predictors import LatencyInputs
 
     X = rows_to_try(space, n_samples)
@@ -79,5 +81,10 @@ def try_latency_predictor(
     table = LatencyTable("made up", configuration, entries, {})
     y_ms = np.asarray(space.count_workloads(X) @ ms, dtype=np.float64)[:n_samples]
     predictor = make(LatencyInputs(space, table, X[:n_samples], y_ms, 0.01 * y_ms))
-    predictor.predict(X)
-    predictor.mean(X)
+    means = predictor.mean(X)
+    refuse_other_means(means, predictor.predict(X).mean, _KEY)
+    if (means <= 0).any():
+        raise RecipeError(
+            f"Latencies must be positive, but what {_KEY} names predicts {means.min():g} ms from "
+            f"workloads of {_MADE_UP_MS} to 1 ms."
+        )

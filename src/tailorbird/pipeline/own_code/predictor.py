@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from tailorbird.errors import ContractError, PriceError
+from tailorbird.errors import ContractError, PriceError, RecipeError
 from tailorbird.pipeline.python_path import users_code
 from tailorbird.predictors import Additive, Prediction
 from tailorbird.spaces import FloatArray, IntArray
@@ -48,6 +48,12 @@ class OwnPredictor:
                     "`predict` must give a `tailorbird.predictors.Prediction` of shape "
                     f"({len(X)},) for as many rows, but gave {_told(predicted)}."
                 )
+            extrapolated = predicted.extrapolated
+            if extrapolated is not None and np.shape(extrapolated) != (len(X),):
+                raise ContractError(
+                    f"`extrapolated` must be None or of shape ({len(X)},), but is of shape "
+                    f"{np.shape(extrapolated)}."
+                )
             if (predicted.std < 0).any():
                 raise ContractError(
                     f"`predict` must give stds of at least 0, but gave {predicted.std.min():g}."
@@ -57,11 +63,13 @@ class OwnPredictor:
     def mean(self, X: IntArray) -> FloatArray:
         """The means alone, (n,)."""
         with users_code(self.named):
-            means = np.asarray(self.predictor.mean(X.copy()), dtype=np.float64)
+            given = np.asarray(self.predictor.mean(X.copy()))
+            means = given.astype(np.float64) if given.dtype.kind in "fiub" else np.empty(())
             if means.shape != (len(X),) or not np.isfinite(means).all():
                 raise ContractError(
                     f"`mean` must give finite values of shape ({len(X)},) for as many rows, but "
-                    f"gave {means.shape} with {np.sum(~np.isfinite(means))} that are not finite."
+                    f"gave {given.dtype} of shape {given.shape}, of which "
+                    f"{np.sum(~np.isfinite(means))} are not finite."
                 )
             return means
 
@@ -76,6 +84,14 @@ class OwnAdditive(OwnPredictor):
             values = self.predictor.along(graph)
             if not isinstance(values, PathValues):
                 raise ContractError(f"`along` must give PathValues, but gave {_told(values)}.")
+            shapes = [np.shape(added) for added in (*values.edges, values.final)]
+            wanted = [(len(layer.source),) for layer in graph.layers]
+            wanted.append((graph.final.shape[0],))
+            if shapes != wanted:
+                raise ContractError(
+                    "`along` must give a value for each edge of the graph's layers and for each "
+                    "final state, but gave other numbers of them."
+                )
             return values
 
 
@@ -108,6 +124,20 @@ def own_predictor(predictor: object, named: str, methods: tuple[str, ...]) -> Ow
             )
     kind = OwnAdditive if isinstance(predictor, Additive) else OwnPredictor
     return kind(predictor, named)
+
+
+def refuse_other_means(means: FloatArray, predicted: FloatArray, key: str) -> None:
+    """Refuses a predictor whose `mean` is not that of its `predict`, of the same rows.
+
+    Raises:
+        RecipeError: if so.
+    """
+    if not np.allclose(means, predicted, rtol=1e-6, atol=1e-9):
+        off = int(np.argmax(np.abs(means - predicted)))
+        raise RecipeError(
+            f"`mean` and `predict` of what {key} names must agree, whenever they are called, but "
+            f"one gave {means[off]:g} and the other {predicted[off]:g} for the same network."
+        )
 
 
 def _told(value: object) -> str:

@@ -1,5 +1,6 @@
 """The runtime that a recipe names."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tailorbird.latency_tables.runtimes.tvm.tuning.tuning import Tuning
 
 _KEY = "[latency] runtime"
+_NAME = re.compile(r"[\w.+-]{1,50}")
 _METHODS = ("configuration", "compile", "run", "measure", "close")
 
 
@@ -56,10 +58,12 @@ def runtime_name(name: str, home: Path) -> str:
 
 def _name_of(kind: object, path: str) -> str:
     name = getattr(kind, "name", None)
-    if not isinstance(name, str) or not name or not callable(getattr(kind, "on", None)):
+    is_kind = callable(getattr(kind, "on", None))
+    if not is_kind or not isinstance(name, str) or not _NAME.fullmatch(name):
         raise RecipeError(
-            f"{_KEY} = {path!r} must be a class with a text `name` and a classmethod `on(device, "
-            f"folder, timing, tuning)`, but {getattr(kind, '__name__', kind)!r} is none."
+            f"{_KEY} = {path!r} must be a class with a `name` of at most 50 letters, "
+            "digits, dots and dashes and a classmethod `on(device, folder, timing, tuning)`, but "
+            f"{getattr(kind, '__name__', kind)!r} is none."
         )
     if name in RUNTIMES or name == IMPORTED:
         raise RecipeError(
@@ -151,7 +155,11 @@ class OwnRuntime:
     @property
     def losses(self) -> Sequence[str]:
         """Reasons, one for each time that the device was lost and came back, if it tells."""
-        return tuple(getattr(self.runtime, "losses", ()))
+        with users_code(self.named):
+            losses = tuple(getattr(self.runtime, "losses", ()))
+            if not all(isinstance(reason, str) for reason in losses):
+                raise ContractError("`losses` must give texts.")
+            return losses
 
     def close(self) -> None:
         """Ends its processes."""
@@ -165,6 +173,10 @@ class OwnRuntime:
                 yield
         except RecipeError as error:
             raise MeasurementError(str(error)) from error
+        except MeasurementError as error:
+            if type(error) is not MeasurementError:  # of a device that was lost, and the like
+                raise
+            raise MeasurementError(f"{self.named}: {error}") from error
 
     def _check(self, method: str, value: object, kind: type) -> None:
         if not isinstance(value, kind):

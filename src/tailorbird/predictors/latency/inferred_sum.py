@@ -14,7 +14,8 @@ from tailorbird.predictors.prediction import Prediction
 from tailorbird.predictors.sample_checks import check, check_is_fitted
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.footprint import costs
-from tailorbird.spaces.path_sum import adder
+from tailorbird.spaces.layered import LayeredGraph
+from tailorbird.spaces.path_sum import PathValues, adder, along_workloads
 
 FEWEST = 10
 """Networks that must have been timed."""
@@ -112,6 +113,22 @@ class InferredSum:
             total += self._choice_ms[first + X[:, k]]
             first += len(variable.choices)
         return total
+
+    def along(self, graph: LayeredGraph) -> PathValues:
+        """The milliseconds that each step adds, and those of every network.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
+        steps = along_workloads(graph, self.workload_ms_)
+        ends = np.cumsum([len(variable.choices) for variable in self.space.variables])
+        of_choices = np.split(self._choice_ms, ends[:-1])
+        edges = tuple(
+            added + own[layer.choice]
+            for added, own, layer in zip(steps.edges, of_choices, graph.layers, strict=True)
+        )
+        return PathValues(edges, steps.final, lambda sums: sums + self._constant_ms)
 
     def _left_out(self, K: FloatArray, y_ms: FloatArray) -> Prediction:
         """Each network as predicted from those of the other folds."""
