@@ -131,6 +131,7 @@ class RuntimeContract:
             medians.append(np.median(runtime.measure(artifact, inputs, local, n_copies=1).ms))
         assert medians[1] > 1.5 * medians[0]
 
+    @pytest.mark.long
     def test_it_can_be_closed_and_goes_on(self, runtime: Runtime, local: Device) -> None:
         runtime.close()
         inputs = draw((1, 4))

@@ -98,6 +98,7 @@ def test_a_table_of_an_own_runtime_is_searched_elsewhere(tailorbird: Tailorbird)
     assert "runtime: simulator / torch" in err
 
 
+@pytest.mark.long
 def test_networks_timed_whole_correct_a_table(tailorbird: Tailorbird) -> None:
     write(latency='predictor = "calibrated-sum"\nsamples = 8')
     code, out, err = tailorbird("profile", "own.toml", "--json")
