@@ -324,7 +324,15 @@ def test_any_flipped_bit_is_told_or_harms_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense://x", "sqlite:////no/such/folder/s.sqlite", "sqlite://h:9x/a", "", "://"]
+    "url",
+    [
+        "nonsense://x",
+        "sqlite:////no/such/folder/s.sqlite",
+        "sqlite://h:9x/a",
+        "",
+        "://",
+        "sqlite:///s.sqlite?mode=ro",
+    ],
 )
 def test_a_store_that_cannot_be_is_refused(url: str) -> None:
     with pytest.raises(UnfitStoreError, match="cannot be opened"):

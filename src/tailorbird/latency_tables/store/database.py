@@ -2,6 +2,7 @@
 
 import sqlite3
 import stat
+import warnings
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,8 @@ from tailorbird.storage.databases.damage import DECODING, WAY_OUT, examined, is_
 from tailorbird.storage.databases.faults import reason, way_out
 from tailorbird.storage.databases.presence import watch
 from tailorbird.storage.databases.url import masked
+
+_UNFIT = (sa.exc.SQLAlchemyError, sa.exc.SAWarning, sqlite3.Error, ImportError, ValueError)
 
 
 class Database:
@@ -52,7 +55,9 @@ class Database:
             if parsed.get_backend_name() == "sqlite":
                 self.name = _path_of(parsed)
                 _inspect(self.name)
-            engine = sa.create_engine(parsed, **asked)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", sa.exc.SAWarning)  # options that have no effect
+                engine = sa.create_engine(parsed, **asked)
             weakref.finalize(self, engine.dispose)
             if engine.dialect.name == "sqlite":
                 sa.event.listen(engine, "connect", _tune)
@@ -68,7 +73,7 @@ class Database:
                 there = is_store(connection, self.name)
             if not there:
                 self._create()
-        except (sa.exc.SQLAlchemyError, sqlite3.Error, ImportError, ValueError) as error:
+        except _UNFIT as error:
             told = reason(error)
             if is_damage(told):
                 found = examined(url, told)
