@@ -79,6 +79,7 @@ def test_a_store_holds_what_its_table_says_and_grows(before: Path) -> None:
     assert store.table(record.configuration, "a board", 2).entries.keys() >= {"new"}
 
 
+@pytest.mark.long
 def test_a_run_goes_on_with_weights_and_evaluations(
     before: Path, tailorbird: Callable[..., tuple[int, str, str]]
 ) -> None:
@@ -122,6 +123,7 @@ def test_what_tuning_decided_stands(before: Path) -> None:
     assert len(tuning.plans()) == 1
 
 
+@pytest.mark.long
 @pytest.mark.tvm
 @pytest.mark.usefixtures("locks_of_its_own")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -123,6 +123,7 @@ class RuntimeContract:
         two = replace(local, threads=2)
         assert runtime.configuration(two, 1).key != runtime.configuration(local, 1).key
 
+    @pytest.mark.long
     def test_more_work_takes_longer(self, runtime: Runtime, local: Device) -> None:
         inputs = draw((32, 256))
         medians = []

@@ -10,8 +10,9 @@ from tailorbird.registry.accuracy_predictors import ACCURACY_PREDICTORS
 from tailorbird.registry.python_paths import load
 from tailorbird.spaces import SearchSpace
 
+SLOW = ("auto", "boosting", "perceptrons")
 NAMES = [
-    pytest.param(name, marks=pytest.mark.long if name == "auto" else ())
+    pytest.param(name, marks=pytest.mark.long if name in SLOW else ())
     for name in ACCURACY_PREDICTORS
 ]
 

@@ -82,6 +82,7 @@ def test_all_that_may_be_a_path_is_one(tailorbird: Tailorbird) -> None:
     assert json.loads(out)
 
 
+@pytest.mark.long
 def test_a_table_of_an_own_runtime_is_searched_elsewhere(tailorbird: Tailorbird) -> None:
     write()
     assert tailorbird("profile", "own.toml")[0] == 0
@@ -141,6 +142,7 @@ def test_latencies_are_inferred_from_whole_networks_alone(tailorbird: Tailorbird
     assert_predicted_well()
 
 
+@pytest.mark.long
 def test_more_samples_go_on_from_those_that_were_timed(tailorbird: Tailorbird) -> None:
     write(latency='predictor = "inferred-sum"\nsamples = 10')
     assert tailorbird("profile", "own.toml")[0] == 0
@@ -151,7 +153,16 @@ def test_more_samples_go_on_from_those_that_were_timed(tailorbird: Tailorbird) -
     assert "tailorbird profile RECIPE" in err
 
 
-@pytest.mark.parametrize("algorithm", ["infeasible", "lies", "torn_values", "by_name"])
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        "lies",
+        *(
+            pytest.param(n, marks=pytest.mark.long)
+            for n in ("infeasible", "torn_values", "by_name")
+        ),
+    ],
+)
 def test_rows_of_an_own_search_are_priced_and_limited_here(
     tailorbird: Tailorbird, algorithm: str
 ) -> None:
@@ -179,6 +190,7 @@ def test_an_integer_program_needs_a_predictor_that_adds_up(tailorbird: Tailorbir
     assert not list(Path("runs").rglob("*.safetensors"))
 
 
+@pytest.mark.long
 def test_what_overwrites_its_arrays_changes_nothing(tailorbird: Tailorbird) -> None:
     fronts = []
     for predictor in ("Neighbours", "Overwrites"):

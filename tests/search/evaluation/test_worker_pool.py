@@ -203,6 +203,7 @@ def test_one_that_cannot_start_ends_the_search(
         run(workers, rows(FINE))
 
 
+@pytest.mark.long
 def test_one_that_is_killed_before_it_is_ready_is_replaced(toy: Any, tmp_path: Path) -> None:
     with Workers(toy.KilledOnce(tmp_path), 1) as workers:
         outcomes, _ = run(workers, rows(FINE, FINE))
