@@ -161,7 +161,7 @@ def test_a_users_own_space_data_evaluator_and_teacher_are_used(tmp_path: Path, m
         SPACE,
         DATA + '\nevaluator = "own_parts:unsure"\nteacher = "own_parts:teacher"',
     )
-    own.check()
+    own.check(NoProgress())
     assert own.dataset().name == "own-data"
     assert isinstance(own.space, StitchSpace)
     assert own.space.name == "own(kernel=2,stride=1,max_stitches=1)"
@@ -213,7 +213,7 @@ def test_what_cannot_work_is_refused_before_anything_is_measured(
     tmp_path: Path, module: str, space: str, accuracy: str, error: str
 ) -> None:
     with pytest.raises(RecipeError, match=error):
-        opened(tmp_path, space, accuracy).check()
+        opened(tmp_path, space, accuracy).check(NoProgress())
 
 
 def test_a_teacher_that_is_no_network_is_refused(tmp_path: Path, module: str) -> None:
@@ -226,7 +226,7 @@ def test_anchors_start_with_weights_from_files(tmp_path: Path, module: str) -> N
     space = 'module = "own_parts:placed"'
     files = 'anchors = { w2 = "w2.safetensors", w4 = "w4.safetensors" }'
     with pytest.raises(WeightsError, match=r"w2\.safetensors"):
-        opened(tmp_path, space, f"{DATA}\n{files}").check()
+        opened(tmp_path, space, f"{DATA}\n{files}").check(NoProgress())
     network = opened(tmp_path, space, DATA).train(NoProgress()).network
     for anchor in (0, 1):
         state = {
@@ -250,7 +250,7 @@ def test_no_training_of_anchors_asks_for_all_of_their_weights(tmp_path: Path, mo
     text = RECIPE.format(space=SPACE, accuracy=DATA).replace("train_epochs = 1", "train_epochs = 0")
     path.write_text(text)
     with pytest.raises(RecipeError, match="w2 has neither"):
-        open_run(path).accuracy.check()
+        open_run(path).accuracy.check(NoProgress())
 
 
 @dataclass(frozen=True)
@@ -315,7 +315,7 @@ def test_earlier_evaluations_are_learned_from_and_not_repeated(tmp_path: Path, m
     y = np.linspace(0.1, 0.9, len(X))
     pd.DataFrame({**columns, "accuracy": y}).to_csv(tmp_path / "home/earlier.csv", index=False)
     source = opened(tmp_path, DEEP, TRAINED + '\nearlier = "earlier.csv"')
-    source.check()
+    source.check(NoProgress())
     source.train(NoProgress())
     np.testing.assert_array_equal(source.validation(X, NoProgress()), y)
     assert (source.test(X, NoProgress()) != y).any()  # they say nothing of other images
@@ -351,11 +351,11 @@ def test_published_accuracies_are_those_of_the_recipes_space(
     path.write_text(text.format("deit-ti-s-b"))
     source = open_run(path).accuracy
     assert isinstance(source, PublishedAccuracy)
-    source.check()
+    source.check(NoProgress())
     X = source.space.landmarks
     values = source.validation(X, NoProgress())
     assert (np.diff(values) > 0).all()
     np.testing.assert_array_equal(values, source.test(X, NoProgress()))
     path.write_text(text.format("digits-resnet"))
     with pytest.raises(TailorbirdError, match="Nothing is published for 'digits-resnet'"):
-        open_run(path).accuracy.check()
+        open_run(path).accuracy.check(NoProgress())

@@ -79,7 +79,7 @@ def run(
     latency = AdaptedLatency(read, tmp_path, SPACE, device, database, (board(),))
     latency.setup.__dict__["runtime"] = runtime
     by_learned_values(runtime)
-    accuracy = TrainedAccuracy(read, tmp_path, SPACE, folder / "weights", database.checked_url)
+    accuracy = TrainedAccuracy(read, tmp_path, SPACE, folder, database.checked_url)
     made = Run(
         read,
         text,

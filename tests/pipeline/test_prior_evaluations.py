@@ -88,7 +88,7 @@ def test_published_accuracies_have_no_earlier_ones(tailorbird: Tailorbird) -> No
     Path("a.toml").write_text(text)
     code, _, err = tailorbird("search", "a.toml")
     assert code == 2
-    assert "with published accuracies nothing is trained: drop earlier" in err
+    assert "with [accuracy] published nothing is trained: drop earlier" in err
 
 
 def test_rows_that_count_from_one_are_none_of_the_space(tailorbird: Tailorbird) -> None:

@@ -46,7 +46,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tailorbird: Tailorbird
 @pytest.mark.parametrize(
     ("frame", "said"),
     [
-        (table(3), "at least 5 published ones that differ, but 'mean_acc' has 3 for macro-"),
+        (table(3), "at least 5 in a table that differ, but 'mean_acc' has 3 for macro-"),
         (table(50).assign(mean_acc=90.0), "has 50 for macro-mobilenetv2(n_classes=10), all of 90"),
         (table(50).assign(mean_acc=np.linspace(0.8, 0.9, 50)), "must be published in per cent"),
         (table(50).assign(mean_acc=8204.0), "(row 1, mean_acc: must be per cent, 0 to 100, but is"),

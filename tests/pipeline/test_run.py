@@ -211,7 +211,7 @@ def test_what_fails_is_counted_and_the_rest_is_measured(
     space = spaces.get("digits-resnet", batch=4, max_stitches=1)
     database = RunDatabase(None, folder / "runs" / "small")
     latency = MeasuredLatency(read, folder, space, device, database)
-    accuracy = TrainedAccuracy(read, folder, space, folder / "weights", database.checked_url)
+    accuracy = TrainedAccuracy(read, folder, space, database.folder, database.checked_url)
     run = Run(
         read,
         text,

@@ -18,6 +18,7 @@ from tailorbird import spaces
 from tailorbird.errors import PublishedTableError, RecipeError
 from tailorbird.pipeline.accuracy_sources.published import PublishedAccuracy
 from tailorbird.predictors.accuracy.models import auto
+from tailorbird.progress import NoProgress
 from tailorbird.published import data_folder, snnet, table_file
 from tailorbird.published.rows import published_rows
 from tailorbird.published.tables import TABLES
@@ -204,9 +205,9 @@ def test_cells_without_accuracies_are_told(tmp_path: Path, monkeypatch: pytest.M
     cell = {variable.name: [0] for variable in space.variables}
     pd.DataFrame(cell | {"lat_ms_a": [1.0]}).to_parquet(tmp_path / TABLES["nasbench201"].file)
     monkeypatch.setenv("TAILORBIRD_DATA", str(tmp_path))
-    asked = PublishedAccuracy(space, AccuracySection(), "c10_val_12ep", 0, auto)
+    asked = PublishedAccuracy(space, AccuracySection(), 0, auto, False, column="c10_val_12ep")
     with pytest.raises(RecipeError, match=r"tailorbird data get nasbench201 --accuracies FILE"):
-        asked.check()
+        asked.check(NoProgress())
 
 
 def test_an_import_names_the_table_that_was_not_fetched(

@@ -25,8 +25,8 @@ class Accuracies(Protocol):
     def fingerprint(self) -> str:
         """Fingerprint of the weights, which changes with any of them."""
 
-    def n_test(self) -> int:
-        """Images behind an accuracy that is reported."""
+    def n_test(self) -> int | None:
+        """Images behind an accuracy that is reported; None if that is not known."""
 
     def validation(self, X: IntArray, progress: Progress) -> FloatArray:
         """Accuracies (n,) of canonical rows (n, d) that the search may know; NaN if unknown."""

@@ -108,7 +108,7 @@ class Run:
         """
         self.check_modules()
         self.latency.check()
-        self.accuracy.check()
+        self.accuracy.check(self.progress)
         self._try_algorithm()
 
     def _try_algorithm(self) -> None:

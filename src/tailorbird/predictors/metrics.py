@@ -121,11 +121,13 @@ def bootstrap(
     return Interval(metric(predicted, measured), float(ends[0]), float(ends[1]))
 
 
-def accuracy_std(accuracy: FloatArray, n: int) -> FloatArray:
-    """Binomial standard error of accuracies measured on n images, (k,).
+def accuracy_std(accuracy: FloatArray, n: int | None) -> FloatArray:
+    """Binomial standard error of accuracies measured on n images, (k,); 0 if n is not known.
 
     It is the spread of the posterior under a uniform prior, Beta(correct + 1, wrong + 1), which
     unlike sqrt(p(1 - p)/n) does not vanish where all answers happened to be right.
     """
+    if n is None:
+        return np.asarray(accuracy * 0.0)  # what is NaN stays so
     p = (accuracy * n + 1) / (n + 2)
     return np.asarray(np.sqrt(p * (1 - p) / (n + 3)))

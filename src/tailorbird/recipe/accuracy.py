@@ -20,6 +20,17 @@ from tailorbird.registry.zero_cost_scores import ZERO_COST_SCORES
 
 LEARNING_RATE = 2e-2  # right for networks that are trained from scratch
 
+_SOURCES = ("data", "module", "published", "function", "batch_function", "table")
+_LEARNED = frozenset({"predictor", "predictor_seconds"})
+_EVALUATED = _LEARNED | {"evaluations", "earlier", "workers", "evaluation_timeout_seconds"}
+_TAKEN = {
+    "published": _LEARNED,
+    "table": _LEARNED | {"n_images"},
+    "function": _EVALUATED | {"n_images"},
+    "batch_function": _EVALUATED | {"n_images"},
+}
+"""Further keys of sources of accuracies that train nothing."""
+
 Rate = Annotated[float, Field(ge=0, le=1000)]
 ZeroCostScore = Annotated[str, one_of_or_path(ZERO_COST_SCORES)]
 
@@ -51,6 +62,10 @@ class AccuracySection(Section):
     data: Annotated[str, one_of(DATA_SETS)] | None = None
     module: PythonPath | None = None
     published: Annotated[str, Field(min_length=1)] | None = None
+    function: PythonPath | None = None
+    batch_function: PythonPath | None = None
+    table: Annotated[str, Field(min_length=1)] | None = None
+    n_images: Count | None = None
     evaluator: PythonPath | None = None
     anchors: dict[str, AnchorFile] | Literal["installed"] = Field(default_factory=dict)
     train_epochs: Annotated[int, Field(ge=0, le=100_000)] | None = None
@@ -85,10 +100,11 @@ class AccuracySection(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = [key for key in ("data", "module", "published") if getattr(self, key) is not None]
+        given = [key for key in _SOURCES if getattr(self, key) is not None]
         if len(given) > 1:
+            both = "not both" if len(given) == 2 else "not all"
             raise PydanticCustomError(
-                "accuracy", f"[accuracy] must have one of {' and '.join(given)}, not both"
+                "accuracy", f"[accuracy] must have one of {' and '.join(given)}, {both}"
             )
         if self.teacher is not None and self.distillation == "none":
             raise PydanticCustomError(
@@ -99,13 +115,24 @@ class AccuracySection(Section):
                 "accuracy",
                 '[accuracy] predictor_seconds are for predictor = "auto", or one of your own',
             )
-        if self.published is not None:
-            idle = sorted(self.model_fields_set - {"published", "predictor", "predictor_seconds"})
-            if idle:
-                raise PydanticCustomError(
-                    "accuracy", f"with published accuracies nothing is trained: drop {idle[0]}"
-                )
+        self._refuse_idle(given[0] if given else "data")
         return self
+
+    def _refuse_idle(self, source: str) -> None:
+        """Refuses keys that go with other sources of accuracies."""
+        if source in _TAKEN:
+            idle = self.model_fields_set - _TAKEN[source] - {source}
+            reason = f"with [accuracy] {source} nothing is trained"
+        else:
+            idle = self.model_fields_set & {"n_images"}
+            reason = "images of a data set are counted"
+        if idle:
+            raise PydanticCustomError("accuracy", f"{reason}: drop {min(idle)}")
+
+    @property
+    def is_tabulated(self) -> bool:
+        """True if all accuracies that there are stand in a table."""
+        return self.published is not None or self.table is not None
 
 
 def _file(name: str, value: object) -> AnchorFile:

@@ -70,11 +70,11 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _evaluates(self) -> Self:
-        if self.search.entry.spends_evaluations and self.accuracy.published is not None:
+        if self.search.entry.spends_evaluations and self.accuracy.is_tabulated:
+            kind = "published accuracies" if self.accuracy.published else "accuracies of a table"
             raise PydanticCustomError(
                 "recipe",
-                f"a {self.search.algorithm} search chooses what to evaluate, but published "
-                "accuracies are all there: "
-                'use [search] algorithm = "exact" or "nsga2"',
+                f"a {self.search.algorithm} search chooses what to evaluate, but {kind} are all "
+                'there: use [search] algorithm = "exact" or "nsga2"',
             )
         return self

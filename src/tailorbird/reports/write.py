@@ -36,7 +36,7 @@ class Report:
         found: the predicted front, and the exact one.
         call_ms: latency of an empty call; None if the table does not say.
         accuracy: says what the accuracies are.
-        n_validation: images behind a validation accuracy.
+        n_validation: images behind a validation accuracy; None if that is not known.
         summary: `summary.json`.
         provenance: of the measurements.
         recipe: text of the recipe as run.
@@ -52,7 +52,7 @@ class Report:
     found: SearchResult
     call_ms: float | None
     accuracy: str
-    n_validation: int
+    n_validation: int | None
     summary: Mapping[str, object]
     provenance: Mapping[str, str]
     recipe: str

@@ -1,7 +1,17 @@
 """Search spaces: encodings, workloads and networks. Free of torch until something is built."""
 
+from tailorbird.spaces.architecture import Architecture
 from tailorbird.spaces.registry import get
 from tailorbird.spaces.space import FloatArray, IntArray, SearchSpace, Variable
 from tailorbird.spaces.workload import CALL, Workload
 
-__all__ = ["CALL", "FloatArray", "IntArray", "SearchSpace", "Variable", "Workload", "get"]
+__all__ = [
+    "CALL",
+    "Architecture",
+    "FloatArray",
+    "IntArray",
+    "SearchSpace",
+    "Variable",
+    "Workload",
+    "get",
+]

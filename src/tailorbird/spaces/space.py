@@ -32,8 +32,8 @@ class Variable:
 class SearchSpace(Protocol):
     """Finite set of networks that can be built, and the workloads that each consists of.
 
-    A space may also have the members of `HasMutation`, `HasPeakMemory` and `HasPaths`, and a
-    `graph` as in `layered.LayeredSpace`; search and predictors use them where they are there.
+    A space may also have the members of `HasMutation`, `HasPeakMemory`, `HasPaths` and
+    `ReadsTexts`, and a `graph` as in `layered.LayeredSpace`; they are used where they are there.
     """
 
     @property
@@ -91,6 +91,14 @@ class SearchSpace(Protocol):
 
     def kind(self, row: IntArray) -> str:
         """Label for the sort of architecture, such as `stitched`, in legends and tables."""
+
+
+@runtime_checkable
+class ReadsTexts(Protocol):
+    """A space that reads the texts of its networks, also those that are not canonical."""
+
+    def row_of(self, text: str) -> IntArray | None:
+        """Row (d,) within the choices that a text describes; None if it describes none."""
 
 
 class Step(Protocol):

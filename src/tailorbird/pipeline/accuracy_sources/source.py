@@ -19,8 +19,8 @@ class Evaluations(Protocol):
     def earlier(self) -> tuple[IntArray, FloatArray]:
         """Canonical rows (n, d) that were evaluated before, and their accuracies (n,)."""
 
-    def n_validation(self) -> int:
-        """Images behind an evaluation."""
+    def n_validation(self) -> int | None:
+        """Images behind an evaluation; None if that is not known."""
 
     def remarks(self) -> tuple[str, ...]:
         """Sentences on what could not be evaluated, and why."""
@@ -55,16 +55,16 @@ class AccuracySource(Protocol):
     def fingerprint(self) -> str:
         """Fingerprint of the weights, which changes with any of them."""
 
-    def n_validation(self) -> int:
-        """Images behind an accuracy that the search may know."""
+    def n_validation(self) -> int | None:
+        """Images behind an accuracy that the search may know; None if that is not known."""
 
-    def n_test(self) -> int:
-        """Images behind an accuracy that is reported."""
+    def n_test(self) -> int | None:
+        """Images behind an accuracy that is reported; None if that is not known."""
 
     def remarks(self) -> tuple[str, ...]:
         """Sentences that a reader of these accuracies must not miss."""
 
-    def check(self) -> None:
+    def check(self, progress: Progress) -> None:
         """Refuses what cannot work, before hours of measuring."""
 
     def obtain(self, progress: Progress) -> None:

@@ -78,13 +78,15 @@ class InProcess:
 
     Attributes:
         evaluator: that is run.
+        chunk: rows that are evaluated together.
     """
 
     evaluator: Evaluator
+    chunk: int = CHUNK
 
     def run(self, rows: Sequence[Row], started: Started) -> Generator[Outcome, None, None]:
         """Yields the outcome of each row once, in order."""
-        for chunk in chunks(rows, CHUNK):
+        for chunk in chunks(rows, self.chunk):
             started(chunk)
             yield from outcomes(self.evaluator, chunk)
 

@@ -10,9 +10,9 @@ from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 def read(path: Path, space: SearchSpace) -> tuple[IntArray, FloatArray]:
     """Reads networks with their measured accuracies from a CSV or Parquet file.
 
-    It has a column for each variable of the space, which holds indices of choices, and a column
-    `accuracy`; others are left alone. Fronts of a search are written so as well, but with predicted
-    accuracies: what is read here is taken for measured.
+    It has a column for each variable of the space, which holds indices of choices, or a column
+    `architecture` with texts; and a column `accuracy`. Others are left alone. Fronts of a search
+    are written so as well, but with predicted accuracies: what is read here is taken for measured.
 
     Args:
         path: of the file; CSV if it ends in `.csv` or `.csv.gz`.
@@ -27,6 +27,25 @@ def read(path: Path, space: SearchSpace) -> tuple[IntArray, FloatArray]:
     """
     try:
         return prior_file.rows(path, space).within(space)
+    except RecipeError as error:
+        raise EncodingError(str(error)) from None
+
+
+def read_table(path: Path, space: SearchSpace) -> tuple[IntArray, FloatArray]:
+    """Reads a file as `read` does; rows that encode a network in several ways are averaged.
+
+    Args:
+        path: of the file; CSV if it ends in `.csv` or `.csv.gz`.
+        space: of the networks.
+
+    Returns:
+        Canonical rows, each once, (n, d), and accuracies as fractions, (n,).
+
+    Raises:
+        EncodingError: as `read`.
+    """
+    try:
+        return prior_file.rows(path, space).averaged(space)
     except RecipeError as error:
         raise EncodingError(str(error)) from None
 

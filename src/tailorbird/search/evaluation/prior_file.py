@@ -1,25 +1,28 @@
 """Networks with accuracies in CSV and Parquet."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from tailorbird.errors import EncodingError, nearest, plain, shown
+from tailorbird.errors import EncodingError, RecipeError, nearest, plain, shown
 from tailorbird.search.evaluation.prior_rows import EarlierRows
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
+from tailorbird.spaces.texts import rows_of
 from tailorbird.storage.foreign import bounded_file, csv_sheet, parquet_columns
 
-_ACCURACY = "accuracy"
+_ACCURACY, _TEXT = "accuracy", "architecture"
 _WHAT = "A file of evaluations"
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _DATABASE = b"SQLite format 3\0"
 
 
 def rows(path: Path, space: SearchSpace) -> EarlierRows:
-    """Reads a file with a column for each variable of a space and one for the accuracy.
+    """Reads a file with networks of a space, and a column for their accuracies.
+
+    Networks are encoded by a column for each variable, or else described in `architecture`.
 
     Args:
         path: of the file; CSV if it ends in `.csv` or `.csv.gz`.
@@ -38,20 +41,69 @@ def rows(path: Path, space: SearchSpace) -> EarlierRows:
 
 def _from_csv(path: Path, space: SearchSpace) -> EarlierRows:
     table = csv_sheet.read(path, what=_WHAT)
-    names = [variable.name for variable in space.variables]
-    for name in (*names, _ACCURACY):
-        if name not in table.columns:
-            raise _missing(name, table.columns, path, space)
+    names = _columns(table.columns, path, space)
+    numbers = tuple(table.rows)
+    y = np.array([_accuracy(table, line, table.rows[line][_ACCURACY].strip()) for line in numbers])
+    if names == (_TEXT,):
+        texts = [table.rows[line][_TEXT].strip() for line in numbers]
+        X = _described(texts, space, lambda row, why: table.refusal(numbers[row], why))
+        return EarlierRows(X, y, repr(str(path)), table.place, numbers)
     X = np.empty((len(table.rows), len(names)), dtype=np.int64)
-    y = np.empty(len(table.rows))
     for row, (line, cells) in enumerate(table.rows.items()):
         for column, name in enumerate(names):
             text = cells[name].strip()
             if not _WHOLE.fullmatch(text):
                 raise table.refusal(line, f"{name} must be a whole number, but is {shown(text)}")
             X[row, column] = int(text)
-        y[row] = _accuracy(table, line, cells[_ACCURACY].strip())
-    return EarlierRows(X, y, repr(str(path)), table.place, tuple(table.rows))
+    return EarlierRows(X, y, repr(str(path)), table.place, numbers)
+
+
+def _columns(there: Sequence[str], path: Path, space: SearchSpace) -> tuple[str, ...]:
+    """Columns that tell which network a row is of: variables, or the text.
+
+    Raises:
+        EncodingError: if there are neither, or there is no accuracy.
+    """
+    names = tuple(variable.name for variable in space.variables)
+    missing = [name for name in names if name not in there]
+    is_described = len(missing) == len(names) and _TEXT in there
+    if missing and not is_described:
+        raise EncodingError(
+            f"{str(path)!r} must have a column for each variable of {space.name!r}, or "
+            f"{_TEXT!r} with texts, and one for {_ACCURACY!r}, but {missing[0]!r} is missing; "
+            f"{nearest(missing[0], there)}"
+        )
+    if _ACCURACY not in there:
+        raise EncodingError(
+            f"{str(path)!r} must have a column of accuracies, but {_ACCURACY!r} is missing; "
+            f"{nearest(_ACCURACY, there)}"
+        )
+    return (_TEXT,) if is_described else names
+
+
+def _described(
+    texts: Sequence[str], space: SearchSpace, refusal: Callable[[int, str], RecipeError]
+) -> IntArray:
+    """Rows (n, d) of a space that texts describe.
+
+    Args:
+        texts: of networks.
+        space: of the networks.
+        refusal: error of a row, by its place and a reason.
+
+    Raises:
+        RecipeError: naming the first row whose text describes no network of the space.
+    """
+    known = rows_of(dict.fromkeys(texts), space)
+    for row, text in enumerate(texts):
+        if text not in known:
+            example = space.describe(space.landmarks[0])
+            raise refusal(
+                row,
+                f"{_TEXT} must describe a network of {space.name}, as {shown(example)} does, but "
+                f"is {shown(text)}",
+            )
+    return np.array([known[text] for text in texts], dtype=np.int64)
 
 
 def _accuracy(table: csv_sheet.Sheet, line: int, text: str) -> float:
@@ -75,18 +127,22 @@ def _from_parquet(path: Path, space: SearchSpace) -> EarlierRows:
             "Evaluations are read from .csv, .csv.gz or Parquet, or as URL#STUDY from a study, but "
             f"{str(path)!r} is none of them. Write it as one."
         )
-    names = [variable.name for variable in space.variables]
-    there = parquet_columns.schema(content, path).names
-    for name in (*names, _ACCURACY):
-        if name not in there:
-            raise _missing(name, there, path, space)
-    kinds = {**dict.fromkeys(names, parquet_columns.WHOLE), _ACCURACY: parquet_columns.NUMBER}
+    names = _columns(parquet_columns.schema(content, path).names, path, space)
+    is_described = names == (_TEXT,)
+    kind = parquet_columns.TEXT if is_described else parquet_columns.WHOLE
+    kinds = {**dict.fromkeys(names, kind), _ACCURACY: parquet_columns.NUMBER}
     table = parquet_columns.read(content, path, kinds)
-    X = np.empty((len(table), len(names)), dtype=np.int64)
-    for column, name in enumerate(names):
-        X[:, column] = _numbers(table[name], pa.int64(), name, path)
     y = np.empty(len(table))
     y[:] = _numbers(table[_ACCURACY], pa.float64(), _ACCURACY, path)
+    X = np.empty((len(table), len(space.variables)), dtype=np.int64)
+    if is_described:
+        texts = [str(text) for text in table[_TEXT].to_pylist()]
+        X[:] = _described(
+            texts, space, lambda row, why: csv_sheet.refusal(path, f"row {row + 1}", why)
+        )
+    else:
+        for column, name in enumerate(names):
+            X[:, column] = _numbers(table[name], pa.int64(), name, path)
     return EarlierRows(X, y, repr(str(path)), "row", range(1, len(table) + 1))
 
 
@@ -103,10 +159,3 @@ def _numbers(
         raise EncodingError(
             f"Column {name!r} of {str(path)!r} must hold numbers of 64 bits ({reason})."
         ) from None
-
-
-def _missing(name: str, there: Sequence[str], path: Path, space: SearchSpace) -> EncodingError:
-    return EncodingError(
-        f"{str(path)!r} must have a column for each variable of {space.name!r} and one for "
-        f"{_ACCURACY!r}, but {name!r} is missing; {nearest(name, there)}"
-    )

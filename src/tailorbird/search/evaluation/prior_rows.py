@@ -34,6 +34,28 @@ class EarlierRows:
             EncodingError: if a row is none of the space, an accuracy is none, or two accuracies of
                 one network differ.
         """
+        X = self._checked(space)
+        order = np.sort(self._first_of_equals(X, space))
+        return X[order], self.accuracy[order]
+
+    def averaged(self, space: SearchSpace) -> tuple[IntArray, FloatArray]:
+        """Distinct canonical rows (n, d) with the means of their accuracies as fractions, (n,).
+
+        Rows that encode one network in several ways, with dead edges for instance, may differ, but
+        not those that encode it in the same way.
+
+        Raises:
+            EncodingError: as `within`.
+        """
+        X = self._checked(space)
+        self._first_of_equals(self.X, space)
+        _, first, which = np.unique(X, axis=0, return_index=True, return_inverse=True)
+        means = np.bincount(which.ravel(), self.accuracy) / np.bincount(which.ravel())
+        order = np.argsort(first)
+        return X[first[order]], means[order]
+
+    def _checked(self, space: SearchSpace) -> IntArray:
+        """Canonical rows, once choices and accuracies are known to be such, (n, d)."""
         self._check_choices(space)
         outside = ~((self.accuracy >= 0) & (self.accuracy <= 1))  # NaN is as well
         if outside.any():
@@ -43,20 +65,27 @@ class EarlierRows:
                 f"has {float(self.accuracy[row])!r}. Divide per cents by 100, and leave out "
                 "networks without one."
             )
-        X = space.repair(self.X)
+        return space.repair(self.X)
+
+    def _first_of_equals(self, X: IntArray, space: SearchSpace) -> IntArray:
+        """Places of the distinct ones among rows (n, d), where they are met first.
+
+        Raises:
+            EncodingError: if two of them have different accuracies.
+        """
         _, first, which = np.unique(X, axis=0, return_index=True, return_inverse=True)
         differs = self.accuracy != self.accuracy[first][which.ravel()]
         if differs.any():
             row = int(np.argmax(differs))
             before = int(first[which.ravel()[row]])
+            text = space.describe(space.repair(X[row : row + 1])[0])
             raise EncodingError(
                 f"A network has one accuracy, but in {self.source} {self._at(before)} and "
-                f"{self._at(row)} are both {space.describe(X[row])}, with "
+                f"{self._at(row)} are both {text}, with "
                 f"{float(self.accuracy[before])!r} and {float(self.accuracy[row])!r}. Keep one of "
                 "them, or their mean."
             )
-        order = np.sort(first)
-        return X[order], self.accuracy[order]
+        return first
 
     def _check_choices(self, space: SearchSpace) -> None:
         most = np.array([len(variable.choices) - 1 for variable in space.variables])

@@ -28,14 +28,20 @@ class Workers:
         factory: makes the evaluator in each worker.
         n_workers: at most so many at a time.
         timeout_s: that the evaluation of one row may take; None for any time.
+        chunk: rows that are evaluated together, at most.
     """
 
     def __init__(
-        self, factory: EvaluatorFactory, n_workers: int, timeout_s: float | None = None
+        self,
+        factory: EvaluatorFactory,
+        n_workers: int,
+        timeout_s: float | None = None,
+        chunk: int = CHUNK,
     ) -> None:
         self._factory = factory
         self._n_workers = n_workers
         self._timeout_s = math.inf if timeout_s is None else timeout_s
+        self._chunk = chunk
         self._workers: list[Worker] = []
         self._end = weakref.finalize(self, _kill_all, self._workers)
         # Multiprocessing's own, which waits for its children, was registered before.
@@ -59,7 +65,7 @@ class Workers:
             EvaluationError: if a worker cannot start.
         """
         n_each = max(1, math.ceil(len(rows) / self._n_workers))
-        work = _Work(deque(chunks(rows, min(CHUNK, n_each))))
+        work = _Work(deque(chunks(rows, min(self._chunk, n_each))))
         known: list[Outcome] = []
         try:
             while True:

@@ -1,5 +1,6 @@
 """The cells of NAS-Bench-201 in their network for CIFAR."""
 
+import re
 from collections.abc import Iterator
 from functools import cached_property, partial
 from itertools import product
@@ -194,6 +195,14 @@ class NasBench201:
         for (source, target), op in zip(EDGES, row, strict=True):
             nodes[target] = nodes.get(target, "|") + f"{OPERATIONS[op]}~{source}|"
         return "+".join(nodes.values())
+
+    def row_of(self, text: str) -> IntArray | None:
+        """Row that a text of the benchmark describes, canonical or not; None if it is none."""
+        operations = [edge.partition("~")[0] for edge in re.findall(r"[a-z_0-9]+~[0-9]", text)]
+        if len(operations) != len(EDGES) or not {*operations} <= {*OPERATIONS}:
+            return None
+        row = np.array([OPERATIONS.index(operation) for operation in operations], dtype=np.int64)
+        return row if self.describe(row) == text else None
 
     def kind(self, row: IntArray) -> str:
         """`cell`, for every row."""

@@ -1,0 +1,152 @@
+"""Accuracies that a function of the user's own gives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+import numpy as np
+
+from tailorbird.errors import RecipeError
+from tailorbird.pipeline.accuracy_sources.evaluated import EvaluatedAccuracy
+from tailorbird.pipeline.opened_recipe import OpenedRecipe
+from tailorbird.pipeline.own_code.accuracy_function import KINDS, digest
+from tailorbird.pipeline.python_path import resolve
+from tailorbird.progress import Progress
+from tailorbird.search.evaluation.executors import Evaluator
+from tailorbird.spaces import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_MOST_TRIED = 3  # reference architectures, until one has an accuracy
+
+
+def opened(asked: OpenedRecipe) -> "FunctionAccuracy | None":
+    """The source of a recipe that names a function; None of another one.
+
+    Raises:
+        RecipeError: if the function cannot be imported.
+        EncodingError: if earlier evaluations do not fit the space.
+    """
+    key = next((key for key in KINDS if getattr(asked.recipe.accuracy, key) is not None), None)
+    if key is None:
+        return None
+    database = asked.database
+    source = FunctionAccuracy(
+        asked.recipe, asked.home, asked.space, database.folder, database.checked_url, key=key
+    )
+    _ = source.function
+    source.earlier()  # whatever command goes on from here, before it measures
+    return source
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionAccuracy(EvaluatedAccuracy):
+    """Accuracies that a user's function gives; weights, if there are any, are its own affair.
+
+    Attributes:
+        key: of the recipe, that names it: `function` or `batch_function`.
+    """
+
+    key: str
+
+    step: ClassVar = "function"
+    runs_networks: ClassVar = False
+
+    @cached_property
+    def function(self) -> Callable[..., Any]:
+        """The user's function.
+
+        Raises:
+            RecipeError: if it cannot be imported.
+        """
+        return resolve(self._path, self.home, f"[accuracy] {self.key}")
+
+    @property
+    def _path(self) -> str:
+        return str(getattr(self.recipe.accuracy, self.key))
+
+    @property
+    def _named(self) -> str:
+        return f"[accuracy] {self.key} = {self._path!r}"
+
+    @property
+    def rows_at_once(self) -> int:
+        """Networks that one call of the function evaluates."""
+        return KINDS[self.key].most_at_once
+
+    def check(self, progress: Progress) -> None:
+        """Refuses a function that gives no accuracy; what it gives is remembered."""
+        self.check_evaluations()
+        self.try_predictor()
+        self._try_function(progress)
+
+    def obtain(self, progress: Progress) -> None:
+        """Tries the function; there is nothing to train."""
+        self.check(progress)
+
+    def _try_function(self, progress: Progress) -> None:
+        """Evaluates a reference architecture; another one if that fails.
+
+        Raises:
+            RecipeError: if none of them has an accuracy.
+        """
+        tried = np.unique(self.space.landmarks, axis=0)[:_MOST_TRIED]
+        for row in tried:
+            if np.isfinite(self.validation(row[None], progress)).all():
+                return
+        failures = self.studies["validation"].failures
+        raise RecipeError(
+            f"{self._named} was tried on {len(tried)} networks, and gave no accuracy of any. "
+            f"{self.space.describe(tried[0])}: {failures[tuple(tried[0].tolist())]}"
+        )
+
+    def evaluator(self, split: str) -> Evaluator:
+        """Evaluates by the function."""
+        evaluator: Evaluator = KINDS[self.key](self.space, self.function, self._named)
+        return evaluator
+
+    def study_name(self, split: str) -> str:
+        """Name with the function, its text and the space: what it calls has no part in it."""
+        return f"{self._path}@{digest(self.function)}/{self.space.name}"
+
+    @property
+    def measure(self) -> str:
+        """Python path of the function."""
+        return self._path
+
+    def test(self, X: IntArray, progress: Progress) -> FloatArray:
+        """The same accuracies again: there are no others."""
+        return self.validation(X, progress)
+
+    def network(self, row: IntArray) -> "nn.Module":
+        """Network as the space builds it: latency does not depend on weights."""
+        return self.space.build(row)
+
+    def trained_networks(self) -> "Callable[[IntArray], nn.Module]":
+        """Networks as the space builds them: weights are the user's own, or fresh."""
+        return self.network
+
+    def fingerprint(self) -> str:
+        """`function`, in the place of weights."""
+        return "function"
+
+    def n_validation(self) -> int | None:
+        """Images behind an accuracy, if the recipe says."""
+        return self.recipe.accuracy.n_images
+
+    def n_test(self) -> int | None:
+        """Images behind an accuracy in reports: the same ones."""
+        return self.n_validation()
+
+    def description(self) -> str:
+        """Sentence for reports."""
+        return f"Accuracy by {self._path}; the search saw the same figures"
+
+    def train(self, progress: Progress) -> NoReturn:
+        """Refuses: nothing is trained here."""
+        raise RecipeError(
+            f"The accuracies of this recipe are those of {self._path}: nothing is trained here. Go "
+            "on with `tailorbird run RECIPE`."
+        )
