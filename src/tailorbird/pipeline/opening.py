@@ -19,6 +19,7 @@ from tailorbird.spaces.contract import check_space
 if TYPE_CHECKING:
     from tailorbird.pipeline.run import Run
     from tailorbird.recipe import Recipe
+    from tailorbird.recipe.space import SpaceSection
     from tailorbird.spaces import SearchSpace
 
 _LOG = logging.getLogger("tailorbird")
@@ -80,8 +81,10 @@ def _space(recipe: "Recipe", home: Path) -> "SearchSpace":
         RecipeError: if there is none, or it does not fit the recipe.
     """
     settings = {"batch": recipe.device.batch, **recipe.space.settings}
+    if recipe.space.programs is not None:
+        return _programs(recipe.space, home)
     if recipe.space.module is not None:
-        space = _own_space(recipe.space.module, home, settings)
+        space = _own_space(recipe.space, home, settings)
     else:
         space = spaces.get(recipe.space.name or "", **settings)
     n_images = space.input_shape[0]
@@ -94,11 +97,22 @@ def _space(recipe: "Recipe", home: Path) -> "SearchSpace":
     return space
 
 
-def _own_space(module: str, home: Path, settings: dict[str, object]) -> "SearchSpace":
+def _own_space(asked: "SpaceSection", home: Path, settings: dict[str, object]) -> "SearchSpace":
     """The space that a user's own function makes from batch and settings."""
-    make = resolve(module, home, "[space] module")
-    named = f"[space] module = {module!r}"
-    with users_code(named, f"refused {settings}"):
+    make = resolve(asked.module or "", home, "[space] module")
+    with users_code(asked.key, f"refused {settings}"):
         made = make(**settings)
-    with users_code(named):
+    with users_code(asked.key):
         return check_space(made)
+
+
+def _programs(asked: "SpaceSection", home: Path) -> "SearchSpace":
+    """The modules that a user's own function gives, to be timed."""
+    from tailorbird.spaces.programs import Programs
+
+    path = asked.programs or ""
+    give = resolve(path, home, "[space] programs")
+    with users_code(asked.key):
+        programs = Programs(path, give(**asked.settings))
+        _ = programs.workloads  # refuses what cannot be exported
+        return programs

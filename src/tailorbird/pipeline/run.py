@@ -128,13 +128,16 @@ class Run:
 
     @cached_property
     def _modules_run(self) -> bool:
-        own = self.recipe.space.module
-        if own is None or not (self.latency.runs_networks or self.accuracy.runs_networks):
+        own = self.recipe.space
+        if own.path is None or not (self.latency.runs_networks or self.accuracy.runs_networks):
             return False
-        from tailorbird.spaces.trial import check_modules
+        from tailorbird.spaces.trial import check_modules, check_workloads
 
-        with users_code(f"[space] module = {own!r}"):
-            check_modules(self.space)
+        with users_code(own.key):
+            if own.programs is None:
+                check_modules(self.space)
+            else:
+                check_workloads(self.space.workloads)
         return True
 
     def profile(self, networks: Path | None = None) -> LatencyTable:

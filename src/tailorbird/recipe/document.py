@@ -13,7 +13,7 @@ _DEEPEST = 32  # tables and lists within each other; no key of ours has more tha
 _QUOTED = re.compile(r"\"[^\"\n]*+\"|'[^'\n]*+'")
 _DOTTED = re.compile(rf"(?<![\w.-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{_DEEPEST}}}")
 _INTEGERS = range(-(2**63), 2**63)
-_OUR_KEYS = ((), ("name",), ("module",))
+_OUR_KEYS = ((), ("name",), ("module",), ("programs",))
 """Keys of [space] that are ours; settings of a user's own space are that user's affair."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

@@ -13,7 +13,7 @@ _ALIKE = 0.7
 
 
 class SpaceSection(Section):
-    """Which networks there are: a named space, or what a Python path makes.
+    """Which networks there are: a named space, or what a Python path makes; or modules to time.
 
     Other keys are settings of that space.
     """
@@ -21,25 +21,40 @@ class SpaceSection(Section):
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
     name: str | None = None
     module: PythonPath | None = None
+    programs: PythonPath | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
-        if self.module is None:  # else other keys are settings that only its function knows
+        if self.path is None:  # else other keys are settings that only its function knows
             self._refuse_misspelt()
-        if (self.name is None) == (self.module is None):
-            raise PydanticCustomError("space", "[space] must have either a name or a module")
+        if sum(key is not None for key in (self.name, self.module, self.programs)) != 1:
+            raise PydanticCustomError(
+                "space", "[space] must have either a name or a module, or programs to time"
+            )
         return self
 
     def _refuse_misspelt(self) -> None:
         """Refuses settings that no named space has, but whose names are nearly those of keys."""
         for setting in self.settings:
-            close = get_close_matches(setting, ["name", "module"], n=1, cutoff=_ALIKE)
+            close = get_close_matches(setting, ["name", "module", "programs"], n=1, cutoff=_ALIKE)
             if close:
                 raise PydanticCustomError(
                     "space",
                     "there is no key {key}; did you mean {close}?",
                     {"key": shown(f"[space] {setting}"), "close": shown(close[0])},
                 )
+
+    @property
+    def path(self) -> str | None:
+        """Python path of the user's function; None of a named space."""
+        return self.module or self.programs
+
+    @property
+    def key(self) -> str:
+        """The key that says which networks there are, with its value, for messages."""
+        given = {"name": self.name, "module": self.module, "programs": self.programs}
+        key, value = next((key, value) for key, value in given.items() if value is not None)
+        return f"[space] {key} = {value!r}"
 
     @property
     def settings(self) -> dict[str, Any]:

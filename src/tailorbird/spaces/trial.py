@@ -41,11 +41,22 @@ def check_modules(space: SearchSpace) -> None:
             of_builder[workload.builder].append(workload)
         for workloads in of_builder.values():
             n = min(len(workloads), _MOST_OF_A_BUILDER)
-            for i in np.linspace(0, len(workloads) - 1, n, dtype=int):
-                _run_workload(workloads[i])
+            drawn = np.linspace(0, len(workloads) - 1, n, dtype=int)
+            check_workloads([workloads[i] for i in drawn])
         for row in space.landmarks[[0, -1]]:
             what = f"the network {space.describe(row)}"
             _run(partial(space.build, row), (space.input_shape,), what)
+
+
+def check_workloads(workloads: Sequence[Workload]) -> None:
+    """Runs the modules of workloads twice each, as they would be measured.
+
+    Raises:
+        ContractError: naming the first that does not do what it must.
+    """
+    check_torch()
+    for workload in workloads:
+        _run_workload(workload)
 
 
 def check_torch() -> None:

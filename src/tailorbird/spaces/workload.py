@@ -1,5 +1,6 @@
 """Workloads: the operators and blocks that devices time."""
 
+import copy
 import importlib
 import math
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ class Workload:
         inputs: shape of each input, batch first, as torch takes them.
         builder: Python path `package.module:Class` of the torch module made from `params`.
         dtype: of inputs and weights.
+        module: that is copied in the place of what `builder` makes; None for what is built.
 
     Raises:
         ContractError: if an attribute is of another type, or is no such value.
@@ -39,6 +41,7 @@ class Workload:
     inputs: tuple[tuple[int, ...], ...]
     builder: str = field(compare=False, repr=False)
     dtype: str = "f32"
+    module: "nn.Module | None" = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         laws = {
@@ -63,6 +66,28 @@ class Workload:
                     f"{shown(getattr(self, name))}."
                 )
 
+    @classmethod
+    def from_module(cls, name: str, module: "nn.Module", *inputs: tuple[int, ...]) -> "Workload":
+        """Workload of any module, such as one of a user's own. Imports torch.
+
+        Its key holds a digest of the exported graph: another structure is another workload, but
+        other weights are not.
+
+        Args:
+            name: in the key.
+            module: in float32, on the CPU; it is kept, and not changed.
+            inputs: shape of each input, batch first.
+
+        Raises:
+            ContractError: if the module cannot be exported, or does not do what it must.
+        """
+        from tailorbird.spaces.structure import structure
+
+        kind = type(module)
+        builder = f"{kind.__module__}:{kind.__qualname__}"
+        params = (("graph", structure(module, inputs, name)),)
+        return cls(name, params, tuple(map(tuple, inputs)), builder, module=module)
+
     @property
     def key(self) -> str:
         """Text that identifies it, such as `residual_block(width=8)[16x8x8x8]f32`."""
@@ -71,7 +96,9 @@ class Workload:
         return f"{self.op}({params})[{shapes}]{self.dtype}"
 
     def build(self) -> "nn.Module":
-        """The torch module with fresh weights. Imports torch."""
+        """The torch module, with fresh weights if it is built. Imports torch."""
+        if self.module is not None:
+            return copy.deepcopy(self.module)
         path, _, name = self.builder.partition(":")
         module: nn.Module = getattr(importlib.import_module(path), name)(**dict(self.params))
         return module

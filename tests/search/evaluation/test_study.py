@@ -1,7 +1,6 @@
 """Studies that are killed, interrupted, shared and opened by others."""
 
 import json
-import logging
 import multiprocessing
 import os
 import random
@@ -193,8 +192,7 @@ def test_what_fails_is_nan_is_told_and_is_tried_again_in_the_next_run(
         return y
 
     study = Study(url, "a", SPACE)
-    with caplog.at_level(logging.WARNING, "tailorbird"):
-        y = study.evaluate(X, InProcess(evaluator), NoProgress())
+    y = study.evaluate(X, InProcess(evaluator), NoProgress())
     expected = value(X)
     expected[[3, 12, 13]] = np.nan
     np.testing.assert_array_equal(y, expected)
@@ -203,8 +201,6 @@ def test_what_fails_is_nan_is_told_and_is_tried_again_in_the_next_run(
         tuple(X[12].tolist()): "the evaluator gave nan",
         tuple(X[13].tolist()): "the evaluator gave inf",
     }
-    name = SPACE.describe(X[3])
-    assert f"3 of 20 networks could not be evaluated (first: {name}: ValueErr" in caplog.text
     n_asked = len(asked)
     np.testing.assert_array_equal(study.evaluate(X, InProcess(value), NoProgress()), expected)
     assert len(asked) == n_asked == 20 + CHUNK  # one chunk was asked again, row by row

@@ -194,10 +194,29 @@ class EvaluatedAccuracy(ABC):
         )
 
     def remembered(self, split: str, X: IntArray, progress: Progress) -> FloatArray:
+        """Accuracies (n,) of canonical rows (n, d) on a split, of which failures are logged."""
+        before = {*self.study(split).failures}
+        y = self.evaluated(split, X, progress)
+        failed = [row for row in self.study(split).failures if row not in before]
+        if failed:
+            LOG.warning(
+                "%d of %d networks could not be evaluated (first: %s: %s)",
+                len(failed),
+                len(X),
+                self.space.describe(np.array(failed[0])),
+                self.study(split).failures[failed[0]],
+            )
+        return y
+
+    def evaluated(self, split: str, X: IntArray, progress: Progress) -> FloatArray:
         """Accuracies (n,) of canonical rows (n, d) on a split; only new ones are evaluated."""
+        return self.study(split).evaluate(X, self._executor(split), progress)
+
+    def study(self, split: str) -> Study:
+        """The study of a split, opened at its first use."""
         if split not in self.studies:
             self.studies[split] = self._study(split)
-        return self.studies[split].evaluate(X, self._executor(split), progress)
+        return self.studies[split]
 
     @cached_property
     def studies(self) -> dict[str, Study]:

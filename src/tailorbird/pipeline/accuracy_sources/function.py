@@ -68,10 +68,6 @@ class FunctionAccuracy(EvaluatedAccuracy):
         return str(getattr(self.recipe.accuracy, self.key))
 
     @property
-    def _named(self) -> str:
-        return f"[accuracy] {self.key} = {self._path!r}"
-
-    @property
     def rows_at_once(self) -> int:
         """Networks that one call of the function evaluates."""
         return KINDS[self.key].most_at_once
@@ -94,17 +90,17 @@ class FunctionAccuracy(EvaluatedAccuracy):
         """
         tried = np.unique(self.space.landmarks, axis=0)[:_MOST_TRIED]
         for row in tried:
-            if np.isfinite(self.validation(row[None], progress)).all():
+            if np.isfinite(self.evaluated("validation", row[None], progress)).all():
                 return
-        failures = self.studies["validation"].failures
+        reason = self.study("validation").failures[tuple(tried[0].tolist())].rstrip(".")
         raise RecipeError(
-            f"{self._named} was tried on {len(tried)} networks, and gave no accuracy of any. "
-            f"{self.space.describe(tried[0])}: {failures[tuple(tried[0].tolist())]}"
+            f"[accuracy] {self.key} must give accuracies, but gave none of the {len(tried)} "
+            f"networks that it was tried on (first: {self.space.describe(tried[0])}: {reason})."
         )
 
     def evaluator(self, split: str) -> Evaluator:
         """Evaluates by the function."""
-        evaluator: Evaluator = KINDS[self.key](self.space, self.function, self._named)
+        evaluator: Evaluator = KINDS[self.key](self.space, self.function, self._path)
         return evaluator
 
     def study_name(self, split: str) -> str:

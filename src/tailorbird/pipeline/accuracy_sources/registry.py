@@ -6,7 +6,7 @@ from tailorbird.errors import RecipeError
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
 
-KINDS = ("published", "table", "function", "trained")
+KINDS = ("nothing_to_choose", "published", "table", "function", "trained")
 """Names of the modules, in the order in which they are asked; the last takes every recipe."""
 
 

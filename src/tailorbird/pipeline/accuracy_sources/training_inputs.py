@@ -96,9 +96,7 @@ class TrainingInputs:
 
     @property
     def _named_space(self) -> str:
-        asked = self.recipe.space
-        key = "name" if asked.module is None else "module"
-        return f"[space] {key} = {getattr(asked, key)!r}"
+        return self.recipe.space.key
 
     @property
     def _named_data(self) -> str:

@@ -15,10 +15,8 @@ from tailorbird.errors import ContractError, shown
 from tailorbird.pipeline.python_path import users_code
 from tailorbird.spaces import Architecture, FloatArray, IntArray, SearchSpace
 
-_LAW = (
-    "must give {what}, fractions from 0 to 1, but gave {got}. Divide per cents by 100, and raise "
-    "an error where a network has no accuracy."
-)
+_FRACTION = "accuracies from 0 to 1"
+_WAY_OUT = " Divide per cents by 100, and raise an error where a network has no accuracy."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,8 @@ class EachNetwork:
     def _accuracy(self, row: IntArray) -> float:
         with users_code(self.named):
             value = self.function(Architecture(row.copy(), self.space))
-            _check(_is_number(value) and 0 <= float(value) <= 1, "one number", value)
+            _require(_is_number(value), "one number", value)
+            _require(0 <= float(value) <= 1, _FRACTION, value)
             return float(value)
 
 
@@ -78,12 +77,12 @@ class NetworksTogether:
         """
         with users_code(self.named):
             given = self.function([Architecture(row.copy(), self.space) for row in X])
-            what = f"{len(X)} numbers for as many networks"
             values = np.asarray(given)
-            _check(values.shape == (len(X),) and values.dtype.kind in "fiub", what, given)
+            is_right = values.shape == (len(X),) and values.dtype.kind in "fiub"
+            _require(is_right, f"as many numbers as there are networks, here {len(X)}", given)
             accuracies = values.astype(np.float64)
             outside = (accuracies < 0) | (accuracies > 1)
-            _check(not outside.any(), what, accuracies[outside][:1].tolist())
+            _require(not outside.any(), _FRACTION, accuracies[outside][:1].tolist())
             return accuracies
 
 
@@ -113,6 +112,6 @@ def _is_number(value: object) -> bool:
     return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "fiub"  # type: ignore[arg-type]
 
 
-def _check(holds: object, what: str, got: object) -> None:
+def _require(holds: object, what: str, got: object) -> None:
     if not holds:
-        raise ContractError("It " + _LAW.format(what=what, got=shown(got)))
+        raise ContractError(f"It must give {what}, but gave {shown(got)}.{_WAY_OUT}")

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tailorbird.errors import EvaluationError, in_a_line, raising
+from tailorbird.errors import EvaluationError, TailorbirdError, in_a_line, raising
 from tailorbird.spaces import FloatArray, IntArray
 
 Row = tuple[int, ...]
@@ -99,14 +99,14 @@ def chunks(rows: Sequence[Row], size: int) -> list[Sequence[Row]]:
 def outcomes(evaluator: Evaluator, rows: Sequence[Row]) -> Iterator[Outcome]:
     """Evaluates rows together, or one by one if the evaluator raises; yields each outcome."""
     try:
-        with raising(lambda error: EvaluationError(in_a_line(error))):
+        with raising(lambda error: EvaluationError(in_a_line(error)), TailorbirdError):
             values = np.asarray(evaluator(np.array(rows, dtype=np.int64)), dtype=np.float64)
             if values.shape != (len(rows),):
                 raise ValueError(
                     f"an evaluator must give values of shape ({len(rows)},), but gave "
                     f"{values.shape}"
                 )
-    except EvaluationError as error:
+    except TailorbirdError as error:
         if len(rows) == 1:
             yield Outcome.failed(rows[0], str(error))
             return

@@ -1,6 +1,5 @@
 """True evaluations, kept as trials of an Optuna study."""
 
-import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 
@@ -18,8 +17,6 @@ from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.storage.databases.damage import DECODING, WAY_OUT, examined, is_damage
 from tailorbird.storage.databases.faults import reason, way_out
 from tailorbird.storage.databases.url import masked
-
-LOG = logging.getLogger(__name__)
 
 
 class Study:
@@ -78,7 +75,7 @@ class Study:
     def evaluate(self, X: IntArray, executor: Executor, progress: Progress) -> FloatArray:
         """Values (n,) of canonical rows (n, d), in their order; only new ones are evaluated.
 
-        What fails is NaN; `failures` and the log say why.
+        What fails is NaN; `failures` says why.
 
         Raises:
             StoreError: if the database fails.
@@ -93,15 +90,6 @@ class Study:
                 with progress.task("Evaluating", len(todo)) as advance:
                     trials = {row: queued.get(row) or self._enqueue(row) for row in todo}
                     known |= self._completed(trials, executor, advance)
-        failed = [row for row in todo if row in self.failures]
-        if failed:
-            LOG.warning(
-                "%d of %d networks could not be evaluated (first: %s: %s)",
-                len(failed),
-                len(todo),
-                self.space.describe(np.array(failed[0])),
-                self.failures[failed[0]],
-            )
         return np.array([known.get(row, np.nan) for row in rows])
 
     def add(self, X: IntArray, y: FloatArray, source: str) -> int:

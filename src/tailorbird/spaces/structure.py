@@ -1,0 +1,67 @@
+"""Structure of torch modules, as their exported graphs have it."""
+
+import copy
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tailorbird.errors import ContractError, in_a_line, raising
+
+if TYPE_CHECKING:
+    from torch import fx, nn
+
+
+def structure(module: "nn.Module", inputs: Sequence[Sequence[int]], name: str) -> int:
+    """Number that changes with operators and shapes of a module, but not with its weights.
+
+    Args:
+        module: is not changed.
+        inputs: shape of each input, batch first.
+        name: of the module, for errors.
+
+    Raises:
+        ContractError: if torch cannot export it, or it gives anything but one tensor.
+    """
+    import torch
+
+    def refusal(error: BaseException) -> ContractError:
+        return ContractError(
+            f"What is measured must be a module that torch.export takes, but {name} with inputs of "
+            f"shape {', '.join(map(str, inputs))} is not ({in_a_line(error)})."
+        )
+
+    with raising(refusal), torch.no_grad(), _silence():
+        examples = tuple(torch.empty(tuple(shape), device="meta") for shape in inputs)
+        shadow = copy.deepcopy(module).to("meta").eval()
+        exported = torch.export.export(shadow, examples)
+    if not exported.call_spec.out_spec.is_leaf():
+        raise ContractError(
+            f"A module must give one tensor, but {name} gives "
+            f"{len(exported.graph_signature.user_outputs)} in a tuple or the like. Wrap it in one "
+            "that gives the tensor that counts."
+        )
+    text = "\n".join(map(_told, exported.graph.nodes))
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keeps torch's own account of a failure, of many lines, from the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _told(node: "fx.Node") -> str:
+    """Line with operator, arguments and shape of a node."""
+    from torch import Tensor
+
+    value = node.meta.get("val")
+    values = value if isinstance(value, list | tuple) else [value]
+    shapes = [(tuple(v.shape), str(v.dtype)) for v in values if isinstance(v, Tensor)]
+    return f"{node.name} {node.op} {node.target} {node.args} {node.kwargs} {shapes}"
