@@ -75,9 +75,6 @@ def guided(
     if earlier is not None:
         known.add(known.fresh(earlier))
     n_free = len(known.X)
-    if start is None:
-        n_start = initial_size(n_evaluations, batch)
-        start = feasible_start(known.without_unknown_limits, n_start, rng)
     usual = np.vstack([problem.space.landmarks, problem.space.sample(_USUAL, rng)])
     batches = _batches(known, start, usual, n_evaluations, batch, rng)
     with (progress or NoProgress()).task("Searching", n_evaluations) as advance:
@@ -93,13 +90,16 @@ def guided(
 
 def _batches(
     known: Evaluated,
-    start: IntArray,
+    start: IntArray | None,
     usual: IntArray,
     n_evaluations: int,
     batch: int,
     rng: np.random.Generator,
 ) -> Iterator[IntArray]:
     """Rows to evaluate, the start first; each batch must be known before the next one is drawn."""
+    if start is None:
+        n_start = initial_size(n_evaluations, batch)
+        start = feasible_start(known.without_unknown_limits, n_start, rng)
     n_wanted = len(known.X) + n_evaluations
     yield known.fresh(start)[:n_evaluations]
     while len(known.X) < n_wanted:
