@@ -181,7 +181,7 @@ def by_thirty_lines(known: Truth, start: IntArray, seed: int) -> None:
 def by_guided(known: Truth, start: IntArray, seed: int) -> None:
     learner = accuracy_predictor(MODEL, SPACE)
     asked = problem(learner)
-    unknown = Unknown(asked.objectives[0], learner, known.mean)
+    unknown = Unknown(asked.objectives[0], known.mean)
     guided(
         asked,
         [unknown],

@@ -202,7 +202,7 @@ def by_guided(seed: int) -> tuple[float, IntArray]:
     began = time.perf_counter()
     guided(
         Problem(SPACE, (accuracy, latency)),
-        [Unknown(accuracy, learner, evaluate)],
+        [Unknown(accuracy, evaluate)],
         start=start,
         n_evaluations=EVALUATIONS,
         batch=BATCH,

@@ -154,7 +154,7 @@ def by_guided(on: Table, start: IntArray, budget: int, seed: int) -> None:
     space = on.problem.space
     learner = accuracy_predictor(MODEL, space)
     accuracy = Objective("accuracy", "", "max", learner)
-    unknown = Unknown(accuracy, learner, on.accuracy.mean)
+    unknown = Unknown(accuracy, on.accuracy.mean)
     guided(
         Problem(space, (accuracy, on.problem.objectives[1])),
         [unknown],

@@ -376,7 +376,7 @@ def lies(problem: Problem, settings: SearchSettings) -> ParetoFront:
     """Dominated rows, some of them twice, under values that are made up, and called exact."""
     X = np.repeat(problem.space.sample(20, RNG()), 2, axis=0)
     F = np.full((40, len(problem.objectives)), -1.0)
-    return ParetoFront(X, F, np.zeros_like(F), problem.objectives, 40, exact=True)
+    return ParetoFront(X, F, np.zeros_like(F), problem, 40, exact=True)
 
 
 def torn_values(problem: Problem, settings: SearchSettings) -> ParetoFront:

@@ -1,6 +1,8 @@
 """The package as it is installed."""
 
+import ast
 import importlib.util
+import inspect
 import re
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import tailorbird
+from tailorbird import search
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "tvm", "pymoo", "optuna", "matplotlib", "onnxruntime", "onnx")
@@ -19,7 +22,8 @@ HEAVY = ("torch", "tvm", "pymoo", "optuna", "matplotlib", "onnxruntime", "onnx")
     [
         "import tailorbird",
         "import sys, tailorbird.cli.app as c; sys.argv = ['tailorbird', '--help']; c.main()",
-        "import tailorbird.spaces as s; s.get('digits-resnet').size",
+        "import tailorbird.spaces as s; repr(s.get('digits-resnet'))",
+        "import tailorbird.search as s; dir(s)",
     ],
 )
 def test_nothing_heavy_is_loaded_before_it_is_needed(program: str) -> None:
@@ -41,6 +45,36 @@ def test_a_wrong_recipe_is_refused_before_predictors_are_loaded(tmp_path: Path) 
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
     assert b"no device named 'nowhere'" in done.stdout
+
+
+def test_search_exports_its_names_in_one_way() -> None:
+    tree = ast.parse(Path(search.__file__).read_text())
+    typed = {
+        name.name: str(node.module).removeprefix("tailorbird.search.")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("tailorbird.")
+        for name in node.names
+    }
+    assert typed == search._MODULES
+    assert sorted(typed) == sorted(search.__all__)
+    assert {*typed} <= {*dir(search)}
+    for name in search.__all__:
+        exported = getattr(search, name)
+        assert getattr(search, name) is exported
+        assert not callable(exported) or exported.__doc__, name
+    with pytest.raises(AttributeError, match="has no attribute 'nsga3'"):
+        _ = search.nsga3  # type: ignore[attr-defined]
+
+
+def test_algorithms_need_a_budget_at_most_besides_the_problem() -> None:
+    names = "nsga2 guided random_search optuna_search regularised_evolution exact_front best"
+    for name in names.split():
+        first, *others = inspect.signature(getattr(search, name)).parameters.values()
+        assert first.name == "problem"
+        needed = {one.name for one in others if one.default is one.empty}
+        assert needed <= {"n_evaluations", "unknown"}
+        settings = [one for one in others if one.name != "unknown"]
+        assert all(one.kind is one.KEYWORD_ONLY for one in settings)
 
 
 def test_what_the_readme_imports_can_be_imported() -> None:

@@ -219,7 +219,7 @@ def test_what_would_take_no_time_is_extrapolated_and_marked() -> None:
     )
     by_paths, one_by_one = exact_front(problem), enumerated_front(problem)
     np.testing.assert_allclose(by_paths.F, one_by_one.F, rtol=1e-9)
-    shown = by_paths.to_pandas(SPACE)
+    shown = by_paths.to_pandas()
     assert shown["latency_ms_extrapolated"].any()
     assert "mega_params_extrapolated" not in shown
 

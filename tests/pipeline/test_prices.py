@@ -244,7 +244,7 @@ def test_guided_search_refuses_it_as_well(is_limit: bool) -> None:
     def evaluate(X: IntArray) -> FloatArray:
         return np.linspace(0.5, 0.9, len(X))
 
-    unknown = Unknown(accuracy, learner, evaluate, np.zeros_like)
+    unknown = Unknown(accuracy, evaluate, np.zeros_like)
     with pytest.raises(PriceError, match="latency_ms must be finite and positive"):
         guided(
             problem, [unknown], start=SPACE.landmarks, n_evaluations=12, batch=2, seed=0,

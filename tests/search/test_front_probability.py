@@ -187,7 +187,7 @@ def test_a_front_keeps_its_probabilities_through_thinning_and_in_its_table() -> 
     unsure = problem(0.3)
     front = exact_front(unsure)
     assert front.probability is None
-    assert "probability_on_front" not in front.to_pandas(SPACE)
+    assert "probability_on_front" not in front.to_pandas()
     assert front.thinned(3, unsure.reference_point(0)).probability is None
     likely = with_probability(front, unsure, n_draws=500, rng=rng())
     thin = likely.thinned(3, unsure.reference_point(0))
@@ -196,7 +196,7 @@ def test_a_front_keeps_its_probabilities_through_thinning_and_in_its_table() -> 
     for row, probability in zip(thin.X, thin.probability, strict=True):
         where = np.equal(likely.X, row).all(axis=1)
         assert probability == likely.probability[where]
-    column = likely.to_pandas(SPACE)["probability_on_front"]
+    column = likely.to_pandas()["probability_on_front"]
     np.testing.assert_array_equal(column, likely.probability)
 
 

@@ -126,7 +126,7 @@ def test_thinning_keeps_what_contributes_most() -> None:
 
 
 def test_a_front_as_a_table_has_natural_values() -> None:
-    frame = exact_front(problem()).to_pandas(SPACE)
+    frame = exact_front(problem()).to_pandas()
     assert (frame["accuracy"] > 0).all()
     assert (frame["latency_ms"] > 0).all()
     assert list(frame.columns[:2]) == ["architecture", "kind"]

@@ -197,7 +197,7 @@ def search(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Searches under predictors; needs a table and weights."""
     with held(recipe) as run:
         result = run.search()
-        frame = result.front.to_pandas(run.space)
+        frame = result.front.to_pandas()
         measures = [objective.column for objective in result.front.objectives]
         marks = [column for column in frame if str(column).endswith("_extrapolated")]
         columns = ["architecture", "kind", *measures, *marks, "probability_on_front"]

@@ -177,7 +177,7 @@ class Run:
             with self._step("search"):
                 found = search.predicted(accuracy)
         with written(self.folder / "search.parquet") as (part,):
-            found.front.to_pandas(self.space).to_parquet(part, index=False)
+            found.front.to_pandas().to_parquet(part, index=False)
         return found, (accuracy, search.latency)
 
     def _recipe_search(self) -> RecipeSearch:

@@ -14,15 +14,19 @@ from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import NoProgress, Progress
 from tailorbird.recipe import Recipe
 from tailorbird.registry.python_paths import load
-from tailorbird.search import ParetoFront, Problem, exact_front, has_exact_front
-from tailorbird.search.algorithms.guided.history import Unknown
-from tailorbird.search.algorithms.initial_design import spread_within
+from tailorbird.search import (
+    ParetoFront,
+    Problem,
+    SearchResult,
+    Unknown,
+    exact_front,
+    has_exact_front,
+    with_probability,
+)
+from tailorbird.search.algorithms.initial_design import initial_size, spread_within
 from tailorbird.search.algorithms.variation import mutate
-from tailorbird.search.front_probability import with_probability
-from tailorbird.search.result import SearchResult
 from tailorbird.spaces import FloatArray, SearchSpace
 
-_START = 10  # evaluations before predictors guide any
 _DRAWS, _FEWEST_DRAWS, _DRAWN = 1_000, 50, 500_000  # of all networks of large fronts together
 _RIVALS = 3  # neighbours of each network of a front that may truly be better
 
@@ -82,7 +86,7 @@ class RecipeSearch:
         start = spread_within(
             replace(problem, constraints=priced),
             self.latency,
-            min(max(_START, 2 * asked.batch), n_evaluations // 2),
+            initial_size(n_evaluations, asked.batch),
             np.random.default_rng(seed),
         )
         quiet = NoProgress()  # the search counts evaluations itself
@@ -90,7 +94,7 @@ class RecipeSearch:
         def noise_std(y: FloatArray) -> FloatArray:
             return accuracy_std(y, source.n_validation())
 
-        unknown = Unknown(accuracy, learner, lambda X: source.validation(X, quiet), noise_std)
+        unknown = Unknown(accuracy, lambda X: source.validation(X, quiet), noise_std)
         try:
             front, evaluated = load(asked.entry.path)(
                 problem,

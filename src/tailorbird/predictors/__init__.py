@@ -5,6 +5,7 @@ from tailorbird.predictors.accuracy.inputs import AccuracyInputs
 from tailorbird.predictors.accuracy.lookup import KnownAccuracy
 from tailorbird.predictors.accuracy.registry import accuracy_predictor
 from tailorbird.predictors.accuracy.vote import AccuracyPredictor
+from tailorbird.predictors.counted_costs import PeakMemory, WorkloadSum
 from tailorbird.predictors.latency.adapted_sum import AdaptedSum
 from tailorbird.predictors.latency.calibrated_sum import CalibratedSum
 from tailorbird.predictors.latency.few_shot import FewShotLatency
@@ -29,10 +30,12 @@ __all__ = [
     "KnownAccuracy",
     "LatencyInputs",
     "Learner",
+    "PeakMemory",
     "Prediction",
     "Predictor",
     "TableSum",
     "WorkloadLatency",
+    "WorkloadSum",
     "accuracy_predictor",
     "complete",
 ]

@@ -32,6 +32,9 @@ class WorkloadSum:
         self.values = values
         self._sum = adder(space, values)
 
+    def __repr__(self) -> str:
+        return f"WorkloadSum({self.space!r})"
+
     @classmethod
     def mega_macs(cls, space: SearchSpace) -> Self:
         """Millions of multiply-adds of convolutions and matrix products, for the whole batch."""
@@ -79,6 +82,9 @@ class PeakMemory:
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
         self._peak_mib = _peaks_mib(space)
+
+    def __repr__(self) -> str:
+        return f"PeakMemory({self.space!r})"
 
     def predict(self, X: IntArray) -> Prediction:
         """Costs of canonical rows (n, d), with std 0."""

@@ -1,16 +1,21 @@
 """Predictions with their uncertainty, and the protocols of what gives them."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
 from tailorbird.errors import PriceError
+from tailorbird.notebook import axes, between, counted, html_table
 from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathValues
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +39,44 @@ class Prediction:
         if not (np.isfinite(self.mean).all() and np.isfinite(self.std).all()):
             raise PriceError("A prediction must be finite, but some of its values are not.")
 
+    def __repr__(self) -> str:
+        parts = [counted(len(self.mean), "value"), between(self.mean), f"std {between(self.std)}"]
+        if self.extrapolated is not None:
+            parts.append(f"{np.count_nonzero(self.extrapolated):,} extrapolated")
+        return f"Prediction({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        return html_table(self.to_pandas(), repr(self))
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """A row for each architecture: mean, std, and if predictors tell, whether extrapolated."""
+        import pandas as pd
+
+        columns: dict[str, NDArray[Any]] = {"mean": self.mean, "std": self.std}
+        if self.extrapolated is not None:
+            columns["extrapolated"] = self.extrapolated
+        return pd.DataFrame(columns)
+
+    def plot(self, ax: "Axes | None" = None, *, level: float = 0.9) -> "Axes":
+        """Draws the means, the smallest first, with their intervals.
+
+        Args:
+            ax: axes to draw on; new ones if None.
+            level: fraction of the truth that an interval is to hold.
+        """
+        ax = axes(ax)
+        order = np.argsort(self.mean, kind="stable")
+        reach = self.interval(level)[1] - self.mean
+        beyond = np.zeros(len(order), bool) if self.extrapolated is None else self.extrapolated
+        for is_beyond, label in ((False, f"{level:.0%} interval"), (True, "extrapolated")):
+            at = np.flatnonzero(beyond[order] == is_beyond)
+            of = order[at]
+            if len(of):
+                ax.errorbar(at, self.mean[of], reach[of], fmt=".", elinewidth=0.8, label=label)
+        ax.set(xlabel="networks, by what is predicted", ylabel="predicted")
+        ax.legend()
+        return ax
+
     def widened(self, factor: float) -> "Prediction":
         """The same means with stds times a factor."""
         return replace(self, std=factor * self.std)
@@ -54,6 +97,7 @@ class Predictor(Protocol):
         """The means alone, (n,); what a search needs of every generation."""
 
 
+@runtime_checkable
 class Learner(Predictor, Protocol):
     """A predictor that learns from samples."""
 

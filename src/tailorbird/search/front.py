@@ -1,15 +1,20 @@
 """Non-dominated architectures and what is predicted for them."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import moocore
 import numpy as np
 import pandas as pd
 
-from tailorbird.errors import InfeasibleError, apart
+from tailorbird.errors import InfeasibleError, apart, plain
+from tailorbird.notebook import ROWS, axes, between, counted, html_table
 from tailorbird.search.objective import Objective
 from tailorbird.search.problem import Problem
-from tailorbird.spaces import FloatArray, IntArray, SearchSpace, encodings
+from tailorbird.spaces import FloatArray, IntArray, encodings
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _MANY_TIMES = 10.0  # beyond that, per cents are hard to read
 
@@ -22,7 +27,7 @@ class ParetoFront:
         X: encodings, (n, d).
         F: minimised objectives, (n, m).
         std: standard deviations of F, (n, m).
-        objectives: what the columns are.
+        problem: that they solve; its objectives are the columns.
         n_evaluations: how many predictions it rests on.
         seed: of the search; None where chance had no part.
         history: hypervolume after each generation of NSGA-II, or each evaluation of what has none;
@@ -38,7 +43,7 @@ class ParetoFront:
     X: IntArray
     F: FloatArray
     std: FloatArray
-    objectives: tuple[Objective, ...]
+    problem: Problem
     n_evaluations: int
     seed: int | None = None
     history: tuple[float, ...] = ()
@@ -69,10 +74,28 @@ class ParetoFront:
         # Of architectures with equal objectives one stays.
         keep = keep[moocore.is_nondominated(F[keep])]
         keep = keep[np.lexsort(F[keep].T)]
-        return cls(X[keep], F[keep], std[keep], problem.objectives, n_evaluations or len(X))
+        return cls(X[keep], F[keep], std[keep], problem, n_evaluations or len(X))
 
     def __len__(self) -> int:
         return len(self.X)
+
+    def __repr__(self) -> str:
+        networks = counted(len(self), "network")
+        evaluations = counted(self.n_evaluations, "evaluation")
+        exact = ", exact" if self.exact else ""
+        values = zip(self.objectives, self.values.T, strict=True)
+        ranges = (f"{objective.column} {between(of)}" for objective, of in values)
+        return plain(f"ParetoFront({networks}, {evaluations}{exact}, {', '.join(ranges)})")
+
+    def _repr_html_(self) -> str:
+        return html_table(
+            self._only(np.arange(len(self))[:ROWS]).to_pandas(), repr(self), len(self)
+        )
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What the columns of F are."""
+        return self.problem.objectives
 
     @property
     def values(self) -> FloatArray:
@@ -89,17 +112,22 @@ class ParetoFront:
         while len(keep) > n:
             contributions = moocore.hv_contributions(self.F[keep], ref=ref_point)
             keep = np.delete(keep, np.argmin(contributions))
+        return self._only(keep)
+
+    def _only(self, keep: IntArray) -> "ParetoFront":
+        """The front with these of its members, by index."""
         probability = None if self.probability is None else self.probability[keep]
         return replace(
             self, X=self.X[keep], F=self.F[keep], std=self.std[keep], probability=probability
         )
 
-    def to_pandas(self, space: SearchSpace) -> pd.DataFrame:
+    def to_pandas(self) -> pd.DataFrame:
         """A row per architecture: text, kind, objectives with their std, encoding.
 
         And which values are extrapolated, where predictors tell, and the probability of being on
         the front, if that is known.
         """
+        space = self.problem.space
         columns: dict[str, object] = {
             "architecture": [space.describe(row) for row in self.X],
             "kind": [space.kind(row) for row in self.X],
@@ -113,6 +141,28 @@ class ParetoFront:
         if self.probability is not None:
             columns["probability_on_front"] = self.probability
         return pd.DataFrame({**columns, **encodings.columns(self.X, space, columns)})
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draws the first objective over the second, with bars of one standard deviation.
+
+        Args:
+            ax: axes to draw on; new ones if None.
+
+        Raises:
+            ValueError: unless there are two objectives.
+        """
+        if len(self.objectives) != 2:
+            raise ValueError(
+                f"A front is drawn by two objectives, but this one has {len(self.objectives)}. "
+                "Draw columns of `to_pandas()`, such as by `pandas.plotting.scatter_matrix`."
+            )
+        ax = axes(ax)
+        (y, x), (y_std, x_std) = self.values.T, self.std.T
+        label = f"{'exact front' if self.exact else 'front'} of {counted(len(self), 'network')}"
+        ax.errorbar(x, y, y_std, x_std, fmt=".", elinewidth=0.8, label=label)
+        ax.set(xlabel=self.objectives[1].column, ylabel=self.objectives[0].column)
+        ax.legend()
+        return ax
 
 
 def nearest_miss(problem: Problem, X: IntArray, G: FloatArray) -> InfeasibleError:

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.errors import exactly
+from tailorbird.errors import exactly, plain
 from tailorbird.predictors import Predictor
 from tailorbird.spaces import FloatArray
 
@@ -28,6 +28,12 @@ class Objective:
     unit: str
     sense: Literal["min", "max"]
     predictor: Predictor
+
+    def __repr__(self) -> str:
+        return plain(f"Objective({self}, {type(self.predictor).__name__})")
+
+    def __str__(self) -> str:
+        return f"{self.column} {self.sense}"
 
     @property
     def column(self) -> str:
@@ -61,6 +67,9 @@ class Constraint:
 
     objective: Objective
     limit: float
+
+    def __repr__(self) -> str:
+        return plain(f"Constraint({self})")
 
     @property
     def unit(self) -> float:

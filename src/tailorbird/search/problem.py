@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from tailorbird.errors import PriceError
+from tailorbird.errors import PriceError, plain
 from tailorbird.predictors import Prediction
 from tailorbird.search.objective import Constraint, Objective
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
@@ -25,6 +25,10 @@ class Problem:
     space: SearchSpace
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...] = ()
+
+    def __repr__(self) -> str:
+        asked = ", ".join(map(str, (*self.objectives, *self.constraints)))
+        return plain(f"Problem({asked}, {self.space!r})")
 
     def minimised(self, X: IntArray) -> FloatArray:
         """Minimised values of canonical rows (n, d), (n, m), without how sure they are."""

@@ -1,9 +1,14 @@
 """The front that a search found, beside the exact one."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from tailorbird.errors import plain
 from tailorbird.search.front import ParetoFront
 from tailorbird.spaces import FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +39,25 @@ class SearchResult:
         """Fraction of the exact front's hypervolume that was found; None if that is not known."""
         whole = self.exact_hypervolume
         return self.front.hypervolume(self.ref_point) / whole if whole else None
+
+    def __repr__(self) -> str:
+        return plain(f"SearchResult({self.by}, {self.front!r})")
+
+    def _repr_html_(self) -> str:
+        return self.front._repr_html_()
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draws the front that was found, over the exact one if that is known.
+
+        Args:
+            ax: axes to draw on; new ones if None.
+
+        Raises:
+            ValueError: unless there are two objectives.
+        """
+        if self.exact is not None and self.exact is not self.front:
+            ax = self.exact.plot(ax)
+        return self.front.plot(ax)
 
     def __str__(self) -> str:
         front = self.front

@@ -18,10 +18,10 @@ class SearchSettings:
             the history out.
     """
 
-    population: int
-    generations: int
-    sampler: str
-    seed: int
+    population: int = 100
+    generations: int = 100
+    sampler: str = "TPESampler"
+    seed: int = 0
     ref_point: FloatArray | None = None
 
     @property

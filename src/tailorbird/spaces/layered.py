@@ -8,12 +8,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
+from tailorbird.spaces import summary
 from tailorbird.spaces.space import IntArray, SearchSpace
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_ENUMERATED = 20_000_000
 
@@ -228,6 +232,16 @@ class LayeredSpace(ABC):
     def count_workloads(self, X: IntArray) -> csr_array:
         """Number of times that each canonical row needs each workload, (n, n_workloads)."""
         return self.graph.count(X)
+
+    def __repr__(self) -> str:
+        return summary.line(cast(SearchSpace, self))
+
+    def _repr_html_(self) -> str:
+        return summary.html(cast(SearchSpace, self))
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """The variables, a row each: name, number of choices, choices."""
+        return summary.table(cast(SearchSpace, self))
 
 
 def graph_of(space: SearchSpace) -> LayeredGraph | None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from tailorbird.notebook import listed, named
 from tailorbird.spaces.workload import Workload
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ class Variable:
 
     name: str
     choices: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Variable({named(self.name)}, {listed(self.choices)})"
 
 
 class SearchSpace(Protocol):

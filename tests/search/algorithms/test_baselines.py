@@ -266,3 +266,11 @@ def test_draws_are_uniform_over_what_is_left() -> None:
     assert not times[:50].any()
     expected = 400 * 7 / (len(every) - 50)
     assert np.abs(times[50:] - expected).max() < 5 * np.sqrt(expected)
+
+
+def test_tournaments_take_a_quarter_of_the_population_unless_told() -> None:
+    usual, told = (
+        regularised_evolution(problem(), n_evaluations=120, population=20, sample=sample)
+        for sample in (None, 5)
+    )
+    np.testing.assert_array_equal(usual.X, told.X)

@@ -339,7 +339,7 @@ def test_without_time_nothing_is_claimed() -> None:
     assert optimum.exact
     for seconds in (0.02, 0.05, 0.1, 0.2):  # how far it comes depends on the machine
         try:
-            found = best(problem, seconds)
+            found = best(problem, seconds=seconds)
         except TimeoutError:
             continue
         assert found.F[0, 0] >= optimum.F[0, 0] - 1e-8

@@ -61,9 +61,7 @@ def task(space: SearchSpace, max_mega_macs: float | None = None) -> Task:
     accuracy = Objective("accuracy", "", "max", learner)
     cost = Objective("mega_macs", "", "min", WorkloadSum.mega_macs(space))
     limits = () if max_mega_macs is None else (Constraint(cost, max_mega_macs),)
-    return Task(
-        Problem(space, (accuracy, cost), limits), Unknown(accuracy, learner, truth.mean), truth
-    )
+    return Task(Problem(space, (accuracy, cost), limits), Unknown(accuracy, truth.mean), truth)
 
 
 def search(of: Task, n: int, seed: int = 0, batch: int = 5, n_start: int = 10) -> ParetoFront:
@@ -182,7 +180,7 @@ def test_several_unknown_objectives_and_a_single_one() -> None:
     of = task(MACRO)
     other = Truth(MACRO, seed=1)
     second = Objective("robustness", "", "max", AccuracyPredictor(MACRO))
-    unknown = [of.unknown, Unknown(second, second.predictor, other.mean)]  # type: ignore[arg-type]
+    unknown = [of.unknown, Unknown(second, other.mean)]
     accuracy, cost = of.problem.objectives
     start = MACRO.sample(10, np.random.default_rng(0))
     for objectives, known in (((accuracy, second, cost), unknown), ((accuracy,), [of.unknown])):
@@ -233,3 +231,25 @@ def test_an_objective_that_never_varies_does_no_harm() -> None:
 
 def three_d(ref_point: FloatArray) -> FloatArray:
     return np.append(ref_point, 1.0)
+
+
+def test_a_search_starts_by_itself_within_the_limits() -> None:
+    of = task(MACRO, max_mega_macs=60.0)
+    accuracy, cost = of.problem.objectives
+    asked = list[IntArray]()
+
+    def evaluate(X: IntArray) -> FloatArray:
+        asked.append(X)
+        return of.truth.mean(X)
+
+    fronts = [guided(of.problem, [Unknown(accuracy, evaluate)], n_evaluations=20) for _ in range(2)]
+    np.testing.assert_array_equal(fronts[0][0].F, fronts[1][0].F)
+    assert [len(X) for X in asked[: len(asked) // 2]] == [10, 5, 5]
+    for X in asked:
+        assert (cost.predictor.mean(X) <= 60.0).all()
+
+
+def test_what_is_unknown_must_be_learned() -> None:
+    _, cost = task(MACRO).problem.objectives
+    with pytest.raises(TypeError, match=r"`fit` and `refit`.*mega_macs is WorkloadSum"):
+        Unknown(cost, np.ones)

@@ -81,7 +81,7 @@ def search(url: str, executor: Executor) -> ParetoFront:
     quiet = NoProgress()
     front, _ = guided(
         Problem(SPACE, (accuracy, cost)),
-        [Unknown(accuracy, learner, lambda X: study.evaluate(X, executor, quiet))],
+        [Unknown(accuracy, lambda X: study.evaluate(X, executor, quiet))],
         start=start,
         n_evaluations=N_EVALUATIONS,
         batch=BATCH,

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from tailorbird.errors import PriceError
+from tailorbird.latency_tables.tables import pictures
 from tailorbird.latency_tables.tables.configuration import Configuration
 from tailorbird.latency_tables.tables.drift import floor
 from tailorbird.latency_tables.tables.price import (
@@ -19,8 +20,13 @@ from tailorbird.latency_tables.tables.price import (
 )
 from tailorbird.latency_tables.tables.samples import Samples
 from tailorbird.latency_tables.tables.table import Latency, LatencyTable
+from tailorbird.notebook import axes, counted, html_table, named
 from tailorbird.spaces.footprint import Footprint
 from tailorbird.storage.databases.connection import stamp
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 _CLOCKS_DIFFER = timedelta(hours=1)  # of machines that share a store
 
@@ -124,6 +130,15 @@ class Round:
                 f"times the latency, but got {std_ms} for {self.key!r}."
             )
 
+    def __repr__(self) -> str:
+        what = f"{self.status} {self.number}" if self.samples else "failed"
+        return f"Round({what} of {named(self.key)}, {self.samples or named(str(self.reason))})"
+
+    @property
+    def median_ms(self) -> float | None:
+        """Median of its samples in ms; None if it failed."""
+        return float(np.median(self.samples.ms)) if self.samples else None
+
     @property
     def stated_std_ms(self) -> float | None:
         """Standard deviation in ms that a file states of its value; None if it does not."""
@@ -157,6 +172,48 @@ class Record:
     rounds: tuple[Round, ...]
     footprints: Mapping[str, Footprint]
     imported: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        n, rounds = (
+            counted(len(self.accepted), "program"),
+            counted(len(self.rounds), "try", "tries"),
+        )
+        return f"Record({named(self.device)}, {named(self.space)}, {n}, {rounds})"
+
+    def _repr_html_(self) -> str:
+        return html_table(self.to_pandas(), repr(self))
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """A row for each try, in their order: program, status, round, median of its samples in ms.
+
+        Beside these the number of samples, the reference in ms, the time (UTC), the session, and
+        the reason of a failure. Samples themselves are in the files that `table export` writes.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "workload": [one.key for one in self.rounds],
+                "status": [one.status for one in self.rounds],
+                "round": pd.array([one.number for one in self.rounds], dtype="Int64"),
+                "median_ms": np.array([one.median_ms for one in self.rounds], dtype=np.float64),
+                "n_samples": [len(one.samples.ms) if one.samples else 0 for one in self.rounds],
+                "reference_ms": np.array([one.reference_ms for one in self.rounds], np.float64),
+                "taken": [one.taken for one in self.rounds],
+                "session": [one.session for one in self.rounds],
+                "failure": [one.reason or "" for one in self.rounds],
+            }
+        )
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draws the latency of each round, over the median of its program, in their order.
+
+        So drift and disturbance show across programs. Failures have no latency, and are left out.
+
+        Args:
+            ax: axes to draw on; new ones if None.
+        """
+        return pictures.rounds(self.to_pandas(), axes(ax))
 
     @property
     def deciding(self) -> list[Round]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tailorbird.errors import MeasurementError
+from tailorbird.notebook import between
 from tailorbird.spaces import FloatArray
 
 
@@ -23,6 +24,9 @@ class Samples:
 
     ms: FloatArray
     hot_ms: FloatArray
+
+    def __repr__(self) -> str:
+        return f"Samples({len(self.ms):,} of {between(self.ms)} ms, {len(self.hot_ms):,} hot)"
 
     def __post_init__(self) -> None:
         if not len(self.ms):

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tailorbird.errors import MissingWorkloadError, PriceError
+from tailorbird.latency_tables.tables import pictures
 from tailorbird.latency_tables.tables.configuration import Configuration
 from tailorbird.latency_tables.tables.price import (
     LARGEST_RELATIVE_STD,
@@ -14,11 +16,19 @@ from tailorbird.latency_tables.tables.price import (
     is_latency,
     is_spread,
 )
+from tailorbird.notebook import axes, counted, html_table, named
 from tailorbird.spaces import FloatArray
 from tailorbird.spaces.footprint import Footprint
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
 LARGEST_SPREAD = 0.05
 """Largest relative spread that is trusted; quiet, pinned rounds differ by 1.5 to 3.1 %."""
+
+_NUMBERS = ("median_ms", "std_ms", "spread", "hot_ms")
+_COLUMNS = ("workload", *_NUMBERS, "n_rounds", "n_samples", "is_trusted", "doubts", "failure")
 
 LARGEST_DRIFT = 1.05
 """Largest time of the reference beside a round, over its floor. A profiler measures a slower round
@@ -67,6 +77,12 @@ class Latency:
                 f"`stated_std_ms` must be at most {LARGEST_RELATIVE_STD:g} times the latency, but "
                 f"got {self.stated_std_ms} of {self.median_ms}."
             )
+
+    def __repr__(self) -> str:
+        spread = "spread unknown" if self.spread is None else f"spread {self.spread:.1%}"
+        doubts = f", doubts: {'; '.join(self.doubts)}" if self.doubts else ""
+        rounds = counted(len(self.round_ms), "round")
+        return f"Latency({self.median_ms:.4g} ms, {spread}, {rounds}{doubts})"
 
     @classmethod
     def of_rounds(
@@ -167,6 +183,9 @@ class Covariance:
     keys: tuple[str, ...]
     ms2: FloatArray
 
+    def __repr__(self) -> str:
+        return f"Covariance({counted(len(self.keys), 'entry', 'entries')})"
+
     def __post_init__(self) -> None:
         if self.ms2.shape != (len(self.keys),) * 2:
             raise ValueError(
@@ -195,6 +214,54 @@ class LatencyTable:
     footprints: Mapping[str, Footprint] = field(default_factory=dict)
     provenance: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     covariance: Covariance | None = None
+
+    def __repr__(self) -> str:
+        device, runtime = named(self.device), named(self.configuration.runtime)
+        n = counted(len(self.entries), "workload")
+        return f"LatencyTable({device}, {runtime}, {n}, {len(self.failures):,} failed)"
+
+    def _repr_html_(self) -> str:
+        return html_table(self.to_pandas(), repr(self))
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """A row for each workload: its key, latencies in ms, how far to trust them, and why not.
+
+        Workloads that failed come last, without latencies and with the reason in `failure`.
+        """
+        import pandas as pd
+
+        rows: list[dict[str, object]] = [
+            {
+                "workload": key,
+                "median_ms": latency.median_ms,
+                "std_ms": None if latency.spread is None else latency.std_ms,
+                "spread": latency.spread,
+                "hot_ms": latency.hot_ms,
+                "n_rounds": len(latency.round_ms),
+                "n_samples": latency.n_samples,
+                "is_trusted": latency.is_trusted,
+                "doubts": "; ".join(latency.doubts),
+            }
+            for key, latency in self.entries.items()
+        ]
+        rows += [
+            {"workload": key, "n_rounds": 0, "n_samples": 0, "is_trusted": False, "failure": reason}
+            for key, reason in self.failures.items()
+        ]
+        frame = pd.DataFrame(rows, columns=_COLUMNS)
+        return frame.astype(dict.fromkeys(_NUMBERS, np.float64)).fillna(
+            {"doubts": "", "failure": ""}
+        )
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draws the latency of each workload, the fastest first, in a colour for each operator.
+
+        Bars are one standard deviation; workloads that failed have no latency, and are left out.
+
+        Args:
+            ax: axes to draw on; new ones if None.
+        """
+        return pictures.latencies(self.to_pandas(), axes(ax))
 
     def select(self, keys: Sequence[str]) -> list[Latency]:
         """Returns latencies in the order of the keys.

@@ -39,6 +39,9 @@ class AdditiveAccuracy(BaseEstimator):  # type: ignore[misc]  # sklearn has no t
         self.space = space
         self.n_images = n_images
 
+    def __repr__(self) -> str:
+        return f"AdditiveAccuracy({self.space!r})"
+
     def fit(self, X: IntArray, y: FloatArray) -> Self:
         """Learns from accuracies y (n,), as fractions, of canonical rows X (n, d).
 

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from tailorbird.notebook import counted
 from tailorbird.predictors.prediction import Prediction, Predictor
 from tailorbird.spaces import FloatArray, IntArray
 
@@ -21,6 +22,9 @@ class KnownAccuracy:
         self.others = others
         rows = map(tuple, X.tolist())
         self._known = dict(zip(rows, zip(y.tolist(), std.tolist(), strict=True), strict=True))
+
+    def __repr__(self) -> str:
+        return f"KnownAccuracy({counted(len(self._known), 'network')}, {self.others!r})"
 
     def predict(self, X: IntArray) -> Prediction:
         """Accuracies of canonical rows (n, d), as fractions."""

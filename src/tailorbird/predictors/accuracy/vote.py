@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from tailorbird.notebook import counted
 from tailorbird.predictors import conformal
 from tailorbird.predictors.accuracy import log_error
 from tailorbird.predictors.accuracy.evaluated_samples import by_chunks, left_out, samples
@@ -85,6 +86,9 @@ class AccuracyPredictor(BaseEstimator):  # type: ignore[misc]  # sklearn has no 
         self.n_images = n_images
         self.seconds = seconds
         self.extra = extra
+
+    def __repr__(self) -> str:
+        return f"AccuracyPredictor({self.space!r}, {counted(len(self.models), 'model')})"
 
     def fit(self, X: IntArray, y: FloatArray) -> Self:
         """Learns from accuracies y (n,), as fractions, of canonical rows X (n, d).

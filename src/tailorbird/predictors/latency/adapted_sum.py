@@ -44,6 +44,9 @@ class AdaptedSum:
         self._pool = TablePool(space, tables, self.candidates)
         self._few_shot = FewShotLatency(self.candidates, self._pool.pool_ms, self._pool)
 
+    def __repr__(self) -> str:
+        return f"AdaptedSum({self.space!r})"
+
     def suggest(self, n: int) -> IntArray:
         """The candidates (n, d) that are most worth timing, best first, always the same ones.
 

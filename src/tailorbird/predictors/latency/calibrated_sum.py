@@ -35,6 +35,9 @@ class CalibratedSum:
     def __init__(self, table_sum: TableSum) -> None:
         self.table_sum = table_sum
 
+    def __repr__(self) -> str:
+        return f"CalibratedSum({self.table_sum!r})"
+
     def fit(self, X: IntArray, y_ms: FloatArray, std_ms: FloatArray) -> Self:
         """Learns from canonical rows X (n, d).
 

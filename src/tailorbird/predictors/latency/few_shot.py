@@ -4,6 +4,7 @@ from typing import Self
 
 import numpy as np
 
+from tailorbird.notebook import counted
 from tailorbird.predictors import conformal
 from tailorbird.predictors.latency.device_mixture import DeviceMixture
 from tailorbird.predictors.latency.device_pool import DevicePool, Pool
@@ -49,6 +50,10 @@ class FewShotLatency:
         if pool is None:
             pool = Pool(self.encodings, self.pool_ms, OneHot(self.encodings))
         self._pool = pool
+
+    def __repr__(self) -> str:
+        n, k = self.pool_ms.shape
+        return f"FewShotLatency({counted(n, 'network')} on {counted(k, 'device')})"
 
     def suggest(self, candidates: IntArray, n: int) -> IntArray:
         """Indices (n,) of the candidates (m, d) that are most worth timing, best first.

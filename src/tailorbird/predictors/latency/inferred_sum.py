@@ -53,6 +53,9 @@ class InferredSum:
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
 
+    def __repr__(self) -> str:
+        return f"InferredSum({self.space!r})"
+
     def fit(self, X: IntArray, y_ms: FloatArray) -> Self:
         """Learns from latencies y_ms (n,) of canonical rows X (n, d).
 

@@ -62,6 +62,9 @@ class TableSum:
             self._std_ms[self._joint] = 0.0  # it is in the covariance
         self._sum = adder(space, self.added_ms)
 
+    def __repr__(self) -> str:
+        return f"TableSum({self.space!r})"
+
     def parts_ms(self, X: IntArray) -> FloatArray:
         """What each workload adds to canonical rows (n, d), without calls, (n, n_workloads)."""
         return np.asarray(self.space.count_workloads(X).multiply(self.added_ms).toarray())

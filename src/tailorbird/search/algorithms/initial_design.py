@@ -9,8 +9,14 @@ from tailorbird.search.front import nearest_miss
 from tailorbird.search.problem import Problem
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
+_START = 10
 _BINS = 20
 _CANDIDATES = 20  # drawn for each network that is chosen
+
+
+def initial_size(n_evaluations: int, batch: int) -> int:
+    """Number of networks to evaluate before predictors guide a search of so many evaluations."""
+    return min(max(_START, 2 * batch), n_evaluations // 2)
 
 
 def spread_over(

@@ -24,9 +24,9 @@ _NUMBERS_ONLY = ("CmaEsSampler", "QMCSampler")  # to which a category means a ra
 def optuna_search(
     problem: Problem,
     *,
-    sampler: str,
     n_evaluations: int,
-    seed: int,
+    sampler: str = "TPESampler",
+    seed: int = 0,
     ref_point: FloatArray | None = None,
     start: IntArray | None = None,
 ) -> ParetoFront:
@@ -39,9 +39,9 @@ def optuna_search(
 
     Args:
         problem: of any number of objectives that the sampler can do.
+        n_evaluations: distinct architectures to look at; all of them if there are fewer.
         sampler: its name, such as `NSGAIISampler`; it has its default settings, but TPE models
             all variables together.
-        n_evaluations: distinct architectures to look at; all of them if there are fewer.
         seed: the same seed gives the same front.
         ref_point: for the hypervolume after each evaluation, (m,); None to leave it out.
         start: canonical rows (k, d) to look at first; they count, and the sampler learns of them.

@@ -13,7 +13,7 @@ def random_search(
     problem: Problem,
     *,
     n_evaluations: int,
-    seed: int,
+    seed: int = 0,
     ref_point: FloatArray | None = None,
     start: IntArray | None = None,
 ) -> ParetoFront:

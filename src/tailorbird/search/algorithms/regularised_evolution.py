@@ -14,16 +14,16 @@ from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 _MUTANTS = 8  # that are repaired together, since most of the first are new
 _CHANGES = 100  # of a row without meeting a new one, before one is drawn
-_TOURNAMENT = 0.25  # of the population, as in the paper
+_TOURNAMENT = 0.25  # of the population
 
 
 def regularised_evolution(
     problem: Problem,
     *,
     n_evaluations: int,
-    population: int,
-    sample: int,
-    seed: int,
+    population: int = 100,
+    sample: int | None = None,
+    seed: int = 0,
     ref_point: FloatArray | None = None,
     start: IntArray | None = None,
 ) -> ParetoFront:
@@ -38,7 +38,8 @@ def regularised_evolution(
         problem: of any number of objectives.
         n_evaluations: distinct architectures to look at; all of them if there are fewer.
         population: architectures that live at once; the first are drawn uniformly.
-        sample: how many are drawn, with replacement, to choose a parent from.
+        sample: how many are drawn, with replacement, to choose a parent from; None for a quarter
+            of the population, as in the paper.
         seed: the same seed gives the same front.
         ref_point: for the hypervolume after each evaluation, (m,); None to leave it out.
         start: canonical rows (k, d) to look at first; they count, and are the oldest.
@@ -51,6 +52,7 @@ def regularised_evolution(
         Real, Aggarwal, Huang, Le: Regularized Evolution for Image Classifier Architecture Search.
         AAAI 2019.
     """
+    sample = max(2, round(_TOURNAMENT * population)) if sample is None else sample
     for name, value in (("population", population), ("sample", sample)):
         if value < 1:
             raise ValueError(f"`{name} >= 1` must hold, but got {value}.")
@@ -118,7 +120,6 @@ def search(problem: Problem, settings: SearchSettings) -> ParetoFront:
         problem,
         n_evaluations=settings.n_evaluations,
         population=settings.population,
-        sample=max(2, round(_TOURNAMENT * settings.population)),
         seed=settings.seed,
         ref_point=settings.ref_point,
     )

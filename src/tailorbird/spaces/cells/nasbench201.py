@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from tailorbird.spaces import summary
 from tailorbird.spaces.cells.cell import EDGES, OPERATIONS, OUTPUT, SKIP
 from tailorbird.spaces.cells.peak_memory import peak_bytes
 from tailorbird.spaces.layered import check_width, refuse
@@ -17,6 +18,7 @@ from tailorbird.spaces.space import IntArray, Variable
 from tailorbird.spaces.workload import Workload, module_workload
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import nn
 
 _workload = partial(module_workload, "tailorbird.spaces.cells.modules")
@@ -70,6 +72,16 @@ class NasBench201:
         self.n_classes = n_classes
         self.input_shape = (batch, 3, _SIDE, _SIDE)
         self.variables = tuple(Variable(f"op_{i}_{j}", OPERATIONS) for i, j in EDGES)
+
+    def __repr__(self) -> str:
+        return summary.line(self)
+
+    def _repr_html_(self) -> str:
+        return summary.html(self)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """The variables, a row each: name, number of choices, choices."""
+        return summary.table(self)
 
     @property
     def workloads(self) -> tuple[Workload, ...]:

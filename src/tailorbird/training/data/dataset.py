@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tailorbird.errors import ContractError, in_a_line, shown
+from tailorbird.notebook import counted, named
 
 SPLITS = ("train", "validation", "test")
 _LONGEST_NAME = 200  # characters of a data set's
@@ -35,6 +36,10 @@ class Split:
 
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.images.shape[1:]))
+        return f"Split({counted(len(self.labels), 'image')} of {shape})"
 
     def __post_init__(self) -> None:
         images, labels = _array(self.images, "Images"), np.asarray(_array(self.labels, "Labels"))
@@ -115,6 +120,12 @@ class Dataset:
     validation: Split
     test: Split
     augment: Augment = unchanged
+
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{len(getattr(self, split).labels):,} {split}" for split in SPLITS)
+        return (
+            f"Dataset({named(self.name)}, {counted(self.n_classes, 'class', 'classes')}, {splits})"
+        )
 
     @property
     def fingerprint(self) -> str:

@@ -48,6 +48,9 @@ class Trained:
         self._split: Split | None = None
         self._current: nn.Sequential | None = None
 
+    def __repr__(self) -> str:
+        return f"Trained({self.space!r}, {len(self._accuracy):,} evaluated)"
+
     @property
     def fingerprint(self) -> str:
         """Twelve hex digits that change with any weight."""

@@ -18,7 +18,7 @@ _UNIT = 1e4  # range of objective and constraints, since HiGHS takes 1e-6 for ze
 _STOPPED = 1  # by the time limit, as scipy reports it
 
 
-def best(problem: Problem, seconds: float = 60.0) -> ParetoFront:
+def best(problem: Problem, *, seconds: float = 60.0) -> ParetoFront:
     """The network with the best first objective under all constraints, as a front of it.
 
     A network is a unit that flows through the graph of its space, along one edge of each layer;

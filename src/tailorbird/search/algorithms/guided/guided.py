@@ -6,9 +6,10 @@ from dataclasses import replace
 import moocore
 import numpy as np
 
-from tailorbird.progress import Progress
+from tailorbird.progress import NoProgress, Progress
 from tailorbird.search.algorithms.guided.expected_improvement import ExpectedImprovement, choose
 from tailorbird.search.algorithms.guided.history import Evaluated, Unknown
+from tailorbird.search.algorithms.initial_design import initial_size
 from tailorbird.search.algorithms.initial_population import feasible_start
 from tailorbird.search.algorithms.nsga2 import evolve
 from tailorbird.search.algorithms.variation import mutate
@@ -29,13 +30,13 @@ def guided(
     problem: Problem,
     unknown: Sequence[Unknown],
     *,
-    start: IntArray,
     n_evaluations: int,
-    batch: int,
-    seed: int,
-    progress: Progress,
-    earlier: IntArray | None = None,
+    batch: int = 5,
+    seed: int = 0,
     ref_point: FloatArray | None = None,
+    start: IntArray | None = None,
+    earlier: IntArray | None = None,
+    progress: Progress | None = None,
 ) -> tuple[ParetoFront, Evaluated]:
     """The front of networks that were truly evaluated, none of them twice.
 
@@ -45,15 +46,16 @@ def guided(
 
     Args:
         problem: of one or more objectives, of which some are unknown.
-        unknown: those; their learners are left fitted to everything.
-        start: initial population: canonical rows that are evaluated first, (n, d).
+        unknown: those; their predictors are left fitted to everything.
         n_evaluations: rows that may be evaluated, the start and failures included.
         batch: rows that are evaluated together, before the predictors learn from them.
         seed: the same seed gives the same front.
-        progress: where it reports to.
-        earlier: rows whose values are remembered, which cost nothing, (n, d).
         ref_point: that hypervolume refers to, (m,); None for the worst of the first evaluations
             and of random networks.
+        start: canonical rows of the initial population, evaluated first, (n, d); if None,
+            reference architectures and random ones, within the constraints where that is possible.
+        earlier: rows whose values are remembered, which cost nothing, (n, d).
+        progress: where it reports to; None for nowhere.
 
     Returns:
         The front, with the hypervolume after each evaluation as its history, and all that was
@@ -75,7 +77,7 @@ def guided(
     n_free = len(known.X)
     usual = np.vstack([problem.space.landmarks, problem.space.sample(_USUAL, rng)])
     batches = _batches(known, start, usual, n_evaluations, batch, rng)
-    with progress.task("Searching", n_evaluations) as advance:
+    with (progress or NoProgress()).task("Searching", n_evaluations) as advance:
         for X in batches:
             known.add(X)
             for _ in X:
@@ -88,13 +90,16 @@ def guided(
 
 def _batches(
     known: Evaluated,
-    start: IntArray,
+    start: IntArray | None,
     usual: IntArray,
     n_evaluations: int,
     batch: int,
     rng: np.random.Generator,
 ) -> Iterator[IntArray]:
     """Rows to evaluate, the start first; each batch must be known before the next one is drawn."""
+    if start is None:
+        n_start = initial_size(n_evaluations, batch)
+        start = feasible_start(known.without_unknown_limits, n_start, rng)
     n_wanted = len(known.X) + n_evaluations
     yield known.fresh(start)[:n_evaluations]
     while len(known.X) < n_wanted:

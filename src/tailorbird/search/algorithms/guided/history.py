@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailorbird.errors import EvaluationError
+from tailorbird.notebook import counted
 from tailorbird.predictors import Learner
 from tailorbird.predictors.accuracy.evaluated_samples import FEWEST
 from tailorbird.search.front import ParetoFront, nearest_miss
@@ -23,16 +24,33 @@ class Unknown:
     """An objective whose values only true evaluations give.
 
     Attributes:
-        objective: one of the problem's; `learner` is its predictor.
-        learner: fitted anew to all evaluations before each batch.
+        objective: one of the problem's; its predictor is fitted anew to all evaluations before
+            each batch.
         evaluate: true values (n,) of canonical rows (n, d); NaN where that failed.
         noise_std: standard deviations (n,) of true values (n,).
+
+    Raises:
+        TypeError: if its predictor does not learn.
     """
 
     objective: Objective
-    learner: Learner
     evaluate: Callable[[IntArray], FloatArray]
     noise_std: Callable[[FloatArray], FloatArray] = np.zeros_like
+
+    def __post_init__(self) -> None:
+        _ = self.learner  # refuses what does not learn
+
+    @property
+    def learner(self) -> Learner:
+        """Predictor of the objective."""
+        learner = self.objective.predictor
+        if not isinstance(learner, Learner):
+            raise TypeError(
+                "What is unknown is predicted from evaluations, so its predictor must have `fit` "
+                f"and `refit`, but that of {self.objective.column} is {type(learner).__name__}, "
+                "which does not learn. Take `tailorbird.predictors.AccuracyPredictor(space)`."
+            )
+        return learner
 
 
 class Evaluated:
@@ -55,6 +73,10 @@ class Evaluated:
         self.F: FloatArray = np.empty((0, len(problem.objectives)))
         self.G: FloatArray = np.empty((0, len(problem.constraints)))
         self._n_tuned = 0
+
+    def __repr__(self) -> str:
+        n, n_failed = counted(len(self.X), "network"), np.count_nonzero(~self.succeeded)
+        return f"Evaluated({n}, {n_failed:,} failed)"
 
     @property
     def without_unknown_limits(self) -> Problem:
@@ -173,7 +195,7 @@ class Evaluated:
             X=self.X[kept],
             F=self.F[kept],
             std=std,
-            objectives=self.problem.objectives,
+            problem=self.problem,
             n_evaluations=len(self.X) - n_free,
             history=self._history(ref_point)[n_free:],
         )

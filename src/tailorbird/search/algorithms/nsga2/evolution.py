@@ -20,9 +20,9 @@ from tailorbird.spaces import FloatArray, IntArray
 def nsga2(
     problem: Problem,
     *,
-    population: int,
-    generations: int,
-    seed: int,
+    population: int = 100,
+    generations: int = 100,
+    seed: int = 0,
     ref_point: FloatArray | None = None,
     start: IntArray | None = None,
 ) -> ParetoFront:
