@@ -182,11 +182,11 @@ def _configuration(folder: Path) -> dict[str, Any]:
     """What a table must say to be imported on this machine."""
     from dataclasses import asdict
 
-    from tailorbird.pipeline.opening import open_run
+    from tailorbird.pipeline.opening import open_recipe
 
     recipe = folder / "r.toml"
     recipe.write_text(IMPORT)
-    return asdict(open_run(recipe).latency.configuration())
+    return asdict(open_recipe(recipe).latency.configuration())
 
 
 def _thinned(table: Exported) -> Exported:

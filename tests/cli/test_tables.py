@@ -16,7 +16,7 @@ from tailorbird.latency_tables import Samples, shipped
 from tailorbird.latency_tables.formats import files
 from tailorbird.latency_tables.tables.record import Record
 from tailorbird.pipeline.database import RunDatabase
-from tailorbird.pipeline.opening import open_run
+from tailorbird.pipeline.opening import open_recipe
 from tailorbird.pipeline.reporting import Reporter
 from tailorbird.published import ofa_latencies
 from tailorbird.published import ofa_latency_table as published
@@ -33,7 +33,7 @@ def write_recipe(name: str, device: str = "local") -> None:
 def measure(name: str, factor: float = 1.0, without: int = 0) -> Record:
     """Fills the table of a recipe with times that are made up."""
     write_recipe(name)
-    run = open_run(Path(f"{name}.toml"))
+    run = open_recipe(Path(f"{name}.toml"))
     with run.held():
         store = RunDatabase(None, run.folder).store()
         session = store.begin({"kernel": "6"})
@@ -239,7 +239,10 @@ def test_a_table_of_ones_own_is_imported_and_searched_with(tailorbird: Tailorbir
     assert shown["provenance"]["file"] == "all.csv"
     assert {row["std_ms"] for row in shown["rows"]} == {None, 0.01}
 
-    space, latency = open_run(Path("a.toml")).space, open_run(Path("a.toml")).latency.predictor()
+    space, latency = (
+        open_recipe(Path("a.toml")).space,
+        open_recipe(Path("a.toml")).latency.predictor(),
+    )
     X = space.landmarks
     np.testing.assert_allclose(latency.mean(X), space.count_workloads(X) @ np.arange(1.0, 16))
     code, _, err = tailorbird("profile", "a.toml")
@@ -275,7 +278,7 @@ def test_an_imported_table_travels_as_others_do(tailorbird: Tailorbird) -> None:
     assert "0 of 15 rounds" in tailorbird("table", "import", "b.toml", "t.csv")[1]
     assert json.loads(tailorbird("table", "diff", "a.toml", "b.toml", "--json")[1])["ratios"]
     write_imported("c", "out.csv")  # without a store
-    run = open_run(Path("c.toml"))
+    run = open_recipe(Path("c.toml"))
     assert len(run.latency.table().entries) == 15
     assert (run.latency.predictor().mean(run.space.landmarks) > 1).all()
 
@@ -373,7 +376,7 @@ def test_a_password_stays_out_of_copies_of_the_recipe(tailorbird: Tailorbird, wr
     url = f"postgresql://me:{written}@127.0.0.1:1/x"
     recipe = Path("a.toml")
     recipe.write_text(recipe.read_text().replace("rounds = 2", f'store = "{url}"'))
-    run = open_run(recipe)
+    run = open_recipe(recipe)
     assert run.recipe.latency.store is not None
     assert "hunter2" in run.recipe.latency.store
     text = Reporter(run.recipe, run.recipe_text, run.space, run.latency, run.accuracy)._safe_text()

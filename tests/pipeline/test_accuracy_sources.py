@@ -22,7 +22,7 @@ from tailorbird.errors import (
 )
 from tailorbird.pipeline.accuracy_sources.published import PublishedAccuracy
 from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
-from tailorbird.pipeline.opening import open_run
+from tailorbird.pipeline.opening import open_recipe
 from tailorbird.predictors import Prediction
 from tailorbird.progress import NoProgress
 from tailorbird.spaces import FloatArray, IntArray
@@ -141,7 +141,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def opened(tmp_path: Path, space: str, accuracy: str = "") -> TrainedAccuracy:
     path = tmp_path / "home" / "recipe.toml"
     path.write_text(RECIPE.format(space=space, accuracy=accuracy))
-    source = open_run(path).accuracy
+    source = open_recipe(path).accuracy
     assert isinstance(source, TrainedAccuracy)
     return source
 
@@ -250,7 +250,7 @@ def test_no_training_of_anchors_asks_for_all_of_their_weights(tmp_path: Path, mo
     text = RECIPE.format(space=SPACE, accuracy=DATA).replace("train_epochs = 1", "train_epochs = 0")
     path.write_text(text)
     with pytest.raises(RecipeError, match="w2 has neither"):
-        open_run(path).accuracy.check(NoProgress())
+        open_recipe(path).accuracy.check(NoProgress())
 
 
 @dataclass(frozen=True)
@@ -349,7 +349,7 @@ def test_published_accuracies_are_those_of_the_recipes_space(
     path = tmp_path / "recipe.toml"
     text = 'name = "p"\n[space]\nname = "{}"\n[accuracy]\npublished = "snnet"\n'
     path.write_text(text.format("deit-ti-s-b"))
-    source = open_run(path).accuracy
+    source = open_recipe(path).accuracy
     assert isinstance(source, PublishedAccuracy)
     source.check(NoProgress())
     X = source.space.landmarks
@@ -358,4 +358,4 @@ def test_published_accuracies_are_those_of_the_recipes_space(
     np.testing.assert_array_equal(values, source.test(X, NoProgress()))
     path.write_text(text.format("digits-resnet"))
     with pytest.raises(TailorbirdError, match="Nothing is published for 'digits-resnet'"):
-        open_run(path).accuracy.check(NoProgress())
+        open_recipe(path).accuracy.check(NoProgress())

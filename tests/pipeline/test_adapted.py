@@ -22,7 +22,7 @@ from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
 from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources.adaptation import Adaptation
 from tailorbird.pipeline.latency_sources.adapted import AdaptedLatency
-from tailorbird.pipeline.opening import open_run
+from tailorbird.pipeline.opening import open_recipe
 from tailorbird.pipeline.own_code.algorithm import algorithm_of
 from tailorbird.pipeline.run import Run
 from tailorbird.predictors.counted_costs import WorkloadSum
@@ -96,7 +96,7 @@ def run(
 
 
 def adapted(path: Path) -> AdaptedLatency:
-    latency = open_run(path).latency
+    latency = open_recipe(path).latency
     assert isinstance(latency, AdaptedLatency)
     return latency
 
@@ -275,7 +275,7 @@ def test_recipes_that_make_no_sense_are_one_sentence(
     path = tmp_path / "recipe.toml"
     path.write_text(f'name = "a"\n[space]\nname = "deit-ti-s-b"\n[latency]\n{latency}\n')
     with pytest.raises(RecipeError, match=message.replace("[", r"\[")):
-        open_run(path)
+        open_recipe(path)
 
 
 def test_tables_are_named_or_files_however_they_were_measured(

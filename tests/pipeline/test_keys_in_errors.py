@@ -15,7 +15,7 @@ from tailorbird.errors import (
 from tailorbird.latency_tables import Configuration
 from tailorbird.latency_tables.formats.imported import Stated, record_of
 from tailorbird.pipeline.database import RunDatabase
-from tailorbird.pipeline.opening import open_run
+from tailorbird.pipeline.opening import open_recipe
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_what_is_no_device_is_told_with_its_key(tmp_path: Path, tables: str, mes
     path = tmp_path / "recipe.toml"
     path.write_text(f'name = "a"\n[space]\nname = "deit-ti-s-b"\n{tables}\n')
     with pytest.raises(RecipeError, match=message):
-        open_run(path)
+        open_recipe(path)
 
 
 def test_a_store_that_does_not_fit_is_told_with_its_key(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from tailorbird.latency_tables import Device
 from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
 from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources.measured import MeasuredLatency
-from tailorbird.pipeline.opening import open_run
+from tailorbird.pipeline.opening import open_recipe
 from tailorbird.pipeline.own_code.algorithm import algorithm_of
 from tailorbird.pipeline.run import Run
 from tailorbird.progress import NoProgress
@@ -167,7 +167,7 @@ def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
     code, _, err = in_a_process(folder, "profile", "small.toml")
     assert code == 0, err
     monkeypatch.chdir(folder)
-    counted = open_run(small).latency.record().accepted
+    counted = open_recipe(small).latency.record().accepted
     assert len(counted) == 16
     for taken in counted.values():
         numbers = [one.number for one in taken]

@@ -16,7 +16,7 @@ import users_module
 from tailorbird import spaces
 from tailorbird.errors import RecipeError
 from tailorbird.pipeline.accuracy_sources import training_inputs
-from tailorbird.pipeline.opening import open_run
+from tailorbird.pipeline.opening import open_recipe
 from tailorbird.published.tables import TABLES
 
 Tailorbird = Callable[..., tuple[int, str, str]]
@@ -360,7 +360,7 @@ def test_weights_that_layers_of_a_block_share_are_kept_and_loaded(
 ) -> None:
     write(f'{SPACE}\nblock = "{block}"')
     assert tailorbird("train", "own.toml")[0] == 0
-    accuracy: Any = open_run(Path("own.toml")).accuracy
+    accuracy: Any = open_recipe(Path("own.toml")).accuracy
     small = accuracy.network(accuracy.space.landmarks[0])[1]
     again = small.again if block == "Tied" else small.layers[2]
     assert again.weight is small.conv.weight
@@ -369,7 +369,7 @@ def test_weights_that_layers_of_a_block_share_are_kept_and_loaded(
 def test_only_what_a_command_uses_is_asked_for(tailorbird: Tailorbird) -> None:
     """A table is measured though the data are not there yet."""
     write(accuracy='module = "no_such:data"')
-    run = open_run(Path("own.toml"))
+    run = open_recipe(Path("own.toml"))
     run.check_modules()
     with pytest.raises(RecipeError, match="no_such"):
         run.check()
@@ -401,8 +401,8 @@ def test_what_cannot_reach_workers_is_refused_before_training(
 PUBLISHED = """
 import sys
 from pathlib import Path
-from tailorbird.pipeline.opening import open_run
-run = open_run(Path("published.toml"))
+from tailorbird.pipeline.opening import open_recipe
+run = open_recipe(Path("published.toml"))
 run.check()
 assert run.accuracy.n_validation()
 assert "torch" not in sys.modules

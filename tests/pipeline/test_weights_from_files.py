@@ -182,11 +182,11 @@ def test_a_forgotten_anchor_is_not_trained_from_scratch_because_of_a_head(
 
 
 def test_a_search_tells_what_became_of_the_files_as_well(tailorbird: Command, own: Path) -> None:
-    from tailorbird.pipeline.opening import open_run
+    from tailorbird.pipeline.opening import open_recipe
 
     torch.save({**state(0, n_classes=1000), "total_ops": torch.zeros(1)}, own / "a.pth")
     assert train(tailorbird, own, keys="train_epochs = 1")[0] == 0
-    remarks = open_run(own / "own.toml").accuracy.remarks()
+    remarks = open_recipe(own / "own.toml").accuracy.remarks()
     assert len(remarks) == 2
     assert "1 tensor of" in remarks[0]
     assert "as no weights: 'total_ops'" in remarks[0]

@@ -228,8 +228,7 @@ def export(
 ) -> None:
     """Writes a trained network as safetensors and ONNX: the best one, or that of a text."""
     with held(recipe) as run:
-        stem = to if to is not None else run.folder / "network"
-        exported = run.export(architecture, max_latency_ms, stem)
+        exported = run.export(architecture, max_latency_ms, to)
         echo(f"The network is in {exported.weights} and {exported.onnx}.")
 
 

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
 
 def opened(path: Path) -> "Run":
-    """Opens the run of a recipe; errors are those of `open_run`."""
-    from tailorbird.pipeline.opening import open_run  # loads much, and `--help` needs nothing of it
+    """Opens the run of a recipe; errors are those of `open_recipe`."""
+    from tailorbird.pipeline.opening import (
+        open_recipe,  # loads much, and `--help` needs nothing of it
+    )
 
-    return open_run(path, on_stderr(), warn)
+    return open_recipe(path, on_stderr(), warn)
 
 
 @contextmanager

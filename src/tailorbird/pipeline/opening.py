@@ -1,7 +1,7 @@
 """Opens a recipe as a run. Loads torch only once the input is right."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from tailorbird.pipeline.latency_sources import registry as latency_sources
 from tailorbird.pipeline.latency_sources import tabulated
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.pipeline.python_path import resolve, users_code
-from tailorbird.progress import NoProgress, Progress
+from tailorbird.progress import Progress, on_stderr
 from tailorbird.spaces.contract import check_space
 
 if TYPE_CHECKING:
@@ -25,26 +25,29 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("tailorbird")
 
 
-def open_run(
-    path: Path,
+def open_recipe(
+    source: "Path | str | Mapping[str, object]",
     progress: Progress | None = None,
     warn: Callable[[str], object] = _LOG.warning,
 ) -> "Run":
-    """Opens the run of a recipe.
+    """Opens the run of a recipe, whose methods do what the commands of the same names do.
 
     Args:
-        path: of the recipe.
-        progress: where its long work reports to; nowhere if None.
+        source: path of a TOML file; or its tables, which name modules and files from the current
+            folder.
+        progress: where long work reports to; standard error if None.
         warn: told what a user must know before anything is done.
 
     Raises:
         RecipeError: if anything in the recipe is wrong.
         EncodingError: if earlier evaluations that it names do not fit its space.
     """
-    recipe, text = recipes.load(path)
-    space = _space(recipe, path.parent)
+    named = Path(source) if isinstance(source, str | Path) else source
+    home = named.parent if isinstance(named, Path) else Path()
+    recipe, text = recipes.load(named)
+    space = _space(recipe, home)
     database = RunDatabase(recipe.latency.store, Path("runs") / recipe.name)
-    asked = OpenedRecipe(recipe, path.parent, space, database, warn)
+    asked = OpenedRecipe(recipe, home, space, database, warn)
     latency = latency_sources.opened(asked)
     others = tuple(tabulated.elsewhere(name, asked) for name in recipe.search.devices)
     named = [recipe.device.name, *(other.device.name for other in others)]
@@ -68,9 +71,9 @@ def open_run(
         latency,
         others,
         accuracy,
-        algorithm_of(recipe.search, path.parent),
+        algorithm_of(recipe.search, home),
         database.folder,
-        progress or NoProgress(),
+        progress or on_stderr(),
     )
 
 

@@ -2,12 +2,12 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,22 @@ if TYPE_CHECKING:
     from tailorbird.training import Trained
 
 
-@dataclass(frozen=True)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _alone(step: Callable[Concatenate["Run", P], T]) -> Callable[Concatenate["Run", P], T]:
+    """A step of a run that keeps other processes out of its folder meanwhile."""
+
+    @wraps(step)
+    def held_step(run: "Run", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with run.held():
+            return step(run, *args, **kwargs)
+
+    return held_step
+
+
+@dataclass(frozen=True, repr=False)
 class Run:
     """One recipe on one machine; everything that it makes is in `folder`.
 
@@ -70,15 +85,25 @@ class Run:
     folder: Path
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
+    _holders: list[object] = field(default_factory=list, init=False)
+
+    def __repr__(self) -> str:
+        return f"Run({self.recipe.name!r}, {self.space!r}, {str(self.folder)!r})"
 
     @contextmanager
     def held(self) -> Iterator["Run"]:
         """Keeps other processes out of the folder, writes the log, and ends workers.
 
+        Each step does so itself, unless it is done already.
+
         Raises:
             BusyError: if another process works in the folder.
         """
+        if self._holders:
+            yield self
+            return
         with held(self.folder):
+            self._holders.append(self)
             if reason := torn([self.folder / name for name in FILES]):
                 LOG.warning(
                     "The report in %s is torn (%s), as its writing was interrupted: "
@@ -89,8 +114,10 @@ class Run:
             try:
                 yield self
             finally:
+                self._holders.clear()
                 self.latency.close()
 
+    @_alone
     def run(self) -> dict[str, object]:
         """All steps in order; returns the summary."""
         _ = self._latencies_elsewhere  # refused before hours of measuring
@@ -140,6 +167,7 @@ class Run:
                 check_workloads(self.space.workloads)
         return True
 
+    @_alone
     def profile(self, networks: Path | None = None) -> LatencyTable:
         """Measures every workload of the space, and whole networks of a file, that are missing."""
         self.check_modules()
@@ -147,18 +175,21 @@ class Run:
         with self._step("profile"):
             return self.latency.profile(networks, self.progress)
 
+    @_alone
     def adapt(self, n_samples: int | None = None) -> Adapted:
         """Measures networks that latencies are adapted by; as many as the recipe says, if None."""
         self.check_modules()
         with self._step("adapt"):
             return self.latency.adapt(n_samples, self.progress)
 
+    @_alone
     def train(self) -> "Trained":
         """Trains the networks of the space, or loads what was trained."""
         self.check_modules()
         with self._step("train"):
             return self.accuracy.train(self.progress)
 
+    @_alone
     def search(self) -> SearchResult:
         """Fits predictors and searches under them; needs a table and weights."""
         return self._search()[0]
@@ -199,6 +230,7 @@ class Run:
         """
         return {other.device.name: other.predictor() for other in self.others}
 
+    @_alone
     def report(self) -> dict[str, object]:
         """Searches, checks the front and random networks on the device, and writes all files."""
         found, predictors = self._search()
@@ -230,13 +262,19 @@ class Run:
         latencies = {self.latency.device.name: latency, **self._latencies_elsewhere}
         return regrets(choices(found.front.X, accuracy, latencies))
 
-    def export(self, architecture: str | None, max_latency_ms: float | None, to: Path) -> Exported:
+    @_alone
+    def export(
+        self,
+        architecture: str | None = None,
+        max_latency_ms: float | None = None,
+        to: Path | None = None,
+    ) -> Exported:
         """Writes one network as safetensors and ONNX.
 
         Args:
             architecture: its text, as reports have it; of all networks of the space.
             max_latency_ms: otherwise the most accurate one of the checked front that is as fast.
-            to: path of the files, without their endings.
+            to: path of the files, without their endings; `network` in the folder if None.
 
         Raises:
             RecipeError: if there is no such network.
@@ -252,6 +290,7 @@ class Run:
             row = fastest_enough(front, self.space, max_latency_ms)
         else:
             row = named(architecture, self.space, front)
+        to = self.folder / "network" if to is None else Path(to)
         if not to.name.strip(". "):
             raise RecipeError(f"The files need a name, but got {str(to)!r}. Add one to the path.")
         return save(trained(row), self.space, row, to)

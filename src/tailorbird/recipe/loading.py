@@ -1,10 +1,11 @@
 """Reads recipes, and refuses what is wrong with one in a sentence."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from tailorbird.errors import RecipeError, nearest, shown
+from tailorbird.errors import RecipeError, in_a_line, nearest, shown
 from tailorbird.recipe.document import parse
 from tailorbird.recipe.recipe import Recipe
 from tailorbird.storage.foreign import bounded_file
@@ -14,14 +15,21 @@ _LARGEST_BYTES = 2**20
 _LONGEST = 500  # characters of a sentence
 
 
-def load(path: Path) -> tuple[Recipe, str]:
-    """Reads a recipe; returns it with its text as the user wrote it.
+def load(source: Path | Mapping[str, object]) -> tuple[Recipe, str]:
+    """Reads a recipe; returns it with its text as the user wrote it, or as TOML has it.
+
+    Args:
+        source: path of a TOML file, or its tables.
 
     Raises:
         RecipeError: naming the first thing that is wrong, and what would be right.
     """
-    text = decoded(bounded_file.read(path, _LARGEST_BYTES, what="A recipe"), path)
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if isinstance(source, Path):
+        path = source
+        text = decoded(bounded_file.read(path, _LARGEST_BYTES, what="A recipe"), path)
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    else:
+        path, text = Path("<dict>"), _as_toml(source)
     try:
         recipe = Recipe.model_validate(parse(text, path))
     except ValidationError as error:
@@ -31,6 +39,23 @@ def load(path: Path) -> tuple[Recipe, str]:
             f"Recipe {str(path)!r}: there is no key '[space] batch'; it is [device] batch."
         )
     return recipe, text
+
+
+def _as_toml(tables: Mapping[str, object]) -> str:
+    """Writes tables as TOML, so that they are read as any recipe is.
+
+    Raises:
+        RecipeError: if TOML has no word for a value.
+    """
+    import tomli_w
+
+    try:
+        return tomli_w.dumps(tables)
+    except (TypeError, AttributeError, ValueError) as error:
+        raise RecipeError(
+            "A recipe must consist of what TOML can hold, tables, lists, texts, numbers and "
+            f"booleans, but it does not ({in_a_line(error)}). Leave out what is None."
+        ) from None
 
 
 def _explain(error: ValidationError) -> str:

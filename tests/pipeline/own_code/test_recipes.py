@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tailorbird.latency_tables.formats import files
-from tailorbird.pipeline.opening import open_run
+from tailorbird.pipeline.opening import open_recipe
 
 Tailorbird = Callable[..., tuple[int, str, str]]
 
@@ -205,7 +205,7 @@ def test_what_overwrites_its_arrays_changes_nothing(tailorbird: Tailorbird) -> N
 
 def test_a_predictor_is_tried_with_as_many_networks_as_it_will_have(tailorbird: Tailorbird) -> None:
     write(latency='predictor = "own_code:of_fifty"\nsamples = 60')
-    open_run(Path("own.toml")).latency.check()
+    open_recipe(Path("own.toml")).latency.check()
 
 
 WRONG = [

@@ -40,7 +40,7 @@ from tailorbird.latency_tables.runtimes.tvm.tuning.peak import macs_per_second
 from tailorbird.latency_tables.runtimes.tvm.tuning.tasks import Task, tasks_of
 from tailorbird.latency_tables.runtimes.tvm.tuning.trials import Bench, tune, weakest_first
 from tailorbird.latency_tables.runtimes.tvm.tuning.tuning import Tuning
-from tailorbird.pipeline.opening import open_run
+from tailorbird.pipeline.opening import open_recipe
 from tailorbird.progress import NoProgress
 from tailorbird.recipe import load
 
@@ -411,7 +411,7 @@ def test_a_recipe_is_tuned_before_it_is_profiled(
         'name = "x"\n[space]\nname = "digits-resnet"\n[latency]\nschedule = "tuned:3"\n'
         'tuning = "shared"\ntuning_minutes = 0.3\nrounds = 2\n'
     )
-    run = open_run(path)
+    run = open_recipe(path)
     schedule = run.latency.configuration().schedule
     assert schedule.endswith("undecided")
     with run.held():
@@ -419,7 +419,7 @@ def test_a_recipe_is_tuned_before_it_is_profiled(
     assert set(table.entries) >= {workload.key for workload in run.space.workloads}
     assert table.configuration.schedule.startswith("tuned:3-static-")
     assert all("tuned_kernels" in table.provenance[key] for key in table.entries)
-    again = open_run(path).latency
+    again = open_recipe(path).latency
     assert again.configuration() == table.configuration
     assert again.table().entries.keys() == table.entries.keys()
     assert list((tmp_path / "shared").glob("*/*/database_tuning_record.json"))
