@@ -42,9 +42,9 @@ def open_recipe(
         RecipeError: if anything in the recipe is wrong.
         EncodingError: if earlier evaluations that it names do not fit its space.
     """
-    named = Path(source) if isinstance(source, str | Path) else source
-    home = named.parent if isinstance(named, Path) else Path()
-    recipe, text = recipes.load(named)
+    given = Path(source) if isinstance(source, str | Path) else source
+    home = given.parent if isinstance(given, Path) else Path()
+    recipe, text = recipes.load(given)
     space = _space(recipe, home)
     database = RunDatabase(recipe.latency.store, Path("runs") / recipe.name)
     asked = OpenedRecipe(recipe, home, space, database, warn)

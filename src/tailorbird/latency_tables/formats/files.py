@@ -3,9 +3,9 @@
 import csv
 import hashlib
 import json
+from importlib.metadata import version
 from pathlib import Path
 
-from tailorbird import __version__
 from tailorbird.errors import RecipeError
 from tailorbird.latency_tables.formats import document
 from tailorbird.latency_tables.formats.codecs import FORMATS, Format, Head, Rows
@@ -39,7 +39,7 @@ def write(record: Record, path: Path) -> None:
     """
     to_bytes, _ = _format_of(path)
     head, rows = to_rows(record)
-    head = {"name": _NAME, "format": FORMAT, "tailorbird": __version__, **head}
+    head = {"name": _NAME, "format": FORMAT, "tailorbird": version("tailorbird"), **head}
     try:
         document.checked(head, rows)
     except ValueError as error:
