@@ -38,9 +38,9 @@ def test_a_wrong_recipe_is_refused_before_predictors_are_loaded(tmp_path: Path) 
     path = tmp_path / "a.toml"
     path.write_text('name = "a"\n[space]\nname = "deit-ti-s-b"\n[device]\nname = "nowhere"\n')
     program = (
-        "import sys\nfrom pathlib import Path\nfrom tailorbird.errors import RecipeError\n"
+        "import sys\nfrom tailorbird.errors import RecipeError\n"
         "from tailorbird.pipeline.opening import open_recipe\n"
-        f"try:\n    open_recipe(Path({str(path)!r}))\nexcept RecipeError as error:\n    print(error)\n"
+        f"try:\n    open_recipe({str(path)!r})\nexcept RecipeError as error:\n    print(error)\n"
         "assert not {'sklearn', 'torch'} & {*sys.modules}"
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
