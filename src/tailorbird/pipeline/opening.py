@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tailorbird import recipe as recipes
 from tailorbird import spaces
-from tailorbird.errors import RecipeError
+from tailorbird.errors import RecipeError, naming, told_of
 from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources import registry as latency_sources
 from tailorbird.pipeline.latency_sources import tabulated
@@ -40,6 +40,11 @@ def open_run(
         RecipeError: if anything in the recipe is wrong.
         EncodingError: if earlier evaluations that it names do not fit its space.
     """
+    with told_of(path):
+        return _opened(path, progress, lambda sentence: warn(naming(sentence, path)))
+
+
+def _opened(path: Path, progress: Progress | None, warn: Callable[[str], object]) -> "Run":
     recipe, text = recipes.load(path)
     space = _space(recipe, path.parent)
     database = RunDatabase(recipe.latency.store, Path("runs") / recipe.name)
@@ -70,6 +75,7 @@ def open_run(
         algorithm_of(recipe.search, path.parent),
         database.folder,
         progress or NoProgress(),
+        path=path,
     )
 
 

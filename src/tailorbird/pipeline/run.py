@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import RecipeError, naming, told_of
 from tailorbird.export.network import Exported, save
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
@@ -20,6 +20,7 @@ from tailorbird.pipeline.checking import Checker
 from tailorbird.pipeline.latency_sources.adaptation import Adapted
 from tailorbird.pipeline.latency_sources.source import LatencySource
 from tailorbird.pipeline.own_code.algorithm import Algorithm, try_algorithm
+from tailorbird.pipeline.path_in_errors import path_in_errors
 from tailorbird.pipeline.problem import problem_of
 from tailorbird.pipeline.python_path import users_code
 from tailorbird.pipeline.reporting import Reporter
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from tailorbird.training import Trained
 
 
+@path_in_errors
 @dataclass(frozen=True)
 class Run:
     """One recipe on one machine; everything that it makes is in `folder`.
@@ -58,6 +60,7 @@ class Run:
         folder: for artefacts.
         progress: where long work reports to.
         seconds: filled with what each step took.
+        path: of the recipe, which commands in messages name; None if it was read from no file.
     """
 
     recipe: Recipe
@@ -70,6 +73,7 @@ class Run:
     folder: Path
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
+    path: Path | None = None
 
     @contextmanager
     def held(self) -> Iterator["Run"]:
@@ -78,7 +82,7 @@ class Run:
         Raises:
             BusyError: if another process works in the folder.
         """
-        with held(self.folder):
+        with told_of(self.path), held(self.folder, self.path):
             if reason := torn([self.folder / name for name in FILES]):
                 LOG.warning(
                     "The report in %s is torn (%s), as its writing was interrupted: "
@@ -90,6 +94,11 @@ class Run:
                 yield self
             finally:
                 self.latency.close()
+
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences that a reader of what was searched must not miss."""
+        both = (*self.latency.remarks(), *self.latency.losses, *self.accuracy.remarks())
+        return tuple(naming(remark, self.path) for remark in both)
 
     def run(self) -> dict[str, object]:
         """All steps in order; returns the summary."""
@@ -213,7 +222,7 @@ class Run:
                 self.recipe, self.recipe_text, self.space, self.latency, self.accuracy
             )
             regretted = self._regrets(found, predictors)
-            report = reporter.report(found, front, random, regretted, self.seconds)
+            report = reporter.report(found, front, random, regretted, self.seconds, self.remarks())
             mark = write(report, self.folder)
         return {**report.summary, MARK: mark}
 
@@ -257,7 +266,8 @@ class Run:
     def _step(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         LOG.info("%s starts", name)
-        with redirect_stdout(sys.stderr):  # results alone are printed there, whatever users print
+        # Results alone are printed on standard output, whatever users' code prints.
+        with redirect_stdout(sys.stderr), self.progress.step(name):
             yield
         self.seconds[name] = time.perf_counter() - start
         LOG.info("%s took %.1f s", name, self.seconds[name])
