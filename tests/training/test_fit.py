@@ -183,7 +183,6 @@ def test_each_epoch_tells_its_loss_rate_and_seconds(
     few_digits: Dataset,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
-    always_saved: None,
 ) -> None:
     peaks = {"embedding": 1e-3, "block": 1e-3, "stitch": 1e-2, "head": 1e-3}
     settings = replace(SETTINGS, batch=25, learning_rates=peaks)

@@ -13,7 +13,7 @@ _ALIKE = 0.7
 
 
 class SpaceSection(Section):
-    """Which networks there are: a named space, or what a Python path makes.
+    """Networks that there are: a named space, or what a Python path makes.
 
     Other keys are settings of that space.
     """
