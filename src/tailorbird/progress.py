@@ -99,24 +99,24 @@ class _Work:
 
     def line(self, now_s: float) -> str:
         """Line on what is done, time taken, time left if that can be told, and the last piece."""
+        self.first_told = self.first_told or (now_s, self.n)
+        if self.total is None:
+            return f"{self.title}: {now_s - self.begin_s:.0f} s so far"
         last = f", last: {self.last}" if self.last else ""
-        return f"{self.ended(now_s)}{self._left(now_s)}{last}"
+        return f"{self.ended(now_s)}{self._left(now_s, self.total, *self.first_told)}{last}"
 
     def ended(self, now_s: float) -> str:
         """Line on what was done, and time taken."""
         seconds = f"{now_s - self.begin_s:.0f} s"
         if self.total is None:
-            return f"{self.title}: {seconds}"
+            return f"{self.title} took {seconds}"
         return f"{self.title}: {self.n}/{self.total} in {seconds}"
 
-    def _left(self, now_s: float) -> str:
-        if self.first_told is None:
-            self.first_told = now_s, self.n
-        since_s, n_before = self.first_told
-        if self.total is None or not n_before < self.n < self.total:
+    def _left(self, now_s: float, total: int, since_s: float, n_before: int) -> str:
+        if not n_before < self.n < total:
             return ""
         pace_s = (now_s - since_s) / (self.n - n_before)
-        return f", {pace_s * (self.total - self.n):.0f} s left"
+        return f", {pace_s * (total - self.n):.0f} s left"
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,22 +107,24 @@ class _Epoch:
     """Mean loss, learning rates and seconds of one epoch, or of what was left of it.
 
     Args:
-        optimizer: whose learning rates are shown, as they are at its end.
+        optimizer: whose groups have learning rates; the lowest and the highest mean are shown.
     """
 
     def __init__(self, optimizer: optim.Optimizer) -> None:
         self._optimizer = optimizer
         self._losses: list[Tensor] = []
+        self._rates: list[list[float]] = []
         self._begin = time.monotonic()
 
     def add(self, loss: Tensor) -> None:
         """Takes in the loss of a step, which nobody waits for before the epoch ends."""
         self._losses.append(loss.detach())
+        self._rates.append([group["lr"] for group in self._optimizer.param_groups])
 
     def __str__(self) -> str:
         loss = float(torch.stack(self._losses).mean())
-        rates = sorted({group["lr"] for group in self._optimizer.param_groups})
-        rate = " to ".join(f"{rate:.2g}" for rate in dict.fromkeys([rates[0], rates[-1]]))
+        means = np.mean(self._rates, axis=0)
+        rate = " to ".join(dict.fromkeys(f"{mean:.2g}" for mean in (means.min(), means.max())))
         return f"loss {loss:.4g}, rate {rate}, {time.monotonic() - self._begin:.1f} s"
 
 
