@@ -78,7 +78,7 @@ def test_what_was_known_before_says_nothing_of_the_pace(err: Callable[[str], Non
 def test_fast_work_is_one_line_and_none_if_nothing_was_done(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    progress = LineProgress(first_s=30.0)
+    progress = LineProgress(first_s=30.0, step_s=30.0)
     with progress.step("train"), progress.task("Training", 100) as advance:
         for step in range(100):
             advance(str(step))
@@ -99,7 +99,7 @@ def test_what_was_done_before_a_failure_is_told(capsys: pytest.CaptureFixture[st
 
 
 def test_a_step_has_lines_where_no_piece_of_work_is_open(err: Callable[[str], None]) -> None:
-    progress = LineProgress(every_s=0.01, first_s=0.01, clock=Clock())
+    progress = LineProgress(every_s=0.01, first_s=0.01, step_s=0.01, clock=Clock())
     with progress.step("search"):
         err("search: 0 s so far\n")
         with progress.task("Evaluating", 2):
@@ -112,7 +112,7 @@ def test_a_step_has_lines_where_no_piece_of_work_is_open(err: Callable[[str], No
 
 def test_no_thread_outlives_its_work() -> None:
     before = threading.active_count()
-    progress = LineProgress(every_s=600.0, first_s=600.0)
+    progress = LineProgress(every_s=600.0, first_s=600.0, step_s=600.0)
     begin = time.monotonic()
     with progress.step("train"), progress.task("Training", 1):
         assert threading.active_count() == before + 2
@@ -142,7 +142,7 @@ def test_lines_that_nobody_reads_end_no_work(monkeypatch: pytest.MonkeyPatch) ->
     closed = Closed()
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stderr", closed)
-        with LineProgress(every_s=0.001, first_s=0.001).step("search"):
+        with LineProgress(every_s=0.001, step_s=0.001).step("search"):
             end = time.monotonic() + 30
             while closed.n_tries < 3 and time.monotonic() < end:
                 time.sleep(0.001)

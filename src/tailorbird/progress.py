@@ -127,32 +127,34 @@ class LineProgress:
 
     Attributes:
         every_s: seconds between lines.
-        first_s: seconds until the first line; shorter work has one at its end, if any.
+        first_s: seconds until the first line of a piece of work; shorter ones have one at the end.
+        step_s: seconds until that of a step, which may be refused before any work begins.
         clock: gives seconds.
     """
 
     every_s: float = 30.0
     first_s: float = 1.0
+    step_s: float = 5.0
     clock: Callable[[], float] = time.monotonic
     _under_way: list[_Work] = field(default_factory=list)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Opens a step of a run; it has lines of its own while no piece of work is open in it."""
-        with self._told(_Work(name, None, self.clock())):
+        with self._told(_Work(name, None, self.clock()), self.step_s):
             yield
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:
         """Opens a piece of work."""
         work = _Work(title, total, self.clock())
-        with self._told(work):
+        with self._told(work, self.first_s):
             yield work.advance
 
     @contextmanager
-    def _told(self, work: _Work) -> Iterator[None]:
+    def _told(self, work: _Work, first_s: float) -> Iterator[None]:
         over = Event()
-        teller = Thread(target=self._tell_until, args=(over, work), daemon=True)
+        teller = Thread(target=self._tell_until, args=(over, work, first_s), daemon=True)
         self._under_way.append(work)
         try:
             teller.start()
@@ -165,8 +167,7 @@ class LineProgress:
             if work.n or work.first_told:
                 _tell(work.ended(self.clock()))
 
-    def _tell_until(self, over: Event, work: _Work) -> None:
-        wait_s = self.first_s
+    def _tell_until(self, over: Event, work: _Work, wait_s: float) -> None:
         while not over.wait(wait_s):
             wait_s = self.every_s
             if self._under_way[-1:] == [work]:
