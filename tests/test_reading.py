@@ -2,7 +2,10 @@
 
 import ast
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from textwrap import dedent
+from typing import TypeGuard
 
 import pytest
 
@@ -15,7 +18,7 @@ WORDS = """
     about above across after against along among around as at before behind below beneath beside
     between beyond by despite down during except for from in inside into like near of off on onto
     out outside over past per since than through throughout till to toward towards under until up
-    upon via with within without likewise whether
+    upon via which with within without likewise whether
 """
 PREPOSITIONS = frozenset(WORDS.split())
 
@@ -26,6 +29,27 @@ def parsed(path: Path) -> ast.Module:
 
 def functions(tree: ast.AST) -> Iterator[Function]:
     return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def documented(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """Name and text of what is documented; constants and attributes have theirs below them."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, Function)) and (
+            text := ast.get_docstring(node)
+        ):
+            yield getattr(node, "name", "the module"), text
+        if isinstance(node, (ast.Module, ast.ClassDef)):
+            for one, below in pairwise(node.body):
+                if isinstance(one, (ast.Assign, ast.AnnAssign)) and is_text(below):
+                    yield ast.unparse(one), ast.literal_eval(below.value)
+
+
+def is_text(node: ast.stmt) -> TypeGuard[ast.Expr]:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 def depth(node: ast.AST) -> int:
@@ -50,6 +74,22 @@ def test_blocks_are_counted_as_they_are_indented() -> None:
     assert depth(ast.parse(text).body[0]) == 3
 
 
+def test_texts_below_constants_are_read_too() -> None:
+    text = """
+    "the module"
+    A = 1
+    "text of A"
+    class C:
+        b: int = 2
+        "text of b"
+        def f(self):
+            c = 3
+            "no text of c"
+    """
+    told = [text for _, text in documented(ast.parse(dedent(text)))]
+    assert told == ["the module", "text of A", "text of b"]
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT / "src")))
 def test_a_module_reads_well(path: Path) -> None:
     tree = parsed(path)
@@ -57,8 +97,5 @@ def test_a_module_reads_well(path: Path) -> None:
         n_lines = (function.end_lineno or 0) - function.lineno + 1
         assert n_lines <= MOST_LINES, f"{function.name} is long"
         assert depth(function) <= DEEPEST, f"{function.name} nests deeply"
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, Function)):
-            told = ast.get_docstring(node)
-            name = getattr(node, "name", "the module")
-            assert not told or first_word(told) not in PREPOSITIONS, f"{name}: {told}"
+    for name, text in documented(tree):
+        assert first_word(text) not in PREPOSITIONS, f"{name}: {text}"

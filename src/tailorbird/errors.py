@@ -2,7 +2,9 @@
 
 import errno
 import os
+import re
 import reprlib
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -13,10 +15,25 @@ _SHORT = 200  # characters of a value
 _LONGEST_SENTENCE = 2_000
 _MANY = 40  # names that a hint lists
 _MOST_DIGITS = 17  # decimal digits tell any two doubles apart
+_COMMAND = re.compile(r"(`tailorbird(?: [a-z]+)+ )RECIPE(?=[ `])")
 
 
 class TailorbirdError(Exception):
-    """Root of the errors whose message alone tells a user what to do."""
+    """Root of the errors whose message alone tells a user what to do.
+
+    Attributes:
+        recipe: path of the recipe at work, which the commands in the message name; None where
+            there is none, or it is not known.
+    """
+
+    recipe: Path | None = None
+
+    def __str__(self) -> str:
+        return naming(self._sentence(), self.recipe)
+
+    def _sentence(self) -> str:
+        """Message as it was raised, in which RECIPE stands for the path."""
+        return super().__str__()
 
 
 class RecipeError(TailorbirdError, ValueError):
@@ -160,7 +177,7 @@ class WriteError(TailorbirdError, RuntimeError):
         self.path = path
         self.reason = reason
 
-    def __str__(self) -> str:
+    def _sentence(self) -> str:
         said = self.reason.strerror or str(self.reason)
         return f"The file {str(self.path)!r} cannot be written: {said}. {self.way_out}"
 
@@ -223,7 +240,7 @@ class PublishedTableError(RecipeError):
         way_out = f"Delete it, and fetch it anew with `tailorbird data get {name}`."
         return cls(path, name, reason, way_out)
 
-    def __str__(self) -> str:
+    def _sentence(self) -> str:
         return self._message
 
 
@@ -236,7 +253,7 @@ class MissingWorkloadError(TailorbirdError, KeyError):
         self.n_needed = n_needed
         self.device = device
 
-    def __str__(self) -> str:
+    def _sentence(self) -> str:
         return (
             f"{len(self.missing)} of {self.n_needed} workloads are not in the table of "
             f"{self.device!r} (first: {self.missing[0]}). "
@@ -254,7 +271,7 @@ class TooFewNeighboursError(TailorbirdError, ValueError):
         self.n_measured = n_measured
         self.n_needed = n_needed
 
-    def __str__(self) -> str:
+    def _sentence(self) -> str:
         return (
             f"At least {self.n_needed} workloads of an op must be measured to predict others of "
             f"it, but of {self.op!r} only {self.n_measured} are, and {len(self.missing)} are "
@@ -272,12 +289,22 @@ class ScoreError(TailorbirdError, ValueError):
         self.value = value
         self.network = network
 
-    def __str__(self) -> str:
+    def _sentence(self) -> str:
         return (
             f"Scores must be finite, but {self.score} is {self.value} for the untrained network "
             f"{self.network}. Leave out this score or this network, and look for images that are "
             "equal or not finite."
         )
+
+
+@contextmanager
+def told_of(recipe: Path | None) -> Iterator[None]:
+    """Lets the errors raised inside name the path of a recipe, unless they name one already."""
+    try:
+        yield
+    except TailorbirdError as error:
+        error.recipe = error.recipe or recipe
+        raise
 
 
 @contextmanager
@@ -313,6 +340,14 @@ def _said(error: BaseException) -> str:
         raise
     except BaseException as again:  # noqa: BLE001  # a user's __str__ runs here
         return f"its message cannot be had, for {type(again).__name__}"
+
+
+def naming(text: str, recipe: Path | None) -> str:
+    """Puts the path of a recipe, as a shell takes it, for RECIPE in the commands of a text."""
+    if recipe is None:
+        return text
+    path = shlex.quote(str(recipe))
+    return _COMMAND.sub(lambda command: command[1] + path, text)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -101,7 +101,7 @@ def test_there_must_be_something_to_export(tailorbird: Tailorbird) -> None:
     for arguments in (("export", "a.toml", "t.csv"), ("show", "a.toml"), ("show", "t.csv")):
         code, _, err = tailorbird("table", *arguments)
         assert code == 2
-        assert "tailorbird profile RECIPE" in err or "cannot be read" in err
+        assert "tailorbird profile a.toml" in err or "cannot be read" in err
     assert not Path("runs").exists()
 
 
@@ -119,7 +119,7 @@ def test_a_run_without_a_table_yet_has_no_rows(tailorbird: Tailorbird) -> None:
     write_recipe("a")
     code, _, err = tailorbird("table", "show", "a.toml")
     assert code == 2
-    assert "Make it with `tailorbird profile RECIPE`" in err
+    assert "Make it with `tailorbird profile a.toml`" in err
     Path("runs/a").mkdir(parents=True)  # as training alone leaves it
     code, out, err = tailorbird("devices", "a.toml", "--json")
     assert code == 0, err
@@ -317,7 +317,7 @@ def test_keys_that_a_space_needs_are_listed_and_others_are_told(tailorbird: Tail
     code, out, err = tailorbird("table", "import", "a.toml", "none.csv")
     assert (code, out) == (2, "")
     assert "None of 15 rows is of a workload of digits-resnet" in err
-    assert "`tailorbird table keys RECIPE` lists" in err
+    assert "`tailorbird table keys a.toml` lists" in err
     assert not Path("runs").exists()
 
     Path("typo.csv").write_text(plain.replace("residual_block", "resblock"))

@@ -68,7 +68,7 @@ def test_what_a_file_says_of_itself_is_not_obeyed(
 def test_neither_a_log_nor_a_bar_hands_on_what_a_program_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with held(tmp_path):
+    with held(tmp_path, None):
         LOG.warning("%s failed", EVIL)
         logging.getLogger("tailorbird.search.evaluation.study").warning(EVIL)
     assert printable(log := (tmp_path / "run.log").read_text()) == log

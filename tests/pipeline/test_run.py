@@ -153,6 +153,7 @@ def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
     assert workers_of(folder)
     os.kill(process.pid, how)
     _, err = process.communicate(timeout=20)
+    assert "Profiling: " in err  # though half a minute has not passed
     if how == signal.SIGINT:
         assert process.returncode == 1
         assert "What was done is kept" in err

@@ -1,8 +1,12 @@
+import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tailorbird.errors import TrainingError, WriteError
-from tailorbird.progress import NoProgress
+from tailorbird.progress import Advance, NoProgress
 from tailorbird.spaces.stitching import StitchSpace, Windows
 from tailorbird.training import Dataset, Split, Training, fit, load, train
 from tailorbird.training.checkpoint import Checkpoint
@@ -161,6 +165,59 @@ def test_training_that_was_killed_before_its_weights_were_written_only_writes_th
     assert counted.steps == 0
     whole = train(small_space, few_digits, settings, tmp_path / "whole", NoProgress())
     assert resumed.fingerprint == whole.fingerprint
+
+
+@dataclass
+class Shown(NoProgress):
+    """Progress that remembers what was done."""
+
+    done: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Advance]:
+        yield self.done.append
+
+
+def test_each_epoch_tells_its_loss_rate_and_seconds(
+    small_space: StitchSpace,
+    few_digits: Dataset,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    peaks = {"embedding": 1e-3, "block": 1e-3, "stitch": 1e-2, "head": 1e-3}
+    settings = replace(SETTINGS, batch=25, learning_rates=peaks)
+    shown = Shown()
+    with caplog.at_level(logging.INFO, "tailorbird"):
+        train(small_space, few_digits, settings, tmp_path, shown)
+    text = "\n".join(shown.done)
+    assert "\n".join(caplog.messages).replace(": epoch", ", epoch") == text
+    told = r"(anchor w4|anchor w8|all routes), epoch (\d) of 2, loss (.*), rate (.*), (\d+\.\d) s"
+    stages, epochs, losses, rates, _ = zip(*re.findall(told, text), strict=True)
+    assert stages == ("anchor w4",) * 2 + ("anchor w8",) * 2 + ("all routes",) * 2
+    assert epochs == ("1", "2") * 3
+    assert all(0.5 < float(loss) < 5.0 for loss in losses)  # ten classes: log(10) to begin with
+    lowest, highest = map(float, rates[4].split(" to "))
+    assert highest == pytest.approx(10 * lowest, rel=0.1)
+    assert 0 < float(rates[1]) < float(rates[0]) < 1e-3  # of one group, past its peak
+
+
+def test_epochs_before_a_checkpoint_are_told_as_such(
+    small_space: StitchSpace, few_digits: Dataset, tmp_path: Path, always_saved: None
+) -> None:
+    counted = Counted()
+
+    def failing(images: Tensor, generator: torch.Generator) -> Tensor:
+        if counted.steps == 5:  # of four in an epoch
+            raise InterruptedError
+        return counted(images, generator)
+
+    settings = replace(SETTINGS, batch=25)
+    with pytest.raises(InterruptedError):
+        train(small_space, replace(few_digits, augment=failing), settings, tmp_path, NoProgress())
+    shown = Shown()
+    train(small_space, few_digits, settings, tmp_path, shown)
+    assert shown.done[0] == "anchor w4, epoch 1 of 2, trained before"
+    assert shown.done[1].startswith("anchor w4, epoch 2 of 2, loss ")
 
 
 def with_nan(data: Dataset, image: int) -> Dataset:

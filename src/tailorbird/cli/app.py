@@ -201,7 +201,7 @@ def search(recipe: RecipePath, as_json: AsJson = False) -> None:
         measures = [objective.column for objective in result.front.objectives]
         marks = [column for column in frame if str(column).endswith("_extrapolated")]
         columns = ["architecture", "kind", *measures, *marks, "probability_on_front"]
-        for line in (str(result), *run.accuracy.remarks(), *run.latency.remarks()):
+        for line in (str(result), *run.remarks()):
             echo(line, err=True)
         echo(frame.to_json(orient="records") if as_json else frame[columns].to_string(index=False))
 

@@ -63,29 +63,29 @@ def compile_(
     from tailorbird.latency_tables.profiling.space_programs import programs_of
     from tailorbird.latency_tables.runtimes.tvm.compile import library_folder
 
-    run = opened(recipe)
-    device = run.latency.device
-    if device.target == NOWHERE:
-        raise RecipeError(
-            f"Nothing is known of {device.name!r} that programs could be compiled for: name a "
-            "[device] target."
-        )
-    if (run.recipe.latency.runtime, run.recipe.latency.schedule) != ("tvm", "static"):
-        raise RecipeError(
-            "Programs are compiled by TVM and its static schedule: drop [latency] runtime and "
-            "schedule."
-        )
-    try:
-        manifest = library_folder.write(
-            programs_of(run.space),
-            device.target,
-            device.threads,
-            folder,
-            ".tar" if objects else ".so",
-            run.progress,
-        )
-    except DeviceError as error:
-        raise RecipeError(f"[device] target: {error}") from None
+    with opened(recipe) as run:
+        device = run.latency.device
+        if device.target == NOWHERE:
+            raise RecipeError(
+                f"Nothing is known of {device.name!r} that programs could be compiled for: name a "
+                "[device] target."
+            )
+        if (run.recipe.latency.runtime, run.recipe.latency.schedule) != ("tvm", "static"):
+            raise RecipeError(
+                "Programs are compiled by TVM and its static schedule: drop [latency] runtime and "
+                "schedule."
+            )
+        try:
+            manifest = library_folder.write(
+                programs_of(run.space),
+                device.target,
+                device.threads,
+                folder,
+                ".tar" if objects else ".so",
+                run.progress,
+            )
+        except DeviceError as error:
+            raise RecipeError(f"[device] target: {error}") from None
     echo(f"Programs for {device.target} are listed in {manifest}.")
 
 
@@ -159,16 +159,11 @@ def _of_recipe(path: Path) -> Facts:
     """Facts of a recipe's device: whether it answers, and what its table holds."""
     facts: Facts = {"recipe": str(path)}
     try:
-        run = opened(path)
+        with opened(path) as run:
+            latency = run.latency
+            facts["name"] = latency.device.name
+            if latency.device.server is not None:
+                facts |= _behind(latency.device.server)
+            return facts | (_held(latency.record()) if latency.has_table() else {"n_rows": 0})
     except TailorbirdError as error:
-        return {**facts, "reason": str(error)}
-    latency = run.latency
-    facts["name"] = latency.device.name
-    if latency.device.server is not None:
-        facts |= _behind(latency.device.server)
-    if not latency.has_table():
-        return {**facts, "n_rows": 0}
-    try:
-        return {**facts, **_held(latency.record())}
-    except TailorbirdError as error:
-        return {**facts, "reason": str(error)}
+        return facts | {"reason": str(error)}

@@ -6,25 +6,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailorbird.cli.terminal import echo
+from tailorbird.errors import told_of
 from tailorbird.progress import on_stderr
 
 if TYPE_CHECKING:
     from tailorbird.pipeline.run import Run
 
 
-def opened(path: Path) -> "Run":
-    """Opens the run of a recipe; errors are those of `open_recipe`."""
-    from tailorbird.pipeline.opening import (
-        open_recipe,  # loads much, and `--help` needs nothing of it
-    )
+@contextmanager
+def opened(path: Path) -> Iterator["Run"]:
+    """Opens the run of a recipe; errors inside name its path, those of `open_recipe` included."""
+    from tailorbird.pipeline.opening import open_recipe  # loads much; `--help` needs nothing of it
 
-    return open_recipe(path, on_stderr(), warn)
+    with told_of(path):
+        yield open_recipe(path, on_stderr(), warn)
 
 
 @contextmanager
 def held(path: Path) -> Iterator["Run"]:
     """Opens the run of a recipe, and keeps other processes out of its folder meanwhile."""
-    with opened(path).held() as run:
+    with opened(path) as opened_run, opened_run.held() as run:
         yield run
         for remark in run.latency.losses:
             echo(remark, err=True)

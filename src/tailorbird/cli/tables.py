@@ -44,9 +44,10 @@ def export(
 
     from tailorbird.latency_tables.formats import files
 
-    latency = opened(recipe).latency
-    if not latency.has_table() or not (record := latency.record()).rounds:
-        raise latency.no_table()
+    with opened(recipe) as run:
+        latency = run.latency
+        if not latency.has_table() or not (record := latency.record()).rounds:
+            raise latency.no_table()
     files.write(replace(record, device=device or record.configuration.cpu), file)
     echo(f"{len(record.rounds)} rounds and failures are in {file}.")
 
@@ -69,12 +70,12 @@ def import_(recipe: RecipePath, file: Importable) -> None:
         if fetched is None:
             raise
         raise PublishedTableError.torn(fetched, ofa_latency_table.NAME, str(error)) from None
-    run = opened(recipe)
-    record, remark = offered(run)
-    with run.held():
-        added = run.latency.add(record)
-    echo(f"{added} of {len(record.rounds)} rounds and failures were added.")
-    present, needed = run.latency.table().entries, run.space.workloads
+    with opened(recipe) as run:
+        record, remark = offered(run)
+        with run.held():
+            added = run.latency.add(record)
+        echo(f"{added} of {len(record.rounds)} rounds and failures were added.")
+        present, needed = run.latency.table().entries, run.space.workloads
     n_present = sum(workload.key in present for workload in needed)
     echo(f"The table holds {n_present} of {len(needed)} workloads of {run.space.name}.")
     if remark is not None:
@@ -106,9 +107,9 @@ def keys(recipe: RecipePath) -> None:
     """Lists the keys of all workloads that a recipe's space needs, one a line."""
     from tailorbird.latency_tables.program import EMPTY_KEY
 
-    run = opened(recipe)
-    needed = [workload.key for workload in run.space.workloads]
-    held = run.latency.table().entries if _has_begun(run) else ()
+    with opened(recipe) as run:
+        needed = [workload.key for workload in run.space.workloads]
+        held = run.latency.table().entries if _has_begun(run) else ()
     for key in needed:
         echo(key)
     n_held = sum(key in held for key in needed)
@@ -148,10 +149,10 @@ def _record(source: Path) -> "tuple[Record, int]":
 
     if files.is_file(source):
         return files.read(source), 2
-    run = opened(source)
-    if not _has_begun(run):
-        raise run.latency.no_table()
-    return run.latency.record(), run.recipe.latency.rounds
+    with opened(source) as run:
+        if not _has_begun(run):
+            raise run.latency.no_table()
+        return run.latency.record(), run.recipe.latency.rounds
 
 
 def _has_begun(run: "Run") -> bool:

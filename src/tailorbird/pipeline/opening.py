@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tailorbird import recipe as recipes
 from tailorbird import spaces
-from tailorbird.errors import RecipeError
+from tailorbird.errors import RecipeError, naming, told_of
 from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources import registry as latency_sources
 from tailorbird.pipeline.latency_sources import tabulated
@@ -43,8 +43,23 @@ def open_recipe(
         EncodingError: if earlier evaluations that it names do not fit its space.
     """
     given = Path(source) if isinstance(source, str | Path) else source
-    home = given.parent if isinstance(given, Path) else Path()
-    recipe, text = recipes.load(given)
+    path = given if isinstance(given, Path) else None
+    with told_of(path):
+        recipe, text = recipes.load(given)
+        home = Path() if path is None else path.parent
+        return _opened(
+            recipe, text, home, path, progress or on_stderr(), lambda said: warn(naming(said, path))
+        )
+
+
+def _opened(
+    recipe: "Recipe",
+    text: str,
+    home: Path,
+    path: Path | None,
+    progress: Progress,
+    warn: Callable[[str], object],
+) -> "Run":
     space = _space(recipe, home)
     database = RunDatabase(recipe.latency.store, Path("runs") / recipe.name)
     asked = OpenedRecipe(recipe, home, space, database, warn)
@@ -73,7 +88,8 @@ def open_recipe(
         accuracy,
         algorithm_of(recipe.search, home),
         database.folder,
-        progress or on_stderr(),
+        progress,
+        path=path,
     )
 
 

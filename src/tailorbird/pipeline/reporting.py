@@ -41,6 +41,7 @@ class Reporter:
         random: Checked,
         regrets: pd.DataFrame | None,
         seconds: Mapping[str, float],
+        remarks: tuple[str, ...],
     ) -> Report:
         """Builds the report of a run.
 
@@ -50,6 +51,7 @@ class Reporter:
             random: networks, checked likewise.
             regrets: what each device's choice gives away on the others; None with one device.
             seconds: that each step took.
+            remarks: what a reader must not miss.
         """
         summary = summarise(front, random, found, seconds, self.latency.n_estimated())
         summary |= self.latency.summary()
@@ -70,7 +72,7 @@ class Reporter:
             summary=summary,
             provenance=self._provenance(record),
             recipe=self._safe_text(),
-            remarks=(*self.latency.remarks(), *self.latency.losses, *self.accuracy.remarks()),
+            remarks=remarks,
             regrets=regrets,
         )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import numpy as np
 import pandas as pd
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import RecipeError, naming, told_of
 from tailorbird.export.network import Exported, save
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
@@ -73,6 +73,7 @@ class Run:
         folder: for artefacts.
         progress: where long work reports to.
         seconds: filled with what each step took.
+        path: of the recipe, which commands in messages name; None if it was read from no file.
     """
 
     recipe: Recipe
@@ -85,6 +86,7 @@ class Run:
     folder: Path
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
+    path: Path | None = None
     _holders: list[object] = field(default_factory=list, init=False)
 
     def __repr__(self) -> str:
@@ -102,7 +104,7 @@ class Run:
         if self._holders:
             yield self
             return
-        with held(self.folder):
+        with told_of(self.path), held(self.folder, self.path):
             self._holders.append(self)
             if reason := torn([self.folder / name for name in FILES]):
                 LOG.warning(
@@ -116,6 +118,11 @@ class Run:
             finally:
                 self._holders.clear()
                 self.latency.close()
+
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences that a reader of what was searched must not miss."""
+        both = (*self.latency.remarks(), *self.latency.losses, *self.accuracy.remarks())
+        return tuple(naming(remark, self.path) for remark in both)
 
     @_alone
     def run(self) -> dict[str, object]:
@@ -248,7 +255,7 @@ class Run:
                 self.recipe, self.recipe_text, self.space, self.latency, self.accuracy
             )
             regretted = self._regrets(found, predictors)
-            report = reporter.report(found, front, random, regretted, self.seconds)
+            report = reporter.report(found, front, random, regretted, self.seconds, self.remarks())
             mark = write(report, self.folder)
         return {**report.summary, MARK: mark}
 
@@ -299,7 +306,8 @@ class Run:
     def _step(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         LOG.info("%s starts", name)
-        with redirect_stdout(sys.stderr):  # results alone are printed there, whatever users print
+        # Results alone are printed on standard output, whatever users' code prints.
+        with redirect_stdout(sys.stderr), self.progress.step(name):
             yield
         self.seconds[name] = time.perf_counter() - start
         LOG.info("%s took %.1f s", name, self.seconds[name])

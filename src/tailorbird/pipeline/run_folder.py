@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from tailorbird.errors import BusyError, RecipeError
+from tailorbird.errors import BusyError, RecipeError, naming
 from tailorbird.latency_tables.devices.locks import file_lock
 from tailorbird.progress import printable
 from tailorbird.storage.atomic import make_folder
@@ -17,8 +17,12 @@ LOG = logging.getLogger("tailorbird")
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path, recipe: Path | None) -> Iterator[None]:
     """Keeps other processes out, and writes the log.
+
+    Args:
+        folder: of the run.
+        recipe: path of its recipe, which commands in the log and in warnings name.
 
     Raises:
         BusyError: if another process works in the folder.
@@ -36,7 +40,7 @@ def held(folder: Path) -> Iterator[None]:
                 f"Another process is working in {str(folder)!r}. "
                 "Wait for it, or give this recipe another name."
             ) from None
-        stack.enter_context(_logged(folder))
+        stack.enter_context(_logged(folder, recipe))
         yield
 
 
@@ -60,7 +64,7 @@ def _reason() -> str:
 
 
 @contextmanager
-def _logged(folder: Path) -> Iterator[None]:
+def _logged(folder: Path, recipe: Path | None) -> Iterator[None]:
     path = folder / "run.log"
     try:
         if path.exists() and not path.is_file():  # a pipe would wait for a reader
@@ -71,8 +75,9 @@ def _logged(folder: Path) -> Iterator[None]:
     log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     # The last shows warnings on the terminal, above a bar.
     handlers = [log, *([logging.lastResort] if logging.lastResort is not None else [])]
+    made_readable = _Readable(recipe)
     for handler in handlers:
-        handler.addFilter(_made_printable)
+        handler.addFilter(made_readable)
         LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)
     try:
@@ -80,14 +85,25 @@ def _logged(folder: Path) -> Iterator[None]:
     finally:
         for handler in handlers:
             LOG.removeHandler(handler)
-            handler.removeFilter(_made_printable)
+            handler.removeFilter(made_readable)
         log.close()
 
 
-def _made_printable(record: logging.LogRecord) -> bool:
-    """Makes what failing programs say harmless to a terminal; keeps every record."""
-    record.msg, record.args = printable(record.getMessage()), ()
-    return True
+class _Readable(logging.Filter):
+    """Filter that keeps every record, but makes what failing programs say harmless to a terminal.
+
+    Args:
+        recipe: path that commands name.
+    """
+
+    def __init__(self, recipe: Path | None) -> None:
+        super().__init__()
+        self._recipe = recipe
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrites the message."""
+        record.msg, record.args = printable(naming(record.getMessage(), self._recipe)), ()
+        return True
 
 
 def _unusable(folder: Path, error: OSError) -> RecipeError:

@@ -11,7 +11,7 @@ from tailorbird.registry.python_paths import PATTERN, is_path
 Count = Annotated[int, Field(ge=1)]
 Limit = Annotated[float, Field(ge=1e-9, allow_inf_nan=False)] | None
 Seconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
-"""Up to four months, which every clock can wait for."""
+"""Duration of up to four months, which every clock can wait for."""
 
 PythonPath = Annotated[str, Field(pattern=f"^{PATTERN.pattern}$")]
 """`package.module:name`."""

@@ -13,7 +13,7 @@ _ALIKE = 0.7
 
 
 class SpaceSection(Section):
-    """Which networks there are: a named space, or what a Python path makes; or modules to time.
+    """Networks that there are: a named space, or what a Python path makes; or modules to time.
 
     Other keys are settings of that space.
     """

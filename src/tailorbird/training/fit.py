@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from tailorbird.errors import TrainingError
+from tailorbird.progress import Advance
 from tailorbird.training.checkpoint import Checkpoint
 from tailorbird.training.data.dataset import Dataset
 from tailorbird.training.distillation import Loss
@@ -51,7 +52,7 @@ def fit(
     schedule: Schedule,
     loss: Loss,
     checkpoint: Checkpoint,
-    advance: Callable[[], None],
+    advance: Advance,
 ) -> None:
     """Trains with AdamW on a one-cycle schedule.
 
@@ -66,7 +67,7 @@ def fit(
         schedule: epochs and seed.
         loss: of a step.
         checkpoint: written every half minute, and resumed from.
-        advance: called after each epoch.
+        advance: called after each epoch, with its mean loss, learning rates and seconds.
 
     Raises:
         TrainingError: if the loss or its gradient is not finite; the last checkpoint is kept.
@@ -84,18 +85,47 @@ def fit(
     if not first:
         checkpoint.save(network, optimizer, 0)  # so that there is a good one from the start
     saved = time.monotonic()
-    for _ in range(first // per_epoch):
-        advance()
+    for epoch in range(first // per_epoch):
+        advance(f"epoch {epoch + 1} of {schedule.epochs}, trained before")
+    passed = _Epoch(optimizer)
     with torch.random.fork_rng(devices=[]):  # layers such as dropout draw from torch's generator
         for step, x, labels in _batches(dataset, schedule, range(first, n_steps)):
-            _update(optimizer, loss(logits_of(x, step), labels, x), step, checkpoint)
+            value = loss(logits_of(x, step), labels, x)
+            _update(optimizer, value, step, checkpoint)
+            passed.add(value)
             rate.step()
             if time.monotonic() - saved > _SAVED_EVERY_S:
                 checkpoint.save(network, optimizer, step + 1)
                 saved = time.monotonic()
             if (step + 1) % per_epoch == 0:
-                advance()
+                advance(f"epoch {(step + 1) // per_epoch} of {schedule.epochs}, {passed}")
+                passed = _Epoch(optimizer)
     network.eval()
+
+
+class _Epoch:
+    """Mean loss, learning rates and seconds of one epoch, or of what was left of it.
+
+    Args:
+        optimizer: whose groups have learning rates; the lowest and the highest mean are shown.
+    """
+
+    def __init__(self, optimizer: optim.Optimizer) -> None:
+        self._optimizer = optimizer
+        self._losses: list[Tensor] = []
+        self._rates: list[list[float]] = []
+        self._begin = time.monotonic()
+
+    def add(self, loss: Tensor) -> None:
+        """Takes in the loss of a step, which nobody waits for before the epoch ends."""
+        self._losses.append(loss.detach())
+        self._rates.append([group["lr"] for group in self._optimizer.param_groups])
+
+    def __str__(self) -> str:
+        loss = float(torch.stack(self._losses).mean())
+        means = np.mean(self._rates, axis=0)
+        rate = " to ".join(dict.fromkeys(f"{mean:.2g}" for mean in (means.min(), means.max())))
+        return f"loss {loss:.4g}, rate {rate}, {time.monotonic() - self._begin:.1f} s"
 
 
 def _one_cycle(

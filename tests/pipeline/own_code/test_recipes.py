@@ -150,7 +150,7 @@ def test_more_samples_go_on_from_those_that_were_timed(tailorbird: Tailorbird) -
     code, _, err = tailorbird("search", "own.toml")
     assert code == 2
     assert "2 of 12 networks that latency is learned from are not timed yet" in err
-    assert "tailorbird profile RECIPE" in err
+    assert "tailorbird profile own.toml" in err
 
 
 @pytest.mark.parametrize(

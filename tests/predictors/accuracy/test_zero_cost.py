@@ -39,7 +39,7 @@ LARGE = (
 
 
 @dataclass
-class Recorder:
+class Recorder(NoProgress):
     """Remembers what was finished."""
 
     finished: list[str] = field(default_factory=list)

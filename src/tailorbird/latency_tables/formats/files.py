@@ -68,7 +68,7 @@ def read(path: Path) -> Record:
         reason = (str(error).splitlines() or [""])[0][:_LONGEST].rstrip(".")
         raise RecipeError(
             f"The file {str(path)!r} is torn, or no table that tailorbird exported ({reason}). "
-            "Export it anew with `tailorbird table export RECIPE FILE`."
+            "Export it anew with `tailorbird table export`."
         ) from error
 
 

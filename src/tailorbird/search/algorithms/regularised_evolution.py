@@ -75,7 +75,7 @@ def regularised_evolution(
 
 
 def _best(F: FloatArray, excess: FloatArray, drawn: IntArray) -> int:
-    """Which of the drawn rows of a population wins; the first of equals.
+    """Number of the best drawn row of a population; the first of equals.
 
     Args:
         F: minimised objectives of the population, (n, m).

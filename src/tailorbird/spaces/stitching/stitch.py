@@ -9,7 +9,7 @@ from tailorbird.spaces.workload import Workload, module_workload
 _MODULES = "tailorbird.spaces.stitching.modules.stitches"
 
 Reach = Literal["neighbours", "all"]
-"""Which pairs of anchors are joined: each with the next larger one, or with every larger one."""
+"""Pairs of anchors that are joined: each with the next larger one, or with every larger one."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

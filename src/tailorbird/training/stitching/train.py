@@ -1,8 +1,8 @@
 """Training a stitch space: anchors one by one, then all routes together."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -27,6 +27,7 @@ from tailorbird.training.stitching.settings import RULES, Training
 from tailorbird.training.stitching.stage import Stage
 from tailorbird.training.stitching.trained import Trained
 
+_LOG = logging.getLogger("tailorbird")
 _DRAWS = {
     "stitches": route_sampling.by_stitches,
     "uniform": route_sampling.uniform,
@@ -140,7 +141,7 @@ def _train_anchor(
         Schedule(settings.train_epochs, settings.batch, settings.seed),
         distillation.labels_only,
         checkpoint,
-        partial(advance, f"anchor {space.family.anchors[anchor]}"),
+        _logged(advance, f"anchor {space.family.anchors[anchor]}"),
     )
 
 
@@ -168,10 +169,20 @@ def _train_routes(
         Schedule(settings.stitch_epochs, settings.batch, settings.seed),
         loss_of(settings, teacher),
         checkpoint,
-        partial(advance, "all routes"),
+        _logged(advance, "all routes"),
     )
     if settings.stitch_rank is not None:
         low_rank.merge(stitches)
+
+
+def _logged(advance: Advance, stage: str) -> Advance:
+    """Logs epochs of a stage, each of which is one step of progress."""
+
+    def advanced(epoch: str) -> None:
+        _LOG.info("%s: %s", stage, epoch)
+        advance(f"{stage}, {epoch}")
+
+    return advanced
 
 
 def _groups(

@@ -9,7 +9,7 @@ from tailorbird.latency_tables.runtimes.timing_protocol import PLACEMENTS
 Loaded = TypeVar("Loaded")
 
 _MOST_BYTES = 2 << 30
-"""Of all copies; a file's weights are held twice while they are packed."""
+"""Memory that all copies take, at most; a file's weights are held twice while they are packed."""
 
 
 class LoadedCopies(Generic[Loaded]):

@@ -17,7 +17,7 @@ MOST_LABELS = 2_000_000
 
 _PORTION = 1_000_000  # labels that wait to be compared
 _Steps = NDArray[np.int32]
-"""Which label of the layer before each label goes on from, and by which edge, (n, 2)."""
+"""Label of the layer before that each label goes on from, and the edge between them, (n, 2)."""
 
 
 def pareto_paths(problem: Problem) -> ParetoFront:

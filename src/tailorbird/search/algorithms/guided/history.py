@@ -110,12 +110,12 @@ class Evaluated:
 
     @property
     def succeeded(self) -> NDArray[np.bool_]:
-        """Which rows have values, (n,)."""
+        """True for rows that have values, (n,)."""
         return np.asarray(np.isfinite(self.F).all(axis=1))
 
     @property
     def feasible(self) -> NDArray[np.bool_]:
-        """Which rows have values within the constraints, (n,)."""
+        """True for rows whose values are within the constraints, (n,)."""
         return np.asarray(self.succeeded & (self.G <= 0).all(axis=1))
 
     def values(self, objective: Objective) -> tuple[IntArray, FloatArray]:
