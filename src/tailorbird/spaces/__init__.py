@@ -1,7 +1,18 @@
 """Search spaces: encodings, workloads and networks. Free of torch until something is built."""
 
+from tailorbird.spaces.elastic import Elastic, Stage
 from tailorbird.spaces.registry import get
 from tailorbird.spaces.space import FloatArray, IntArray, SearchSpace, Variable
 from tailorbird.spaces.workload import CALL, Workload
 
-__all__ = ["CALL", "FloatArray", "IntArray", "SearchSpace", "Variable", "Workload", "get"]
+__all__ = [
+    "CALL",
+    "Elastic",
+    "FloatArray",
+    "IntArray",
+    "SearchSpace",
+    "Stage",
+    "Variable",
+    "Workload",
+    "get",
+]
