@@ -1,12 +1,15 @@
 """Spaces that users write as stages of their own modules."""
 
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
 import own_net
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from own_net import (
     Block,
     FlatHead,
@@ -310,6 +313,49 @@ def test_what_does_not_fit_is_refused_in_a_sentence(make: Any, message: str) -> 
     with pytest.raises(ContractError, match=message) as refused:
         make()
     assert "\n" not in str(refused.value)
+
+
+def sequences(stages: list[tuple[int, tuple[int, ...], tuple[int, ...]]]) -> list[tuple[Any, ...]]:
+    """Blocks of every encoding, each as (width, to, inner), for stages of (to, depths, inners)."""
+    found: list[tuple[Any, ...]] = [()]
+    for to, depths, inners in stages:
+        found = [
+            (*before, *blocks)
+            for before in found
+            for depth in depths
+            for chosen in product(inners, repeat=depth)
+            for blocks in [chained(before, to, chosen)]
+        ]
+    return found
+
+
+def chained(before: tuple[Any, ...], to: int, inners: tuple[int, ...]) -> list[tuple[int, ...]]:
+    widths = [before[-1][1] if before else 4, *[to] * len(inners)]
+    return [(width, to, inner) for width, inner in zip(widths, inners, strict=False)]
+
+
+@settings(max_examples=10)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([4, 8]),
+            st.sampled_from([(0, 1), (1, 2), (1, 3), (0, 2, 3)]),
+            st.sampled_from([(1, 2), (2, 4)]),
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_encodings_are_counted_once_for_each_network(stages: Any) -> None:
+    found = sequences(stages)
+    n_encodings, n_networks = len(found), len(set(found))
+    spelt = [Stage(Block, to=to, depth=depths, inner=inners) for to, depths, inners in stages]
+    if n_networks == n_encodings:
+        assert of(spelt).size == n_encodings
+    else:
+        told = f"{n_encodings:,} encodings of 'own-net' are {n_networks:,} networks"
+        with pytest.raises(ContractError, match=told):
+            of(spelt)
 
 
 def test_stages_of_the_same_blocks_may_follow_each_other_where_networks_differ() -> None:

@@ -86,7 +86,7 @@ class Layer:
             raise ContractError(
                 f"{self.name} cannot be made with what it is given ({error}). It is given what is "
                 "said of it and, if it has parameters of these names, `width` and, in a stage, "
-                "`to` and `stride`."
+                "`to` and `stride`. Say the rest, or write a subclass that has these parameters."
             ) from None
         for name, value in arguments.items():
             check_value(value, f"`{name}` of {self.name}")
