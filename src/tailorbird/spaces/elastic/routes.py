@@ -24,7 +24,7 @@ def n_distinct_routes(layout: Layout) -> int:
     steps: dict[_Nodes, tuple[int, Counter[_Nodes]]] = {}
 
     def step(nodes: _Nodes) -> tuple[int, Counter[_Nodes]]:
-        """Whether a path ends here, and the sets behind each next workload, with their number."""
+        """Number of paths that end here, 1 at most, and how many workloads lead on to each set."""
         n_ends, following, ahead = 0, defaultdict[Workload, set[_Node]](set), list(nodes)
         while ahead:
             variable, state, waiting = ahead.pop()
