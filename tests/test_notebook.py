@@ -172,7 +172,7 @@ def test_reprs_are_one_short_line() -> None:
 def test_a_space_says_its_name_its_size_and_its_variables() -> None:
     space = spaces.get("digits-resnet")
     name = "digits-resnet(kernel=3,stride=1,max_stitches=3)"
-    assert repr(space) == f"StitchSpace('{name}', 4,795 networks, 4 variables)"
+    assert repr(space).startswith(f"StitchSpace('{name}', 4,795 networks, 4 variables: start (w4, ")
     frame = space.to_pandas()  # type: ignore[attr-defined]
     assert frame["variable"].tolist() == [variable.name for variable in space.variables]
     assert frame["choices"].map(len).tolist() == frame["n_choices"].tolist()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ROWS = 10
 """Rows of a table in a notebook; `to_pandas()` gives all of them."""
 
+_BEGINNING = 45  # characters
 _COLUMNS = 12
 _LARGEST_WRITTEN = 10**15  # with all of its digits
 
@@ -25,6 +26,12 @@ _LISTS.maxstring, _LISTS.maxtuple = 20, 4
 def named(name: str) -> str:
     """Writes a name in quotes, with the middle cut out if it is long."""
     return _NAMES.repr(name)
+
+
+def begun(text: str) -> str:
+    """Writes the beginning of a text in one line, with dots if there is more."""
+    printable = " ".join(text.split())
+    return printable if len(printable) <= _BEGINNING else f"{printable[:_BEGINNING]}..."
 
 
 def listed(names: tuple[str, ...]) -> str:

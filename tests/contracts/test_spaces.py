@@ -1,3 +1,4 @@
+import own_net
 import pytest
 from own_code import Perceptrons
 
@@ -24,3 +25,9 @@ class TestOwnSpace(SpaceContract):
     @pytest.fixture
     def space(self) -> SearchSpace:
         return Perceptrons(batch=2)
+
+
+class TestElasticSpace(SpaceContract):
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return own_net.space(batch=2)

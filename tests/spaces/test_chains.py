@@ -16,7 +16,7 @@ from tailorbird.errors import RecipeError
 from tailorbird.spaces import IntArray, Workload
 from tailorbird.spaces.chains import Chain, OFAMobileNetV3
 from tailorbird.spaces.chains.modules import GroupedBlock, MobileBlock
-from tailorbird.spaces.chains.stages import Stages
+from tailorbird.spaces.chains.operator_layers import OperatorLayers
 from tailorbird.spaces.chains.width import multiple_of_8
 from tailorbird.spaces.footprint import count_macs, n_macs
 
@@ -55,10 +55,10 @@ def neighbours(space: Chain, row: IntArray) -> IntArray:
 def plain_route(space: Chain, row: IntArray) -> tuple[Workload, ...]:
     """What the layers' choices stand for, one after the other, canonical or not."""
     layout = space.layout
-    assert isinstance(layout, Stages)
+    assert isinstance(layout, OperatorLayers)
     layers = [options for stage in layout.stages for options in stage]
     between = [w for options, choice in zip(layers, row, strict=True) for w in options[choice]]
-    return (*layout.first, *between, *layout.last)
+    return (*layout.first, *between, *layout.last[0])
 
 
 @each_space

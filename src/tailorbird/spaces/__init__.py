@@ -1,6 +1,7 @@
 """Search spaces: encodings, workloads and networks. Free of torch until something is built."""
 
 from tailorbird.spaces.architecture import Architecture
+from tailorbird.spaces.elastic import Elastic, Stage
 from tailorbird.spaces.registry import get
 from tailorbird.spaces.space import FloatArray, IntArray, SearchSpace, Variable
 from tailorbird.spaces.workload import CALL, Workload
@@ -8,9 +9,11 @@ from tailorbird.spaces.workload import CALL, Workload
 __all__ = [
     "CALL",
     "Architecture",
+    "Elastic",
     "FloatArray",
     "IntArray",
     "SearchSpace",
+    "Stage",
     "Variable",
     "Workload",
     "get",

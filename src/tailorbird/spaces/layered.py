@@ -5,7 +5,7 @@ to the next. Path and row determine each other, so counting paths counts archite
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn, cast
@@ -274,11 +274,14 @@ def refuse(X: IntArray, row: int) -> NoReturn:
     )
 
 
-def stack_counts(rows: list[dict[int, int]], n_workloads: int) -> csr_array:
-    """Sparse counts (n, n_workloads) from n dicts of workload index to count."""
-    blank = csr_array((0, n_workloads), dtype=np.int64)
-    dense = [csr_array(np.bincount(list(r), list(r.values()), n_workloads)[None]) for r in rows]
-    return csr_array(vstack([blank, *dense], format="csr")).astype(np.int64)
+def stack_counts(rows: Sequence[Mapping[int, int]], n_workloads: int) -> csr_array:
+    """Sparse counts (n, n_workloads) from n mappings of workload index to count."""
+    ends = np.cumsum([0, *map(len, rows)])
+    index = np.fromiter((i for row in rows for i in row), np.int64, ends[-1])
+    counts = np.fromiter((n for row in rows for n in row.values()), np.int64, ends[-1])
+    stacked = csr_array((counts, index, ends), shape=(len(rows), n_workloads))
+    stacked.sort_indices()
+    return stacked
 
 
 def not_canonical(space_name: str, row: IntArray) -> ValueError:

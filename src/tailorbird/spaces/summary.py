@@ -2,17 +2,20 @@
 
 from typing import TYPE_CHECKING
 
-from tailorbird.notebook import counted, html_table, named
+from tailorbird.notebook import begun, counted, html_table, named
 from tailorbird.spaces.space import SearchSpace
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_SHOWN = 20  # variables that a line can begin to name
+
 
 def line(space: SearchSpace) -> str:
-    """Class, name, number of networks and number of variables of a space, in one line."""
+    """Class, name, number of networks, and variables with their choices, in one line."""
     size, d = counted(space.size, "network"), counted(len(space.variables), "variable")
-    return f"{type(space).__name__}({named(space.name)}, {size}, {d})"
+    choices = ", ".join(f"{v.name} ({', '.join(v.choices)})" for v in space.variables[:_SHOWN])
+    return f"{type(space).__name__}({named(space.name)}, {size}, {d}: {begun(choices)})"
 
 
 def table(space: SearchSpace) -> "pd.DataFrame":

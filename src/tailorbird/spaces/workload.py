@@ -3,10 +3,11 @@
 import copy
 import importlib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _LONGEST_OP = 200  # characters
+_WORD = re.compile(r"\w[\w.+-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Workload:
 
     Attributes:
         op: name of the operator or block, in the words of its space.
-        params: (name, value) pairs of the module, in a fixed order.
+        params: (name, value) pairs of the module, in a fixed order; see `is_value`.
         inputs: shape of each input, batch first, as torch takes them.
         builder: Python path `package.module:Class` of the torch module made from `params`.
         dtype: of inputs and weights.
@@ -37,7 +39,7 @@ class Workload:
     """
 
     op: str
-    params: tuple[tuple[str, int | float], ...]
+    params: tuple[tuple[str, Any], ...]
     inputs: tuple[tuple[int, ...], ...]
     builder: str = field(compare=False, repr=False)
     dtype: str = "f32"
@@ -51,7 +53,10 @@ class Workload:
                 and self.op.isprintable()
                 and 0 < len(self.op) <= _LONGEST_OP,
             ),
-            "params": ("a tuple of pairs of a name and a finite number", _are_params(self.params)),
+            "params": (
+                "a tuple of pairs of a name and a finite number or a word such as 'relu'",
+                _are_params(self.params),
+            ),
             "inputs": ("a tuple of shapes, tuples of positive integers", _are_shapes(self.inputs)),
             "builder": (
                 "a path such as 'package.module:Class'",
@@ -95,6 +100,12 @@ class Workload:
         shapes = ",".join("x".join(map(str, shape)) for shape in self.inputs)
         return f"{self.op}({params})[{shapes}]{self.dtype}"
 
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Parameters by name, as predictors see them; a word is a 1 under name and word."""
+        words = {f"{name} {value}": 1.0 for name, value in self.params if isinstance(value, str)}
+        return words | {n: float(v) for n, v in self.params if not isinstance(v, str)}
+
     def build(self) -> "nn.Module":
         """The torch module, with fresh weights if it is built. Imports torch."""
         if self.module is not None:
@@ -105,7 +116,7 @@ class Workload:
 
 
 def module_workload(
-    path: str, name: str, op: str, params: Mapping[str, int | float], *inputs: tuple[int, ...]
+    path: str, name: str, op: str, params: Mapping[str, Any], *inputs: tuple[int, ...]
 ) -> Workload:
     """Workload of a torch module.
 
@@ -119,13 +130,31 @@ def module_workload(
     return Workload(op, tuple(params.items()), inputs, f"{path}:{name}")
 
 
+def is_value(value: object) -> bool:
+    """True for finite numbers, bools and words: what keys can hold, each under a text of its own.
+
+    A word has letters, digits, `_`, `.`, `+` and `-`, and cannot be read as a number or a bool.
+    """
+    if isinstance(value, Real):
+        return math.isfinite(value)
+    is_word = isinstance(value, str) and _WORD.fullmatch(value) is not None
+    return is_word and value not in ("True", "False") and not _is_number(str(value))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _are_params(params: object) -> bool:
     return isinstance(params, tuple) and all(
         isinstance(pair, tuple)
         and len(pair) == 2
         and isinstance(pair[0], str)
-        and isinstance(pair[1], Real)
-        and math.isfinite(pair[1])
+        and is_value(pair[1])
         for pair in params
     )
 

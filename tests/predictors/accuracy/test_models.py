@@ -1,4 +1,5 @@
 import numpy as np
+import own_net
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -249,3 +250,13 @@ def test_conformal_scaling_of_a_handful_takes_the_largest() -> None:
     assert conformal.scale(predicted, y) == pytest.approx(3.29 / 1.6449, rel=1e-4)
     with pytest.raises(ValueError, match="n >= 5"):
         conformal.scale(Prediction(np.zeros(4), np.ones(4)), y[:4])
+
+
+def test_features_tell_words_among_parameters_apart() -> None:
+    space = own_net.space(2)
+    relu, gelu = space.landmarks[-1].copy(), space.landmarks[-1].copy()
+    relu[-2:], gelu[-2:] = (0, 0), (1, 0)
+    views: tuple[View, ...] = ("encoding", "totals", "places")
+    for view in views:
+        F = Features(space, view)(space.repair(np.array([relu, gelu])))
+        assert (F[0] != F[1]).any()

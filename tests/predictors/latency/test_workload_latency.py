@@ -226,3 +226,12 @@ def test_predictions_without_a_covariance_count_on_their_own() -> None:
 def test_a_covariance_has_a_row_for_each_key() -> None:
     with pytest.raises(ValueError, match=r"ms2.shape=\(1, 2\)"):
         Covariance(("a",), np.ones((1, 2)))
+
+
+def test_words_among_parameters_keep_workloads_apart() -> None:
+    relu, gelu = (
+        Workload("op", (("width", 4), ("act", act)), ((1, 4),), "torch.nn:Identity")
+        for act in ("relu", "gelu")
+    )
+    one, other = WorkloadSimilarity([relu, gelu]).points([relu, gelu])
+    assert (one != other).any()

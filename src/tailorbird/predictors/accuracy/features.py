@@ -115,7 +115,7 @@ class Features:
     @cached_property
     def _attributes(self) -> FloatArray:
         """Attributes of each workload, 0 where it has no such one, and a 1, (n_workloads, q)."""
-        workloads = [dict(workload.params) for workload in self.space.workloads]
+        workloads = [workload.numbers for workload in self.space.workloads]
         names = sorted({name for params in workloads for name in params})
         return np.array([[*(params.get(n, 0) for n in names), 1] for params in workloads], float)
 

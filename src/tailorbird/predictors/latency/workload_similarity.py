@@ -49,7 +49,7 @@ def _facts(workloads: Sequence[Workload]) -> list[dict[str, float]]:
     """Numbers of each workload by name; a workload lacks what others have names for."""
     found = []
     for workload, (n_macs, n_params) in zip(workloads, costs(workloads), strict=True):
-        numbers = {"n_macs": n_macs, "n_params": n_params, **dict(workload.params)}
+        numbers = {"n_macs": n_macs, "n_params": n_params, **workload.numbers}
         for i, shape in enumerate(workload.inputs):
             numbers |= {f"input {i} axis {axis}": size for axis, size in enumerate(shape)}
         logs = {name: float(np.log2(1 + value)) for name, value in numbers.items()}

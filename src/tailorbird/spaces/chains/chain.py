@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -51,8 +52,8 @@ class Layout(Protocol):
         """Edges of each variable, in a tuple each; paths from state 0 are the canonical rows."""
 
     @property
-    def last(self) -> tuple[Workload, ...]:
-        """Workloads that every network ends with."""
+    def last(self) -> tuple[tuple[Workload, ...], ...]:
+        """Workloads that a network ends with, by the state behind its last edge."""
 
     @property
     def landmarks(self) -> IntArray:
@@ -73,7 +74,11 @@ class Chain(LayeredSpace):
         self.name = layout.name
         self.variables = layout.variables
         self.input_shape = layout.input_shape
-        self.landmarks = layout.landmarks
+
+    @cached_property
+    def landmarks(self) -> IntArray:
+        """Reference architectures as canonical rows (k, d), the smallest and largest among them."""
+        return self.layout.landmarks
 
     @cached_property
     def _steps(self) -> tuple[dict[tuple[int, int], Edge], ...]:
@@ -84,7 +89,8 @@ class Chain(LayeredSpace):
     def workloads(self) -> tuple[Workload, ...]:
         """Distinct workloads in the order in which a network can meet them."""
         between = (w for step in self._steps for edge in step.values() for w in edge.workloads)
-        return tuple(dict.fromkeys((*self.layout.first, *between, *self.layout.last)))
+        last = chain.from_iterable(self.layout.last)
+        return tuple(dict.fromkeys((*self.layout.first, *between, *last)))
 
     def route(self, row: IntArray) -> tuple[Workload, ...]:
         """The workloads of one canonical row in the order in which they run.
@@ -101,7 +107,7 @@ class Chain(LayeredSpace):
                 state = edge.target
                 between += edge.workloads
             else:
-                return (*self.layout.first, *between, *self.layout.last)
+                return (*self.layout.first, *between, *self.layout.last[state])
         raise not_canonical(self.name, row)
 
     def build(self, row: IntArray) -> "nn.Module":
@@ -142,5 +148,5 @@ class Chain(LayeredSpace):
             for step in self._steps
         )
         n_states = 1 + max(max(layer.source.max(), layer.target.max()) for layer in layers)
-        ends = (*self.layout.first, *self.layout.last)
-        return LayeredGraph(layers, counts([ends] * n_states))
+        ends = [(*self.layout.first, *last) for last in self.layout.last]
+        return LayeredGraph(layers, counts([*ends, *[()] * (n_states - len(ends))]))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tailorbird.spaces.chains.stages import Options, Stages, options_of
+from tailorbird.spaces.chains.operator_layers import OperatorLayers, Options, options_of
 from tailorbird.spaces.chains.workloads import (
     Shape,
     first_conv,
@@ -37,7 +37,7 @@ _BLOCKS = {  # kernel, expand, groups
 _CHOICES = (*_BLOCKS, "skip")
 
 
-def fbnet_layout(batch: int, n_classes: int = 100) -> Stages:
+def fbnet_layout(batch: int, n_classes: int = 100) -> OperatorLayers:
     """22 layers in seven stages; a skip that changes the shape is a 1x1 convolution.
 
     References:
@@ -49,14 +49,14 @@ def fbnet_layout(batch: int, n_classes: int = 100) -> Stages:
     image = (batch, 3, _SIDE, _SIDE)
     stages, shape = options_of(strided(image, _STEM, 1), _STAGES, _options)
     n_layers = sum(map(len, stages))
-    return Stages(
+    return OperatorLayers(
         name=f"fbnet(n_classes={n_classes})",
         layer_names=tuple(f"l{i:02}" for i in range(n_layers)),
         choices=_CHOICES,
         input_shape=image,
         first=(first_conv(image, _STEM, stride=1, h_swish=0),),
         stages=stages,
-        last=(mb_head(shape, _FEATURES, n_classes),),
+        last=((mb_head(shape, _FEATURES, n_classes),),),
         landmarks=_landmarks(n_layers),
     )
 

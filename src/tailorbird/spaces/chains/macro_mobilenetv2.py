@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tailorbird.spaces.chains.stages import Options, Stages, options_of
+from tailorbird.spaces.chains.operator_layers import OperatorLayers, Options, options_of
 from tailorbird.spaces.chains.workloads import (
     Shape,
     first_conv,
@@ -18,7 +18,7 @@ _STAGES = ((2, 64, 2), (3, 128, 2), (3, 256, 2))  # depth, width, stride
 _CHOICES = ("Identity", "MB3_K3", "MB6_K5")
 
 
-def macro_mobilenetv2_layout(batch: int, n_classes: int = 10) -> Stages:
+def macro_mobilenetv2_layout(batch: int, n_classes: int = 10) -> OperatorLayers:
     """Eight layers in three stages; an Identity that begins a stage is a 1x1 convolution.
 
     References:
@@ -28,14 +28,14 @@ def macro_mobilenetv2_layout(batch: int, n_classes: int = 10) -> Stages:
     image = (batch, 3, _SIDE, _SIDE)
     stages, shape = options_of(strided(image, _STEM, 1), _STAGES, _options)
     n_layers = sum(map(len, stages))
-    return Stages(
+    return OperatorLayers(
         name=f"macro-mobilenetv2(n_classes={n_classes})",
         layer_names=tuple(f"l{i}" for i in range(n_layers)),
         choices=_CHOICES,
         input_shape=image,
         first=(first_conv(image, _STEM, stride=1, h_swish=0),),
         stages=stages,
-        last=(mb_head(shape, _FEATURES, n_classes),),
+        last=((mb_head(shape, _FEATURES, n_classes),),),
         landmarks=np.repeat(np.arange(len(_CHOICES)), n_layers).reshape(-1, n_layers),
     )
 

@@ -1,10 +1,13 @@
 """Once-for-all's MobileNetV3s for ImageNet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
 from tailorbird.spaces.chains.chain import Edge
+from tailorbird.spaces.chains.stage_paths import StagePaths
 from tailorbird.spaces.chains.width import multiple_of_8
 from tailorbird.spaces.chains.workloads import (
     Shape,
@@ -18,19 +21,45 @@ from tailorbird.spaces.chains.workloads import (
 from tailorbird.spaces.space import IntArray, Variable
 from tailorbird.spaces.workload import Workload
 
-_DEPTHS, _KERNELS, _EXPANSIONS = (2, 3, 4), (3, 5, 7), (3, 4, 6)
-_SLOTS = 4
+_SLOTS = 4  # of each stage
 _STEM, _EXPANDED, _FEATURES = 16, 960, 1280
-_STAGES = (  # width, stride, squeeze and excitation, h_swish
-    (24, 2, 0, 0),
-    (40, 2, 1, 0),
-    (80, 2, 0, 1),
-    (112, 1, 1, 1),
-    (160, 2, 1, 1),
-)
 
 
 @dataclass(frozen=True, slots=True)
+class _Stage:
+    width: int
+    stride: int
+    se: int
+    h_swish: int
+    depths: ClassVar = (2, 3, 4)
+    options: ClassVar = {"ks": (3, 5, 7), "e": (3, 4, 6)}
+
+    def block(self, shape: Shape, slot: int, values: tuple[int, ...]) -> tuple[Workload, Shape]:
+        """Workload of a block of some kernel and expansion, and the shape of its output."""
+        kernel, expand = values
+        stride = self.stride if slot == 0 else 1
+        workload = mb_block(
+            shape,
+            self.width,
+            expand=expand,
+            kernel=kernel,
+            stride=stride,
+            se=self.se,
+            h_swish=self.h_swish,
+        )
+        return workload, strided(shape, self.width, stride)
+
+
+_STAGES = (
+    _Stage(24, 2, se=0, h_swish=0),
+    _Stage(40, 2, se=1, h_swish=0),
+    _Stage(80, 2, se=0, h_swish=1),
+    _Stage(112, 1, se=1, h_swish=1),
+    _Stage(160, 2, se=1, h_swish=1),
+)
+
+
+@dataclass(frozen=True)
 class OFAMobileNetV3:
     """Five stages of two to four blocks with a kernel and an expansion each.
 
@@ -74,16 +103,13 @@ class OFAMobileNetV3:
     @property
     def variables(self) -> tuple[Variable, ...]:
         """Variables `d0`, `ks00`, `e00`, `ks01` to `e03`, then `d1` and so on."""
-        depths, kernels, expansions = (
-            tuple(map(str, choices)) for choices in (_DEPTHS, _KERNELS, _EXPANSIONS)
-        )
-        variables = []
+        names = []
         for stage in range(len(_STAGES)):
-            variables.append(Variable(f"d{stage}", depths))
-            for slot in range(_SLOTS * stage, _SLOTS * (stage + 1)):
-                variables.append(Variable(f"ks{slot:02}", kernels))
-                variables.append(Variable(f"e{slot:02}", expansions))
-        return tuple(variables)
+            slots = range(_SLOTS * stage, _SLOTS * (stage + 1))
+            names += [f"d{stage}", *(f"{gene}{slot:02}" for slot in slots for gene in ("ks", "e"))]
+        return tuple(
+            replace(v, name=name) for v, name in zip(self._paths.variables, names, strict=True)
+        )
 
     @property
     def input_shape(self) -> Shape:
@@ -101,83 +127,43 @@ class OFAMobileNetV3:
         stem = self._width(_STEM)
         return (
             first_conv(self.input_shape, stem, stride=2, h_swish=1),
-            mb_block(self._shape(0), stem, expand=1, kernel=3, stride=1),
+            mb_block(self._stem_shape, stem, expand=1, kernel=3, stride=1),
         )
 
     @property
     def edges(self) -> tuple[tuple[Edge, ...], ...]:
-        """Edges of each variable.
-
-        States 0 to 4 are numbers of blocks that remain of a stage; the others know a kernel, too.
-        """
-        layers = []
-        for stage in range(len(_STAGES)):
-            layers.append(tuple(Edge(0, choice, depth) for choice, depth in enumerate(_DEPTHS)))
-            for slot in range(_SLOTS):
-                layers += self._slot(stage, slot)
-        return tuple(layers)
+        """Edges of each variable."""
+        return self._paths.edges
 
     @property
-    def last(self) -> tuple[Workload, ...]:
+    def last(self) -> tuple[tuple[Workload, ...]]:
         """Workloads of three layers, two of them behind the mean over pixels."""
         expanded, features = self._width(_EXPANDED), self._width(_FEATURES)
-        return (
-            final_expand(self._shape(len(_STAGES)), expanded),
+        (shape,) = self._paths.ends
+        layers = (
+            final_expand(shape, expanded),
             feature_mix((self.batch, expanded, 1, 1), features),
             classifier(self.batch, features, self.n_classes),
         )
+        return (layers,)
 
     def repair(self, X: IntArray) -> IntArray:
         """Sets the variables of unused slots to 0."""
-        out = X.reshape(len(X), len(_STAGES), 1 + 2 * _SLOTS).copy()
-        depth = np.array(_DEPTHS)[out[:, :, :1]]
-        out[:, :, 1:][np.repeat(np.arange(_SLOTS), 2) >= depth] = 0
-        return out.reshape(X.shape)
+        return self._paths.repair(X)
 
     def describe(self, row: IntArray) -> str:
         """Kernel and expansion of each block, by stage: `k3e4 k7e6 | …`."""
-        stages = []
-        for depth, *choices in np.asarray(row).reshape(len(_STAGES), -1):
-            blocks = list(zip(choices[::2], choices[1::2], strict=True))[: _DEPTHS[depth]]
-            stages.append(" ".join(f"k{_KERNELS[k]}e{_EXPANSIONS[e]}" for k, e in blocks))
-        return " | ".join(stages)
+        stages = self._paths.blocks(row)
+        return " | ".join(" ".join(f"k{k}e{e}" for k, e in blocks) for blocks in stages)
 
-    def _slot(self, stage: int, slot: int) -> list[tuple[Edge, ...]]:
-        """Edges of the kernel and of the expansion of one slot."""
-        remain = sorted({max(depth - slot, 0) for depth in _DEPTHS})
-        unused = [Edge(0, 0, 0)] if 0 in remain else []
-        kernels, expansions = list(unused), list(unused)
-        for r in filter(None, remain):
-            for k, kernel in enumerate(_KERNELS):
-                kernels.append(Edge(r, k, _with_kernel(r, k)))
-                for e, expand in enumerate(_EXPANSIONS):
-                    block = self._block(stage, slot, kernel, expand)
-                    expansions.append(Edge(_with_kernel(r, k), e, r - 1, (block,)))
-        return [tuple(kernels), tuple(expansions)]
+    @cached_property
+    def _paths(self) -> StagePaths:
+        stages = [replace(stage, width=self._width(stage.width)) for stage in _STAGES]
+        return StagePaths(self._stem_shape, stages)
 
-    def _block(self, stage: int, slot: int, kernel: int, expand: int) -> Workload:
-        width, stride, se, h_swish = _STAGES[stage]
-        return mb_block(
-            self._shape(stage if slot == 0 else stage + 1),
-            self._width(width),
-            expand=expand,
-            kernel=kernel,
-            stride=stride if slot == 0 else 1,
-            se=se,
-            h_swish=h_swish,
-        )
-
-    def _shape(self, n_stages: int) -> Shape:
-        """Shape behind the first stages."""
-        shape = strided(self.input_shape, self._width(_STEM), 2)
-        for width, stride, _, _ in _STAGES[:n_stages]:
-            shape = strided(shape, self._width(width), stride)
-        return shape
+    @property
+    def _stem_shape(self) -> Shape:
+        return strided(self.input_shape, self._width(_STEM), 2)
 
     def _width(self, width: int) -> int:
         return multiple_of_8(width * self.width_mult)
-
-
-def _with_kernel(remain: int, kernel: int) -> int:
-    """State in which `remain` >= 1 blocks remain and the next one's kernel is chosen."""
-    return len(_KERNELS) * remain + kernel + 2

@@ -1,14 +1,14 @@
 """Workloads of mobile networks: one function for each torch module in `modules`.
 
-Each takes the shape (n, channels, height, width) of its input, and fixes the order of the
-parameters in the key.
+Each takes the shape of its input, and fixes the order of the parameters in the key.
 """
 
 from functools import partial
 
 from tailorbird.spaces.workload import Workload, module_workload
 
-Shape = tuple[int, int, int, int]
+Shape = tuple[int, ...]
+"""(n, channels, height, width)"""
 
 _workload = partial(module_workload, "tailorbird.spaces.chains.modules")
 

@@ -1,4 +1,4 @@
-"""Layouts of chains whose layers all have the same choices, such as FBNet's."""
+"""Layouts of chains whose layers all choose among the same operators, such as FBNet's."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _OPEN, _CLOSED = 0, 1
 
 
 @dataclass(frozen=True, eq=False)
-class Stages:
+class OperatorLayers:
     """Layers in stages, each with a variable of the same choices.
 
     Where an identity and a block follow each other in layers with equal options, they can change
@@ -32,7 +32,7 @@ class Stages:
         input_shape: batch first.
         first: workloads that every network begins with.
         stages: options of each layer, by stage.
-        last: workloads that every network ends with.
+        last: workloads that every network ends with, in a tuple of one: all end in state 0.
         landmarks: reference architectures as canonical rows (k, d).
     """
 
@@ -42,7 +42,7 @@ class Stages:
     input_shape: tuple[int, ...]
     first: tuple[Workload, ...]
     stages: tuple[tuple[Options, ...], ...]
-    last: tuple[Workload, ...]
+    last: tuple[tuple[Workload, ...]]
     landmarks: IntArray
 
     @property

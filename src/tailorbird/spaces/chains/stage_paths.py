@@ -1,0 +1,158 @@
+"""Paths through stages of blocks: how many blocks each has, and what is chosen for each block."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from tailorbird.spaces.chains.chain import Edge
+from tailorbird.spaces.chains.workloads import Shape
+from tailorbird.spaces.space import IntArray, Variable
+from tailorbird.spaces.workload import Workload
+
+_State = tuple[Shape, int, tuple[Any, ...]]
+"""Shape of the activations, blocks that remain of the stage, and values chosen for the next one."""
+
+_Step = Callable[[_State, Any], tuple[_State, tuple[Workload, ...]]]
+
+
+class ElasticStage(Protocol):
+    """Blocks one after the other: how many there may be, and what each of them chooses."""
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Choices for the number of blocks; where there is one, it is no variable."""
+
+    @property
+    def options(self) -> Mapping[str, tuple[Any, ...]]:
+        """Choices of each block, two at least, by the names of what is chosen."""
+
+    def block(self, shape: Shape, slot: int, values: tuple[Any, ...]) -> tuple[Workload, Shape]:
+        """Workload of a block, and the shape of its output.
+
+        Args:
+            shape: of its input.
+            slot: number of the stage's blocks before it; only whether it is 0 makes a difference.
+            values: chosen for it, in the order of `options`.
+        """
+
+
+class StagePaths:
+    """Graph of the networks that stages of blocks can be.
+
+    Variables are in the order of the stages: `depth0`, then for each of its slots, as many as the
+    largest depth, a variable for each option: `inner0_0`, `inner0_1` and so on. Those of slots
+    behind the depth are 0 in canonical rows.
+
+    Attributes:
+        stages: as they were given.
+        variables: the d columns of an encoding.
+        first: workloads that every network has before anything is chosen.
+        edges: of each variable, in a tuple each; paths from state 0 are the canonical rows.
+        ends: shape of the activations in each state behind the last variable.
+    """
+
+    def __init__(self, shape: Shape, stages: Sequence[ElasticStage]) -> None:
+        self.stages = tuple(stages)
+        self.variables: tuple[Variable, ...] = ()
+        self.first: tuple[Workload, ...] = ()
+        self.edges: tuple[tuple[Edge, ...], ...] = ()
+        self._states: tuple[_State, ...] = ((shape, 0, ()),)
+        for number, stage in enumerate(self.stages):
+            self._pass(number, stage)
+        self.ends = tuple(shape for shape, _, _ in self._states)
+
+    def repair(self, X: IntArray) -> IntArray:
+        """Sets the variables of unused slots to 0."""
+        out, state = X.copy(), np.zeros(len(X), dtype=np.int64)
+        for column, target in zip(out.T, self._targets, strict=True):
+            column[target[state, column] < 0] = 0
+            state = target[state, column]
+        return out
+
+    @cached_property
+    def _targets(self) -> tuple[IntArray, ...]:
+        """State that each (state, choice) enters, -1 where there is no edge, for each variable."""
+        tables = []
+        for layer, variable in zip(self.edges, self.variables, strict=True):
+            n_states = 1 + max(edge.source for edge in layer)
+            table = np.full((n_states, len(variable.choices)), -1)
+            for edge in layer:
+                table[edge.source, edge.choice] = edge.target
+            tables.append(table)
+        return tuple(tables)
+
+    def blocks(self, row: IntArray) -> list[list[tuple[Any, ...]]]:
+        """Values that each block of a canonical row has for its stage's options, by stage."""
+        choices = iter(row)
+        stages = []
+        for stage in self.stages:
+            depth = stage.depths[next(choices) if len(stage.depths) > 1 else 0]
+            slots = [
+                tuple(values[next(choices)] for values in stage.options.values())
+                for _ in range(max(stage.depths))
+            ]
+            stages.append(slots[:depth])
+        return stages
+
+    def _pass(self, number: int, stage: ElasticStage) -> None:
+        """Leads all states through one stage."""
+        placed: dict[tuple[bool, Shape, tuple[Any, ...]], tuple[Workload, Shape]] = {}
+
+        def enter(state: _State, depth: int) -> tuple[_State, tuple[Workload, ...]]:
+            return (state[0], depth, ()), ()
+
+        def choose(state: _State, value: object) -> tuple[_State, tuple[Workload, ...]]:
+            shape, remain, values = state
+            return (shape, remain, (*values, value)), ()
+
+        def place(state: _State, slot: int) -> tuple[_State, tuple[Workload, ...]]:
+            shape, remain, values = state
+            block = (slot == 0, shape, values)
+            if block not in placed:
+                placed[block] = stage.block(shape, slot, values)
+            workload, behind = placed[block]
+            return (behind, remain - 1, ()), (workload,)
+
+        self._add(f"depth{number}", stage.depths, enter, is_used=lambda _: True)
+        for slot in range(max(stage.depths)):
+            for name, values in stage.options.items():
+                self._add(f"{name}{number}_{slot}", values, choose, is_used=_remains)
+            self._add("", (slot,), place, is_used=_remains)
+
+    def _add(
+        self,
+        name: str,
+        values: Sequence[Any],
+        step: _Step,
+        is_used: Callable[[_State], bool],
+    ) -> None:
+        """Takes a step by each value; by the first alone, which does nothing, where it is unused.
+
+        A step without an alternative is joined to those before it.
+        """
+        after: dict[_State, int] = {}
+        edges = []
+        for source, state in enumerate(self._states):
+            for choice, value in enumerate(values if is_used(state) else values[:1]):
+                entered, workloads = step(state, value) if is_used(state) else (state, ())
+                edges.append(Edge(source, choice, after.setdefault(entered, len(after)), workloads))
+        self._states = tuple(after)
+        if len(values) > 1:
+            self.variables += (Variable(name, tuple(map(str, values))),)
+            self.edges += (tuple(edges),)
+        elif self.edges:
+            self.edges = (*self.edges[:-1], tuple(_joined(self.edges[-1], edges)))
+        else:
+            self.first += edges[0].workloads
+
+
+def _remains(state: _State) -> bool:
+    return state[1] > 0
+
+
+def _joined(edges: Sequence[Edge], following: Sequence[Edge]) -> list[Edge]:
+    """Edges, each with the only one that leaves the state that it enters."""
+    pairs = ((edge, following[edge.target]) for edge in edges)
+    return [Edge(e.source, e.choice, f.target, e.workloads + f.workloads) for e, f in pairs]

@@ -1,0 +1,56 @@
+"""Shapes of what modules give, found without arithmetic."""
+
+from tailorbird.errors import ContractError
+from tailorbird.spaces.trial import said_of, told
+from tailorbird.spaces.workload import Workload
+
+
+class OutputShapes:
+    """Runs each distinct module once on torch's meta device, in evaluation mode."""
+
+    def __init__(self) -> None:
+        self._known: dict[Workload, tuple[int, ...]] = {}
+        self._builders: dict[str, str] = {}
+
+    def of(self, workload: Workload, place: str) -> tuple[int, ...]:
+        """Shape of a workload's output. Imports torch.
+
+        Args:
+            workload: of one input.
+            place: where in a network it stands, for errors.
+
+        Raises:
+            ContractError: if its module cannot be made, does not take the input, or gives anything
+                but one tensor for as many images; or if another class has the name of its.
+        """
+        builder = self._builders.setdefault(workload.op, workload.builder)
+        if builder != workload.builder:
+            raise ContractError(
+                "Tables know workloads by the names of their classes, which must differ, but "
+                f"{builder} and {workload.builder} have one. Rename one of them."
+            )
+        if workload not in self._known:
+            self._known[workload] = _output_shape(workload, f"{place}, {told(workload)},")
+        return self._known[workload]
+
+
+def _output_shape(workload: Workload, what: str) -> tuple[int, ...]:
+    import torch
+
+    (shape,) = workload.inputs
+    way_out = " It is tried on torch's meta device, which has shapes and no values."
+    with torch.device("meta"), torch.no_grad():
+        with said_of(f"Modules must be made of their arguments, but {what} is not", way_out):
+            module = workload.build().eval()
+        law = f"Modules must take what comes before them, but {what} does not take {shape}"
+        with said_of(law, way_out):
+            output: object = module(torch.empty(shape))
+    if not isinstance(output, torch.Tensor) or not output.is_floating_point():
+        given = output.dtype if isinstance(output, torch.Tensor) else type(output).__name__
+        raise ContractError(f"A module must give one tensor of floats, but {what} gave {given}.")
+    if output.shape[:1] != shape[:1]:
+        raise ContractError(
+            f"A module must keep the first axis, of {shape[0]} images, but {what} gave "
+            f"{tuple(output.shape)}."
+        )
+    return tuple(output.shape)
