@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
@@ -23,6 +24,9 @@ LARGEST_SPREAD = 0.05
 LARGEST_DRIFT = 1.05
 """Largest time of the reference beside a round, over its floor. A profiler measures a slower round
 again; it is accepted, and marked, where the machine never came to rest."""
+
+UNCOMPARED: Mapping[str, str] = MappingProxyType({"outputs": "not compared with torch"})
+"""Provenance of programs whose runtime gives no outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +210,12 @@ class LatencyTable:
         if missing:
             raise MissingWorkloadError(missing, len(keys), self.device)
         return [self.entries[key] for key in keys]
+
+    @property
+    def n_uncompared(self) -> int:
+        """Number of rows whose programs' outputs were not compared with torch."""
+        known = (self.provenance.get(key, {}) for key in self.entries)
+        return sum(UNCOMPARED.items() <= of.items() for of in known)
 
     @property
     def share_trusted(self) -> float | None:
