@@ -7,8 +7,8 @@ from commands import ONNXRUNTIME
 from fake_runtime import FakeRuntime
 from own_code import Simulator
 
-from contracts.runtime import RuntimeContract
-from tailorbird.latency_tables import Runtime, Timing
+from contracts.runtime import RuntimeContract, Two, draw
+from tailorbird.latency_tables import Device, Runtime, Timing
 from tailorbird.latency_tables.devices.device import find
 from tailorbird.latency_tables.runtimes.command import CommandRuntime
 from tailorbird.latency_tables.runtimes.command.command_line import CommandLine
@@ -71,3 +71,14 @@ class TestCommandRuntime(RuntimeContract):
     def test_its_name_is_that_of_recipes(self, runtime: Runtime) -> None:
         assert runtime.configuration(find("local", threads=1), 1).runtime == COMMAND
         assert load(RUNTIMES[COMMAND].path) is type(runtime)
+
+    def test_it_is_timed_without_inputs_and_outputs_as_well(
+        self, local: Device, tmp_path: Path
+    ) -> None:
+        (tmp_path / "bench.py").write_text(ONNXRUNTIME)
+        command = CommandLine.parse(f"{sys.executable} bench.py {{onnx}}")
+        runtime = CommandRuntime(command, tmp_path, tmp_path / "c", 60.0)
+        inputs = draw((2, 3), (2, 3))
+        artifact = runtime.compile(Two(), inputs, local)
+        assert runtime.run(artifact, inputs, local) is None
+        assert len(runtime.measure(artifact, inputs, local, n_copies=1).ms) == 20

@@ -74,8 +74,8 @@ def try_command(runtime: Runtime, device: Device, command: str) -> None:
             artifact.delete()
     except MeasurementError as error:
         raise RecipeError(
-            f"{_KEY} = {shown(command)} was tried on a small linear layer: {error}. Nothing was "
-            "measured yet: mend it, then run again."
+            f"{_KEY} = {shown(command)} was tried on a small linear layer: {error}. Mend that, "
+            "then run again: what was measured before is kept."
         ) from None
 
 
