@@ -28,7 +28,7 @@ N_CASES = {
     "evaluations": 100,
 }
 N_ORIGINALS = {
-    "recipes": 7,
+    "recipes": 8,
     "tables": 18,
     "weights": 2,
     "sheets": 4,

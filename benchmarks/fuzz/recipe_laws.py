@@ -73,6 +73,13 @@ def _each(law: Law) -> Law:
     return lambda value: isinstance(value, list) and all(map(law, value))
 
 
+def _command(value: Any) -> bool:
+    """Braces hold the program's file, and folders of inputs and outputs or neither."""
+    places = set(re.findall(r"\{(.*?)\}", value)) if isinstance(value, str) else set()
+    return places in ({"onnx"}, {"onnx", "inputs", "outputs"}) and _text(value)
+
+
+_GPUS = ("cuda", "rocm", "vulkan", "opencl", "metal", "nvptx")
 _LIMIT = _number(0, open_=True)
 _OBJECTIVES = ("accuracy", "latency_ms", "mega_macs", "mega_params", "weight_mib", "peak_mib")
 
@@ -89,14 +96,18 @@ LAWS: dict[str, Law] = {
     "space.n_classes": _whole(1),
     "device.name": _text,
     "device.threads": _whole(1),
-    "device.target": _text,
+    "device.target": lambda value: _text(value) and not value.startswith(_GPUS),
     "device.endpoint": _text,
     "device.tracker": _text,
     "device.key": _matches(r"[^\s:]+"),
     "device.batch": _whole(1, 4096),
-    "latency.runtime": _or_path(_one_of("tvm", "onnxruntime", "openvino", "torch", "imported")),
+    "latency.runtime": _or_path(
+        _one_of("tvm", "onnxruntime", "openvino", "torch", "command", "imported")
+    ),
+    "latency.command": _command,
+    "latency.command_timeout_seconds": _number(0, open_=True),
     "latency.predictor": _or_path(_one_of("table-sum", "calibrated-sum", "inferred-sum")),
-    "latency.schedule": _matches(r"static|default|eager|imported|tuned:[1-9]\d{0,4}"),
+    "latency.schedule": _matches(r"static|default|eager|command|imported|tuned:[1-9]\d{0,4}"),
     "latency.tuning": _text,
     "latency.tuning_minutes": _number(0),
     "latency.rounds": _whole(2),

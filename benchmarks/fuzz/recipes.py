@@ -107,13 +107,26 @@ _MEASURED: dict[str, Any] = {
     "device": {"name": "local", "threads": 1, "batch": 16},
     "latency": {"runtime": "torch", "schedule": "eager", "rounds": 2},
 }
+_COMMANDED: dict[str, Any] = {
+    **_MEASURED,
+    "name": "commanded",
+    "device": {"name": "a phone", "threads": 1, "batch": 16},
+    "latency": {
+        "runtime": "command",
+        "command": "true {onnx} {inputs} {outputs}",
+        "command_timeout_seconds": 1.0,
+        "rounds": 2,
+    },
+}
 _STORES = ("nothing.sqlite", ".", "pipe", "text.sqlite", "a" * 300, "no/such/folder/x.sqlite",
            "/dev/full", "/dev/null", "sqlite://", "postgresql://me@127.0.0.1:1/x", "mysql://x/y",
            "http://127.0.0.1:1/", "://", "sqlite:///store.sqlite?mode=ro", "\x00")  # fmt: skip
 _NAMES = (*_STORES, "tiny:load", "tiny:score", "tiny:teacher", "tiny:nothing", "no:such",
           "epyc-avx512", "epyc", "local", "a board", "x.parquet", "text.csv", "TPESampler",
           "GridSampler", "snnet", "top1", "127.0.0.1", "127.0.0.1:99999", "x86-64-v3",
-          "riscv64-linux-gnu/nothing")  # fmt: skip
+          "riscv64-linux-gnu/nothing", "cuda", "nvptx64/sm_80", "true {onnx}", "{onnx}",
+          "no {onnx}", "true {outputs} {onnx}", "true {onnx} {}", "true '{onnx}",
+          "true {onnx")  # fmt: skip
 _SIZES = (-1, 0, 1, 2, 3, 10**7, 2**31, 2**63, 10**30)
 """Searches of spaces of the small ones take less than a second, those of the others for ever."""
 _LONG = ("population", "generations")
@@ -142,6 +155,7 @@ class Recipes:
             _Kind(_TRAINED, ("train", "r.toml")),
             _Kind(_ELSEWHERE, ("table", "show", "r.toml")),
             _Kind(_MEASURED, ("table", "keys", "r.toml")),
+            _Kind(_COMMANDED, ("table", "show", "r.toml")),
         )
         self._keys = dict(keys_of_recipes())
         self._files = folder / "files"

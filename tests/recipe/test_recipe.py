@@ -169,8 +169,8 @@ def test_the_schedule_follows_the_runtime(tmp_path: Path, latency: str, schedule
         (GOOD + "batch = 2", r"no key '\[space\] batch'; it is \[device\] batch"),
         (
             GOOD + '[latency]\nruntime = "onnx"',
-            r"\[latency\] runtime' must be 'tvm', 'onnxruntime', 'openvino', 'torch', 'imported' "
-            "or a Python path of your own, 'package.module:name', but got 'onnx'",
+            r"\[latency\] runtime' must be 'tvm', 'onnxruntime', 'openvino', 'torch', 'command', "
+            "'imported' or a Python path of your own, 'package.module:name', but got 'onnx'",
         ),
         (
             GOOD + '[latency]\nruntime = "onnxruntime"\nschedule = "static"',

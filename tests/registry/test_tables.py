@@ -14,7 +14,7 @@ from tailorbird.registry.algorithms import ALGORITHMS
 from tailorbird.registry.data_sets import DATA_SETS
 from tailorbird.registry.latency_predictors import LATENCY_PREDICTORS
 from tailorbird.registry.python_paths import is_path, load
-from tailorbird.registry.runtimes import RUNTIMES
+from tailorbird.registry.runtimes import COMMAND, RUNTIMES
 from tailorbird.registry.zero_cost_scores import ZERO_COST_SCORES
 
 PATHS = {
@@ -65,8 +65,11 @@ def test_a_refusal_lists_the_names_of_its_table(table: str, key: str, tmp_path: 
 def test_every_name_of_a_table_is_taken(table: str, key: str, name: str, tmp_path: Path) -> None:
     value = f'["{name}"]' if key == "zero_cost" else f'"{name}"'
     more = {"best": 'accuracy = { predictor = "additive" }\n'}
+    recipe_text = more.get(name, "") + RECIPE.format(table=table, key=key, value=value)
+    if name == COMMAND:
+        recipe_text = recipe_text.replace('"command" }', '"command", command = "run {onnx}" }')
     path = tmp_path / "recipe.toml"
-    path.write_text(more.get(name, "") + RECIPE.format(table=table, key=key, value=value))
+    path.write_text(recipe_text)
     read = getattr(recipe.load(path)[0], table)
     assert getattr(read, key) == ((name,) if key == "zero_cost" else name)
 

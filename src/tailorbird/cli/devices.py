@@ -65,15 +65,15 @@ def compile_(
 
     with opened(recipe) as run:
         device = run.latency.device
-        if device.target == NOWHERE:
-            raise RecipeError(
-                f"Nothing is known of {device.name!r} that programs could be compiled for: name a "
-                "[device] target."
-            )
         if (run.recipe.latency.runtime, run.recipe.latency.schedule) != ("tvm", "static"):
             raise RecipeError(
                 "Programs are compiled by TVM and its static schedule: drop [latency] runtime and "
                 "schedule."
+            )
+        if device.target == NOWHERE:
+            raise RecipeError(
+                f"Nothing is known of {device.name!r} that programs could be compiled for: name a "
+                "[device] target."
             )
         try:
             manifest = library_folder.write(

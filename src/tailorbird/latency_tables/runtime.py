@@ -74,8 +74,8 @@ class Runtime(Protocol):
             MeasurementError: if that does not work.
         """
 
-    def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
-        """Runs a program once; returns its outputs, in torch's layout.
+    def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors | None:
+        """Runs a program once; returns its outputs, in torch's layout; None if it has no way to.
 
         Raises:
             MeasurementError: if it crashes, hangs or cannot be loaded.

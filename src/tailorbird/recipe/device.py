@@ -2,10 +2,12 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from tailorbird.errors import shown
 from tailorbird.latency_tables.devices.rpc_address import RpcAddress
+from tailorbird.latency_tables.devices.target import is_gpu
 from tailorbird.recipe.section import Count, Section
 
 
@@ -19,6 +21,19 @@ class DeviceSection(Section):
     tracker: Annotated[str, Field(min_length=1)] | None = None
     key: Annotated[str, Field(pattern=r"^[^\s:]+$")] | None = None
     batch: Annotated[int, Field(ge=1, le=4096)] = 1
+
+    @field_validator("target")
+    @classmethod
+    def _is_a_processor(cls, target: str | None) -> str | None:
+        if target is not None and is_gpu(target):
+            raise PydanticCustomError(
+                "device",
+                "[device] target = {target}: TVM measures processors here, and no GPUs. Have a GPU "
+                "measured by a command of your own: drop target, and write [latency] runtime = "
+                '"command"',
+                {"target": shown(target)},
+            )
+        return target
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:

@@ -6,12 +6,14 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from tailorbird.errors import DeviceError
+from tailorbird.latency_tables.runtimes.command.command_line import CommandLine
 from tailorbird.latency_tables.tables.configuration import IMPORTED
 from tailorbird.recipe.section import Section, one_of_or_path
 from tailorbird.registry import latency_predictors
 from tailorbird.registry.latency_predictors import LATENCY_PREDICTORS, LatencyPredictorEntry
 from tailorbird.registry.python_paths import is_path
-from tailorbird.registry.runtimes import RUNTIMES
+from tailorbird.registry.runtimes import COMMAND, RUNTIMES
 
 _TUNED = re.compile(r"tuned:[1-9]\d{0,4}")
 _SCHEDULES = {name: entry.schedule for name, entry in RUNTIMES.items()} | {IMPORTED: IMPORTED}
@@ -22,6 +24,8 @@ class LatencySection(Section):
     """How latency is measured and predicted."""
 
     runtime: Annotated[str, one_of_or_path(_SCHEDULES)] = "tvm"
+    command: str | None = None
+    command_timeout_seconds: Annotated[float, Field(gt=0, le=1e5, allow_inf_nan=False)] = 60.0
     schedule: Annotated[str | None, Field(validate_default=True)] = None  # that of the runtime
     tuning: Annotated[str, Field(min_length=1)] | None = None
     tuning_minutes: Annotated[float, Field(ge=0, le=1e5, allow_inf_nan=False)] = 60.0
@@ -51,6 +55,33 @@ class LatencySection(Section):
             others = ", and tuned:N for N trials of each kernel" if runtime == "tvm" else " only"
             raise PydanticCustomError("schedule", f"{runtime} has the schedule {own!r}{others}")
         return own
+
+    @field_validator("command")
+    @classmethod
+    def _is_a_command(cls, command: str | None) -> str | None:
+        try:
+            if command is not None:
+                CommandLine.parse(command)
+        except DeviceError as error:
+            raise PydanticCustomError(
+                "latency", "[latency] command: {law}", {"law": str(error).rstrip(".")}
+            ) from None
+        return command
+
+    @model_validator(mode="after")
+    def _commands(self) -> Self:
+        if self.runtime == COMMAND and self.command is None:
+            raise PydanticCustomError(
+                "latency",
+                "[latency] runtime = 'command' needs the key command, such as command = "
+                '"./bench.sh {onnx}", which prints milliseconds, one a line',
+            )
+        idle = sorted({"command", "command_timeout_seconds"} & self.model_fields_set)
+        if idle and self.runtime != COMMAND:
+            raise PydanticCustomError(
+                "latency", f"[latency] {idle[0]} is for runtime = 'command': drop it, or write that"
+            )
+        return self
 
     @model_validator(mode="after")
     def _tunes(self) -> Self:

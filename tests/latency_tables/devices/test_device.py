@@ -4,7 +4,7 @@ import pytest
 
 from tailorbird.errors import DeviceError
 from tailorbird.latency_tables.devices import device
-from tailorbird.latency_tables.devices.target import Target
+from tailorbird.latency_tables.devices.target import Target, is_gpu
 from tailorbird.latency_tables.runtimes.tvm.target import VectorUnit, vector_unit
 
 AVX2 = {"sse2", "avx", "avx2", "fma"}
@@ -51,6 +51,25 @@ def test_a_target_that_llvm_does_not_know_is_refused(text: str, message: str) ->
 def test_what_is_no_target_is_refused(text: str) -> None:
     with pytest.raises(DeviceError, match="LLVM's name of a CPU"):
         Target.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("target", "of_a_gpu"),
+    [
+        *((name, True) for name in ("cuda", "cuda:0", "CUDA -arch=sm_80", "rocm", "Metal", "gpu")),
+        *((name, True) for name in ("nvptx64-nvidia-cuda/sm_80", "nvidia/nvidia-a100", "vulkan")),
+        *((name, False) for name in ("x86-64-v3", "aarch64-linux-gnu/cortex-a72", "apple-m1")),
+        *((name, False) for name in ("skylake-avx512", "generic", "metalloid", "hexagon")),
+    ],
+)
+def test_targets_of_gpus_are_known(target: str, of_a_gpu: bool) -> None:
+    assert is_gpu(target) == of_a_gpu
+
+
+def test_a_device_that_is_elsewhere_is_not_described_by_this_machine() -> None:
+    told = device.provenance(device.others("a phone", threads=4))
+    assert told.keys() == {"started_from"}
+    assert "kernel" in device.provenance(device.find("local", threads=1))
 
 
 def test_this_machine_is_known() -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from fake_runtime import FakeRuntime
 from torch import nn
 
 from tailorbird.errors import FaultyMachineError, MeasurementError
@@ -20,6 +21,7 @@ from tailorbird.latency_tables.profiling.drift_reference import Reference
 from tailorbird.latency_tables.profiling.interleaving import EXTRA_TRIES
 from tailorbird.latency_tables.profiling.numerics import check
 from tailorbird.latency_tables.runtime import Artifact
+from tailorbird.latency_tables.tables.listing import text
 from tailorbird.progress import NoProgress
 from tailorbird.spaces import CALL
 from tailorbird.spaces.stitching import StitchSpace
@@ -441,6 +443,21 @@ class InterleavedRounds(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.shift * (2.0 if self.bug else 1.0)
+
+
+def test_rows_say_that_outputs_were_not_compared(
+    runtime: FakeRuntime, profiler: Profiler, digits_space: StitchSpace
+) -> None:
+    first, *others = programs_of(digits_space)[:4]
+    profiler.profile([first], 2, NoProgress())
+    runtime.is_silent = True
+    profiler.profile(others, 2, NoProgress())
+    record = profiler.store.record(profiler.configuration)
+    table = record.table(2)
+    assert table.n_uncompared == len(others)
+    assert "outputs" not in table.provenance[first.key]
+    assert {table.provenance[one.key]["outputs"] for one in others} == {"not compared with torch"}
+    assert text(record, 2).endswith("Outputs of 3 programs were not compared with torch.")
 
 
 @pytest.mark.parametrize(

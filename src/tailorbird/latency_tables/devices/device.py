@@ -78,6 +78,8 @@ def provenance(device: Device) -> dict[str, str]:
     """State of a device, such as kernel and load: kept beside measurements, and not compared."""
     if device.server is not None:
         return {"server": str(device.server), "boot": device.machine}
+    if device.target == NOWHERE:  # what is known of this machine says nothing of that one
+        return {"started_from": platform.node()}
     governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     return {
         "kernel": platform.release(),

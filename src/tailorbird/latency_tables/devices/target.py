@@ -9,6 +9,13 @@ from tailorbird.errors import DeviceError
 
 _TRIPLES = {"x86_64": "x86_64-linux-gnu", "aarch64": "aarch64-linux-gnu"}
 _AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+_GPUS = {
+    *("cuda", "cudnn", "nvidia", "nvptx", "nvptx64", "tensorrt"),
+    *("adreno", "amdgcn", "amdgpu", "hip", "mali", "rocm"),
+    *("gpu", "metal", "opencl", "spirv", "vulkan", "webgpu"),
+}
+"""Words in the targets of compilers for GPUs."""
+
 _PARTS = {
     "0xd03": "cortex-a53",
     "0xd05": "cortex-a55",
@@ -73,6 +80,11 @@ class Target:
 
     def __str__(self) -> str:
         return self.cpu if self.triple == host_triple() else f"{self.triple}/{self.cpu}"
+
+
+def is_gpu(text: str) -> bool:
+    """True for what compilers call targets of GPUs, such as `cuda` or `nvptx64/sm_80`."""
+    return not _GPUS.isdisjoint(re.split(r"[^a-z0-9]+", text.lower()))
 
 
 def triple_of(machine: str) -> str:

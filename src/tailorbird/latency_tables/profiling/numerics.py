@@ -17,31 +17,43 @@ TOLERANCE = 1e-5
 """Largest difference from torch, relative to the largest output; beyond it a row is refused."""
 
 _CHECKS = 3
+"""Inputs that a program is compared on before it is timed."""
 
 
 def check(
-    program: Program, module: "nn.Module", runtime: Runtime, artifact: Artifact, device: Device
-) -> None:
+    program: Program,
+    module: "nn.Module",
+    runtime: Runtime,
+    artifact: Artifact,
+    device: Device,
+    n_inputs: int = _CHECKS,
+) -> bool:
     """Compares a compiled program with torch on several inputs.
+
+    Returns:
+        False if the runtime has no way to give outputs, so that nothing could be compared.
 
     Raises:
         MeasurementError: if any output differs, or is undefined on either side.
     """
     import torch
 
-    for seed in range(_CHECKS):
+    for seed in range(n_inputs):
         inputs = program.examples(seed)
         # On copies: a module may work in place.
         with torch.no_grad(), raising(partial(MeasurementError.of, "it does not run in torch")):
             outputs = module(*(torch.from_numpy(x.copy()) for x in inputs))
         expected = outputs if isinstance(outputs, tuple | list) else (outputs,)
         got = runtime.run(artifact, inputs, device)
+        if got is None:
+            return False
         if len(got) != len(expected):
             raise MeasurementError(f"it has {len(got)} outputs, but {len(expected)} in torch")
         for y, tensor in zip(got, expected, strict=True):
             if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
                 raise MeasurementError("it returns something else than tensors of floats in torch")
             _compare(y, tensor.detach().numpy())
+    return True
 
 
 def _compare(got: np.ndarray, expected: np.ndarray) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from tailorbird.errors import MeasurementError, raising
@@ -11,6 +11,7 @@ from tailorbird.latency_tables.profiling.numerics import check
 from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.runtime import Artifact, Runtime, Tensors
 from tailorbird.latency_tables.store.store import Store
+from tailorbird.latency_tables.tables.table import UNCOMPARED
 from tailorbird.spaces.footprint import footprint
 
 _LOG = logging.getLogger("tailorbird")
@@ -68,7 +69,8 @@ def prepare(
     spent.compile_s = time.perf_counter() - begin
     begin = time.perf_counter()
     try:
-        check(program, module, runtime, artifact, device)
+        if not check(program, module, runtime, artifact, device):
+            artifact = replace(artifact, provenance={**artifact.provenance, **UNCOMPARED})
     except MeasurementError:
         artifact.delete()
         raise

@@ -35,6 +35,36 @@ class ExportFormat:
     needs: tuple[str, ...]
     write: Callable[["nn.Module", "tuple[Tensor, ...]", Path], Mapping[str, str]]
 
+    def require(self, runtime: str, *packages: str) -> None:
+        """Refuses to go on without what writes its files.
+
+        Args:
+            runtime: that reads them; its name is also that of the extra which installs all.
+            packages: that the runtime needs besides.
+
+        Raises:
+            MissingPackageError: if any is not installed.
+        """
+        for package in (*packages, *self.needs):
+            if importlib.util.find_spec(package) is None:
+                raise MissingPackageError(
+                    f"The runtime {runtime!r} needs the package {package!r}, which is not "
+                    f"installed. Install it with `pip install 'tailorbird[{runtime}]'`."
+                )
+
+    def export(self, module: "nn.Module", inputs: Tensors, path: Path) -> Artifact:
+        """Writes a module for inputs of these shapes to a path.
+
+        Raises:
+            MeasurementError: if torch cannot.
+        """
+        import torch
+
+        reason = f"torch could not export it to {self.suffix}"
+        with raising(partial(MeasurementError.of, reason)):
+            provenance = self.write(module, tuple(map(torch.from_numpy, inputs)), path)
+        return Artifact(path, dict(provenance))
+
 
 def _write_onnx(module: "nn.Module", inputs: "tuple[Tensor, ...]", path: Path) -> Mapping[str, str]:
     from tailorbird.export.onnx import export
@@ -43,7 +73,7 @@ def _write_onnx(module: "nn.Module", inputs: "tuple[Tensor, ...]", path: Path) -
 
 
 ONNX = ExportFormat(".onnx", ("onnx", "onnxscript"), _write_onnx)
-"""ONNX files, which both onnxruntime and OpenVINO read."""
+"""ONNX files, which onnxruntime, OpenVINO and most tools of devices read."""
 
 
 class ExportedRuntime:
@@ -71,12 +101,7 @@ class ExportedRuntime:
     files: ClassVar[ExportFormat]
 
     def __init__(self, folder: Path, timing: Timing) -> None:
-        for package in (*self.needs, *self.files.needs):
-            if importlib.util.find_spec(package) is None:
-                raise MissingPackageError(
-                    f"The runtime {self.name!r} needs the package {package!r}, which is not "
-                    f"installed. Install it with `pip install 'tailorbird[{self.name}]'`."
-                )
+        self.files.require(self.name, *self.needs)
         room = type(self).__module__.rpartition(".")[0]
         self._bench = Workbench(f"{room}.timer", folder, timing)
 
@@ -100,13 +125,7 @@ class ExportedRuntime:
 
     def compile(self, module: "nn.Module", inputs: Tensors, device: Device) -> Artifact:
         """Exports a module for inputs of these shapes."""
-        import torch
-
-        path = self._bench.new_path(self.files.suffix)
-        reason = f"torch could not export it to {path.suffix}"
-        with raising(partial(MeasurementError.of, reason)):
-            provenance = self.files.write(module, tuple(map(torch.from_numpy, inputs)), path)
-        return Artifact(path, dict(provenance))
+        return self.files.export(module, inputs, self._bench.new_path(self.files.suffix))
 
     def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
         """Runs a program once; returns its outputs."""

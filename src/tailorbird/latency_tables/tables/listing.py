@@ -64,6 +64,8 @@ def text(record: Record, rounds: int) -> str:
         f"{len(table.entries)} rows, {table.share_trusted:.0%} of them to be trusted, median "
         f"spread {_share(table.median_spread).strip()}; {len(table.failures)} failed."
     )
+    if n := table.n_uncompared:
+        lines.append(f"Outputs of {n} programs were not compared with torch.")
     return "\n".join(lines)
 
 

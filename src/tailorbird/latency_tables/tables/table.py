@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,9 @@ _COLUMNS = ("workload", *_NUMBERS, "n_rounds", "n_samples", "is_trusted", "doubt
 LARGEST_DRIFT = 1.05
 """Largest time of the reference beside a round, over its floor. A profiler measures a slower round
 again; it is accepted, and marked, where the machine never came to rest."""
+
+UNCOMPARED: Mapping[str, str] = MappingProxyType({"outputs": "not compared with torch"})
+"""Provenance of programs whose runtime gives no outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +277,12 @@ class LatencyTable:
         if missing:
             raise MissingWorkloadError(missing, len(keys), self.device)
         return [self.entries[key] for key in keys]
+
+    @property
+    def n_uncompared(self) -> int:
+        """Number of rows whose programs' outputs were not compared with torch."""
+        known = (self.provenance.get(key, {}) for key in self.entries)
+        return sum(UNCOMPARED.items() <= of.items() for of in known)
 
     @property
     def share_trusted(self) -> float | None:

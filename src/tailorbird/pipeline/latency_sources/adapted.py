@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tailorbird.errors import DeviceError, MissingStepError, RecipeError
 from tailorbird.latency_tables import Record, shipped
 from tailorbird.pipeline.latency_sources.measured import MeasuredLatency, measured_device
+from tailorbird.pipeline.latency_sources.source import uncompared
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.pipeline.own_code.runtime import runtime_name
 from tailorbird.progress import Progress
@@ -88,8 +89,9 @@ class AdaptedLatency(MeasuredLatency):
         """Says from what latencies are adapted, how well, and whether they need not be."""
         from tailorbird.predictors.latency.missing_workloads import missing_workloads
 
-        adapted = (str(self._adapted),)
-        if missing_workloads(self.space, self.table()):
+        table = self.table()
+        adapted = (str(self._adapted), *uncompared(table))
+        if missing_workloads(self.space, table):
             return adapted
         whole = (
             "All workloads of this device were measured as well: drop [latency] adapt_from to "

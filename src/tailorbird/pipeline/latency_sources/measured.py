@@ -19,6 +19,7 @@ from tailorbird.pipeline.latency_sources.source import (
     Estimates,
     nothing_to_adapt_from,
     same_configuration,
+    uncompared,
 )
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.progress import Progress
@@ -41,7 +42,7 @@ def opened(asked: OpenedRecipe) -> "MeasuredLatency":
 
 
 def measured_device(recipe: Recipe, folder: Path, warn: Callable[[str], object]) -> Device:
-    """Finds this machine, or the device behind the server of a recipe.
+    """Finds this machine, or the device behind the server or command of a recipe.
 
     Args:
         recipe: that names it.
@@ -53,6 +54,8 @@ def measured_device(recipe: Recipe, folder: Path, warn: Callable[[str], object])
     """
     asked = recipe.device
     try:
+        if recipe.latency.command is not None and asked.name != devices.HERE:
+            return devices.others(asked.name, asked.threads)
         if asked.server is None:
             return devices.find(asked.name, asked.threads, asked.target)
         return _behind(asked.server, asked, folder, warn)
@@ -180,8 +183,10 @@ class MeasuredLatency:
         return self._estimates.n(self.table())
 
     def remarks(self) -> tuple[str, ...]:
-        """Says how latencies are predicted, and how many workloads are estimated, if any."""
-        return (*self._prediction.remarks, *self._estimates.remarks(self.table()))
+        """Says how latencies are predicted, and how many are estimated or unchecked, if any."""
+        table = self.table()
+        estimated = self._estimates.remarks(table)
+        return (*self._prediction.remarks, *estimated, *uncompared(table))
 
     def summary(self) -> dict[str, object]:
         """How latencies are predicted."""

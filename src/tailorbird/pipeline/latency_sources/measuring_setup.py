@@ -17,6 +17,7 @@ from tailorbird.latency_tables import (
 )
 from tailorbird.latency_tables.devices.target import host_triple
 from tailorbird.latency_tables.runtime import Timing
+from tailorbird.pipeline.own_code.command import CommandKind, try_command
 from tailorbird.pipeline.own_code.runtime import runtime_of
 from tailorbird.pipeline.run_folder import LOG
 from tailorbird.progress import Progress
@@ -66,8 +67,8 @@ class MeasuringSetup:
         """Fills a table in a store.
 
         Raises:
-            RecipeError: if programs for its target do not run on this machine, or the device is
-                away, or another one.
+            RecipeError: if programs for its target do not run on this machine, the device is away,
+                or another one, or the command that measures does not do what it must.
         """
         return Profiler(self.runtime, self._met, self.recipe.device.batch, store)
 
@@ -94,7 +95,12 @@ class MeasuringSetup:
     @cached_property
     def runtime(self) -> Runtime:
         """The runtime that the recipe names."""
-        kind = runtime_of(self.recipe.latency.runtime, self.home)
+        asked = self.recipe.latency
+        kind = (
+            runtime_of(asked.runtime, self.home)
+            if asked.command is None
+            else CommandKind(asked.command, self.home, asked.command_timeout_seconds)
+        )
         return kind.on(self.device, self.folder / "compiled", Timing(), self._tuning)
 
     @cached_property
@@ -104,6 +110,9 @@ class MeasuringSetup:
             from tailorbird.latency_tables.runtimes.tvm.rpc.device import met_again
 
             return met_again(self.device, self.folder / "device.json")
+        if self.recipe.latency.command is not None:
+            try_command(self.runtime, self.device, self.recipe.latency.command)
+            return self.device
         if self.device.target.triple != host_triple():
             raise RecipeError(
                 f"Programs for {self.device.target} do not run on this machine: name the device's "

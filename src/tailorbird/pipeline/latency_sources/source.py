@@ -179,6 +179,17 @@ def same_configuration(record: Record, ours: Configuration, file: Path) -> Recor
     return record
 
 
+def uncompared(table: LatencyTable) -> tuple[str, ...]:
+    """Sentence on how many programs were timed without a look at what they compute, if any."""
+    n, n_all = table.n_uncompared, len(table.entries)
+    if n == 0:
+        return ()
+    return (
+        f"{n} of {n_all} programs were timed by a command that gives no outputs: what they compute "
+        "was not compared with torch.",
+    )
+
+
 def nothing_to_adapt_from() -> RecipeError:
     """Error of a recipe that names no tables to adapt from."""
     return RecipeError(

@@ -14,9 +14,10 @@ from tailorbird.latency_tables import (
     shipped,
 )
 from tailorbird.latency_tables.devices import device as devices
+from tailorbird.latency_tables.formats import files
 from tailorbird.latency_tables.formats.foreign import ForeignTable
 from tailorbird.pipeline.latency_sources.prediction import LatencyPrediction
-from tailorbird.pipeline.latency_sources.source import Estimates
+from tailorbird.pipeline.latency_sources.source import Estimates, uncompared
 from tailorbird.pipeline.latency_sources.untimed import (
     ESTIMATE,
     UntimedLatency,
@@ -41,6 +42,8 @@ def opened(asked: OpenedRecipe) -> "TabulatedLatency | None":
     recipe, named = asked.recipe, asked.recipe.device
     if named.server is not None or named.name == devices.HERE:
         return None
+    if recipe.latency.command is not None and not files.is_file(Path(named.name)):
+        return None  # that name is of the device which the command measures
     source = _of_device(named.name, asked, recipe.latency, "[device] and [latency]")
     if recipe.latency.adapt_from:
         raise RecipeError(
@@ -153,8 +156,9 @@ class TabulatedLatency(UntimedLatency):
 
     def remarks(self) -> tuple[str, ...]:
         """Says where the table is from."""
-        estimated = self._estimates.remarks(self.table())
-        return (*self._origin(), *self._prediction.remarks, *estimated)
+        table = self.table()
+        estimated = self._estimates.remarks(table)
+        return (*self._origin(), *self._prediction.remarks, *estimated, *uncompared(table))
 
     def accept(self, record: Record, file: Path) -> Record:
         """Refuses: nothing is added to such a table."""

@@ -1,7 +1,5 @@
 """Workbench for running and timing programs: a folder, and a process that may be killed."""
 
-import itertools
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +10,7 @@ import numpy as np
 from tailorbird.errors import MeasurementError
 from tailorbird.latency_tables.devices.device import Device
 from tailorbird.latency_tables.runtime import Artifact, Tensors, Timing
+from tailorbird.latency_tables.runtimes.process.transit import TransitFolder
 from tailorbird.latency_tables.runtimes.process.worker import Worker
 from tailorbird.latency_tables.tables.samples import Samples
 
@@ -37,16 +36,14 @@ class Workbench:
         self, module: str, folder: Path, timing: Timing, arguments: Sequence[str] = ()
     ) -> None:
         self._module = module
-        self._folder = folder
+        self._transit = TransitFolder(folder)
         self._timing = timing
         self._arguments = arguments
         self._worker: Worker | None = None
-        self._names = itertools.count()
-        self._is_emptied = False
 
     def new_path(self, suffix: str) -> Path:
         """Returns a path for a program; nothing else has its stem."""
-        return self._emptied_folder() / f"{next(self._names)}{suffix}"
+        return self._transit.new_path(suffix)
 
     def run(self, artifact: Artifact, inputs: Tensors, device: Device) -> Tensors:
         """Runs a program once; returns its outputs.
@@ -87,7 +84,7 @@ class Workbench:
     ) -> dict[str, Any]:
         limit_s = self._timing.limit_s
         if self._worker is None:
-            log = self._emptied_folder() / "worker.log"
+            log = self._transit.path() / "worker.log"
             self._worker = Worker(self._module, device.threads, log, self._arguments)
             limit_s += _STARTUP_S
         arrays = self.new_path(".npz")
@@ -101,10 +98,3 @@ class Workbench:
             raise
         finally:
             arrays.unlink(missing_ok=True)
-
-    def _emptied_folder(self) -> Path:
-        if not self._is_emptied:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder.mkdir(parents=True)
-            self._is_emptied = True
-        return self._folder
