@@ -155,7 +155,7 @@ class Recipes:
             _Kind(_TRAINED, ("train", "r.toml")),
             _Kind(_ELSEWHERE, ("table", "show", "r.toml")),
             _Kind(_MEASURED, ("table", "keys", "r.toml")),
-            _Kind(_COMMANDED, ("table", "show", "r.toml")),
+            _Kind(_COMMANDED, ("table", "keys", "r.toml")),
         )
         self._keys = dict(keys_of_recipes())
         self._files = folder / "files"

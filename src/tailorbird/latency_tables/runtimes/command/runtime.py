@@ -53,7 +53,7 @@ class CommandRuntime:
         self._program = command.program(home)
         self._checksum = command.checksum(home)
         self._limit_s = limit_s
-        self._transit = TransitFolder(folder.resolve())
+        self._transit = TransitFolder(folder.absolute())
 
     def configuration(self, device: Device, batch: int) -> Configuration:
         """Configuration of its measurements: the command, and the content of its script.
