@@ -244,6 +244,10 @@ class MissingWorkloadError(TailorbirdError, KeyError):
         )
 
 
+class UnknownWorkloadsError(TailorbirdError, ValueError):
+    """What adds up workloads was asked for in a space that leaves its workloads open."""
+
+
 class TooFewNeighboursError(TailorbirdError, ValueError):
     """Workloads of an op of which too few others were measured to predict them."""
 
@@ -298,6 +302,24 @@ def raising(
         if isinstance(error, passing):
             raise
         raise made_of(error) from error
+
+
+def refuse_unknown_workloads(space: str, n_workloads: int, way_out: str) -> None:
+    """Refuses to add up the workloads of a space that leaves them open.
+
+    Args:
+        space: its name.
+        n_workloads: how many it names.
+        way_out: of that, a sentence without its full stop.
+
+    Raises:
+        UnknownWorkloadsError: if it names none.
+    """
+    if not n_workloads:
+        raise UnknownWorkloadsError(
+            f"Workloads that add up must be known, but {space} names none. {way_out}, or name "
+            "them in `workloads` and `count_workloads` of the space."
+        )
 
 
 def in_a_line(error: BaseException) -> str:

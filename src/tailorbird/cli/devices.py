@@ -75,6 +75,11 @@ def compile_(
             "Programs are compiled by TVM and its static schedule: drop [latency] runtime and "
             "schedule."
         )
+    if not run.space.workloads:
+        raise RecipeError(
+            f"Workloads of a space are compiled, but {run.space.name} names none. Name them in its "
+            "`workloads`, or write networks with `tailorbird export`."
+        )
     try:
         manifest = library_folder.write(
             programs_of(run.space),

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tailorbird.errors import refuse_unknown_workloads
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.latency_tables.tables.price import refuse_dear_call
 from tailorbird.predictors.latency.inputs import LatencyInputs
@@ -9,6 +10,8 @@ from tailorbird.predictors.prediction import Prediction
 from tailorbird.spaces import CALL, FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathValues, adder, along_workloads
+
+_TIMED = "Learn latency from networks that are timed whole, by `InferredSum`"
 
 
 class TableSum:
@@ -34,10 +37,12 @@ class TableSum:
 
     Raises:
         MissingWorkloadError: if the table lacks any workload of the space.
+        UnknownWorkloadsError: if the space does not know its workloads.
         PriceError: if its empty program costs more than workloads, which all contain it.
     """
 
     def __init__(self, space: SearchSpace, table: LatencyTable) -> None:
+        refuse_unknown_workloads(space.name, len(space.workloads), _TIMED)
         self.space = space
         keys = [workload.key for workload in space.workloads]
         without_call = table.configuration.is_imported and CALL.key not in table.entries
