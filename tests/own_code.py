@@ -129,7 +129,10 @@ class BarePerceptrons(Perceptrons):
 
 @dataclass(frozen=True)
 class Free:
-    """Every choice goes with every other; nothing but the encoding is known of a network."""
+    """Every choice goes with every other; nothing but the encoding is known of a network.
+
+    It has three layers, each as wide as the choices of a third of the variables say.
+    """
 
     choices: tuple[tuple[str, ...], ...] = (
         ("4", "8", "16", "32"),
@@ -138,6 +141,7 @@ class Free:
         ("relu", "tanh", "gelu", "silu"),
         ("always",),
         ("off", "on"),
+        ("1", "2", "3"),
     )
     batch: int = 2
     name: ClassVar = "free"
@@ -176,7 +180,7 @@ class Free:
         return csr_array((len(X), 0), dtype=np.int64)
 
     def build(self, row: IntArray) -> nn.Module:
-        widths = [N_INPUTS, *(2 * row + 1).tolist()]
+        widths = [N_INPUTS, *(1 + 2 * int(part.sum()) for part in np.array_split(row, 3))]
         return nn.Sequential(*(Layer(n, m) for n, m in itertools.pairwise(widths)))
 
     def describe(self, row: IntArray) -> str:

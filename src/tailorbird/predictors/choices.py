@@ -51,7 +51,8 @@ def check_choices(variables: Sequence[Variable], X: IntArray) -> None:
         ValueError: if a row does not have an index of a choice for each variable.
     """
     check_width(X, len(variables))
-    outside = ((X < 0) | (X >= [len(variable.choices) for variable in variables])).any(axis=1)
+    most = np.array([len(variable.choices) for variable in variables])
+    outside = ((X < 0) | (most <= X)).any(axis=1)
     if outside.any():
         refuse(X, int(np.argmax(outside)))
 

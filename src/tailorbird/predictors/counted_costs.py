@@ -40,7 +40,9 @@ def mega_params(space: SearchSpace) -> Predictor:
     """Millions of parameters."""
     if space.workloads:
         return WorkloadSum.mega_params(space)
-    return BuiltCost(space, lambda network, _: sum(p.numel() for p in network.parameters()) / _MILLION)
+    return BuiltCost(
+        space, lambda network, _: sum(p.numel() for p in network.parameters()) / _MILLION
+    )
 
 
 def weight_mib(space: SearchSpace) -> Predictor:

@@ -145,7 +145,7 @@ class FewShotLatency:
             mean, variance = mixture.predict(functions[one], features[one], sizes[one])
             unit_ms = np.median(y_ms[others])
             mean_ms[i], std_ms[i] = unit_ms * mean[0], unit_ms * np.sqrt(variance[0])
-            least_ms[i] = _LEAST * y_ms[others].min()
+            least_ms[i] = LEAST * y_ms[others].min()
         return extrapolated(Prediction(mean_ms, std_ms).widened(self.widening_), least_ms)
 
     def _mixture(self, X: IntArray, y_ms: FloatArray, devices: IntArray) -> DeviceMixture:
