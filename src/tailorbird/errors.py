@@ -304,24 +304,6 @@ def raising(
         raise made_of(error) from error
 
 
-def refuse_unknown_workloads(space: str, n_workloads: int, way_out: str) -> None:
-    """Refuses to add up the workloads of a space that leaves them open.
-
-    Args:
-        space: its name.
-        n_workloads: how many it names.
-        way_out: of that, a sentence without its full stop.
-
-    Raises:
-        UnknownWorkloadsError: if it names none.
-    """
-    if not n_workloads:
-        raise UnknownWorkloadsError(
-            f"Workloads that add up must be known, but {space} names none. {way_out}, or name "
-            "them in `workloads` and `count_workloads` of the space."
-        )
-
-
 def in_a_line(error: BaseException) -> str:
     """Returns type and last line of any error, such as a user's code raises."""
     lines = [line.strip() for line in _said(error).splitlines() if line.strip()]

@@ -54,9 +54,7 @@ class TestInferredSumWithoutWorkloads(LatencyPredictorContract):
 @pytest.mark.parametrize("make", [table_sum, calibrated_sum])
 def test_tables_are_of_no_use_without_workloads(make: Callable[[LatencyInputs], Predictor]) -> None:
     inputs, _ = measured(Free())
-    with pytest.raises(
-        UnknownWorkloadsError, match=r"free names none\. Learn latency from networks"
-    ):
+    with pytest.raises(UnknownWorkloadsError, match=r"free names none\. Learn latency from"):
         make(inputs)
     with pytest.raises(UnknownWorkloadsError, match="free names none"):
         AdaptedSum(inputs.space, [inputs.table])

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from tailorbird.errors import refuse_unknown_workloads
 from tailorbird.predictors.built_costs import BuiltCost
 from tailorbird.predictors.prediction import Prediction, Predictor
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
@@ -20,7 +19,12 @@ from tailorbird.spaces.footprint import (
     workload_weight_bytes,
 )
 from tailorbird.spaces.layered import LayeredGraph, check_width, graph_of, refuse
-from tailorbird.spaces.path_sum import PathValues, adder, along_workloads
+from tailorbird.spaces.path_sum import (
+    PathValues,
+    adder,
+    along_workloads,
+    refuse_unknown_workloads,
+)
 from tailorbird.spaces.space import HasPeakMemory
 
 _MILLION = 1e6
@@ -71,7 +75,7 @@ class WorkloadSum:
     """
 
     def __init__(self, space: SearchSpace, values: FloatArray) -> None:
-        refuse_unknown_workloads(space.name, len(space.workloads), _COUNTED)
+        refuse_unknown_workloads(space, _COUNTED)
         self.space = space
         self.values = values
         self._sum = adder(space, values)
@@ -139,7 +143,7 @@ class PeakMemory:
 def _peaks_mib(space: SearchSpace) -> Callable[[IntArray], FloatArray]:
     if isinstance(space, HasPeakMemory):
         return lambda X: space.peak_activation_bytes(X) / _MIB
-    refuse_unknown_workloads(space.name, len(space.workloads), _COUNTED)
+    refuse_unknown_workloads(space, _COUNTED)
     values = workload_peak_bytes(space.workloads) / _MIB
     graph = graph_of(space)
     if graph is not None:

@@ -240,9 +240,10 @@ def graph_of(space: SearchSpace) -> LayeredGraph | None:
     graph = getattr(space, "graph", None)
     if isinstance(graph, LayeredGraph):
         return graph
+    if space.workloads:
+        return None
     n_choices = tuple(len(variable.choices) for variable in space.variables)
-    is_free = not space.workloads and space.size == math.prod(n_choices)
-    return _free_graph(n_choices) if is_free else None
+    return _free_graph(n_choices) if space.size == math.prod(n_choices) else None
 
 
 @lru_cache(maxsize=64)

@@ -2,14 +2,18 @@
 
 import numpy as np
 
-from tailorbird.errors import refuse_unknown_workloads
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.latency_tables.tables.price import refuse_dear_call
 from tailorbird.predictors.latency.inputs import LatencyInputs
 from tailorbird.predictors.prediction import Prediction
 from tailorbird.spaces import CALL, FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.layered import LayeredGraph
-from tailorbird.spaces.path_sum import PathValues, adder, along_workloads
+from tailorbird.spaces.path_sum import (
+    PathValues,
+    adder,
+    along_workloads,
+    refuse_unknown_workloads,
+)
 
 _TIMED = "Learn latency from networks that are timed whole, by `InferredSum`"
 
@@ -42,7 +46,7 @@ class TableSum:
     """
 
     def __init__(self, space: SearchSpace, table: LatencyTable) -> None:
-        refuse_unknown_workloads(space.name, len(space.workloads), _TIMED)
+        refuse_unknown_workloads(space, _TIMED)
         self.space = space
         keys = [workload.key for workload in space.workloads]
         without_call = table.configuration.is_imported and CALL.key not in table.entries
