@@ -5,6 +5,7 @@ Recipes of tests name what is here by Python path, and the suites of `contracts`
 
 import copy
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -112,6 +113,81 @@ class Perceptrons:
 
     def kind(self, row: IntArray) -> str:
         return "perceptron"
+
+
+class BarePerceptrons(Perceptrons):
+    """Perceptrons of which nobody says what they are made of."""
+
+    name: ClassVar = "bare-perceptrons"
+    workloads = ()
+
+    def count_workloads(self, X: IntArray) -> csr_array:
+        if not np.array_equal(self.repair(X), X):
+            raise ValueError("Rows must be canonical.")
+        return csr_array((len(X), 0), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Free:
+    """Every choice goes with every other; nothing but the encoding is known of a network.
+
+    It has three layers, each as wide as the choices of a third of the variables say.
+    """
+
+    choices: tuple[tuple[str, ...], ...] = (
+        ("4", "8", "16", "32"),
+        ("3", "5", "7"),
+        ("0.5", "1", "2"),
+        ("relu", "tanh", "gelu", "silu"),
+        ("always",),
+        ("off", "on"),
+        ("1", "2", "3"),
+    )
+    batch: int = 2
+    name: ClassVar = "free"
+    workloads: ClassVar[tuple[Workload, ...]] = ()
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        return tuple(Variable(f"v{i}", choices) for i, choices in enumerate(self.choices))
+
+    @property
+    def size(self) -> int:
+        return math.prod(map(len, self.choices))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (self.batch, N_INPUTS)
+
+    @property
+    def landmarks(self) -> IntArray:
+        return np.array([[0] * len(self.choices), [len(c) - 1 for c in self.choices]])
+
+    def repair(self, X: IntArray) -> IntArray:
+        return X.copy()
+
+    def enumerate(self, chunk: int = 65_536) -> Iterator[IntArray]:
+        if self.size > 20_000_000:
+            raise ValueError("There are too many.")
+        rows = itertools.product(*map(range, map(len, self.choices)))
+        while taken := list(itertools.islice(rows, chunk)):
+            yield np.array(taken, dtype=np.int64)
+
+    def sample(self, n: int, rng: np.random.Generator) -> IntArray:
+        return rng.integers([len(c) for c in self.choices], size=(n, len(self.choices)))
+
+    def count_workloads(self, X: IntArray) -> csr_array:
+        return csr_array((len(X), 0), dtype=np.int64)
+
+    def build(self, row: IntArray) -> nn.Module:
+        widths = [N_INPUTS, *(1 + 2 * int(part.sum()) for part in np.array_split(row, 3))]
+        return nn.Sequential(*(Layer(n, m) for n, m in itertools.pairwise(widths)))
+
+    def describe(self, row: IntArray) -> str:
+        return "-".join(c[i] for c, i in zip(self.choices, row, strict=True))
+
+    def kind(self, row: IntArray) -> str:
+        return "free"
 
 
 class Neighbours:

@@ -261,6 +261,10 @@ class MissingWorkloadError(TailorbirdError, KeyError):
         )
 
 
+class UnknownWorkloadsError(TailorbirdError, ValueError):
+    """What adds up workloads was asked for in a space that leaves its workloads open."""
+
+
 class TooFewNeighboursError(TailorbirdError, ValueError):
     """Workloads of an op of which too few others were measured to predict them."""
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tailorbird.errors import InfeasibleError
+from tailorbird.predictors.choices import ChoiceSum
 from tailorbird.predictors.counted_costs import WorkloadSum
 from tailorbird.search import Constraint, Objective, ParetoFront, Problem, exact_front
 from tailorbird.search.settings import SearchSettings
@@ -39,12 +40,14 @@ class AlgorithmContract:
 
     @pytest.fixture
     def problem(self, space: SearchSpace) -> Problem:
-        """More of what costs most is better; both add up."""
+        """More of what costs most is better; both add up, if need be over choices alone."""
+        n, kind = len(space.workloads), WorkloadSum if space.workloads else ChoiceSum
+        n = n or sum(len(variable.choices) for variable in space.variables)
         rng = np.random.default_rng(0)
-        value = rng.uniform(0.5, 1.5, len(space.workloads))
-        cost = value * rng.uniform(0.5, 1.5, len(space.workloads))
-        worth = Objective("worth", "", "max", WorkloadSum(space, value))
-        ms = Objective("latency", "ms", "min", WorkloadSum(space, cost))
+        value = rng.uniform(0.5, 1.5, n)
+        cost = value * rng.uniform(0.5, 1.5, n)
+        worth = Objective("worth", "", "max", kind(space, value))
+        ms = Objective("latency", "ms", "min", kind(space, cost))
         return Problem(space, (worth, ms)[: self.n_objectives])
 
     def settings(self, problem: Problem) -> SearchSettings:

@@ -1,5 +1,5 @@
 import pytest
-from own_code import Perceptrons, hill_climbing
+from own_code import Free, Perceptrons, hill_climbing
 
 from contracts.algorithm import AlgorithmContract, Search
 from tailorbird import spaces
@@ -12,16 +12,28 @@ HEURISTIC = [
 ]
 
 
-@pytest.mark.parametrize("name", HEURISTIC)
-class TestNamedAlgorithms(AlgorithmContract):
-    @pytest.fixture
-    def space(self) -> SearchSpace:
-        return spaces.get("macro-mobilenetv2")
-
+class _Named(AlgorithmContract):
     @pytest.fixture
     def search(self, name: str) -> Search:
         search: Search = load(ALGORITHMS[name].path)
         return search
+
+
+@pytest.mark.parametrize("name", HEURISTIC)
+class TestNamedAlgorithms(_Named):
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return spaces.get("macro-mobilenetv2")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long if name == "optuna" else ()) for name in HEURISTIC],
+)
+class TestNamedAlgorithmsWithoutWorkloads(_Named):
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return Free()
 
 
 class TestExact(AlgorithmContract):
@@ -38,6 +50,12 @@ class TestExact(AlgorithmContract):
         return search
 
 
+class TestExactWithoutWorkloads(TestExact):
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return Free()
+
+
 class TestBest(AlgorithmContract):
     n_objectives = 1
     least = 1.0 - 1e-9
@@ -51,6 +69,12 @@ class TestBest(AlgorithmContract):
     def search(self) -> Search:
         search: Search = load(ALGORITHMS["best"].path)
         return search
+
+
+class TestBestWithoutWorkloads(TestBest):
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return Free()
 
 
 class TestOwnAlgorithm(AlgorithmContract):

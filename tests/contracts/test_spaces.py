@@ -1,6 +1,6 @@
 import own_net
 import pytest
-from own_code import Perceptrons
+from own_code import BarePerceptrons, Free, Perceptrons
 
 from contracts.space import SpaceContract
 from tailorbird import spaces
@@ -31,3 +31,18 @@ class TestElasticSpace(SpaceContract):
     @pytest.fixture
     def space(self) -> SearchSpace:
         return own_net.space(batch=2)
+
+
+BARE: dict[str, SearchSpace] = {
+    "with repair": BarePerceptrons(batch=2),
+    "every row": Free(),
+    "one variable": Free((("a", "b", "c"),)),
+    "too large to list": Free((("off", "on"),) * 200),
+}
+
+
+@pytest.mark.parametrize("name", BARE)
+class TestBareSpaces(SpaceContract):
+    @pytest.fixture
+    def space(self, name: str) -> SearchSpace:
+        return BARE[name]

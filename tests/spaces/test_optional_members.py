@@ -35,6 +35,7 @@ class Own:
     """Three variables, of which its own mutation changes the last; its graph is another thing."""
 
     variables = spaces.get("fbnet").variables[:3]
+    workloads = spaces.get("fbnet").workloads
     graph = "of calls"
 
     def repair(self, X: IntArray) -> IntArray:

@@ -75,6 +75,11 @@ def compile_(
                 f"Nothing is known of {device.name!r} that programs could be compiled for: name a "
                 "[device] target."
             )
+        if not run.space.workloads:
+            raise RecipeError(
+                f"Workloads of a space are compiled, but {run.space.name} names none. Name them in "
+                "its `workloads`, or write networks with `tailorbird export`."
+            )
         try:
             manifest = library_folder.write(
                 programs_of(run.space),

@@ -4,16 +4,16 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 from tailorbird.predictors import Predictor
-from tailorbird.predictors.counted_costs import PeakMemory, WorkloadSum
+from tailorbird.predictors.counted_costs import mega_macs, mega_params, peak_mib, weight_mib
 from tailorbird.recipe import Property, SearchSection
 from tailorbird.search import Constraint, Objective, Problem
 from tailorbird.spaces import SearchSpace
 
 _COSTS: Mapping[str, tuple[str, str, Callable[[SearchSpace], Predictor]]] = {
-    "mega_macs": ("mega_macs", "", WorkloadSum.mega_macs),
-    "mega_params": ("mega_params", "", WorkloadSum.mega_params),
-    "weight_mib": ("weight", "mib", WorkloadSum.weight_mib),
-    "peak_mib": ("peak", "mib", PeakMemory),
+    "mega_macs": ("mega_macs", "", mega_macs),
+    "mega_params": ("mega_params", "", mega_params),
+    "weight_mib": ("weight", "mib", weight_mib),
+    "peak_mib": ("peak", "mib", peak_mib),
 }
 """Name, unit and predictor of what costs the same on every device."""
 

@@ -7,16 +7,60 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from tailorbird.predictors.prediction import Prediction
+from tailorbird.predictors.built_costs import BuiltCost
+from tailorbird.predictors.prediction import Prediction, Predictor
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
-from tailorbird.spaces.footprint import costs, workload_peak_bytes, workload_weight_bytes
+from tailorbird.spaces.footprint import (
+    costs,
+    footprint,
+    n_macs,
+    weight_bytes,
+    workload_peak_bytes,
+    workload_weight_bytes,
+)
 from tailorbird.spaces.layered import LayeredGraph, check_width, graph_of, refuse
-from tailorbird.spaces.path_sum import PathValues, adder, along_workloads
+from tailorbird.spaces.path_sum import (
+    PathValues,
+    adder,
+    along_workloads,
+    refuse_unknown_workloads,
+)
 from tailorbird.spaces.space import HasPeakMemory
 
 _MILLION = 1e6
 _MIB = 2.0**20
+_COUNTED = "Count whole networks, as `mega_macs` and its like of this module do"
 _CHUNK = 8_192  # rows; what is in flight then stays in the cache
+
+
+def mega_macs(space: SearchSpace) -> Predictor:
+    """Millions of multiply-adds of convolutions and matrix products, for the whole batch."""
+    if space.workloads:
+        return WorkloadSum.mega_macs(space)
+    return BuiltCost(space, lambda network, inputs: n_macs(network, inputs) / _MILLION)
+
+
+def mega_params(space: SearchSpace) -> Predictor:
+    """Millions of parameters."""
+    if space.workloads:
+        return WorkloadSum.mega_params(space)
+    return BuiltCost(
+        space, lambda network, _: sum(p.numel() for p in network.parameters()) / _MILLION
+    )
+
+
+def weight_mib(space: SearchSpace) -> Predictor:
+    """MiB of parameters and buffers."""
+    if space.workloads:
+        return WorkloadSum.weight_mib(space)
+    return BuiltCost(space, lambda network, _: weight_bytes(network) / _MIB)
+
+
+def peak_mib(space: SearchSpace) -> Predictor:
+    """MiB of activations that a network holds at the worst moment, for the whole batch."""
+    if space.workloads or isinstance(space, HasPeakMemory):
+        return PeakMemory(space)
+    return BuiltCost(space, lambda *built: footprint(*built).peak_activation_bytes / _MIB)
 
 
 class WorkloadSum:
@@ -25,9 +69,13 @@ class WorkloadSum:
     Args:
         space: of the architectures.
         values: of each of its workloads, (n_workloads,).
+
+    Raises:
+        UnknownWorkloadsError: if the space does not know its workloads.
     """
 
     def __init__(self, space: SearchSpace, values: FloatArray) -> None:
+        refuse_unknown_workloads(space, _COUNTED)
         self.space = space
         self.values = values
         self._sum = adder(space, values)
@@ -77,6 +125,9 @@ class PeakMemory:
 
     Args:
         space: of the architectures.
+
+    Raises:
+        UnknownWorkloadsError: if the space does not know its workloads, nor its peaks.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -98,6 +149,7 @@ class PeakMemory:
 def _peaks_mib(space: SearchSpace) -> Callable[[IntArray], FloatArray]:
     if isinstance(space, HasPeakMemory):
         return lambda X: space.peak_activation_bytes(X) / _MIB
+    refuse_unknown_workloads(space, _COUNTED)
     values = workload_peak_bytes(space.workloads) / _MIB
     graph = graph_of(space)
     if graph is not None:

@@ -121,15 +121,20 @@ class Problem:
         if not wrong.any():
             return
         row = int(np.argmax(wrong))
-        counts = self.space.count_workloads(X[row : row + 1])
-        keys = [self.space.workloads[i].key for i in counts.indices]
         law = "finite and not negative" if of else objective.law
         raise PriceError(
             f"{objective.column}{of} must be {law}, but the predictor gives {values[row]:g} for "
-            f"{self.space.describe(X[row])}, which is made of {len(keys)} workloads "
-            f"({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''}). Look for what is wrong in "
+            f"{self.space.describe(X[row])}{self._made_of(X[row])}. Look for what is wrong in "
             "its table, which `tailorbird table show` lists, or name another predictor."
         )
+
+    def _made_of(self, row: IntArray) -> str:
+        """Says what workloads a canonical row has, if that is known."""
+        if not self.space.workloads:
+            return ""
+        keys = [self.space.workloads[i].key for i in self.space.count_workloads(row[None]).indices]
+        others = ", ..." if len(keys) > 3 else ""
+        return f", which is made of {len(keys)} workloads ({', '.join(keys[:3])}{others})"
 
 
 def beyond(F: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from tailorbird.errors import ContractError, plain
-from tailorbird.spaces.space import IntArray, SearchSpace, Variable
+from tailorbird.spaces.space import LARGEST_LISTED, IntArray, SearchSpace, Variable
 from tailorbird.spaces.workload import Workload
 
 _ROWS = 8  # enough to meet what is wrong with all of them
@@ -63,11 +63,9 @@ def _check_members(space: Any) -> None:
     _law(size <= most, "size", f"at most {most:,}, the product of all choices", size)
     workloads = space.workloads
     _law(
-        isinstance(workloads, tuple)
-        and workloads != ()
-        and all(isinstance(w, Workload) for w in workloads),
+        isinstance(workloads, tuple) and all(isinstance(w, Workload) for w in workloads),
         "workloads",
-        "a tuple of `Workload`s",
+        "a tuple of `Workload`s, () if they are not known",
         workloads,
     )
     _law(len(set(workloads)) == len(workloads), "workloads", "distinct", "some of them twice")
@@ -113,6 +111,8 @@ def _check_counts(space: Any, X: IntArray) -> None:
         counts,
     )
     values = counts.toarray()
+    if not values.shape[1]:
+        return
     _law(
         np.issubdtype(values.dtype, np.integer)
         and (values >= 0).all()
@@ -127,7 +127,10 @@ def _first_listed(space: Any) -> Any:
     """First chunk of all rows; the landmarks where a space says that it is too large to list."""
     try:
         chunk = next(islice(space.enumerate(_ROWS), 1), None)
-    except ValueError:
+    except ValueError as error:
+        law = f"all rows of a space of at most {LARGEST_LISTED:,} networks"
+        refusal = f"for {space.size:,} networks ValueError: {error}"
+        _law(space.size > LARGEST_LISTED, "enumerate()", law, refusal)
         return space.landmarks
     _law(chunk is not None, "enumerate()", "a chunk of rows at least", None)
     return chunk

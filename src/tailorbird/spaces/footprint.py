@@ -1,8 +1,8 @@
 """Arithmetic and memory of modules and networks: counted, and so the same on every device."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,8 +82,11 @@ def count_macs(space: SearchSpace, X: IntArray) -> IntArray:
 def network_costs(space: SearchSpace, X: IntArray) -> IntArray:
     """Multiply-adds for a whole batch, and parameters, of canonical rows (n, d), (n, 2).
 
-    They are sums over workloads; no network is built. Imports torch.
+    They are sums over workloads, and no network is built, unless the space does not know its
+    workloads. Imports torch.
     """
+    if not space.workloads:
+        return np.array([_network_costs(space, row) for row in X], dtype=np.int64).reshape(-1, 2)
     counts = space.count_workloads(X)
     used = np.unique(counts.indices)
     return np.asarray(counts[:, used] @ costs([space.workloads[i] for i in used]))
@@ -107,11 +110,21 @@ def costs(workloads: Sequence[Workload]) -> IntArray:
 
 @lru_cache(maxsize=4096)
 def _costs(workload: Workload) -> tuple[int, int]:
+    return _built_costs(workload.build, workload.inputs)
+
+
+def _network_costs(space: SearchSpace, row: IntArray) -> tuple[int, int]:
+    return _built_costs(partial(space.build, row), (space.input_shape,))
+
+
+def _built_costs(
+    build: Callable[[], "nn.Module"], inputs: Sequence[tuple[int, ...]]
+) -> tuple[int, int]:
     import torch
 
     with torch.device("meta"):
-        module = workload.build().eval()
-    return n_macs(module, workload.inputs), sum(p.numel() for p in module.parameters())
+        module = build().eval()
+    return n_macs(module, inputs), sum(p.numel() for p in module.parameters())
 
 
 def workload_weight_bytes(workloads: Sequence[Workload]) -> IntArray:

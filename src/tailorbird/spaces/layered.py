@@ -4,10 +4,11 @@ A canonical row is a path from the graph's root: in layer k, choice `X[i, k]` le
 to the next. Path and row determine each other, so counting paths counts architectures.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
@@ -245,9 +246,33 @@ class LayeredSpace(ABC):
 
 
 def graph_of(space: SearchSpace) -> LayeredGraph | None:
-    """Graph of a layered space; None if a space is not layered."""
+    """Graph of a layered space; None if a space is not layered.
+
+    A space without workloads whose rows are all canonical is layered, whether it says so or not:
+    its graph has one state, and an edge for each choice.
+    """
     graph = getattr(space, "graph", None)
-    return graph if isinstance(graph, LayeredGraph) else None
+    if isinstance(graph, LayeredGraph):
+        return graph
+    if space.workloads:
+        return None
+    n_choices = tuple(len(variable.choices) for variable in space.variables)
+    return _free_graph(n_choices) if space.size == math.prod(n_choices) else None
+
+
+@lru_cache(maxsize=64)
+def _free_graph(n_choices: tuple[int, ...]) -> LayeredGraph:
+    """Graph of all rows of as many choices, without workloads."""
+    layers = tuple(
+        Layer(
+            source=np.zeros(n, dtype=np.int64),
+            choice=np.arange(n),
+            target=np.zeros(n, dtype=np.int64),
+            counts=csr_array((n, 0), dtype=np.int64),
+        )
+        for n in n_choices
+    )
+    return LayeredGraph(layers, csr_array((1, 0), dtype=np.int64))
 
 
 def check_width(X: IntArray, d: int) -> None:

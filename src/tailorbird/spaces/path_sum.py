@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tailorbird.errors import UnknownWorkloadsError
 from tailorbird.spaces.layered import LayeredGraph, check_width, graph_of, refuse
 from tailorbird.spaces.space import FloatArray, IntArray, SearchSpace
 
@@ -123,3 +124,20 @@ def adder(space: SearchSpace, values: FloatArray) -> Callable[[IntArray], FloatA
     if graph is not None:
         return PathSum(graph, values)
     return lambda X: np.asarray(space.count_workloads(X) @ values, dtype=np.float64)
+
+
+def refuse_unknown_workloads(space: SearchSpace, way_out: str) -> None:
+    """Refuses to add up the workloads of a space that leaves them open.
+
+    Args:
+        space: of the networks.
+        way_out: of that, a sentence without its full stop.
+
+    Raises:
+        UnknownWorkloadsError: if it names none.
+    """
+    if not space.workloads:
+        raise UnknownWorkloadsError(
+            f"Workloads that add up must be known, but {space.name} names none. {way_out}, or name "
+            "them in `workloads` and `count_workloads` of the space."
+        )

@@ -18,6 +18,9 @@ from tailorbird.spaces.workload import Workload
 if TYPE_CHECKING:
     from torch import nn
 
+LARGEST_LISTED = 200_000
+"""Size up to which a space must list its networks: searches may look at all of them."""
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -35,6 +38,9 @@ class Variable:
 
 class SearchSpace(Protocol):
     """Finite set of networks that can be built, and the workloads that each consists of.
+
+    A space may leave its workloads open: `workloads` is () then, and counts are of shape (n, 0).
+    Networks are told apart by their encoding alone, and timed whole.
 
     A space may also have the members of `HasMutation`, `HasPeakMemory`, `HasPaths` and
     `ReadsTexts`, and a `graph` as in `layered.LayeredSpace`; they are used where they are there.
@@ -54,7 +60,7 @@ class SearchSpace(Protocol):
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
-        """All workloads that any architecture of the space can need."""
+        """All workloads that any architecture of the space can need; () if they are not known."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -74,7 +80,7 @@ class SearchSpace(Protocol):
         """Yields each canonical row once, in chunks (m, d) of at most `chunk` rows.
 
         Raises:
-            ValueError: if the space is too large to enumerate.
+            ValueError: if the space is too large to enumerate, beyond `LARGEST_LISTED`.
         """
 
     def sample(self, n: int, rng: np.random.Generator) -> IntArray:

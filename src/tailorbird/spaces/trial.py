@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _FLOAT = "torch.float32"
+_ON_META = "must be fit for torch's meta device, on which costs are counted"
 _MOST_OF_A_BUILDER = 8  # workloads that are run; they differ in sizes, hardly in code
 
 
@@ -46,6 +47,9 @@ def check_modules(space: SearchSpace) -> None:
         for row in space.landmarks[[0, -1]]:
             what = f"the network {space.describe(row)}"
             _run(partial(space.build, row), (space.input_shape,), what)
+        if not space.workloads:
+            with said_of(f"Networks {_ON_META}"):
+                count_macs(space, space.landmarks[[0, -1]])
 
 
 def check_workloads(workloads: Sequence[Workload]) -> None:
@@ -218,7 +222,7 @@ def _check_anchors(space: StitchSpace) -> None:
                     f"{told(workload)} must give one shape, but {then} takes {shape}, and the part "
                     f"behind another use of it {shapes[workload]}."
                 )
-    with said_of("Modules must be fit for torch's meta device, on which costs are counted"):
+    with said_of(f"Modules {_ON_META}"):
         check_order(space.family, count_macs(space, space.landmarks))
 
 

@@ -10,7 +10,7 @@ _SAMPLED = 2_000
 
 
 def programs_of(space: SearchSpace) -> list[Program]:
-    """Every workload of a space, and the empty program."""
+    """Every workload of a space that it knows, and the empty program."""
     sizes = network_bytes(space)
     programs = [Program.of(w, n) for w, n in zip(space.workloads, sizes.tolist(), strict=True)]
     return [*programs, Program.of(CALL)]
@@ -32,6 +32,8 @@ def network_bytes(space: SearchSpace) -> IntArray:
     Returns:
         Shape (n_workloads,).
     """
+    if not space.workloads:
+        return np.zeros(0, dtype=np.int64)
     with seeded():
         of_workload = np.array([weight_bytes(w.build()) for w in space.workloads])
     X = space.sample(_SAMPLED, np.random.default_rng(0))

@@ -9,7 +9,7 @@ import numpy as np
 
 from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable
-from tailorbird.pipeline.own_code.trial import rows_to_try
+from tailorbird.pipeline.own_code.trial import made_up_cost, rows_to_try
 from tailorbird.pipeline.python_path import resolve, users_code
 from tailorbird.registry.latency_predictors import entry_of
 from tailorbird.registry.python_paths import is_path, load
@@ -73,13 +73,14 @@ def try_latency_predictor(
     from tailorbird.predictors import LatencyInputs
 
     X = rows_to_try(space, n_samples)
-    ms = np.linspace(2 * _MADE_UP_MS, 1.0, len(space.workloads))
+    made_up = partial(np.linspace, 2 * _MADE_UP_MS, 1.0)
+    ms = made_up(len(space.workloads))
     entries = {
         w.key: Latency.stated(float(t), 0.0) for w, t in zip(space.workloads, ms, strict=True)
     }
     entries[CALL.key] = Latency.stated(_MADE_UP_MS, 0.0)
     table = LatencyTable("made up", configuration, entries, {})
-    y_ms = np.asarray(space.count_workloads(X) @ ms, dtype=np.float64)[:n_samples]
+    y_ms = made_up_cost(space, made_up).mean(X[:n_samples])
     predictor = make(LatencyInputs(space, table, X[:n_samples], y_ms, 0.01 * y_ms))
     means = predictor.mean(X)
     refuse_other_means(means, predictor.predict(X).mean, _KEY)

@@ -14,7 +14,7 @@ from tailorbird.predictors.sample_checks import as_rows, check, check_is_fitted
 from tailorbird.spaces import FloatArray, IntArray
 
 _FEWEST = 3
-_LEAST = 0.25  # of the fastest that was timed, below which a latency is extrapolated
+LEAST = 0.25  # of the fastest that was timed, below which a latency is extrapolated
 _OWN, _NOISE = 0.2, 0.1  # as a new device is thought of before anything was timed
 _COPY, _DISTINCT = 0.9999, 3  # correlation of one device listed twice
 _HELD_OUT = 200  # architectures per device that calibrate the stds
@@ -103,7 +103,7 @@ class FewShotLatency:
         if (y_ms <= 0).any():
             raise ValueError(f"Latencies must be positive, but the least is {y_ms.min()} ms.")
         self.samples_ = X, y_ms
-        self.unit_ms_, self.least_ms_ = float(np.median(y_ms)), _LEAST * float(y_ms.min())
+        self.unit_ms_, self.least_ms_ = float(np.median(y_ms)), LEAST * float(y_ms.min())
         self.mixture_ = self._mixture(X, y_ms, np.arange(self.pool_ms.shape[1]))
         self.widening_ = self._widening(len(y_ms))
         return self
@@ -119,7 +119,7 @@ class FewShotLatency:
         pool = self._pool
         mean, variance = self.mixture_.predict(pool.functions(X), pool.features(X), pool.sizes(X))
         linear = Prediction(self.unit_ms_ * mean, self.unit_ms_ * np.sqrt(variance))
-        return _extrapolated(linear.widened(self.widening_), self.least_ms_)
+        return extrapolated(linear.widened(self.widening_), self.least_ms_)
 
     def mean(self, X: IntArray) -> FloatArray:
         """The means alone, (n,).
@@ -150,8 +150,8 @@ class FewShotLatency:
             mean, variance = mixture.predict(functions[one], features[one], sizes[one])
             unit_ms = np.median(y_ms[others])
             mean_ms[i], std_ms[i] = unit_ms * mean[0], unit_ms * np.sqrt(variance[0])
-            least_ms[i] = _LEAST * y_ms[others].min()
-        return _extrapolated(Prediction(mean_ms, std_ms).widened(self.widening_), least_ms)
+            least_ms[i] = LEAST * y_ms[others].min()
+        return extrapolated(Prediction(mean_ms, std_ms).widened(self.widening_), least_ms)
 
     def _mixture(self, X: IntArray, y_ms: FloatArray, devices: IntArray) -> DeviceMixture:
         """The mixture fitted to samples, given some devices of the pool."""
@@ -211,6 +211,7 @@ def positive(linear: FloatArray, least: FloatArray | float) -> FloatArray:
     return np.where(linear < least, least / (2 - np.minimum(linear / least, 1)), linear)
 
 
-def _extrapolated(linear: Prediction, least: FloatArray | float) -> Prediction:
+def extrapolated(linear: Prediction, least: FloatArray | float) -> Prediction:
+    """A prediction with positive means; stds say how far these were moved."""
     mean = positive(linear.mean, least)
     return Prediction(mean, np.hypot(linear.std, mean - linear.mean), linear.mean < least)

@@ -7,7 +7,9 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from tailorbird.predictors import conformal, cross_validation
+from tailorbird.predictors.choices import ChoiceSum, centred_ranks, one_hot
 from tailorbird.predictors.gaussian_process import ComponentProcess
+from tailorbird.predictors.latency.few_shot import LEAST, extrapolated, positive
 from tailorbird.predictors.latency.inputs import LatencyInputs
 from tailorbird.predictors.latency.workload_similarity import WorkloadSimilarity, matern
 from tailorbird.predictors.prediction import Prediction
@@ -34,7 +36,14 @@ class InferredSum:
     it; and of what is its own. The last two may be as large for all, grow with the root of the
     multiply-adds, or with the multiply-adds. Which of these matter on a device, networks tell, see
     `ComponentProcess`. Besides, each choice of a variable may add something, such as an operator
-    that is slower in one place than in another. Noise is in proportion to latency.
+    that is slower in one place than in another. Noise is in proportion to latency. Where a space
+    leaves its workloads open, choices alone add up: what each does on its own, and where those of a
+    variable read as numbers, a part in proportion to their rank. Of Once-for-All's published sums
+    for an i7-8700K, 100 networks tell the others to 2.0 % (Spearman 0.997) from choices alone, and
+    to 0.03 % with workloads (means of three draws).
+
+    Sums may fall to 0 and below in networks that are much faster than all that were timed; these
+    are extrapolated as in `FewShotLatency`, and marked.
 
     Stds are calibrated on networks that were left out in five folds, so that nine in ten 90 %
     intervals hold the latency of a network as it would be measured.
@@ -45,6 +54,7 @@ class InferredSum:
     Attributes:
         workload_ms_: what each workload adds to a network, (n_workloads,); what all networks
             have in common cannot be told apart and is in the mean.
+        least_ms_: milliseconds below which a sum is extrapolated.
 
     References:
         Rasmussen, Williams: Gaussian Processes for Machine Learning, section 2.7. MIT Press 2006.
@@ -84,9 +94,11 @@ class InferredSum:
         shares = self._process.variances_ / sizes[matter]
         self._kernel = np.tensordot(shares, np.array(self._kernels)[matter], 1)
         effects = self._kernel @ self._seen.T @ self._process.dual_
-        self.workload_ms_, self._choice_ms = np.split(effects, [len(self.space.workloads)])
+        self.workload_ms_, choice_ms = np.split(effects, [len(self.space.workloads)])
+        self.least_ms_ = LEAST * float(y_ms.min())
         self._constant_ms = self._process.constant_ - float(self._centre @ effects)
-        self._sum = adder(self.space, self.workload_ms_)
+        self._workload_sum = adder(self.space, self.workload_ms_)
+        self._choice_sum = ChoiceSum(self.space, choice_ms)
         return self
 
     def predict(self, X: IntArray) -> Prediction:
@@ -101,7 +113,7 @@ class InferredSum:
         found = _with_noise(
             self._process, half @ self._seen.T, np.sum(half * uses, axis=1), self._mean_ms
         )
-        return found.widened(self._factor)
+        return extrapolated(found.widened(self._factor), self.least_ms_)
 
     def mean(self, X: IntArray) -> FloatArray:
         """The milliseconds alone, (n,).
@@ -110,12 +122,10 @@ class InferredSum:
             NotFittedError: before `fit`.
         """
         check_is_fitted(self)
-        first = 0
-        total = self._sum(X) + self._constant_ms
-        for k, variable in enumerate(self.space.variables):
-            total += self._choice_ms[first + X[:, k]]
-            first += len(variable.choices)
-        return total
+        return self._response(self._workload_sum(X) + self._choice_sum.mean(X))
+
+    def _response(self, sums: FloatArray) -> FloatArray:
+        return positive(sums + self._constant_ms, self.least_ms_)
 
     def along(self, graph: LayeredGraph) -> PathValues:
         """The milliseconds that each step adds, and those of every network.
@@ -125,13 +135,9 @@ class InferredSum:
         """
         check_is_fitted(self)
         steps = along_workloads(graph, self.workload_ms_)
-        ends = np.cumsum([len(variable.choices) for variable in self.space.variables])
-        of_choices = np.split(self._choice_ms, ends[:-1])
-        edges = tuple(
-            added + own[layer.choice]
-            for added, own, layer in zip(steps.edges, of_choices, graph.layers, strict=True)
-        )
-        return PathValues(edges, steps.final, lambda sums: sums + self._constant_ms)
+        own = self._choice_sum.along(graph)
+        edges = tuple(map(np.add, steps.edges, own.edges))
+        return PathValues(edges, steps.final, self._response)
 
     def _left_out(self, K: FloatArray, y_ms: FloatArray) -> Prediction:
         """Each network as predicted from those of the other folds."""
@@ -149,15 +155,16 @@ class InferredSum:
 
     def _uses(self, X: IntArray) -> FloatArray:
         """Counts of workloads and, one by one, the choices of variables, (n, p)."""
-        choices = [np.arange(len(variable.choices)) for variable in self.space.variables]
-        one_hot = [X[:, [k]] == choice for k, choice in enumerate(choices)]
         counts = self.space.count_workloads(X).toarray()
-        return np.hstack([counts, *one_hot]).astype(np.float64)
+        return np.hstack([counts, one_hot(self.space.variables, X)])
 
     @cached_property
     def _kernels(self) -> list[FloatArray]:
         """Prior covariances of what each use adds, (p, p) each, up to a factor."""
-        workloads = self.space.workloads
+        variables, workloads = self.space.variables, self.space.workloads
+        if not workloads:
+            ranked = [np.outer(ranks, ranks) for ranks in map(centred_ranks, variables)]
+            return [np.eye(sum(map(len, ranked))), block_diag(*ranked)]
         macs_and_params = costs(workloads)
         macs, params = (macs_and_params / np.maximum(macs_and_params.max(axis=0), 1)).T
         ops = np.array([workload.op for workload in workloads])
@@ -167,7 +174,7 @@ class InferredSum:
         sizes = [np.ones(len(ops)), np.sqrt(macs), macs]
         of_workloads = [np.outer(size, size) * same_op for size in (sizes[0], macs, params)]
         of_workloads += [np.outer(size, size) * like for size in sizes for like in alike]
-        n_choices = sum(len(variable.choices) for variable in self.space.variables)
+        n_choices = sum(len(variable.choices) for variable in variables)
         none = np.zeros((n_choices, n_choices))
         kernels = [block_diag(kernel, none) for kernel in of_workloads]
         return [*kernels, block_diag(np.zeros_like(same_op), np.eye(n_choices))]

@@ -8,7 +8,14 @@ from tailorbird.predictors.latency.inputs import LatencyInputs
 from tailorbird.predictors.prediction import Prediction
 from tailorbird.spaces import CALL, FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.layered import LayeredGraph
-from tailorbird.spaces.path_sum import PathValues, adder, along_workloads
+from tailorbird.spaces.path_sum import (
+    PathValues,
+    adder,
+    along_workloads,
+    refuse_unknown_workloads,
+)
+
+_TIMED = "Learn latency from networks that are timed whole, by `InferredSum`"
 
 
 class TableSum:
@@ -34,10 +41,12 @@ class TableSum:
 
     Raises:
         MissingWorkloadError: if the table lacks any workload of the space.
+        UnknownWorkloadsError: if the space does not know its workloads.
         PriceError: if its empty program costs more than workloads, which all contain it.
     """
 
     def __init__(self, space: SearchSpace, table: LatencyTable) -> None:
+        refuse_unknown_workloads(space, _TIMED)
         self.space = space
         keys = [workload.key for workload in space.workloads]
         without_call = table.configuration.is_imported and CALL.key not in table.entries

@@ -7,7 +7,7 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.search.algorithms.exact.path_problem import PathProblem
+from tailorbird.search.algorithms.exact.path_problem import PathProblem, why_none
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem
 from tailorbird.spaces import FloatArray, IntArray
@@ -47,8 +47,8 @@ def pareto_paths(problem: Problem) -> ParetoFront:
     paths = PathProblem.of(problem)
     if paths is None:
         raise ValueError(
-            "A dynamic program needs a layered space, and objectives and limits that add up along "
-            f"its paths, but those asked of {problem.space.name} do not. Use `nsga2`."
+            "A dynamic program needs objectives and limits that add up along the paths of a "
+            f"layered space, but {why_none(problem)}"
         )
     p = len(paths.properties)
     layer = {0: _Labels(np.zeros((1, p)), np.zeros((1, 2), dtype=np.int32), np.zeros(p))}

@@ -2,18 +2,20 @@
 
 from dataclasses import replace
 
+from tailorbird.predictors.built_costs import BuiltCost
 from tailorbird.search.algorithms.exact.dynamic_program import pareto_paths
-from tailorbird.search.algorithms.exact.path_problem import PathProblem
+from tailorbird.search.algorithms.exact.path_problem import PathProblem, why_none
 from tailorbird.search.archive import Archive
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem
 from tailorbird.search.settings import SearchSettings
 from tailorbird.spaces.layered import MAX_ENUMERATED
+from tailorbird.spaces.space import LARGEST_LISTED
 
-LARGEST_ENUMERATED = 200_000
+LARGEST_ENUMERATED = LARGEST_LISTED
 """Spaces up to this size are enumerated beside the search, in about ten seconds."""
 
-
+_LARGEST_BUILT = 5_000  # networks, where each must be built to know what it costs
 _MOST_OBJECTIVES, _MOST_PROPERTIES = 3, 4
 # Of ofa-mobilenetv3, two objectives take a tenth of a second, three a second, four a minute, and
 # three with a limit on a fourth property ten seconds.
@@ -21,6 +23,9 @@ _MOST_OBJECTIVES, _MOST_PROPERTIES = 3, 4
 
 def has_exact_front(problem: Problem) -> bool:
     """True if the exact front can be found in some seconds, beside a search."""
+    limited = [constraint.objective for constraint in problem.constraints]
+    if any(isinstance(one.predictor, BuiltCost) for one in (*problem.objectives, *limited)):
+        return problem.space.size <= _LARGEST_BUILT
     if problem.space.size <= LARGEST_ENUMERATED:
         return True
     paths = PathProblem.of(problem)
@@ -57,9 +62,8 @@ def enumerated_front(problem: Problem) -> ParetoFront:
     if space.size > MAX_ENUMERATED:
         raise ValueError(
             f"The exact front is found up to {MAX_ENUMERATED:,} architectures, or where all that "
-            "is traded off and limited adds up along the paths of a layered space, but "
-            f"{space.name} has {space.size:,} and a predictor that does not add up. Predict "
-            "accuracy by `additive`, narrow the space, or use `nsga2`."
+            "is traded off and limited adds up along the paths of a layered space, but there are "
+            f"{space.size:,}, and {why_none(problem)}"
         )
     archive = Archive(problem)
     for X in space.enumerate():

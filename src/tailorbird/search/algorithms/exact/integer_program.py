@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 
-from tailorbird.search.algorithms.exact.path_problem import PathProblem
+from tailorbird.search.algorithms.exact.path_problem import PathProblem, why_none
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem
 from tailorbird.search.settings import SearchSettings
@@ -47,9 +47,8 @@ def best(problem: Problem, *, seconds: float = 60.0) -> ParetoFront:
     paths = PathProblem.of(problem)
     if paths is None:
         raise ValueError(
-            "An integer program needs a layered space, and an objective and limits that add up "
-            f"along its paths, but those asked of {problem.space.name} do not. Predict accuracy "
-            "by `additive`, or use `nsga2`."
+            "An integer program needs an objective and limits that add up along the paths of a "
+            f"layered space, but {why_none(problem)}"
         )
     if (paths.limits < paths.shortest).any():
         raise paths.infeasible()

@@ -149,6 +149,17 @@ class PathProblem:
         )
 
 
+def why_none(problem: Problem) -> str:
+    """Says why a problem has no sums along paths, and the way out, for errors."""
+    space = problem.space.name
+    if graph_of(problem.space) is None:
+        return f"{space} is not layered. Narrow it until it can be enumerated, or use `nsga2`."
+    return (
+        f"not all that is asked of {space} does. Predict accuracy by `additive`, narrow the space, "
+        "or use `nsga2`."
+    )
+
+
 def _shortest_rest(
     graph: LayeredGraph, edges: Sequence[FloatArray], final: FloatArray
 ) -> tuple[FloatArray, ...]:
