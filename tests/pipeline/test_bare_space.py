@@ -93,7 +93,7 @@ def test_what_adds_up_workloads_is_refused_when_a_recipe_is_opened(
     assert code == 2
     law = f"{refused} is for spaces that know their workloads, but free names none."
     assert law in " ".join(err.split())
-    assert 'Write [latency] predictor = "inferred-sum"' in " ".join(err.split())
+    assert 'In its place write [latency] predictor = "inferred-sum"' in " ".join(err.split())
     assert not list(Path("runs").rglob("store.sqlite"))
 
 

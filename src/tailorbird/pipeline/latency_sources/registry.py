@@ -44,6 +44,6 @@ def _refuse_unknown_workloads(asked: OpenedRecipe) -> None:
         if adds_up:
             raise RecipeError(
                 f"{key} is for spaces that know their workloads, but {space.name} names none. "
-                'Write [latency] predictor = "inferred-sum", which learns from networks that are '
-                "timed whole, without it, or name workloads in the space."
+                'In its place write [latency] predictor = "inferred-sum", which learns from '
+                "networks that are timed whole, or name workloads in the space."
             )
