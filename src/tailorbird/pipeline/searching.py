@@ -92,7 +92,7 @@ class RecipeSearch:
         quiet = NoProgress()  # the search counts evaluations itself
 
         def noise_std(y: FloatArray) -> FloatArray:
-            return accuracy_std(y, source.n_validation())
+            return np.nan_to_num(accuracy_std(y, source.n_validation()))  # exact if nobody knows
 
         unknown = Unknown(accuracy, lambda X: source.validation(X, quiet), noise_std)
         try:

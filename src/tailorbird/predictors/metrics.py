@@ -122,12 +122,12 @@ def bootstrap(
 
 
 def accuracy_std(accuracy: FloatArray, n: int | None) -> FloatArray:
-    """Binomial standard error of accuracies measured on n images, (k,); 0 if n is not known.
+    """Binomial standard error of accuracies measured on n images, (k,); NaN if n is not known.
 
     It is the spread of the posterior under a uniform prior, Beta(correct + 1, wrong + 1), which
     unlike sqrt(p(1 - p)/n) does not vanish where all answers happened to be right.
     """
     if n is None:
-        return np.asarray(accuracy * 0.0)  # what is NaN stays so
+        return np.full(len(accuracy), np.nan)
     p = (accuracy * n + 1) / (n + 2)
     return np.asarray(np.sqrt(p * (1 - p) / (n + 3)))

@@ -143,7 +143,8 @@ class TabulatedAccuracy(ABC):
             return learner.fit(table.X, table.y)
         drawn = self._drawn(len(table.y))
         others = learner.fit(table.X[drawn], table.y[drawn])
-        return KnownAccuracy(table.X, table.y, accuracy_std(table.y, table.n_images), others)
+        std = np.nan_to_num(accuracy_std(table.y, table.n_images))  # exact if nobody knows
+        return KnownAccuracy(table.X, table.y, std, others)
 
     @property
     def _inputs(self) -> AccuracyInputs:
