@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.latency_tables import LatencyTable, Program
+from tailorbird.latency_tables.profiling.space_programs import network_key
 from tailorbird.predictors import Predictor
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
@@ -65,7 +66,7 @@ class Checker:
         """Checks canonical rows (n, d) beside what predicted them."""
         accuracies, latencies_ms = accuracy.predict(X), latency.predict(X)
         names = [self.space.describe(row) for row in X]
-        programs = [self._program(row, name) for row, name in zip(X, names, strict=True)]
+        programs = [self._program(row) for row in X]
         table = self.timer.timed(programs, ROUNDS, progress)
         measured = [table.entries.get(program.key) for program in programs]
         validation = self.accuracies.validation(X, progress)
@@ -99,9 +100,7 @@ class Checker:
         }
         return Checked(networks, np.array(rounds), failures)
 
-    def _program(self, row: IntArray, name: str) -> Program:
-        shape = self.space.input_shape
+    def _program(self, row: IntArray) -> Program:
         # With other weights it is another program to compare with torch.
-        weights = f"{self.space.name}@{self.accuracies.fingerprint()}"
-        key = f"{weights}/{name}[{'x'.join(map(str, shape))}]f32"
-        return Program(key, lambda: self.accuracies.network(row), (shape,))
+        key = network_key(self.space, row, f"@{self.accuracies.fingerprint()}")
+        return Program(key, lambda: self.accuracies.network(row), (self.space.input_shape,))

@@ -1,20 +1,37 @@
-"""Structure of torch modules, as their exported graphs have it."""
+"""Structure of torch modules: the operators that they run, with their shapes. Imports torch."""
 
 import copy
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
 
 from tailorbird.errors import ContractError, in_a_line, raising
 
-if TYPE_CHECKING:
-    from torch import fx, nn
+T = TypeVar("T")
+
+_LENGTH = 8  # hexadecimal digits
 
 
-def structure(module: "nn.Module", inputs: Sequence[Sequence[int]], name: str) -> str:
-    """Word that changes with operators and shapes of a module, but not with its weights.
+def digested(run: Callable[[], T]) -> tuple[T, str]:
+    """Runs a module; returns what it gives, and a digest of the operators that it ran.
+
+    The digest changes with operators, their order, their settings, which tensors they take, and
+    all shapes, but not with weights. Another version of torch may split operators in another way.
+    """
+    with _Recorder() as recorder:
+        output = run()
+    return output, hashlib.sha256("\n".join(recorder.lines).encode()).hexdigest()[:_LENGTH]
+
+
+def exportable(module: nn.Module, inputs: Sequence[Sequence[int]], name: str) -> str:
+    """Returns the digest of a module, once it is known that it can be exported.
 
     Args:
         module: is not changed.
@@ -24,7 +41,6 @@ def structure(module: "nn.Module", inputs: Sequence[Sequence[int]], name: str) -
     Raises:
         ContractError: if torch cannot export it, or it gives anything but one tensor.
     """
-    import torch
 
     def refusal(error: BaseException) -> ContractError:
         return ContractError(
@@ -36,14 +52,42 @@ def structure(module: "nn.Module", inputs: Sequence[Sequence[int]], name: str) -
         examples = tuple(torch.empty(tuple(shape), device="meta") for shape in inputs)
         shadow = copy.deepcopy(module).to("meta").eval()
         exported = torch.export.export(shadow, examples)
+        _, digest = digested(lambda: shadow(*examples))
     if not exported.call_spec.out_spec.is_leaf():
         raise ContractError(
             f"A module must give one tensor, but {name} gives "
             f"{len(exported.graph_signature.user_outputs)} in a tuple or the like. Wrap it in one "
             "that gives the tensor that counts."
         )
-    text = "\n".join(map(_told, exported.graph.nodes))
-    return f"x{hashlib.sha256(text.encode()).hexdigest()[:8]}"  # which no number looks like
+    return digest
+
+
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
+    """Writes a line for each operator: its arguments and outputs, tensors by number and shape."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's
+        self.lines: list[str] = []
+        self._tensors: list[Tensor] = []  # kept, so that no two have one id
+        self._numbers: dict[int, int] = {}
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        output = func(*args, **(kwargs or {}))
+        told = tree_map_only(Tensor, self._told, (args, dict(kwargs or {}), output))
+        self.lines.append(f"{func} {told}")
+        return output
+
+    def _told(self, tensor: Tensor) -> str:
+        if id(tensor) not in self._numbers:
+            self._numbers[id(tensor)] = len(self._tensors)
+            self._tensors.append(tensor)
+        return f"{self._numbers[id(tensor)]}: {tuple(tensor.shape)} {tensor.dtype}"
 
 
 @contextmanager
@@ -55,13 +99,3 @@ def _silence() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
-
-
-def _told(node: "fx.Node") -> str:
-    """Line with operator, arguments and shape of a node."""
-    from torch import Tensor
-
-    value = node.meta.get("val")
-    values = value if isinstance(value, list | tuple) else [value]
-    shapes = [(tuple(v.shape), str(v.dtype)) for v in values if isinstance(v, Tensor)]
-    return f"{node.name} {node.op} {node.target} {node.args} {node.kwargs} {shapes}"

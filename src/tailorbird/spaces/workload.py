@@ -32,6 +32,7 @@ class Workload:
         inputs: shape of each input, batch first, as torch takes them.
         builder: Python path `package.module:Class` of the torch module made from `params`.
         dtype: of inputs and weights.
+        digest: of the operators of a module that its author may change under the same name.
         module: that is copied in the place of what `builder` makes; None for what is built.
 
     Raises:
@@ -43,6 +44,7 @@ class Workload:
     inputs: tuple[tuple[int, ...], ...]
     builder: str = field(compare=False, repr=False)
     dtype: str = "f32"
+    digest: str = ""
     module: "nn.Module | None" = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -62,6 +64,7 @@ class Workload:
                 "a path such as 'package.module:Class'",
                 isinstance(self.builder, str) and all(self.builder.partition(":")),
             ),
+            "digest": ("a text", isinstance(self.digest, str)),
             "dtype": ("a text such as 'f32'", isinstance(self.dtype, str) and self.dtype != ""),
         }
         for name, (law, holds) in laws.items():
@@ -75,8 +78,8 @@ class Workload:
     def from_module(cls, name: str, module: "nn.Module", *inputs: tuple[int, ...]) -> "Workload":
         """Workload of any module, such as one of a user's own. Imports torch.
 
-        Its key holds a digest of the exported graph: another structure is another workload, but
-        other weights are not.
+        Its key ends in a digest of its operators: another structure is another workload, but other
+        weights are not.
 
         Args:
             name: in the key.
@@ -86,19 +89,21 @@ class Workload:
         Raises:
             ContractError: if the module cannot be exported, or does not do what it must.
         """
-        from tailorbird.spaces.structure import structure
+        from tailorbird.spaces.structure import exportable
 
         kind = type(module)
         builder = f"{kind.__module__}:{kind.__qualname__}"
-        params = (("graph", structure(module, inputs, name)),)
-        return cls(name, params, tuple(map(tuple, inputs)), builder, module=module)
+        digest = exportable(module, inputs, name)
+        shapes = tuple(map(tuple, inputs))
+        return cls(name, (), shapes, builder, digest=digest, module=module)
 
     @property
     def key(self) -> str:
         """Text that identifies it, such as `residual_block(width=8)[16x8x8x8]f32`."""
         params = ",".join(f"{name}={value}" for name, value in self.params)
         shapes = ",".join("x".join(map(str, shape)) for shape in self.inputs)
-        return f"{self.op}({params})[{shapes}]{self.dtype}"
+        digest = f"#{self.digest}" if self.digest else ""
+        return f"{self.op}({params})[{shapes}]{self.dtype}{digest}"
 
     @property
     def numbers(self) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """Programs of a space: its workloads, as cold as in its networks, and whole networks."""
 
+import hashlib
+
 import numpy as np
 
 from tailorbird.latency_tables.program import Program, seeded
@@ -18,9 +20,24 @@ def programs_of(space: SearchSpace) -> list[Program]:
 
 def network_program(space: SearchSpace, row: IntArray) -> Program:
     """The whole network of a canonical row, with fresh weights."""
-    shape = space.input_shape
-    key = f"{space.name}/{space.describe(row)}[{'x'.join(map(str, shape))}]f32"
-    return Program(key, lambda: space.build(row), (shape,))
+    return Program(network_key(space, row), lambda: space.build(row), (space.input_shape,))
+
+
+def network_key(space: SearchSpace, row: IntArray, weights: str = "") -> str:
+    """Key of the whole network of a canonical row.
+
+    It ends in a digest where the author of its modules may change them.
+
+    Args:
+        space: of the network.
+        row: its encoding, (d,).
+        weights: fingerprint of its weights, as far as that matters.
+    """
+    shape = "x".join(map(str, space.input_shape))
+    used = [space.workloads[i] for i in space.count_workloads(row[None]).indices]
+    keys = "\n".join(sorted(workload.key for workload in used if workload.digest))
+    digest = f"#{hashlib.sha256(keys.encode()).hexdigest()[:8]}" if keys else ""
+    return f"{space.name}{weights}/{space.describe(row)}[{shape}]f32{digest}"
 
 
 def network_bytes(space: SearchSpace) -> IntArray:

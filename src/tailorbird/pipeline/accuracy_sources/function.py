@@ -1,5 +1,6 @@
 """Accuracies that a function of the user's own gives."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from tailorbird.pipeline.own_code.accuracy_function import KINDS, digest
 from tailorbird.pipeline.python_path import resolve
 from tailorbird.progress import Progress
 from tailorbird.search.evaluation.executors import Evaluator
-from tailorbird.spaces import FloatArray, IntArray
+from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 
 if TYPE_CHECKING:
     from torch import nn
@@ -104,8 +105,11 @@ class FunctionAccuracy(EvaluatedAccuracy):
         return evaluator
 
     def study_name(self, split: str) -> str:
-        """Name with the function, its text and the space: what it calls has no part in it."""
-        return f"{self._path}@{digest(self.function)}/{self.space.name}"
+        """Name with the function, its text, and the space with its choices and modules.
+
+        What the function calls has no part in it.
+        """
+        return f"{self._path}@{digest(self.function)}/{self.space.name}@{_digest(self.space)}"
 
     @property
     def measure(self) -> str:
@@ -146,3 +150,10 @@ class FunctionAccuracy(EvaluatedAccuracy):
             f"The accuracies of this recipe are those of {self._path}: nothing is trained here. Go "
             "on with `tailorbird run RECIPE`."
         )
+
+
+def _digest(space: SearchSpace) -> str:
+    """Eight digits that change with the choices of a space, and with its modules if it tells."""
+    choices = [(variable.name, variable.choices) for variable in space.variables]
+    keys = [workload.key for workload in space.workloads if workload.digest]
+    return hashlib.sha256(f"{choices} {keys}".encode()).hexdigest()[:8]

@@ -1,5 +1,7 @@
 """Shapes of what modules give, found without arithmetic."""
 
+from dataclasses import replace
+
 from tailorbird.errors import ContractError
 from tailorbird.spaces.trial import said_of, told
 from tailorbird.spaces.workload import Workload
@@ -9,11 +11,11 @@ class OutputShapes:
     """Runs each distinct module once on torch's meta device, in evaluation mode."""
 
     def __init__(self) -> None:
-        self._known: dict[Workload, tuple[int, ...]] = {}
+        self._known: dict[Workload, tuple[Workload, tuple[int, ...]]] = {}
         self._builders: dict[str, str] = {}
 
-    def of(self, workload: Workload, place: str) -> tuple[int, ...]:
-        """Shape of a workload's output. Imports torch.
+    def of(self, workload: Workload, place: str) -> tuple[Workload, tuple[int, ...]]:
+        """A workload with the digest of its operators, and the shape of its output. Imports torch.
 
         Args:
             workload: of one input.
@@ -30,12 +32,14 @@ class OutputShapes:
                 f"{builder} and {workload.builder} have one. Rename one of them."
             )
         if workload not in self._known:
-            self._known[workload] = _output_shape(workload, f"{place}, {told(workload)},")
+            self._known[workload] = _tried(workload, f"{place}, {told(workload)},")
         return self._known[workload]
 
 
-def _output_shape(workload: Workload, what: str) -> tuple[int, ...]:
+def _tried(workload: Workload, what: str) -> tuple[Workload, tuple[int, ...]]:
     import torch
+
+    from tailorbird.spaces.structure import digested
 
     (shape,) = workload.inputs
     way_out = " It is tried on torch's meta device, which has shapes and no values."
@@ -44,7 +48,9 @@ def _output_shape(workload: Workload, what: str) -> tuple[int, ...]:
             module = workload.build().eval()
         law = f"Modules must take what comes before them, but {what} does not take {shape}"
         with said_of(law, way_out):
-            output: object = module(torch.empty(shape))
+            x = torch.empty(shape)
+            output: object
+            output, digest = digested(lambda: module(x))
     if not isinstance(output, torch.Tensor) or not output.is_floating_point():
         given = output.dtype if isinstance(output, torch.Tensor) else type(output).__name__
         raise ContractError(f"A module must give one tensor of floats, but {what} gave {given}.")
@@ -53,4 +59,4 @@ def _output_shape(workload: Workload, what: str) -> tuple[int, ...]:
             f"A module must keep the first axis, of {shape[0]} images, but {what} gave "
             f"{tuple(output.shape)}."
         )
-    return tuple(output.shape)
+    return replace(workload, digest=digest), tuple(output.shape)

@@ -26,8 +26,9 @@ Shape = tuple[int, ...]
 class Elastic(Chain):
     """Space of a user's own: an embedding, stages of blocks, and a head, of plain torch modules.
 
-    Each module is a workload; tables know it by the name of its class and its arguments. Shapes
-    between modules are found by running each once on torch's meta device. Imports torch.
+    Each module is a workload; tables know it by the name of its class, its arguments and a digest
+    of what it does, so that a class that is edited is measured anew. Shapes between modules are
+    found by running each once on torch's meta device. Imports torch.
 
     Args:
         name: of the space, other for other networks.
@@ -88,8 +89,8 @@ class _Modules:
         listed = modules if isinstance(modules, Sequence) else (modules,)
         for i, layer in enumerate(map(Layer, listed)):
             given = layer.own({"width": self.width(shape)})
-            workload = layer.workload(shape, {**given, **layer.arguments})
-            shape = self.outputs.of(workload, f"layer {i} of the {place}")
+            plain = layer.workload(shape, {**given, **layer.arguments})
+            workload, shape = self.outputs.of(plain, f"layer {i} of the {place}")
             workloads.append(workload)
         return tuple(workloads), shape
 
@@ -118,8 +119,7 @@ class _NumberedStage:
 
     def block(self, shape: Shape, slot: int, values: tuple[Any, ...]) -> tuple[Workload, Shape]:
         workload = self.stage.workload(shape, self.modules.width(shape), slot, values)
-        place = f"block {slot} of stage {self.number}"
-        return workload, self.modules.outputs.of(workload, place)
+        return self.modules.outputs.of(workload, f"block {slot} of stage {self.number}")
 
 
 def _numbered(stages: Stage | Sequence[Stage], modules: _Modules) -> Iterator[_NumberedStage]:
