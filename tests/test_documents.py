@@ -119,6 +119,7 @@ def test_the_notebook_is_one_of_ten_cells_without_outputs() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.xdist_group("timing")
 def test_the_notebook_runs_in_a_folder_with_its_module(tmp_path: Path) -> None:
     for file in (NOTEBOOK, NOTEBOOK.with_name("digits_net.py")):
         shutil.copy(file, tmp_path)
@@ -128,4 +129,5 @@ def test_the_notebook_runs_in_a_folder_with_its_module(tmp_path: Path) -> None:
         cwd=tmp_path, env=environment, check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "Nothing is trained for this recipe" in done.stderr
     assert (tmp_path / "runs" / "own-network" / "network.onnx").exists()
