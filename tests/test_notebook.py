@@ -12,6 +12,7 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import nn
 
 from tailorbird import spaces
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable, Record, Samples
@@ -41,6 +42,7 @@ from tailorbird.search import (
 )
 from tailorbird.spaces import CALL, Variable, Workload
 from tailorbird.spaces.layered import LayeredGraph, LayeredSpace
+from tailorbird.spaces.programs import Programs
 from tailorbird.training import Dataset
 from tailorbird.training.data.dataset import Split
 
@@ -141,6 +143,7 @@ def others() -> list[object]:
         replace(problem, objectives=(MACS, PARAMS, odd), constraints=limits), dataset(),
         dataset().train, Evaluated(learning, [unknown]), unknown, *Odd.variables, *record().rounds,
         *table().entries.values(), *(spaces.get(name) for name in ("nasbench201", "fbnet")),
+        Programs(HOSTILE, {LONG: (nn.Identity(), (1, 2))}),
     ]  # fmt: skip
 
 
