@@ -1,9 +1,7 @@
 """One line at a prompt, escaped HTML and whole pictures of what users hold in their hands."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -14,6 +12,7 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import nn
 
 from tailorbird import spaces
 from tailorbird.latency_tables import Configuration, Latency, LatencyTable, Record, Samples
@@ -43,6 +42,7 @@ from tailorbird.search import (
 )
 from tailorbird.spaces import CALL, Variable, Workload
 from tailorbird.spaces.layered import LayeredGraph, LayeredSpace
+from tailorbird.spaces.programs import Programs
 from tailorbird.training import Dataset
 from tailorbird.training.data.dataset import Split
 
@@ -143,6 +143,7 @@ def others() -> list[object]:
         replace(problem, objectives=(MACS, PARAMS, odd), constraints=limits), dataset(),
         dataset().train, Evaluated(learning, [unknown]), unknown, *Odd.variables, *record().rounds,
         *table().entries.values(), *(spaces.get(name) for name in ("nasbench201", "fbnet")),
+        Programs(HOSTILE, {LONG: (nn.Identity(), (1, 2))}),
     ]  # fmt: skip
 
 
@@ -318,14 +319,3 @@ def test_without_axes_a_figure_of_its_own_is_drawn() -> None:
     assert len({id(one.figure) for one in axes}) == len(pyplot.get_fignums()) == len(drawn)
     for one in axes:
         one.figure.canvas.draw()
-
-
-@pytest.mark.usefixtures("backend")
-def test_the_search_of_the_readme_runs_as_it_stands() -> None:
-    text = (Path(__file__).parents[1] / "README.md").read_text()
-    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    (block,) = (block for block in blocks if "nsga2(" in block)
-    names: dict[str, Any] = {}
-    exec(block, names)
-    assert len(names["front"]) > 10
-    assert len(pyplot.get_fignums()) == 1

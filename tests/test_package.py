@@ -3,7 +3,6 @@
 import ast
 import importlib.util
 import inspect
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,14 +74,6 @@ def test_algorithms_need_a_budget_at_most_besides_the_problem() -> None:
         assert needed <= {"n_evaluations", "unknown"}
         settings = [one for one in others if one.name != "unknown"]
         assert all(one.kind is one.KEYWORD_ONLY for one in settings)
-
-
-def test_what_the_readme_imports_can_be_imported() -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
-    lines = [line for block in blocks for line in block.splitlines()]
-    imports = [line for line in lines if re.match(r"(from|import) ", line)]
-    assert len(imports) > 5
-    exec("\n".join(imports), {})
 
 
 @pytest.mark.parametrize("name", ["search", "predictors", "latency_tables"])

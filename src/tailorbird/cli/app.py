@@ -226,7 +226,7 @@ def export(
         Path | None, typer.Option(metavar="STEM", help="Path of the files, without endings.")
     ] = None,
 ) -> None:
-    """Writes a trained network as safetensors and ONNX: the best one, or that of a text."""
+    """Writes a network as safetensors and ONNX: the best one, or that of a text."""
     with held(recipe) as run:
         exported = run.export(architecture, max_latency_ms, to)
         echo(f"The network is in {exported.weights} and {exported.onnx}.")

@@ -278,6 +278,9 @@ class Run:
     ) -> Exported:
         """Writes one network as safetensors and ONNX.
 
+        Where accuracies come from a function or a table, nothing was trained: a warning says that
+        weights are those that the space builds networks with.
+
         Args:
             architecture: its text, as reports have it; of all networks of the space.
             max_latency_ms: otherwise the most accurate one of the checked front that is as fast.

@@ -8,11 +8,13 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from tailorbird.errors import ContractError, shown
+from tailorbird.spaces import summary
 from tailorbird.spaces.layered import not_canonical
 from tailorbird.spaces.space import IntArray, Variable
 from tailorbird.spaces.workload import Workload
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import nn
 
 
@@ -92,6 +94,16 @@ class Programs:
     def kind(self, row: IntArray) -> str:
         """`program`, for every row."""
         return "program"
+
+    def __repr__(self) -> str:
+        return summary.line(self)
+
+    def _repr_html_(self) -> str:
+        return summary.html(self)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """The one variable, whose choices are the modules' names."""
+        return summary.table(self)
 
     def _name(self, row: IntArray) -> str:
         if len(row) != 1 or not 0 <= row[0] < self.size:

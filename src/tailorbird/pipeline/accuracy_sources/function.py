@@ -10,9 +10,11 @@ import numpy as np
 
 from tailorbird.errors import RecipeError
 from tailorbird.pipeline.accuracy_sources.evaluated import EvaluatedAccuracy
+from tailorbird.pipeline.accuracy_sources.source import UNTRAINED
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.pipeline.own_code.accuracy_function import KINDS, digest
 from tailorbird.pipeline.python_path import resolve
+from tailorbird.pipeline.run_folder import LOG
 from tailorbird.progress import Progress
 from tailorbird.search.evaluation.executors import Evaluator
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
@@ -125,7 +127,8 @@ class FunctionAccuracy(EvaluatedAccuracy):
         return self.space.build(row)
 
     def trained_networks(self) -> "Callable[[IntArray], nn.Module]":
-        """Networks as the space builds them: weights are the user's own, or fresh."""
+        """Networks as the space builds them; a warning says that nothing was trained."""
+        LOG.warning(UNTRAINED)
         return self.network
 
     def fingerprint(self) -> str:

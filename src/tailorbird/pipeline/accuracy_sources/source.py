@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from tailorbird.training import Trained
 
 
+UNTRAINED = (
+    "Nothing is trained for this recipe: a network is exported with the weights that its space "
+    "builds it with, which are fresh unless your own code loads some."
+)
+"""Warning of sources that train nothing, where networks are exported."""
+
+
 class Evaluations(Protocol):
     """True evaluations, for searches that spend them themselves."""
 

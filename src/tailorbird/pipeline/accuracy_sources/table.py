@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailorbird.errors import EncodingError, RecipeError
+from tailorbird.pipeline.accuracy_sources.source import UNTRAINED
 from tailorbird.pipeline.accuracy_sources.tabulated import AccuracyRows, TabulatedAccuracy
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.pipeline.own_code.accuracy_predictor import accuracy_predictor_of
+from tailorbird.pipeline.run_folder import LOG
 from tailorbird.spaces import IntArray
 
 if TYPE_CHECKING:
@@ -75,5 +77,6 @@ class TableAccuracy(TabulatedAccuracy):
         return AccuracyRows(X, y, self.asked.n_images)
 
     def trained_networks(self) -> "Callable[[IntArray], nn.Module]":
-        """Networks as the space builds them: weights are the user's own, or fresh."""
+        """Networks as the space builds them; a warning says that nothing was trained."""
+        LOG.warning(UNTRAINED)
         return self.network
