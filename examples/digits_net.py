@@ -46,10 +46,7 @@ def space(batch):
 
 
 def accuracy(architecture):
-    """Fraction of validation images that a network names rightly after four epochs.
-
-    What it gave is remembered under its name and its own text: rename it when `train` changes.
-    """
+    """Fraction of validation images that a network names rightly after four epochs."""
     torch.manual_seed(0)
     network = architecture.build()
     train(network, epochs=4)

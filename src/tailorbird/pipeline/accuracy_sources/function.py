@@ -12,7 +12,8 @@ from tailorbird.errors import RecipeError
 from tailorbird.pipeline.accuracy_sources.evaluated import EvaluatedAccuracy
 from tailorbird.pipeline.accuracy_sources.source import UNTRAINED
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
-from tailorbird.pipeline.own_code.accuracy_function import KINDS, digest
+from tailorbird.pipeline.own_code.accuracy_function import KINDS
+from tailorbird.pipeline.own_code.program_text import digest
 from tailorbird.pipeline.python_path import resolve
 from tailorbird.pipeline.run_folder import LOG
 from tailorbird.progress import Progress
@@ -107,11 +108,9 @@ class FunctionAccuracy(EvaluatedAccuracy):
         return evaluator
 
     def study_name(self, split: str) -> str:
-        """Name with the function, its text, and the space with its choices and modules.
-
-        What the function calls has no part in it.
-        """
-        return f"{self._path}@{digest(self.function)}/{self.space.name}@{_digest(self.space)}"
+        """Name with the function, its program text, and the space with choices and modules."""
+        text = digest(self._path, self.function)
+        return f"{self._path}@{text}/{self.space.name}@{_digest(self.space)}"
 
     @property
     def measure(self) -> str:

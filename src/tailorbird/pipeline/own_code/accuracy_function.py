@@ -1,9 +1,5 @@
 """Functions of a user's own that give accuracies of networks."""
 
-import ast
-import hashlib
-import inspect
-import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -91,18 +87,6 @@ KINDS: Mapping[str, type[EachNetwork | NetworksTogether]] = {
     "batch_function": NetworksTogether,
 }
 """What calls the function that a key of [accuracy] names."""
-
-
-def digest(function: Callable[..., Any]) -> str:
-    """Eight digits that change with the program text of a function, comments apart.
-
-    What it calls has no part in them. Empty where Python does not know the text.
-    """
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):
-        return ""
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:8]
 
 
 def _is_number(value: object) -> bool:

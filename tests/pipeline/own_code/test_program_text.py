@@ -1,0 +1,103 @@
+"""Digests of users' functions, by which evaluations are remembered."""
+
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tailorbird.pipeline.own_code.program_text import digest
+from tailorbird.pipeline.python_path import resolve
+
+NUMBERS = count()
+SCORE = "def score(net): return 0.5"
+TEXT = """
+import json
+
+from digested_other import score
+
+EPOCHS = 3
+CACHE = {}
+
+
+class Net:
+    def forward(self):
+        return EPOCHS
+
+
+def train(net):
+    return score(net)
+
+
+def accuracy(architecture):
+    CACHE[architecture] = train(Net())  # remembered
+    return CACHE[architecture]
+
+
+def unused():
+    return 1
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    yield tmp_path
+    forget()
+
+
+def forget() -> None:
+    for name in ("digested", "digested_other"):
+        sys.modules.pop(name, None)
+
+
+def digest_of(folder: Path, text: str, other: str = "") -> str:
+    """Digest of `accuracy` in a module beside another one."""
+    forget()
+    home = folder / str(next(NUMBERS))
+    home.mkdir()
+    (home / "digested.py").write_text(text)
+    (home / "digested_other.py").write_text(other)
+    return digest("digested:accuracy", resolve("digested:accuracy", home, "[accuracy] function"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("EPOCHS = 3", "EPOCHS = 4"),
+        ("return EPOCHS", "return EPOCHS + 1"),
+        ("score(net)", "score(net) / 2"),
+        ("train(Net())", "train(Net()) / 2"),
+    ],
+)
+def test_what_a_function_uses_has_a_part(folder: Path, old: str, new: str) -> None:
+    assert old in TEXT
+    assert digest_of(folder, TEXT, SCORE) != digest_of(folder, TEXT.replace(old, new), SCORE)
+
+
+@pytest.mark.parametrize(
+    "text", [TEXT, "def accuracy(a):\n    import digested_other as d\n    return d.score(a)\n"]
+)
+def test_modules_of_the_users_that_are_imported_have_a_part(folder: Path, text: str) -> None:
+    changed = SCORE.replace("0.5", "0.6")
+    assert digest_of(folder, text, SCORE) == digest_of(folder, text, f"{SCORE}  # right")
+    assert digest_of(folder, text, SCORE) != digest_of(folder, text, changed)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("  # remembered", ""),
+        ("def unused():\n    return 1\n", ""),
+        ("import json", "import math"),
+        ("\n\n\nclass", "\n\nclass"),
+    ],
+)
+def test_what_it_does_not_use_has_none(folder: Path, old: str, new: str) -> None:
+    assert old in TEXT
+    assert digest_of(folder, TEXT, SCORE) == digest_of(folder, TEXT.replace(old, new), SCORE)
+
+
+def test_a_function_that_is_not_the_users_has_an_empty_text(folder: Path) -> None:
+    assert digest("os.path:join", Path) == digest("json:loads", Path)
