@@ -2,9 +2,11 @@
 
 import copy
 import hashlib
+import io
 import logging
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING
 
 from tailorbird.errors import ContractError, in_a_line, raising
@@ -33,16 +35,16 @@ def structure(module: "nn.Module", inputs: Sequence[Sequence[int]], name: str) -
         )
 
     with raising(refusal), torch.no_grad(), _silence():
-        examples = tuple(torch.empty(tuple(shape), device="meta") for shape in inputs)
-        shadow = copy.deepcopy(module).to("meta").eval()
-        exported = torch.export.export(shadow, examples)
+        # On the CPU, as it is measured: tensors that are no buffers would stay there anyway.
+        examples = tuple(torch.zeros(tuple(shape)) for shape in inputs)
+        exported = torch.export.export(copy.deepcopy(module).eval(), examples)
     if not exported.call_spec.out_spec.is_leaf():
         raise ContractError(
             f"A module must give one tensor, but {name} gives "
             f"{len(exported.graph_signature.user_outputs)} in a tuple or the like. Wrap it in one "
             "that gives the tensor that counts."
         )
-    text = "\n".join(map(_told, exported.graph.nodes))
+    text = "\n".join(map(_told, _nodes(exported.graph_module)))
     return f"x{hashlib.sha256(text.encode()).hexdigest()[:8]}"  # which no number looks like
 
 
@@ -51,10 +53,22 @@ def _silence() -> Iterator[None]:
     """Keeps torch's own account of a failure, of many lines, from the terminal."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
+    unseen = io.StringIO()
     try:
-        yield
+        with redirect_stdout(unseen), redirect_stderr(unseen), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.disable(before)
+
+
+def _nodes(graph_module: "fx.GraphModule") -> Iterator["fx.Node"]:
+    """Nodes of a graph, and of those within it, such as the branches of a condition."""
+    from torch import fx
+
+    for part in graph_module.modules():
+        if isinstance(part, fx.GraphModule):
+            yield from part.graph.nodes
 
 
 def _told(node: "fx.Node") -> str:

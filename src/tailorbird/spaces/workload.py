@@ -4,8 +4,8 @@ import copy
 import importlib
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -87,11 +87,14 @@ class Workload:
             ContractError: if the module cannot be exported, or does not do what it must.
         """
         from tailorbird.spaces.structure import structure
+        from tailorbird.spaces.trial import check_is_module
 
         kind = type(module)
         builder = f"{kind.__module__}:{kind.__qualname__}"
-        params = (("graph", structure(module, inputs, name)),)
-        return cls(name, params, tuple(map(tuple, inputs)), builder, module=module)
+        shapes = tuple(tuple(x) if isinstance(x, Sequence) else x for x in inputs)
+        plain = cls(name, (), shapes, builder, module=module)  # its law refuses names and shapes
+        check_is_module(module, repr(name))
+        return replace(plain, params=(("graph", structure(module, shapes, name)),))
 
     @property
     def key(self) -> str:

@@ -188,7 +188,7 @@ class EvaluatedAccuracy(ABC):
         """Sentences on what could not be evaluated."""
         return tuple(
             f"{len(study.failures)} networks could not be evaluated on {split} images "
-            f"(first: {self.space.describe(np.array(row))}: {reason})."
+            f"(first: {self.space.describe(np.array(row))}: {reason.rstrip('.')})."
             for split, study in self.studies.items()
             for row, reason in [*study.failures.items()][:1]
         )

@@ -16,7 +16,7 @@ from tailorbird.pipeline.python_path import users_code
 from tailorbird.spaces import Architecture, FloatArray, IntArray, SearchSpace
 
 _FRACTION = "accuracies from 0 to 1"
-_WAY_OUT = " Divide per cents by 100, and raise an error where a network has no accuracy."
+_DIVIDE = "Divide per cents by 100."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class EachNetwork:
     """
 
     most_at_once: ClassVar = 1
+    way_out: ClassVar = "Raise an error where a network has no accuracy."
 
     space: SearchSpace
     function: Callable[[Architecture], Any]
@@ -46,9 +47,10 @@ class EachNetwork:
 
     def _accuracy(self, row: IntArray) -> float:
         with users_code(self.named):
-            value = self.function(Architecture(row.copy(), self.space))
-            _require(_is_number(value), "one number", value)
-            _require(0 <= float(value) <= 1, _FRACTION, value)
+            given = self.function(Architecture(row.copy(), self.space))
+            value = given.item() if getattr(given, "ndim", None) == 0 else given
+            _require(isinstance(value, Real), "one number", given, self.way_out)
+            _require(0 <= float(value) <= 1, _FRACTION, value, f"{_DIVIDE} {self.way_out}")
             return float(value)
 
 
@@ -64,6 +66,7 @@ class NetworksTogether:
     """
 
     most_at_once: ClassVar = 10_000
+    way_out: ClassVar = "In one list or array, give NaN where a network has no accuracy."
 
     space: SearchSpace
     function: Callable[[list[Architecture]], Any]
@@ -79,10 +82,12 @@ class NetworksTogether:
             given = self.function([Architecture(row.copy(), self.space) for row in X])
             values = np.asarray(given)
             is_right = values.shape == (len(X),) and values.dtype.kind in "fiub"
-            _require(is_right, f"as many numbers as there are networks, here {len(X)}", given)
+            numbers = f"as many numbers as there are networks, here {len(X)}"
+            _require(is_right, numbers, given, self.way_out)
             accuracies = values.astype(np.float64)
             outside = (accuracies < 0) | (accuracies > 1)
-            _require(not outside.any(), _FRACTION, accuracies[outside][:1].tolist())
+            first = accuracies[outside][:1].tolist()
+            _require(not first, _FRACTION, first, f"{_DIVIDE} {self.way_out}")
             return accuracies
 
 
@@ -96,22 +101,18 @@ KINDS: Mapping[str, type[EachNetwork | NetworksTogether]] = {
 def digest(function: Callable[..., Any]) -> str:
     """Eight digits that change with the program text of a function, comments apart.
 
-    What it calls has no part in them. Empty where Python does not know the text.
+    What it calls has no part in them. Of an object that is called, its class has a text. Empty
+    where Python does not know it.
     """
+    has_text = inspect.isroutine(function) or inspect.isclass(function)
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        source = inspect.getsource(function if has_text else type(function))
+        tree = ast.parse(textwrap.dedent(source))
     except (OSError, TypeError, SyntaxError):
         return ""
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:8]
 
 
-def _is_number(value: object) -> bool:
-    """True for what is one real number: of Python, NumPy or torch."""
-    if isinstance(value, Real):
-        return True
-    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "fiub"  # type: ignore[arg-type]
-
-
-def _require(holds: object, what: str, got: object) -> None:
+def _require(holds: object, what: str, got: object, way_out: str) -> None:
     if not holds:
-        raise ContractError(f"It must give {what}, but gave {shown(got)}.{_WAY_OUT}")
+        raise ContractError(f"It must give {what}, but gave {shown(got)}. {way_out}")
