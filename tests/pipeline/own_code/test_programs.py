@@ -95,18 +95,22 @@ def test_modules_that_do_not_do_what_they_must_are_refused_before_they_are_measu
 
 
 @pytest.mark.parametrize(
-    ("space", "rest"),
+    ("space", "latency", "message"),
     [
-        ('name = "digits-resnet"', ""),
-        ('module = "own_code:Perceptrons"', ""),
+        ('name = "digits-resnet"', "", "either a name or a module, or programs to time"),
+        ('module = "own_code:Perceptrons"', "", "either a name or a module, or programs to time"),
+        ("", 'predictor = "inferred-sum"\nsamples = 10', "timed each for itself, and no networks"),
+        ("", 'predictor = "own_code:proportional"\nsamples = 3', "drop samples, predictor and"),
+        ("", 'adapt_from = ["epyc-avx512"]', "drop samples, predictor and adapt_from"),
+        ("depth = 3", "", r"failed \(TypeError: programs\(\) got an unexpected keyword"),
     ],
 )
 def test_programs_are_no_space(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: str, rest: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: str, latency: str, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RecipeError, match="either a name or a module, or programs to time"):
-        open_recipe(write(space=space, rest=rest))
+    with pytest.raises(RecipeError, match=message):
+        open_recipe(write(space=space, rest=latency))
 
 
 @pytest.mark.long
