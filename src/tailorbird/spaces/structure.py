@@ -10,6 +10,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING
 
 from tailorbird.errors import ContractError, in_a_line, raising
+from tailorbird.spaces.module import check_is_module
 
 if TYPE_CHECKING:
     from torch import fx, nn
@@ -27,6 +28,8 @@ def structure(module: "nn.Module", inputs: Sequence[Sequence[int]], name: str) -
         ContractError: if torch cannot export it, or it gives anything but one tensor.
     """
     import torch
+
+    check_is_module(module, repr(name))
 
     def refusal(error: BaseException) -> ContractError:
         return ContractError(

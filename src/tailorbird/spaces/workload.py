@@ -87,13 +87,11 @@ class Workload:
             ContractError: if the module cannot be exported, or does not do what it must.
         """
         from tailorbird.spaces.structure import structure
-        from tailorbird.spaces.trial import check_is_module
 
         kind = type(module)
         builder = f"{kind.__module__}:{kind.__qualname__}"
         shapes = tuple(tuple(x) if isinstance(x, Sequence) else x for x in inputs)
         plain = cls(name, (), shapes, builder, module=module)  # its law refuses names and shapes
-        check_is_module(module, repr(name))
         return replace(plain, params=(("graph", structure(module, shapes, name)),))
 
     @property

@@ -259,7 +259,7 @@ def test_there_is_nothing_to_train_but_networks_to_export(tailorbird: Tailorbird
 
 
 def test_another_text_is_another_study(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = set()
+    names: set[str] = set()
     for text in ("return 0.5", "return 0.6", "# a comment\n    return 0.5"):
         Path("changing.py").write_text(f"def accuracy(architecture):\n    {text}\n")
         monkeypatch.delitem(sys.modules, "changing", raising=False)

@@ -1,7 +1,8 @@
 """Shapes of what modules give, found without arithmetic."""
 
 from tailorbird.errors import ContractError
-from tailorbird.spaces.trial import said_of, told
+from tailorbird.spaces.module import said_of
+from tailorbird.spaces.trial import told
 from tailorbird.spaces.workload import Workload
 
 
