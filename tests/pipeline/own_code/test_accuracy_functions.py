@@ -115,7 +115,7 @@ def test_what_is_one_number_is_taken(
     "lines",
     [
         'function = "own_code:by_width"',
-        'batch_function = "own_code:all_by_width"',
+        'batch_function = "own_code:all_by_width"\nn_images = 400',
         pytest.param(
             'function = "own_code:by_width"\nevaluation_timeout_seconds = 60.0',
             marks=pytest.mark.long,
@@ -133,6 +133,7 @@ def test_accuracies_of_all_networks_are_those_of_the_function(home: Path, lines:
         np.testing.assert_array_equal(y, by_widths()[::5])
         np.testing.assert_array_equal(accuracy.test(X[::5], NoProgress()), y)
         assert accuracy.remarks() == ()
+        assert accuracy.n_test() == (400 if "400" in lines else None)
 
 
 WRONG = {
@@ -240,8 +241,10 @@ def test_a_run_goes_on_without_networks_that_fail(tailorbird: Tailorbird) -> Non
     write('function = "own_code:fails_when_wide"')
     code, _, err = tailorbird("run", "odd.toml")
     assert code == 0, err
-    summary = json.loads(Path("runs/odd/summary.json").read_text())
-    assert "networks could not be evaluated on validation images" in str(summary)
+    report = Path("runs/odd/report.html").read_text()
+    assert "networks could not be evaluated on validation images" in report
+    log = Path("runs/odd/run.log").read_text()
+    assert log.count("of 12 networks could not be evaluated") == 1
     front = pd.read_parquet("runs/odd/front.parquet")
     assert np.isfinite(front["accuracy_test"]).any()
 
@@ -273,9 +276,9 @@ def test_another_text_is_another_study(home: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_earlier_evaluations_are_taken(home: Path) -> None:
-    columns = {variable.name: X[:, i] for i, variable in enumerate(Perceptrons().variables)}
     y = np.linspace(0.1, 0.9, len(X))
-    pd.DataFrame({**columns, "accuracy": y}).to_csv("earlier.csv", index=False)
+    texts = [Perceptrons().describe(row) for row in X]
+    pd.DataFrame({"architecture": texts, "accuracy": y}).to_csv("earlier.csv", index=False)
     with opened('function = "own_code:raises"\nearlier = "earlier.csv"') as accuracy:
         accuracy.check(NoProgress())  # what is known is not tried
         np.testing.assert_array_equal(accuracy.validation(X, NoProgress()), y)
