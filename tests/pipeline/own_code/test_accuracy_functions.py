@@ -276,12 +276,13 @@ def test_another_text_is_another_study(home: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_earlier_evaluations_are_taken(home: Path) -> None:
-    y = np.linspace(0.1, 0.9, len(X))
-    texts = [Perceptrons().describe(row) for row in X]
+    rows = X[[0, *range(2, 38, 6), 38]]
+    y = np.linspace(0.1, 0.9, len(rows))
+    texts = [Perceptrons().describe(row) for row in rows]
     pd.DataFrame({"architecture": texts, "accuracy": y}).to_csv("earlier.csv", index=False)
     with opened('function = "own_code:raises"\nearlier = "earlier.csv"') as accuracy:
         accuracy.check(NoProgress())  # what is known is not tried
-        np.testing.assert_array_equal(accuracy.validation(X, NoProgress()), y)
+        np.testing.assert_array_equal(accuracy.validation(rows, NoProgress()), y)
 
 
 @pytest.mark.long
