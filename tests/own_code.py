@@ -6,6 +6,9 @@ Recipes of tests name what is here by Python path, and the suites of `contracts`
 import copy
 import itertools
 import math
+import os
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,7 +26,7 @@ from tailorbird.latency_tables.runtime import Tensors, Timing
 from tailorbird.predictors import AccuracyInputs, LatencyInputs, Prediction
 from tailorbird.search import ParetoFront, Problem
 from tailorbird.search.settings import SearchSettings
-from tailorbird.spaces import FloatArray, IntArray, SearchSpace, Variable, Workload
+from tailorbird.spaces import Architecture, FloatArray, IntArray, SearchSpace, Variable, Workload
 from tailorbird.spaces.footprint import costs, n_macs
 
 CALL_MS, MS_PER_MAC = 0.01, 1e-5
@@ -506,3 +509,160 @@ def infinite_score(module: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 NOT_CALLABLE = 3
+
+
+def by_width(architecture: Architecture) -> float:
+    """Accuracy that grows with the layers of a perceptron."""
+    return 1 - 1 / (1 + sum(map(int, architecture.text.split("-")[1:])) / 10)
+
+
+def all_by_width(architectures: list[Architecture]) -> FloatArray:
+    return np.array([by_width(architecture) for architecture in architectures])
+
+
+def as_numpy(architecture: Architecture) -> Any:
+    return np.float64(by_width(architecture))
+
+
+def as_array(architecture: Architecture) -> Any:
+    return np.array(by_width(architecture))
+
+
+def as_tensor(architecture: Architecture) -> Any:
+    return torch.tensor(by_width(architecture))
+
+
+def with_gradient(architecture: Architecture) -> Any:
+    return torch.tensor(by_width(architecture), requires_grad=True)
+
+
+def moves_and_prints(architecture: Architecture) -> float:
+    print("somewhere else")  # noqa: T201
+    os.chdir("/")
+    return by_width(architecture)
+
+
+def overwrites_row(architecture: Architecture) -> float:
+    architecture.row[:] = 0
+    return by_width(architecture)
+
+
+class ByWidth:
+    def __call__(self, architecture: Architecture) -> float:
+        return by_width(architecture)
+
+
+by_object = ByWidth()
+
+
+def all_as_tensor(architectures: list[Architecture]) -> Any:
+    return torch.from_numpy(all_by_width(architectures))
+
+
+def clears_list(architectures: list[Architecture]) -> Any:
+    accuracies = all_by_width(architectures)
+    architectures.clear()
+    return accuracies
+
+
+def counts_parameters(architecture: Architecture) -> float:
+    depth = 1 + int(architecture.row[0])
+    assert architecture.choices["depth"] == str(depth)
+    network = architecture.build()
+    assert len([*network.children()]) == depth
+    return n_weights(network, torch.empty(0), torch.empty(0))
+
+
+def raises(architecture: Architecture) -> float:
+    raise LookupError("not there")
+
+
+def exits(architecture: Architecture) -> float:
+    sys.exit(3)
+
+
+def gives_nan(architecture: Architecture) -> float:
+    return float("nan")
+
+
+def per_cents(architecture: Architecture) -> float:
+    return 97.0
+
+
+def nothing_at_all(architecture: Architecture) -> Any:
+    return None
+
+
+def a_text(architecture: Architecture) -> Any:
+    return "0.5"
+
+
+def complex_number(architecture: Architecture) -> Any:
+    return 0.5 + 0j
+
+
+def one_in_an_array(architecture: Architecture) -> Any:
+    return np.array([0.5])
+
+
+def one_too_many(architectures: list[Architecture]) -> Any:
+    return [0.5] * (len(architectures) + 1)
+
+
+def all_in_columns(architectures: list[Architecture]) -> Any:
+    return all_by_width(architectures)[:, None]
+
+
+def all_none(architectures: list[Architecture]) -> Any:
+    return [None] * len(architectures)
+
+
+def takes_for_ever(architecture: Architecture) -> float:
+    time.sleep(1_000)
+    return 0.5
+
+
+def forks(architecture: Architecture) -> float:
+    os.fork()
+    return by_width(architecture)
+
+
+def fails_when_wide(architecture: Architecture) -> float:
+    if architecture.row[1] == len(WIDTHS) - 1:
+        raise ValueError("too wide")
+    return by_width(architecture)
+
+
+class Added(nn.Module):
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return a + b
+
+
+class Noisy(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.rand_like(x)
+
+
+class Twice(nn.Module):
+    def forward(self, x: Tensor) -> Any:
+        return x, x
+
+
+def programs(width: int = 8) -> Any:
+    return {
+        "classifier": (nn.Sequential(nn.Linear(width, 4), nn.ReLU(), nn.Linear(4, 2)), (2, width)),
+        "sum": (Added(), ((2, width), (2, width))),
+        "first layer": (nn.Linear(width, width), [2, width]),
+    }
+
+
+def no_programs() -> Any:
+    return [nn.ReLU()]
+
+
+def noisy_programs() -> Any:
+    return {"noisy": (Noisy(), (1, 4))}
+
+
+def tuples() -> Any:
+    return {"twice": (Twice(), (1, 4))}

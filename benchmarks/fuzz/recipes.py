@@ -39,6 +39,10 @@ def teacher():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
 
 
+def accuracy(architecture):
+    return 0.9 - 0.01 * len(architecture.text)
+
+
 nothing = 3
 """
 _SPACE = {"name": published.SPACE, "kernel": 2, "stride": 1, "max_stitches": 1}
@@ -92,6 +96,18 @@ _TRAINED = {
     "search": {"algorithm": "nsga2", "population": 8, "generations": 2},
     "report": _REPORT,
 }
+_CALLED = {
+    **_TRAINED,
+    "name": "called",
+    "device": {"name": "epyc-avx512", "threads": 1, "batch": 16},
+    "latency": {"runtime": "tvm", "schedule": "static", "rounds": 2},
+    "accuracy": {
+        "function": "tiny:accuracy",
+        "n_images": 100,
+        "evaluations": 10,
+        "predictor": "ridge",
+    },
+}
 _ELSEWHERE = {
     "name": "elsewhere",
     "space": {"name": "digits-resnet"},
@@ -121,7 +137,8 @@ _COMMANDED: dict[str, Any] = {
 _STORES = ("nothing.sqlite", ".", "pipe", "text.sqlite", "a" * 300, "no/such/folder/x.sqlite",
            "/dev/full", "/dev/null", "sqlite://", "postgresql://me@127.0.0.1:1/x", "mysql://x/y",
            "http://127.0.0.1:1/", "://", "sqlite:///store.sqlite?mode=ro", "\x00")  # fmt: skip
-_NAMES = (*_STORES, "tiny:load", "tiny:score", "tiny:teacher", "tiny:nothing", "no:such",
+_NAMES = (*_STORES, "tiny:load", "tiny:score", "tiny:teacher", "tiny:accuracy",
+          "tiny:nothing", "no:such",
           "epyc-avx512", "epyc", "local", "a board", "x.parquet", "text.csv", "TPESampler",
           "GridSampler", "snnet", "top1", "127.0.0.1", "127.0.0.1:99999", "x86-64-v3",
           "riscv64-linux-gnu/nothing", "cuda", "nvptx64/sm_80", "true {onnx}", "{onnx}",
@@ -153,6 +170,7 @@ class Recipes:
             _Kind(_IMPORTED, ("search", "r.toml")),
             _Kind(_IMPORTED, ("table", "show", "r.toml", "--json")),
             _Kind(_TRAINED, ("train", "r.toml")),
+            _Kind(_CALLED, ("search", "r.toml", "--json")),
             _Kind(_ELSEWHERE, ("table", "show", "r.toml")),
             _Kind(_MEASURED, ("table", "keys", "r.toml")),
             _Kind(_COMMANDED, ("table", "keys", "r.toml")),

@@ -51,7 +51,7 @@ def _as_toml(tables: Mapping[str, object]) -> str:
 
     try:
         return tomli_w.dumps(tables)
-    except (TypeError, AttributeError, ValueError) as error:
+    except (TypeError, AttributeError, ValueError, RecursionError) as error:
         raise RecipeError(
             "A recipe must consist of what TOML can hold, tables, lists, texts, numbers and "
             f"booleans, but it does not ({in_a_line(error)}). Leave out what is None."

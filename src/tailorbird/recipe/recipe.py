@@ -52,6 +52,16 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _times_programs(self) -> Self:
+        if self.space.programs is not None and self.latency.n_samples:
+            raise PydanticCustomError(
+                "recipe",
+                "[space] programs are timed each for itself, and no networks beside them: drop "
+                "samples, predictor and adapt_from from [latency]",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _adds_up(self) -> Self:
         asked, search = self.accuracy, self.search
         entry = entry_of(asked.predictor)

@@ -2,9 +2,11 @@
 
 import copy
 import hashlib
+import io
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TypeVar
 
 import torch
@@ -13,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from tailorbird.errors import ContractError, in_a_line, raising
+from tailorbird.spaces.module import check_is_module
 
 T = TypeVar("T")
 
@@ -41,6 +44,7 @@ def exportable(module: nn.Module, inputs: Sequence[Sequence[int]], name: str) ->
     Raises:
         ContractError: if torch cannot export it, or it gives anything but one tensor.
     """
+    check_is_module(module, repr(name))
 
     def refusal(error: BaseException) -> ContractError:
         return ContractError(
@@ -49,10 +53,11 @@ def exportable(module: nn.Module, inputs: Sequence[Sequence[int]], name: str) ->
         )
 
     with raising(refusal), torch.no_grad(), _silence():
-        examples = tuple(torch.empty(tuple(shape), device="meta") for shape in inputs)
-        shadow = copy.deepcopy(module).to("meta").eval()
-        exported = torch.export.export(shadow, examples)
-        _, digest = digested(lambda: shadow(*examples))
+        # On the CPU, as it is measured: tensors that are no buffers would stay there anyway.
+        examples = tuple(torch.zeros(tuple(shape)) for shape in inputs)
+        copied = copy.deepcopy(module).eval()
+        exported = torch.export.export(copied, examples)
+        _, digest = digested(lambda: copied(*examples))
     if not exported.call_spec.out_spec.is_leaf():
         raise ContractError(
             f"A module must give one tensor, but {name} gives "
@@ -95,7 +100,10 @@ def _silence() -> Iterator[None]:
     """Keeps torch's own account of a failure, of many lines, from the terminal."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
+    unseen = io.StringIO()
     try:
-        yield
+        with redirect_stdout(unseen), redirect_stderr(unseen), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.disable(before)

@@ -1,16 +1,15 @@
 """Trial runs of a space's modules, before they are measured or trained. Imports torch."""
 
-import copy
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tailorbird.errors import ContractError, TailorbirdError, in_a_line, raising
+from tailorbird.errors import ContractError
 from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces.module import FLOAT, check_is_module, said_of
 from tailorbird.spaces.space import SearchSpace
 from tailorbird.spaces.stitching.order import check_order
 from tailorbird.spaces.stitching.space import StitchSpace
@@ -19,7 +18,6 @@ from tailorbird.spaces.workload import Workload
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_FLOAT = "torch.float32"
 _ON_META = "must be fit for torch's meta device, on which costs are counted"
 _MOST_OF_A_BUILDER = 8  # workloads that are run; they differ in sizes, hardly in code
 
@@ -86,43 +84,6 @@ def check_torch() -> None:
         raise ContractError(f"Torch must keep gradients, but that was switched off. {way_out}")
 
 
-def check_is_module(module: object, what: str) -> None:
-    """Refuses what is no torch module in float32 that can be copied.
-
-    Raises:
-        ContractError: naming the module.
-    """
-    from torch import Tensor, nn
-    from torch.nn.parameter import is_lazy
-
-    if not isinstance(module, nn.Module):
-        raise ContractError(
-            f"A builder must make a torch.nn.Module, but {what} is a {type(module).__name__}."
-        )
-    for name, tensor in module.state_dict(keep_vars=True).items():
-        if not isinstance(tensor, Tensor):
-            raise ContractError(
-                f"What modules keep must be tensors, but {name!r} of {what} is a "
-                f"{type(tensor).__name__}. Leave out `get_extra_state`."
-            )
-        if is_lazy(tensor):
-            raise ContractError(
-                f"Weights must have their shapes from the start, but {name!r} of {what} is lazy. "
-                "Use a module that is told its sizes."
-            )
-        if tensor.device.type not in ("cpu", "meta"):
-            raise ContractError(
-                f"Modules must be built on the CPU, but {name!r} of {what} is on {tensor.device}."
-            )
-        if (tensor.is_floating_point() or tensor.is_complex()) and str(tensor.dtype) != _FLOAT:
-            raise ContractError(
-                f"Weights must be {_FLOAT}, but {name!r} of {what} is {tensor.dtype}. Nothing else "
-                "is measured or trained yet."
-            )
-    with said_of(f"Modules must be fit for copy.deepcopy, but {what} is not"):
-        copy.deepcopy(module)
-
-
 def check_output(y: object, shape: Sequence[int], what: str, then: str) -> None:
     """Refuses an output that is not one finite tensor in float32 of the shape that comes next.
 
@@ -147,8 +108,8 @@ def check_output(y: object, shape: Sequence[int], what: str, then: str) -> None:
             f"{what[0].upper()}{what[1:]} must give shape {tuple(shape)}, which {then} takes, but "
             f"gave {tuple(y.shape)}."
         )
-    if str(y.dtype) != _FLOAT:
-        raise ContractError(f"Outputs must be {_FLOAT}, but {what} gave {y.dtype}.")
+    if str(y.dtype) != FLOAT:
+        raise ContractError(f"Outputs must be {FLOAT}, but {what} gave {y.dtype}.")
     _check_finite(y, what)
 
 
@@ -176,25 +137,6 @@ def check_untouched(x: "Tensor", before: "Tensor", version: int, what: str) -> N
 def told(workload: Workload) -> str:
     """Text that names a workload and where its module comes from."""
     return f"{workload.key} of {workload.builder}"
-
-
-@contextmanager
-def said_of(what: str, way_out: str = "") -> Iterator[None]:
-    """Turns whatever is raised inside into the reason why a law does not hold.
-
-    Args:
-        what: the law, and what does not keep it.
-        way_out: of that, if the reason alone does not tell.
-
-    Raises:
-        ContractError: if anything is.
-    """
-
-    def broken(error: BaseException) -> ContractError:
-        return ContractError(f"{what} ({in_a_line(error)}).{way_out}")
-
-    with raising(broken, TailorbirdError):  # which say more
-        yield
 
 
 def _check_anchors(space: StitchSpace) -> None:

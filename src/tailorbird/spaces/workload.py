@@ -4,8 +4,8 @@ import copy
 import importlib
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -93,9 +93,9 @@ class Workload:
 
         kind = type(module)
         builder = f"{kind.__module__}:{kind.__qualname__}"
-        digest = exportable(module, inputs, name)
-        shapes = tuple(map(tuple, inputs))
-        return cls(name, (), shapes, builder, digest=digest, module=module)
+        shapes = tuple(tuple(x) if isinstance(x, Sequence) else x for x in inputs)
+        plain = cls(name, (), shapes, builder, module=module)  # its law refuses names and shapes
+        return replace(plain, digest=exportable(module, shapes, name))
 
     @property
     def key(self) -> str:

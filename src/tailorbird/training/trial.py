@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tailorbird.errors import ContractError, raising
-from tailorbird.spaces.trial import check_output, check_untouched, said_of
+from tailorbird.spaces.module import said_of
+from tailorbird.spaces.trial import check_output, check_untouched
 from tailorbird.training.data.dataset import SPLITS, Dataset
 from tailorbird.training.score import Score, as_score
 

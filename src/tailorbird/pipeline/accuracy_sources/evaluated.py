@@ -156,8 +156,6 @@ class EvaluatedAccuracy(ABC):
             )
         if (y[known] == y[known][0]).all():
             raise EvaluationError(same_for_all(int(known.sum()), y[known][0]))
-        if not known.all():
-            LOG.warning("%d of %d networks teach nothing", (~known).sum(), len(X))
         return self.learner(progress, self.n_validation()).fit(X[known], y[known])
 
     def learner(self, progress: Progress, n_images: int | None) -> Learner:
@@ -188,7 +186,7 @@ class EvaluatedAccuracy(ABC):
         """Sentences on what could not be evaluated."""
         return tuple(
             f"{len(study.failures)} networks could not be evaluated on {split} images "
-            f"(first: {self.space.describe(np.array(row))}: {reason})."
+            f"(first: {self.space.describe(np.array(row))}: {reason.rstrip('.')})."
             for split, study in self.studies.items()
             for row, reason in [*study.failures.items()][:1]
         )

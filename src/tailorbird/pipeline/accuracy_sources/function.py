@@ -98,7 +98,7 @@ class FunctionAccuracy(EvaluatedAccuracy):
                 return
         reason = self.study("validation").failures[tuple(tried[0].tolist())].rstrip(".")
         raise RecipeError(
-            f"[accuracy] {self.key} must give accuracies, but gave none of the {len(tried)} "
+            f"[accuracy] {self.key} must give accuracies, but gave none for the {len(tried)} "
             f"networks that it was tried on (first: {self.space.describe(tried[0])}: {reason})."
         )
 

@@ -12,7 +12,7 @@ from tailorbird.pipeline.python_path import users_code
 from tailorbird.spaces import Architecture, FloatArray, IntArray, SearchSpace
 
 _FRACTION = "accuracies from 0 to 1"
-_WAY_OUT = " Divide per cents by 100, and raise an error where a network has no accuracy."
+_DIVIDE = "Divide per cents by 100."
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class EachNetwork:
     """
 
     most_at_once: ClassVar = 1
+    way_out: ClassVar = "Raise an error where a network has no accuracy."
 
     space: SearchSpace
     function: Callable[[Architecture], Any]
@@ -42,9 +43,10 @@ class EachNetwork:
 
     def _accuracy(self, row: IntArray) -> float:
         with users_code(self.named):
-            value = self.function(Architecture(row.copy(), self.space))
-            _require(_is_number(value), "one number", value)
-            _require(0 <= float(value) <= 1, _FRACTION, value)
+            given = self.function(Architecture(row.copy(), self.space))
+            value = given.item() if getattr(given, "ndim", None) == 0 else given
+            _require(isinstance(value, Real), "one number", given, self.way_out)
+            _require(0 <= float(value) <= 1, _FRACTION, value, f"{_DIVIDE} {self.way_out}")
             return float(value)
 
 
@@ -60,6 +62,7 @@ class NetworksTogether:
     """
 
     most_at_once: ClassVar = 10_000
+    way_out: ClassVar = "In one list or array, give NaN where a network has no accuracy."
 
     space: SearchSpace
     function: Callable[[list[Architecture]], Any]
@@ -75,10 +78,12 @@ class NetworksTogether:
             given = self.function([Architecture(row.copy(), self.space) for row in X])
             values = np.asarray(given)
             is_right = values.shape == (len(X),) and values.dtype.kind in "fiub"
-            _require(is_right, f"as many numbers as there are networks, here {len(X)}", given)
+            numbers = f"as many numbers as there are networks, here {len(X)}"
+            _require(is_right, numbers, given, self.way_out)
             accuracies = values.astype(np.float64)
             outside = (accuracies < 0) | (accuracies > 1)
-            _require(not outside.any(), _FRACTION, accuracies[outside][:1].tolist())
+            first = accuracies[outside][:1].tolist()
+            _require(not first, _FRACTION, first, f"{_DIVIDE} {self.way_out}")
             return accuracies
 
 
@@ -89,13 +94,6 @@ KINDS: Mapping[str, type[EachNetwork | NetworksTogether]] = {
 """What calls the function that a key of [accuracy] names."""
 
 
-def _is_number(value: object) -> bool:
-    """True for what is one real number: of Python, NumPy or torch."""
-    if isinstance(value, Real):
-        return True
-    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "fiub"  # type: ignore[arg-type]
-
-
-def _require(holds: object, what: str, got: object) -> None:
+def _require(holds: object, what: str, got: object, way_out: str) -> None:
     if not holds:
-        raise ContractError(f"It must give {what}, but gave {shown(got)}.{_WAY_OUT}")
+        raise ContractError(f"It must give {what}, but gave {shown(got)}. {way_out}")

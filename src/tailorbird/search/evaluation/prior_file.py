@@ -136,7 +136,7 @@ def _from_parquet(path: Path, space: SearchSpace) -> EarlierRows:
     y[:] = _numbers(table[_ACCURACY], pa.float64(), _ACCURACY, path)
     X = np.empty((len(table), len(space.variables)), dtype=np.int64)
     if is_described:
-        texts = [str(text) for text in table[_TEXT].to_pylist()]
+        texts = [str(text).strip() for text in table[_TEXT].to_pylist()]
         X[:] = _described(
             texts, space, lambda row, why: csv_sheet.refusal(path, f"row {row + 1}", why)
         )

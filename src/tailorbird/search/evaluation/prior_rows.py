@@ -48,9 +48,10 @@ class EarlierRows:
             EncodingError: as `within`.
         """
         X = self._checked(space)
-        self._first_of_equals(self.X, space)
+        once = np.sort(self._first_of_equals(self.X, space))  # what is there twice counts once
+        X, y = X[once], self.accuracy[once]
         _, first, which = np.unique(X, axis=0, return_index=True, return_inverse=True)
-        means = np.bincount(which.ravel(), self.accuracy) / np.bincount(which.ravel())
+        means = np.bincount(which.ravel(), y) / np.bincount(which.ravel())
         order = np.argsort(first)
         return X[first[order]], means[order]
 

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from tailorbird.errors import ContractError
-from tailorbird.spaces.trial import said_of, told
+from tailorbird.spaces.module import said_of
+from tailorbird.spaces.trial import told
 from tailorbird.spaces.workload import Workload
 
 

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from tailorbird.errors import ContractError
 from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces.module import said_of
 from tailorbird.spaces.stitching import Part, StitchSpace
-from tailorbird.spaces.trial import check_output, check_torch, check_untouched, said_of, told
+from tailorbird.spaces.trial import check_output, check_torch, check_untouched, told
 from tailorbird.training.data.dataset import Split
 from tailorbird.training.distillation import Loss
 from tailorbird.training.stitching.network import StitchedNetwork
