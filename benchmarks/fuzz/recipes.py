@@ -137,10 +137,9 @@ _COMMANDED: dict[str, Any] = {
 _STORES = ("nothing.sqlite", ".", "pipe", "text.sqlite", "a" * 300, "no/such/folder/x.sqlite",
            "/dev/full", "/dev/null", "sqlite://", "postgresql://me@127.0.0.1:1/x", "mysql://x/y",
            "http://127.0.0.1:1/", "://", "sqlite:///store.sqlite?mode=ro", "\x00")  # fmt: skip
-_NAMES = (*_STORES, "tiny:load", "tiny:score", "tiny:teacher", "tiny:accuracy",
-          "tiny:nothing", "no:such",
-          "epyc-avx512", "epyc", "local", "a board", "x.parquet", "text.csv", "TPESampler",
-          "GridSampler", "snnet", "top1", "127.0.0.1", "127.0.0.1:99999", "x86-64-v3",
+_NAMES = (*_STORES, "tiny:load", "tiny:score", "tiny:teacher", "tiny:accuracy", "tiny:nothing",
+          "no:such", "epyc-avx512", "epyc", "local", "a board", "x.parquet", "text.csv",
+          "TPESampler", "GridSampler", "snnet", "top1", "127.0.0.1", "127.0.0.1:99999", "x86-64-v3",
           "riscv64-linux-gnu/nothing", "cuda", "nvptx64/sm_80", "true {onnx}", "{onnx}",
           "no {onnx}", "true {outputs} {onnx}", "true {onnx} {}", "true '{onnx}",
           "true {onnx")  # fmt: skip

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tailorbird.errors import ContractError
 from tailorbird.spaces import SearchSpace, Workload
+from tailorbird.spaces.footprint import footprint
 from tailorbird.spaces.programs import Programs
 from tailorbird.spaces.trial import check_workloads
 
@@ -155,6 +156,7 @@ def test_modules_are_copied_and_left_as_they_are(
         warnings.simplefilter("error")
         workload = Workload.from_module("it", module, *inputs)
     check_workloads([workload])
+    assert footprint(workload.build(), inputs).peak_activation_bytes > 0
     built = workload.build()
     assert built is not module
     assert module.training

@@ -1,5 +1,6 @@
 """Arithmetic and memory of modules and networks: counted, and so the same on every device."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -41,20 +42,35 @@ def footprint(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> Footpri
         module: is not changed.
         inputs: shape of each input, as torch takes them.
     """
-    import copy
-
     import torch
 
-    shadow = copy.deepcopy(module).to("meta").eval()
-    examples = tuple(torch.empty(shape, device="meta") for shape in inputs)
-    with torch.no_grad():
+    shadow = _on_meta(module)
+    # Within the context, since modules may make tensors on the way.
+    with torch.no_grad(), torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of weights that a recurrent layer keeps twice
+        examples = tuple(torch.empty(shape) for shape in inputs)
         graph = torch.export.export(shadow, examples).graph
+        macs = n_macs(shadow, inputs)
     return Footprint(
-        n_macs=n_macs(shadow, inputs),
+        n_macs=macs,
         n_params=sum(p.numel() for p in module.parameters()),
         weight_bytes=weight_bytes(module),
         peak_activation_bytes=_peak_bytes(graph, len(examples)),
     )
+
+
+def _on_meta(module: "nn.Module") -> "nn.Module":
+    """A copy without values, in evaluation mode; tensors that are no buffers have none either."""
+    import copy
+
+    from torch import Tensor
+
+    shadow = copy.deepcopy(module).to("meta").eval()
+    for part in shadow.modules():
+        for name, value in vars(part).items():
+            if isinstance(value, Tensor):
+                setattr(part, name, value.to("meta"))
+    return shadow
 
 
 def n_macs(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> int:

@@ -272,7 +272,8 @@ def test_another_text_is_another_study(home: Path, monkeypatch: pytest.MonkeyPat
             names.add(accuracy.study_name("validation"))
     monkeypatch.delitem(sys.modules, "changing", raising=False)
     assert len(names) == 2
-    assert all(re.fullmatch(r"changing:accuracy@[0-9a-f]{8}/perceptrons", name) for name in names)
+    law = r"changing:accuracy@[0-9a-f]{8}/perceptrons@[0-9a-f]{8}"
+    assert all(re.fullmatch(law, name) for name in names)
 
 
 def test_earlier_evaluations_are_taken(home: Path) -> None:
