@@ -259,6 +259,7 @@ def main() -> None:
         results, shares = {}, []
         for case in cases:
             case.measure()
+        for case in cases:
             results[case.module] = killed_and_resumed(case)
             print(case.module, results[case.module], flush=True)
             shares.append(swept(case))
