@@ -48,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for name in ("digested", "digested_other"):
+    for name in ("digested", "digested_other", "digested_third"):
         sys.modules.pop(name, None)
 
 
@@ -59,6 +59,7 @@ def digest_of(folder: Path, text: str, other: str = "") -> str:
     home.mkdir()
     (home / "digested.py").write_text(text)
     (home / "digested_other.py").write_text(other)
+    (home / "digested_third.py").write_text("from digested_other import score")
     return digest("digested:accuracy", resolve("digested:accuracy", home, "[accuracy] function"))
 
 
@@ -83,6 +84,32 @@ def test_modules_of_the_users_that_are_imported_have_a_part(folder: Path, text: 
     changed = SCORE.replace("0.5", "0.6")
     assert digest_of(folder, text, SCORE) == digest_of(folder, text, f"{SCORE}  # right")
     assert digest_of(folder, text, SCORE) != digest_of(folder, text, changed)
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("from digested_other import *\ndef accuracy(a): return score(a)", SCORE),
+        ("from digested_other import score as accuracy", SCORE),
+        (
+            "import digested_third\ndef accuracy(a): return digested_third.score(a)",
+            f"import digested_third\n{SCORE}",  # each imports the other
+        ),
+    ],
+)
+def test_modules_that_are_imported_in_any_way_have_a_part(
+    folder: Path, text: str, other: str
+) -> None:
+    changed = other.replace("0.5", "0.6")
+    assert digest_of(folder, text, other) != digest_of(folder, text, changed)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("t['a'] = 1", "t['a'] = 2"), ("t.update(b=1)", "t.update(b=2)")]
+)
+def test_what_changes_a_value_has_a_part(folder: Path, old: str, new: str) -> None:
+    text = "t = {}\nt['a'] = 1\nt.update(b=1)\ndef accuracy(a): return t['a'] + t['b']"
+    assert digest_of(folder, text) != digest_of(folder, text.replace(old, new))
 
 
 @pytest.mark.parametrize(
