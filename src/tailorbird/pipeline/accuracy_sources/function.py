@@ -18,7 +18,7 @@ from tailorbird.pipeline.python_path import resolve
 from tailorbird.pipeline.run_folder import LOG
 from tailorbird.progress import Progress
 from tailorbird.search.evaluation.executors import Evaluator
-from tailorbird.spaces import FloatArray, IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from torch import nn
