@@ -179,7 +179,7 @@ class Run:
         """Measures every workload of the space, and whole networks of a file, that are missing.
 
         Raises:
-            RecipeError: if the recipe is wrong, or has programs, beside which there are no networks.
+            RecipeError: if the recipe is wrong, or has programs and thus no networks.
             MeasurementError: if any could not be measured.
         """
         if networks is not None and self.recipe.space.programs is not None:
