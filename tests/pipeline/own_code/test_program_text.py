@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tailorbird.errors import RecipeError
 from tailorbird.pipeline.own_code.program_text import digest
 from tailorbird.pipeline.python_path import resolve
 
@@ -124,6 +125,25 @@ def test_what_changes_a_value_has_a_part(folder: Path, old: str, new: str) -> No
 def test_what_it_does_not_use_has_none(folder: Path, old: str, new: str) -> None:
     assert old in TEXT
     assert digest_of(folder, TEXT, SCORE) == digest_of(folder, TEXT.replace(old, new), SCORE)
+
+
+def test_modules_beside_a_named_one_have_a_part(folder: Path) -> None:
+    library = folder / "library"
+    library.mkdir()
+    sys.path.append(str(library))  # where Python looks, and not the recipe's folder
+    digests = set()
+    for score in (SCORE, SCORE.replace("0.5", "0.56")):
+        forget()
+        (library / "digested.py").write_text(TEXT)
+        (library / "digested_other.py").write_text(score)
+        function = resolve("digested:accuracy", folder, "[accuracy] function")
+        digests.add(digest("digested:accuracy", function))
+    assert len(digests) == 2
+
+
+def test_a_function_of_a_notebook_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"Write it to a module of its own, such as my_code\.py"):
+        digest("__main__:accuracy", forget)
 
 
 def test_a_function_that_is_not_the_users_has_an_empty_text(folder: Path) -> None:
