@@ -22,7 +22,7 @@ from tailorbird.errors import (
 
 _HOMES: set[str] = set()
 _NAMED: set[str] = set()
-"""Folders of recipes, and files or packages that they named, in this process."""
+"""Folders of recipes and of what they named, and what they named itself: files or packages."""
 
 _INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib")
 
@@ -52,7 +52,9 @@ def resolve(path: str, folder: Path, key: str) -> Callable[..., Any]:
 
     with _apart(), raising(unknown):
         found = getattr(importlib.import_module(module), name)
-        _NAMED.add(_root(sys.modules[module.partition(".")[0]]))
+        root = _root(sys.modules[module.partition(".")[0]])
+        _NAMED.add(root)
+        _HOMES.add(str(Path(root).parent))
     if not callable(found):
         raise RecipeError(
             f"{key} = {path!r} must name what can be called, but got {type(found).__name__}. "
@@ -115,7 +117,7 @@ def users_frame(error: BaseException) -> FrameSummary | None:
 
 
 def is_users(file: str) -> bool:
-    """True for files that recipes named, or that lie in folders of recipes."""
+    """True for files that recipes named, that lie beside these, or in folders of recipes."""
     if file.startswith("<"):  # of Python itself, or made from a text
         return False
     path = str(Path(file).resolve())

@@ -176,7 +176,17 @@ class Run:
 
     @_alone
     def profile(self, networks: Path | None = None) -> LatencyTable:
-        """Measures every workload of the space, and whole networks of a file, that are missing."""
+        """Measures every workload of the space, and whole networks of a file, that are missing.
+
+        Raises:
+            RecipeError: if the recipe is wrong, or has programs and thus no networks.
+            MeasurementError: if any could not be measured.
+        """
+        if networks is not None and self.recipe.space.programs is not None:
+            raise RecipeError(
+                f"{self.recipe.space.key} are no networks beside which others could be measured: "
+                "each has a row as it is. Leave out the file of networks."
+            )
         self.check_modules()
         self.latency.check()
         with self._step("profile"):

@@ -3,6 +3,7 @@
 import json
 import linecache
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -274,6 +275,47 @@ def test_another_text_is_another_study(home: Path, monkeypatch: pytest.MonkeyPat
     assert len(names) == 2
     law = r"changing:accuracy@[0-9a-f]{8}/perceptrons@[0-9a-f]{8}"
     assert all(re.fullmatch(law, name) for name in names)
+
+
+def test_another_text_of_the_space_or_another_setting_is_another_study(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: set[str] = set()
+    for n, (text, rest) in enumerate((("1", ""), ("2", ""), ("1", "width = 3"))):
+        Path("changing.py").write_text(
+            "from own_code import BarePerceptrons\n"
+            f"class Own(BarePerceptrons):\n    def build(self, row): return {text}\n"
+            "def space(batch, width=2):\n    return Own(batch)\n"
+        )
+        monkeypatch.delitem(sys.modules, "changing", raising=False)
+        os.utime("changing.py", (n, n))
+        linecache.clearcache()
+        path = write('function = "own_code:by_width"')
+        bare = 'predictor = "inferred-sum"\nsamples = 10'
+        text = path.read_text().replace("own_code:Perceptrons", "changing:space")
+        text = text.replace("[latency]", f"{rest}\n[latency]\n{bare}")
+        path.write_text(text)
+        source = open_recipe(path, NoProgress()).accuracy
+        assert isinstance(source, FunctionAccuracy)
+        names.add(source.study_name("validation"))
+    monkeypatch.delitem(sys.modules, "changing", raising=False)
+    assert len(names) == 3
+
+
+def test_a_worker_refuses_a_text_that_has_changed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "def accuracy(architecture):\n    return 0.5\n"
+    Path("changing.py").write_text(text)
+    monkeypatch.delitem(sys.modules, "changing", raising=False)
+    with opened('function = "changing:accuracy"') as accuracy:
+        sent = pickle.dumps(accuracy._sent("validation"))
+        pickle.loads(sent)()
+        Path("changing.py").write_text(text.replace("0.5", "0.56"))
+        del sys.modules["changing"]  # as in a process that imports it anew
+        with pytest.raises(RecipeError, match=r"\[accuracy\] function must stay .* Run again\."):
+            pickle.loads(sent)()
+    monkeypatch.delitem(sys.modules, "changing", raising=False)
 
 
 def test_earlier_evaluations_are_taken(home: Path) -> None:

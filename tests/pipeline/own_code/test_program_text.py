@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tailorbird.errors import RecipeError
 from tailorbird.pipeline.own_code.program_text import digest
 from tailorbird.pipeline.python_path import resolve
 
@@ -48,7 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for name in ("digested", "digested_other"):
+    for name in ("digested", "digested_other", "digested_third"):
         sys.modules.pop(name, None)
 
 
@@ -59,6 +60,7 @@ def digest_of(folder: Path, text: str, other: str = "") -> str:
     home.mkdir()
     (home / "digested.py").write_text(text)
     (home / "digested_other.py").write_text(other)
+    (home / "digested_third.py").write_text("from digested_other import score")
     return digest("digested:accuracy", resolve("digested:accuracy", home, "[accuracy] function"))
 
 
@@ -86,6 +88,32 @@ def test_modules_of_the_users_that_are_imported_have_a_part(folder: Path, text: 
 
 
 @pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("from digested_other import *\ndef accuracy(a): return score(a)", SCORE),
+        ("from digested_other import score as accuracy", SCORE),
+        (
+            "import digested_third\ndef accuracy(a): return digested_third.score(a)",
+            f"import digested_third\n{SCORE}",  # each imports the other
+        ),
+    ],
+)
+def test_modules_that_are_imported_in_any_way_have_a_part(
+    folder: Path, text: str, other: str
+) -> None:
+    changed = other.replace("0.5", "0.6")
+    assert digest_of(folder, text, other) != digest_of(folder, text, changed)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("t['a'] = 1", "t['a'] = 2"), ("t.update(b=1)", "t.update(b=2)")]
+)
+def test_what_changes_a_value_has_a_part(folder: Path, old: str, new: str) -> None:
+    text = "t = {}\nt['a'] = 1\nt.update(b=1)\ndef accuracy(a): return t['a'] + t['b']"
+    assert digest_of(folder, text) != digest_of(folder, text.replace(old, new))
+
+
+@pytest.mark.parametrize(
     ("old", "new"),
     [
         ("  # remembered", ""),
@@ -97,6 +125,25 @@ def test_modules_of_the_users_that_are_imported_have_a_part(folder: Path, text: 
 def test_what_it_does_not_use_has_none(folder: Path, old: str, new: str) -> None:
     assert old in TEXT
     assert digest_of(folder, TEXT, SCORE) == digest_of(folder, TEXT.replace(old, new), SCORE)
+
+
+def test_modules_beside_a_named_one_have_a_part(folder: Path) -> None:
+    library = folder / "library"
+    library.mkdir()
+    sys.path.append(str(library))  # where Python looks, and not the recipe's folder
+    digests = set()
+    for score in (SCORE, SCORE.replace("0.5", "0.56")):
+        forget()
+        (library / "digested.py").write_text(TEXT)
+        (library / "digested_other.py").write_text(score)
+        function = resolve("digested:accuracy", folder, "[accuracy] function")
+        digests.add(digest("digested:accuracy", function))
+    assert len(digests) == 2
+
+
+def test_a_function_of_a_notebook_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"Write it to a module of its own, such as my_code\.py"):
+        digest("__main__:accuracy", forget)
 
 
 def test_a_function_that_is_not_the_users_has_an_empty_text(folder: Path) -> None:

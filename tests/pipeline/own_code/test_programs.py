@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tailorbird.errors import RecipeError
@@ -111,6 +112,14 @@ def test_programs_are_no_space(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RecipeError, match=message):
         open_recipe(write(space=space, rest=latency))
+
+
+def test_programs_are_no_networks(tailorbird: Tailorbird) -> None:
+    write()  # whose inputs have several shapes
+    pd.DataFrame({"program": [0, 1]}).to_parquet("rows.parquet")
+    code, out, err = tailorbird("profile", "some.toml", "--networks", "rows.parquet")
+    assert (code, out) == (2, "")
+    assert "each has a row as it is. Leave out the file of networks." in err
 
 
 @pytest.mark.long

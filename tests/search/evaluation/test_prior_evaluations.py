@@ -67,6 +67,22 @@ def test_what_was_written_is_read_and_never_evaluated(tmp_path: Path, ending: st
     assert asked == X[:2].tolist()
     trials = optuna.load_study(storage=f"sqlite:///{tmp_path / 's.sqlite'}", study_name="a").trials
     assert [t.user_attrs.get("source") for t in trials] == [None] * 2 + [path.name] * (len(X) - 2)
+    again = Study(f"sqlite:///{tmp_path / 's.sqlite'}", "a", SPACE)
+    assert again.add(rows, accuracies, path.name) == len(X) - 2
+    assert len(
+        optuna.load_study(storage=f"sqlite:///{tmp_path / 's.sqlite'}", study_name="a").trials
+    ) == len(X)
+
+
+def test_what_is_not_asked_for_any_more_is_not_taken_for_an_evaluation(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 's.sqlite'}"
+    Study(url, "a", SPACE).add(X, Y, "wrong.csv")
+    corrected = Study(url, "a", SPACE)
+    corrected.add(X, Y / 2, "right.csv")
+    y = corrected.evaluate(X, InProcess(value), NoProgress())
+    np.testing.assert_array_equal(y, Y / 2)
+    y = Study(url, "a", SPACE).evaluate(X, InProcess(value), NoProgress())
+    np.testing.assert_array_equal(y, value(X))
 
 
 def test_rows_become_canonical(tmp_path: Path) -> None:

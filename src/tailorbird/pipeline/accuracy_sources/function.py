@@ -18,7 +18,7 @@ from tailorbird.pipeline.python_path import resolve
 from tailorbird.pipeline.run_folder import LOG
 from tailorbird.progress import Progress
 from tailorbird.search.evaluation.executors import Evaluator
-from tailorbird.spaces import FloatArray, IntArray, SearchSpace
+from tailorbird.spaces import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,10 +37,18 @@ def opened(asked: OpenedRecipe) -> "FunctionAccuracy | None":
     if key is None:
         return None
     database = asked.database
+    path = str(getattr(asked.recipe.accuracy, key))
+    text = digest(path, resolve(path, asked.home, f"[accuracy] {key}"))
     source = FunctionAccuracy(
-        asked.recipe, asked.home, asked.space, database.folder, database.checked_url, key=key
+        asked.recipe,
+        asked.home,
+        asked.space,
+        database.folder,
+        database.checked_url,
+        key=key,
+        text=text,
+        networks=_digest(asked),
     )
-    _ = source.function
     source.earlier()  # whatever command goes on from here, before it measures
     return source
 
@@ -51,9 +59,13 @@ class FunctionAccuracy(EvaluatedAccuracy):
 
     Attributes:
         key: of the recipe, that names it: `function` or `batch_function`.
+        text: digest of the function's program text when the recipe was opened.
+        networks: digest of the space.
     """
 
     key: str
+    text: str
+    networks: str
 
     step: ClassVar = "function"
     runs_networks: ClassVar = False
@@ -103,14 +115,22 @@ class FunctionAccuracy(EvaluatedAccuracy):
         )
 
     def evaluator(self, split: str) -> Evaluator:
-        """Evaluates by the function."""
+        """Evaluates by the function.
+
+        Raises:
+            RecipeError: if its text has changed since; workers import it anew.
+        """
+        if digest(self._path, self.function) != self.text:
+            raise RecipeError(
+                f"[accuracy] {self.key} must stay as it is during a run, but the text of "
+                f"{self._path!r}, or of what it uses, has changed. Run again."
+            )
         evaluator: Evaluator = KINDS[self.key](self.space, self.function, self._path)
         return evaluator
 
     def study_name(self, split: str) -> str:
-        """Name with the function, its program text, and the space with choices and modules."""
-        text = digest(self._path, self.function)
-        return f"{self._path}@{text}/{self.space.name}@{_digest(self.space)}"
+        """Name with the function, its program text, and the space with all that makes it."""
+        return f"{self._path}@{self.text}/{self.space.name}@{self.networks}"
 
     @property
     def measure(self) -> str:
@@ -154,8 +174,14 @@ class FunctionAccuracy(EvaluatedAccuracy):
         )
 
 
-def _digest(space: SearchSpace) -> str:
-    """Eight digits that change with the choices of a space, and with its modules if it tells."""
-    choices = [(variable.name, variable.choices) for variable in space.variables]
-    keys = [workload.key for workload in space.workloads if workload.digest]
-    return hashlib.sha256(f"{choices} {keys}".encode()).hexdigest()[:8]
+def _digest(asked: OpenedRecipe) -> str:
+    """Eight digits that change with the choices of a space, its modules, text and settings."""
+    space, own = asked.space, asked.recipe.space
+    parts: list[object] = [
+        [(variable.name, variable.choices) for variable in space.variables],
+        [workload.key for workload in space.workloads if workload.digest],
+    ]
+    if own.module is not None:  # named ones have settings in their names
+        make = resolve(own.module, asked.home, "[space] module")
+        parts += [own.module, digest(own.module, make), sorted(own.settings.items())]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]

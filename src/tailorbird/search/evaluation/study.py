@@ -55,6 +55,7 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.space = space
         self.failures: dict[Row, str] = {}
+        self._taken_in: dict[Row, float] = {}
         self._owner, self._evaluator = owner, evaluator
         self._url = url
         with self._told(), made_alone(url) as self._storage:
@@ -95,7 +96,9 @@ class Study:
     def add(self, X: IntArray, y: FloatArray, source: str) -> int:
         """Takes in finite values y (n,) of canonical rows X (n, d) from elsewhere.
 
-        Of a row that is known, or comes again, the first value stays.
+        Of a row that is known, or comes again, the first value stays. They are kept as trials as
+        well, but another object knows them only if they are added to it: what was not evaluated
+        holds as long as it is asked for.
 
         Args:
             X: rows.
@@ -110,18 +113,34 @@ class Study:
         """
         with self._told():
             known, _ = self._read()
-            n_known = len(known)
+            n_known, kept = len(known), self._kept(source)
             for row, value in zip(map(tuple, X.tolist()), y.tolist(), strict=True):
                 if row not in known:
-                    known[row] = value
-                    attributes = self._attributes(row) | {"source": source}
-                    self._study.add_trial(create_trial(value=value, user_attrs=attributes))
+                    known[row] = self._taken_in[row] = value
+                    if (row, value) not in kept:
+                        attributes = self._attributes(row) | {"source": source}
+                        self._study.add_trial(create_trial(value=value, user_attrs=attributes))
         return len(known) - n_known
+
+    def _kept(self, source: str) -> set[tuple[Row, float]]:
+        """Rows with values that were taken in from a source before."""
+        with self._decoded():
+            return {
+                (tuple(trial.user_attrs["encoding"]), float(trial.values[0]))
+                for trial in self._study.get_trials(deepcopy=False)
+                if trial.user_attrs.get("source") == source and trial.state == TrialState.COMPLETE
+            }
 
     def _read(self) -> tuple[dict[Row, float], dict[Row, int]]:
         """Values by row, and the waiting trials of this owner; what was running waits again."""
-        try:
+        with self._decoded():
             return self._known_and_queued()
+
+    @contextmanager
+    def _decoded(self) -> Iterator[None]:
+        """Turns what trials raise that nobody wrote into an error with a sentence."""
+        try:
+            yield
         except DECODING as error:
             found = examined(self._url, in_a_line(error))
             raise DamagedStoreError(
@@ -130,12 +149,12 @@ class Study:
             ) from error
 
     def _known_and_queued(self) -> tuple[dict[Row, float], dict[Row, int]]:
-        known: dict[Row, float] = {}
+        known = dict(self._taken_in)
         queued: dict[Row, int] = {}
         for trial in self._study.get_trials(deepcopy=False):
             attributes = trial.user_attrs
-            if "encoding" not in attributes:  # people may add trials of their own
-                continue
+            if "encoding" not in attributes or "source" in attributes:
+                continue  # people may add trials of their own; what is taken in counts above
             row: Row = tuple(attributes["encoding"])
             if trial.state == TrialState.COMPLETE:
                 known.setdefault(row, float(trial.values[0]))
