@@ -289,6 +289,21 @@ def test_a_table_is_drawn_with_a_colour_for_each_operator(ax: Axes) -> None:
     assert len(drawn) == len({key.partition("(")[0] for key in table().entries})
 
 
+def test_nothing_and_names_that_are_formulas_are_drawn(ax: Axes) -> None:
+    """Matplotlib reads dollars as formulas, and leaves out of legends what begins with `_`."""
+    names = (r"$\frac$", "_Block", "a $1 or $2")
+    entries = {f"{name}()[1]f32": Latency.of_rounds([np.ones(5)]) for name in names}
+    replace(table(), entries=entries).plot(ax)
+    assert len(ax.get_legend().get_texts()) == len(names)
+    objectives = (Objective(names[0], "", "min", Untidy()), MACS)
+    front = ParetoFront.of(FRONT.X[:20], Problem(SPACE, objectives))
+    nothing = Prediction(np.empty(0), np.empty(0))
+    none = (replace(table(), entries={}), replace(record(), rounds=()), nothing)
+    drawn: Any = [ax, *(one.plot(Figure().subplots()) for one in (front, *none))]
+    for one in drawn:
+        one.figure.canvas.draw()
+
+
 def test_a_record_is_drawn_round_by_round(ax: Axes) -> None:
     record(50).plot(ax)
     assert n_points(ax) == {"measured": 45, "discarded": 5}
