@@ -35,7 +35,7 @@ def digest(path: str, function: Callable[..., Any]) -> str:
 def _used(module: ModuleType, name: str) -> Iterator[str]:
     """Texts of all statements that a name of a module leads to."""
     statements = _statements(module)
-    ahead, seen = [name], set[str]()
+    ahead, seen = [name, "*"], set[str]()  # what is imported with a star may be anything
     while ahead:
         name = ahead.pop()
         if name in seen:
