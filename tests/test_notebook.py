@@ -40,13 +40,14 @@ from tailorbird.search import (
     Unknown,
     exact_front,
 )
-from tailorbird.spaces import CALL, Variable, Workload
+from tailorbird.spaces import CALL, Architecture, Stage, Variable, Workload
 from tailorbird.spaces.layered import LayeredGraph, LayeredSpace
 from tailorbird.spaces.programs import Programs
 from tailorbird.training import Dataset
 from tailorbird.training.data.dataset import Split
 
 SPACE = spaces.get("digits-resnet", batch=1)
+OFA = spaces.get("ofa-mobilenetv3")
 HOSTILE = "<script>alert</script>"
 LONG = HOSTILE + "x" * 1_000
 
@@ -141,7 +142,9 @@ def others() -> list[object]:
     return [
         SearchResult(FRONT, FRONT, problem.reference_point(0)), MACS, odd, *limits, problem,
         replace(problem, objectives=(MACS, PARAMS, odd), constraints=limits), dataset(),
-        dataset().train, Evaluated(learning, [unknown]), unknown, *Odd.variables, *record().rounds,
+        dataset().train, Architecture(OFA.landmarks[0], OFA),
+        Stage(nn.Linear, depth=tuple(range(1, 99))), Evaluated(learning, [unknown]), unknown,
+        *Odd.variables, *record().rounds,
         *table().entries.values(), *(spaces.get(name) for name in ("nasbench201", "fbnet")),
         Programs(HOSTILE, {LONG: (nn.Identity(), (1, 2))}),
     ]  # fmt: skip
