@@ -94,6 +94,8 @@ class Free(nn.Conv2d):
 class Constants(nn.Module):
     """A block with values of NumPy's, which no device leads elsewhere, as a buffer and beside."""
 
+    shift: Tensor
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.scale = torch.from_numpy(np.ones((1, width, 1, 1), np.float32))

@@ -297,7 +297,9 @@ def test_nothing_and_names_that_are_formulas_are_drawn(ax: Axes) -> None:
     names = (r"$\frac$", "_Block", "a $1 or $2")
     entries = {f"{name}()[1]f32": Latency.of_rounds([np.ones(5)]) for name in names}
     replace(table(), entries=entries).plot(ax)
-    assert len(ax.get_legend().get_texts()) == len(names)
+    legend = ax.get_legend()
+    assert legend is not None
+    assert len(legend.get_texts()) == len(names)
     objectives = (Objective(names[0], "", "min", Untidy()), MACS)
     front = ParetoFront.of(FRONT.X[:20], Problem(SPACE, objectives))
     nothing = Prediction(np.empty(0), np.empty(0))
