@@ -4,6 +4,7 @@ import copy
 import hashlib
 import io
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -20,6 +21,7 @@ from tailorbird.spaces.module import check_is_module
 T = TypeVar("T")
 
 _LENGTH = 8  # hexadecimal digits
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a generator, say; other in each process
 
 
 def digested(run: Callable[[], T]) -> tuple[T, str]:
@@ -85,7 +87,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
     ) -> Any:
         output = func(*args, **(kwargs or {}))
         told = tree_map_only(Tensor, self._told, (args, dict(kwargs or {}), output))
-        self.lines.append(f"{func} {told}")
+        self.lines.append(_ADDRESS.sub("", f"{func} {told}"))
         return output
 
     def _told(self, tensor: Tensor) -> str:
