@@ -4,7 +4,7 @@ From an empty folder into which the user writes `users/my_modules.py`, two recip
 `users/my_bench.py`, which runs onnxruntime in another process. Told are the lines that are
 written, the seconds of `tailorbird profile`, and both latencies of each module side by side.
 
-Goals: every module has both latencies, the command's outputs are those of torch, and neither is
+Goals: every module has both latencies, outputs were compared with torch's, and neither latency is
 more than five times the other: they are other kernels, but of the same machine. Exits with 1 if
 one is missed.
 """
@@ -76,6 +76,12 @@ def main() -> None:
             missed.append(f"{key} has no latency by the command")
         elif "call" not in key and not 1 / MOST_RATIO < command_ms / tvm_ms < MOST_RATIO:
             missed.append(f"{key}: {command_ms:.4f} ms by the command, {tvm_ms:.4f} by TVM")
+    missed += [
+        f"{row['workload']}: outputs were not compared by {name}"
+        for name, (rows, _) in tables.items()
+        for row in rows
+        if "outputs" in row["provenance"]
+    ]
     if len(ms["tvm"]) != 4:
         missed.append(f"{len(ms['tvm'])} rows by TVM, not the three modules and the empty program")
     print("\n".join(f"MISSED {line}" for line in missed) or "All goals are met.")

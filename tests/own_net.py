@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -88,6 +89,20 @@ class Free(nn.Conv2d):
 
     def __init__(self, width: int, **arguments: int) -> None:
         super().__init__(width, arguments["to"], arguments["kernel"], padding="same")
+
+
+class Constants(nn.Module):
+    """A block with values of NumPy's, which no device leads elsewhere, as a buffer and beside."""
+
+    shift: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.scale = torch.from_numpy(np.ones((1, width, 1, 1), np.float32))
+        self.register_buffer("shift", self.scale.clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale + self.shift
 
 
 class Patches(nn.Conv2d):

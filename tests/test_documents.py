@@ -24,12 +24,22 @@ SECONDS = ("train(", "open_recipe(", "nsga2(")
 """Calls in blocks that take seconds, or a minute."""
 
 RUN_ALL = """
-import json
+import ast, json
+
+
+def show(cell):
+    *statements, last = ast.parse("".join(cell["source"])).body
+    if not isinstance(last, ast.Expr):
+        statements, last = [*statements, last], ast.Expr(ast.Constant(None))
+    exec(compile(ast.Module(statements, []), "cell", "exec"), names)
+    shown = eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+    print(getattr(shown, "_repr_html_", shown.__repr__)())
+
 
 names = {}
 for cell in json.load(open("own_network.ipynb", encoding="utf-8"))["cells"]:
     if cell["cell_type"] == "code":
-        exec("".join(cell["source"]), names)
+        show(cell)
 digits_net, network = names["digits_net"], names["network"]
 assert digits_net.score(network, digits_net.DATA.test) > 0.9
 assert names["front"].X.shape[1] == len(names["space"].variables)
@@ -130,4 +140,6 @@ def test_the_notebook_runs_in_a_folder_with_its_module(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Nothing is trained for this recipe" in done.stderr
+    for shown in ("<p>Elastic(", "Run('own-network'", "probability_on_front"):
+        assert shown in done.stdout
     assert (tmp_path / "runs" / "own-network" / "network.onnx").exists()

@@ -40,13 +40,14 @@ from tailorbird.search import (
     Unknown,
     exact_front,
 )
-from tailorbird.spaces import CALL, Variable, Workload
+from tailorbird.spaces import CALL, Architecture, Stage, Variable, Workload
 from tailorbird.spaces.layered import LayeredGraph, LayeredSpace
 from tailorbird.spaces.programs import Programs
 from tailorbird.training import Dataset
 from tailorbird.training.data.dataset import Split
 
 SPACE = spaces.get("digits-resnet", batch=1)
+OFA = spaces.get("ofa-mobilenetv3")
 HOSTILE = "<script>alert</script>"
 LONG = HOSTILE + "x" * 1_000
 
@@ -141,7 +142,9 @@ def others() -> list[object]:
     return [
         SearchResult(FRONT, FRONT, problem.reference_point(0)), MACS, odd, *limits, problem,
         replace(problem, objectives=(MACS, PARAMS, odd), constraints=limits), dataset(),
-        dataset().train, Evaluated(learning, [unknown]), unknown, *Odd.variables, *record().rounds,
+        dataset().train, Architecture(OFA.landmarks[0], OFA),
+        Stage(nn.Linear, depth=tuple(range(1, 99))), Evaluated(learning, [unknown]), unknown,
+        *Odd.variables, *record().rounds,
         *table().entries.values(), *(spaces.get(name) for name in ("nasbench201", "fbnet")),
         Programs(HOSTILE, {LONG: (nn.Identity(), (1, 2))}),
     ]  # fmt: skip
@@ -287,6 +290,23 @@ def test_a_table_is_drawn_with_a_colour_for_each_operator(ax: Axes) -> None:
     assert sum(drawn.values()) == len(table().entries)
     assert drawn[HOSTILE] == drawn["call"] == 1
     assert len(drawn) == len({key.partition("(")[0] for key in table().entries})
+
+
+def test_nothing_and_names_that_are_formulas_are_drawn(ax: Axes) -> None:
+    """Matplotlib reads dollars as formulas, and leaves out of legends what begins with `_`."""
+    names = (r"$\frac$", "_Block", "a $1 or $2")
+    entries = {f"{name}()[1]f32": Latency.of_rounds([np.ones(5)]) for name in names}
+    replace(table(), entries=entries).plot(ax)
+    legend = ax.get_legend()
+    assert legend is not None
+    assert len(legend.get_texts()) == len(names)
+    objectives = (Objective(names[0], "", "min", Untidy()), MACS)
+    front = ParetoFront.of(FRONT.X[:20], Problem(SPACE, objectives))
+    nothing = Prediction(np.empty(0), np.empty(0))
+    none = (replace(table(), entries={}), replace(record(), rounds=()), nothing)
+    drawn: Any = [ax, *(one.plot(Figure().subplots()) for one in (front, *none))]
+    for one in drawn:
+        one.figure.canvas.draw()
 
 
 def test_a_record_is_drawn_round_by_round(ax: Axes) -> None:

@@ -70,6 +70,17 @@ def html_table(frame: "pd.DataFrame", title: str, n_rows: int | None = None) -> 
     return f"<div><p>{html.escape(title)}</p>{table}{rest}</div>"
 
 
+def label(text: str) -> str:
+    """Writes a name for an axis or a legend, where dollars are no formulas and none is left out."""
+    return ("\N{HAIR SPACE}" * text.startswith("_") + text).replace("$", r"\$")
+
+
+def legend(ax: "Axes") -> None:
+    """Draws the legend of axes on which there is anything."""
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend(fontsize="small")
+
+
 def axes(ax: "Axes | None") -> "Axes":
     """Returns the axes that were given, or new ones of a figure that notebooks show."""
     if ax is not None:

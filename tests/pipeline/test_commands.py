@@ -145,7 +145,7 @@ def test_a_device_by_command_has_a_table_as_any_other(tailorbird: Tailorbird) ->
     write(f"{BY_SIZE} # another script")
     code, _, err = tailorbird("search", "r.toml")
     assert code == 2
-    assert "tailorbird profile RECIPE" in err
+    assert "tailorbird profile r.toml" in err
     write(device="theirs.parquet")
     code, _, err = tailorbird("search", "r.toml")
     assert code == 0, err

@@ -31,8 +31,10 @@ from strategies import rows_within
 from torch import nn
 
 from tailorbird.errors import ContractError
+from tailorbird.predictors.counted_costs import peak_mib
 from tailorbird.spaces import Elastic, IntArray, Stage, Workload
 from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces.trial import check_modules
 
 DEPTH, INNER = (1, 2), (1, 2, 4)
 
@@ -217,6 +219,14 @@ def test_modules_of_others_serve_as_they_are() -> None:
     runs(space)
 
 
+def test_values_of_numpy_are_no_obstacle() -> None:
+    space = of(Stage(own_net.Constants, depth=DEPTH))
+    check_modules(space)
+    assert (count_macs(space, space.landmarks) > 0).all()
+    assert (peak_mib(space).mean(space.landmarks) > 0).all()
+    runs(space)
+
+
 def test_arguments_that_any_name_is_taken_for_are_given_as_said() -> None:
     space = of(Stage(Free, width=4, to=4, kernel=(1, 3)))
     assert undigested(space.workloads[1]) == "Free(width=4,kernel=1,to=4)[2x4x8x8]f32"
@@ -245,6 +255,8 @@ REFUSED: list[tuple[Any, str]] = [
     (lambda: stage(lambda width: nn.Identity()), "but got function <lambda>"),
     (lambda: stage(Block(4, 4, 1)), "but got Block. Write a class"),
     (lambda: stage(int), "but got type int"),
+    (lambda: stage(None), "but got NoneType"),
+    (lambda: of(TWICE, "Stem"), "but got str"),
     (lambda: stage(Block, to=(16, 24)), r"must be one width, but is \(16, 24\).* a space for each"),
     (lambda: stage(partial(block, to=(16, 24))), "must be one width"),
     (lambda: stage(Block, stride=(1, 2)), r"one positive integer, .* but is \(1, 2\)"),

@@ -67,6 +67,17 @@ def test_weights_and_repetition_leave_a_digest_as_it_is() -> None:
         assert digest(MODULES[name]) == digest(again) == digest(MODULES[name])
 
 
+def test_where_an_argument_lies_in_memory_has_no_part() -> None:
+    def noisy(conv: nn.Module, x: Tensor) -> Tensor:
+        y: Tensor = conv(x)
+        return y + torch.rand(1, generator=generators[-1])
+
+    generators = [torch.Generator()]
+    before = digest(Of(noisy))
+    generators.append(torch.Generator())
+    assert digest(Of(noisy)) == before
+
+
 def test_a_workload_of_a_module_keeps_the_module_as_it_was() -> None:
     module = nn.Sequential(nn.Conv2d(4, 4, 3), nn.Dropout())
     before = {name: value.clone() for name, value in module.state_dict().items()}

@@ -39,6 +39,11 @@ def resolve(path: str, folder: Path, key: str) -> Callable[..., Any]:
         RecipeError: if there is no such module or name, or it cannot be called.
     """
     module, _, name = path.partition(":")
+    if module == "__main__":
+        raise RecipeError(
+            f"{key} = {path!r} must name what other processes can import, and whose text is known, "
+            "but a notebook or script is none of that. Write it to a file, such as my_code.py."
+        )
     where = str(folder.resolve())
     _HOMES.add(where)
     if where not in sys.path:

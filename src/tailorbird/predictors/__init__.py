@@ -5,7 +5,14 @@ from tailorbird.predictors.accuracy.inputs import AccuracyInputs
 from tailorbird.predictors.accuracy.lookup import KnownAccuracy
 from tailorbird.predictors.accuracy.registry import accuracy_predictor
 from tailorbird.predictors.accuracy.vote import AccuracyPredictor
-from tailorbird.predictors.counted_costs import PeakMemory, WorkloadSum
+from tailorbird.predictors.counted_costs import (
+    PeakMemory,
+    WorkloadSum,
+    mega_macs,
+    mega_params,
+    peak_mib,
+    weight_mib,
+)
 from tailorbird.predictors.latency.adapted_sum import AdaptedSum
 from tailorbird.predictors.latency.calibrated_sum import CalibratedSum
 from tailorbird.predictors.latency.few_shot import FewShotLatency
@@ -38,4 +45,8 @@ __all__ = [
     "WorkloadSum",
     "accuracy_predictor",
     "complete",
+    "mega_macs",
+    "mega_params",
+    "peak_mib",
+    "weight_mib",
 ]

@@ -1,12 +1,14 @@
 """Costs of whole networks, where it is not known what workloads they consist of."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tailorbird.predictors.prediction import Prediction
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
+from tailorbird.spaces.footprint import built_on_meta
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,11 +41,8 @@ class BuiltCost:
         return np.array([self._cost(row) for row in X], dtype=np.float64)
 
     def _cost(self, row: IntArray) -> float:
-        import torch
-
         key = np.ascontiguousarray(row, dtype=np.int64).tobytes()
         if key not in self._known:
-            with torch.device("meta"):
-                network = self.space.build(row).eval()
+            network = built_on_meta(partial(self.space.build, row))
             self._known[key] = self.count(network, (self.space.input_shape,))
         return self._known[key]

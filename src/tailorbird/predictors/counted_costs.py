@@ -29,7 +29,7 @@ from tailorbird.spaces.space import HasPeakMemory
 
 _MILLION = 1e6
 _MIB = 2.0**20
-_COUNTED = "Count whole networks, as `mega_macs` and its like of this module do"
+_COUNTED = "Count whole networks by `tailorbird.predictors.mega_macs` and its like"
 _CHUNK = 8_192  # rows; what is in flight then stays in the cache
 
 

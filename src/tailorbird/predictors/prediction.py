@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from tailorbird.errors import PriceError
-from tailorbird.notebook import axes, between, counted, html_table
+from tailorbird.notebook import axes, between, counted, html_table, legend
 from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.layered import LayeredGraph
 from tailorbird.spaces.path_sum import PathValues
@@ -74,7 +74,7 @@ class Prediction:
             if len(of):
                 ax.errorbar(at, self.mean[of], reach[of], fmt=".", elinewidth=0.8, label=label)
         ax.set(xlabel="networks, by what is predicted", ylabel="predicted")
-        ax.legend()
+        legend(ax)
         return ax
 
     def widened(self, factor: float) -> "Prediction":

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.errors import InfeasibleError, apart, plain
-from tailorbird.notebook import ROWS, axes, between, counted, html_table
+from tailorbird.notebook import ROWS, axes, between, counted, html_table, label, legend
 from tailorbird.search.objective import Objective
 from tailorbird.search.problem import Problem
 from tailorbird.spaces import FloatArray, IntArray, encodings
@@ -158,10 +158,11 @@ class ParetoFront:
             )
         ax = axes(ax)
         (y, x), (y_std, x_std) = self.values.T, self.std.T
-        label = f"{'exact front' if self.exact else 'front'} of {counted(len(self), 'network')}"
-        ax.errorbar(x, y, y_std, x_std, fmt=".", elinewidth=0.8, label=label)
-        ax.set(xlabel=self.objectives[1].column, ylabel=self.objectives[0].column)
-        ax.legend()
+        name = f"{'exact front' if self.exact else 'front'} of {counted(len(self), 'network')}"
+        ax.errorbar(x, y, y_std, x_std, fmt=".", elinewidth=0.8, label=name)
+        y_name, x_name = (label(objective.column) for objective in self.objectives)
+        ax.set(xlabel=x_name, ylabel=y_name)
+        legend(ax)
         return ax
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tailorbird.errors import plain
+from tailorbird.notebook import named
 from tailorbird.spaces.space import IntArray, SearchSpace
 
 if TYPE_CHECKING:
@@ -20,11 +22,14 @@ class Architecture:
     """
 
     row: IntArray
-    space: SearchSpace = field(repr=False)
+    space: SearchSpace
     text: str = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", self.space.describe(self.row))
+
+    def __repr__(self) -> str:
+        return plain(f"Architecture({named(self.text)}, {self.space!r})")
 
     def build(self) -> "nn.Module":
         """The network with fresh weights, a new one each time. Imports torch."""

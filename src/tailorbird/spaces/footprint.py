@@ -1,5 +1,6 @@
 """Arithmetic and memory of modules and networks: counted, and so the same on every device."""
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ def footprint(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> Footpri
     """
     import torch
 
-    shadow = _on_meta(module)
+    shadow = _without_values(copy.deepcopy(module))
     # Within the context, since modules may make tensors on the way.
     with torch.no_grad(), torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of weights that a recurrent layer keeps twice
@@ -59,18 +60,24 @@ def footprint(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> Footpri
     )
 
 
-def _on_meta(module: "nn.Module") -> "nn.Module":
-    """A copy without values, in evaluation mode; tensors that are no buffers have none either."""
-    import copy
+def built_on_meta(build: Callable[[], "nn.Module"]) -> "nn.Module":
+    """The module that is built, in evaluation mode, on torch's meta device. Imports torch."""
+    import torch
 
+    with torch.device("meta"):
+        module = build()
+    return _without_values(module)
+
+
+def _without_values(module: "nn.Module") -> "nn.Module":
+    """The module on the meta device, with tensors that are no buffers or that NumPy made."""
     from torch import Tensor
 
-    shadow = copy.deepcopy(module).to("meta").eval()
-    for part in shadow.modules():
+    for part in module.to("meta").modules():
         for name, value in vars(part).items():
             if isinstance(value, Tensor):
                 setattr(part, name, value.to("meta"))
-    return shadow
+    return module.eval()
 
 
 def n_macs(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> int:
@@ -136,10 +143,7 @@ def _network_costs(space: SearchSpace, row: IntArray) -> tuple[int, int]:
 def _built_costs(
     build: Callable[[], "nn.Module"], inputs: Sequence[tuple[int, ...]]
 ) -> tuple[int, int]:
-    import torch
-
-    with torch.device("meta"):
-        module = build().eval()
+    module = built_on_meta(build)
     return n_macs(module, inputs), sum(p.numel() for p in module.parameters())
 
 
@@ -158,18 +162,12 @@ def workload_peak_bytes(workloads: Sequence[Workload]) -> IntArray:
 
 @lru_cache(maxsize=4096)
 def _weight_bytes(workload: Workload) -> int:
-    import torch
-
-    with torch.device("meta"):
-        return weight_bytes(workload.build())
+    return weight_bytes(built_on_meta(workload.build))
 
 
 @lru_cache(maxsize=4096)
 def _peak(workload: Workload) -> int:
-    import torch
-
-    with torch.device("meta"):
-        module = workload.build()
+    module = built_on_meta(workload.build)
     return footprint(module, workload.inputs).peak_activation_bytes
 
 

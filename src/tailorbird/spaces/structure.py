@@ -4,13 +4,14 @@ import copy
 import hashlib
 import io
 import logging
+import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
@@ -20,6 +21,7 @@ from tailorbird.spaces.module import check_is_module
 T = TypeVar("T")
 
 _LENGTH = 8  # hexadecimal digits
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a generator, say; other in each process
 
 
 def digested(run: Callable[[], T]) -> tuple[T, str]:
@@ -30,7 +32,7 @@ def digested(run: Callable[[], T]) -> tuple[T, str]:
     """
     with _Recorder() as recorder:
         output = run()
-    return output, hashlib.sha256("\n".join(recorder.lines).encode()).hexdigest()[:_LENGTH]
+    return output, _digest(recorder.lines)
 
 
 def exportable(module: nn.Module, inputs: Sequence[Sequence[int]], name: str) -> str:
@@ -57,14 +59,33 @@ def exportable(module: nn.Module, inputs: Sequence[Sequence[int]], name: str) ->
         examples = tuple(torch.zeros(tuple(shape)) for shape in inputs)
         copied = copy.deepcopy(module).eval()
         exported = torch.export.export(copied, examples)
-        _, digest = digested(lambda: copied(*examples))
     if not exported.call_spec.out_spec.is_leaf():
         raise ContractError(
             f"A module must give one tensor, but {name} gives "
             f"{len(exported.graph_signature.user_outputs)} in a tuple or the like. Wrap it in one "
             "that gives the tensor that counts."
         )
-    return digest
+    return _digest(_told(node) for node in _nodes(exported.graph_module))
+
+
+def _nodes(graph_module: fx.GraphModule) -> Iterator[fx.Node]:
+    """Nodes of a graph, and of those within it, such as the branches of a condition."""
+    for part in graph_module.modules():
+        if isinstance(part, fx.GraphModule):
+            yield from part.graph.nodes
+
+
+def _told(node: fx.Node) -> str:
+    """Line with operator, arguments and shape of a node."""
+    value = node.meta.get("val")
+    values = value if isinstance(value, list | tuple) else [value]
+    shapes = [(tuple(v.shape), str(v.dtype)) for v in values if isinstance(v, Tensor)]
+    return f"{node.name} {node.op} {node.target} {node.args} {node.kwargs} {shapes}"
+
+
+def _digest(lines: Iterable[str]) -> str:
+    text = _ADDRESS.sub("", "\n".join(lines))
+    return hashlib.sha256(text.encode()).hexdigest()[:_LENGTH]
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's

@@ -43,7 +43,8 @@ def test_the_modules_of_the_readme_are_profiled(tailorbird: Tailorbird, my_net: 
     code, out, _ = tailorbird("table", "show", "mine.toml", "--json")
     rows = {row["workload"]: row for row in json.loads(out)["rows"]}
     assert len(rows) == 12
-    assert "Block(width=16,to=32,stride=2,inner=4)[2x16x16x16]f32" in rows
+    keys = {key.partition("#")[0] for key in rows}  # without the digests of modules
+    assert "Block(width=16,to=32,stride=2,inner=4)[2x16x16x16]f32" in keys
     assert "Head(width=32,classes=7)[2x32x8x8]f32" in rows
 
 

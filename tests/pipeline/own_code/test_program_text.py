@@ -79,7 +79,12 @@ def test_what_a_function_uses_has_a_part(folder: Path, old: str, new: str) -> No
 
 
 @pytest.mark.parametrize(
-    "text", [TEXT, "def accuracy(a):\n    import digested_other as d\n    return d.score(a)\n"]
+    "text",
+    [
+        TEXT,
+        "def accuracy(a):\n    import digested_other as d\n    return d.score(a)\n",
+        TEXT.replace("import score", "import *"),
+    ],
 )
 def test_modules_of_the_users_that_are_imported_have_a_part(folder: Path, text: str) -> None:
     changed = SCORE.replace("0.5", "0.6")
@@ -141,9 +146,16 @@ def test_modules_beside_a_named_one_have_a_part(folder: Path) -> None:
     assert len(digests) == 2
 
 
-def test_a_function_of_a_notebook_is_refused() -> None:
-    with pytest.raises(RecipeError, match=r"Write it to a module of its own, such as my_code\.py"):
-        digest("__main__:accuracy", forget)
+def test_a_function_that_comes_by_a_star_has_a_text(folder: Path) -> None:
+    star, others = "from digested_other import *", SCORE.replace("score", "accuracy")
+    changed = others.replace("0.5", "0.6")
+    assert digest_of(folder, star, others) != digest_of(folder, star, changed)
+
+
+def test_what_a_notebook_defines_is_refused(folder: Path) -> None:
+    """Neither can workers import it, nor would a change of its text be seen."""
+    with pytest.raises(RecipeError, match=r"function = '__main__:accuracy' .* Write it to a file"):
+        resolve("__main__:accuracy", folder, "[accuracy] function")
 
 
 def test_a_function_that_is_not_the_users_has_an_empty_text(folder: Path) -> None:

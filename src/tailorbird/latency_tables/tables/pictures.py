@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from tailorbird.notebook import label, legend
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -10,11 +12,11 @@ if TYPE_CHECKING:
 def latencies(table: "pd.DataFrame", ax: "Axes") -> "Axes":
     """Draws the latencies of a table by rank, with a bar of one std and a colour per operator."""
     ranked = table.dropna(subset="median_ms").sort_values("median_ms", ignore_index=True)
-    for op, of in ranked.groupby(ranked["workload"].str.partition("(")[0], sort=False):
+    for op, of in ranked.groupby(ranked["workload"].str.split("(").str[0], sort=False):
         std_ms = of["std_ms"].fillna(0.0)
-        ax.errorbar(of.index, of["median_ms"], std_ms, fmt=".", elinewidth=0.8, label=op)
+        ax.errorbar(of.index, of["median_ms"], std_ms, fmt=".", elinewidth=0.8, label=label(op))
     ax.set(xlabel="workloads, by latency", ylabel="latency, ms", yscale="log")
-    ax.legend(fontsize="small")
+    legend(ax)
     return ax
 
 
@@ -25,5 +27,5 @@ def rounds(record: "pd.DataFrame", ax: "Axes") -> "Axes":
     for status, of in timed.groupby("status"):
         ax.plot(of.index, of["ratio"], "x" if status == "discarded" else ".", label=status)
     ax.set(xlabel="tries, in their order", ylabel="latency over the program's median")
-    ax.legend()
+    legend(ax)
     return ax

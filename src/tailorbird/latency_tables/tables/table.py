@@ -245,17 +245,16 @@ class LatencyTable:
                 "n_samples": latency.n_samples,
                 "is_trusted": latency.is_trusted,
                 "doubts": "; ".join(latency.doubts),
+                "failure": "",
             }
             for key, latency in self.entries.items()
         ]
+        untimed = {"n_rounds": 0, "n_samples": 0, "is_trusted": False, "doubts": ""}
         rows += [
-            {"workload": key, "n_rounds": 0, "n_samples": 0, "is_trusted": False, "failure": reason}
-            for key, reason in self.failures.items()
+            {"workload": key, **untimed, "failure": reason} for key, reason in self.failures.items()
         ]
         frame = pd.DataFrame(rows, columns=_COLUMNS)
-        return frame.astype(dict.fromkeys(_NUMBERS, np.float64)).fillna(
-            {"doubts": "", "failure": ""}
-        )
+        return frame.astype(dict.fromkeys(_NUMBERS, np.float64))
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draws the latency of each workload, the fastest first, in a colour for each operator.

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tailorbird.errors import RecipeError
 from tailorbird.pipeline.python_path import is_users
 
 _LENGTH = 8  # hexadecimal digits
@@ -29,17 +28,8 @@ def digest(path: str, function: Callable[..., Any]) -> str:
     Args:
         path: `package.module:name`, imported already.
         function: that it names.
-
-    Raises:
-        RecipeError: if it lies in the program that was started, whose text cannot be had.
     """
     module, _, name = path.partition(":")
-    if module == "__main__":
-        raise RecipeError(
-            "Accuracies are remembered by the text of what gives them, but that of "
-            f"{path!r}, in a notebook or script that runs, cannot be had. Write it to a module of "
-            "its own, such as my_code.py, and name that."
-        )
     texts = sorted({*_used(sys.modules[module], name)})
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:_LENGTH]
 

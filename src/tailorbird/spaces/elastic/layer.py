@@ -33,8 +33,10 @@ class Layer:
         module: "type[nn.Module] | partial[Any]",
         arguments: Mapping[str, object] | None = None,
     ) -> None:
+        self.cls: type[nn.Module] = _importable(
+            module.func if isinstance(module, partial) else module
+        )
         made = module if isinstance(module, partial) else partial(module)
-        self.cls: type[nn.Module] = _importable(made.func)
         self._signature = inspect.signature(self.cls)
         parameters = self._signature.parameters.values()
         takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from tailorbird.errors import ContractError
+from tailorbird.spaces.footprint import built_on_meta
 from tailorbird.spaces.module import said_of
 from tailorbird.spaces.trial import told
 from tailorbird.spaces.workload import Workload
@@ -46,7 +47,7 @@ def _tried(workload: Workload, what: str) -> tuple[Workload, tuple[int, ...]]:
     way_out = " It is tried on torch's meta device, which has shapes and no values."
     with torch.device("meta"), torch.no_grad():
         with said_of(f"Modules must be made of their arguments, but {what} is not", way_out):
-            module = workload.build().eval()
+            module = built_on_meta(workload.build)
         law = f"Modules must take what comes before them, but {what} does not take {shape}"
         with said_of(law, way_out):
             x = torch.empty(shape)

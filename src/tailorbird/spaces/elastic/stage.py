@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tailorbird.errors import ContractError, shown
+from tailorbird.errors import ContractError, plain, shown
 from tailorbird.spaces.elastic.layer import Layer, check_value
 from tailorbird.spaces.workload import Workload
 
@@ -73,6 +73,11 @@ class Stage:
                 self._fixed[name] = values[0]
         self._layer = layer
         self._stride = stride
+
+    def __repr__(self) -> str:
+        arguments = {"depth": self.depths, **self._fixed, **self.options}
+        said = ", ".join(f"{name}={value}" for name, value in arguments.items())
+        return plain(f"Stage({self._layer.name}, {said})")
 
     def workload(
         self, shape: tuple[int, ...], width: int, slot: int, values: tuple[object, ...]
