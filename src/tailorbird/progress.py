@@ -173,13 +173,13 @@ class LineProgress:
             if self._under_way[-1:] == [work]:
                 line = work.line(self.clock())
                 _LOG.info("%s", line)
-                with suppress(OSError, ValueError):  # nobody reads them any more
-                    _tell(line)
+                _tell(line)
 
 
 def _tell(line: str) -> None:
-    sys.stderr.write(f"{printable(line)}\n")
-    sys.stderr.flush()
+    with suppress(OSError, ValueError):  # nobody reads it any more
+        sys.stderr.write(f"{printable(line)}\n")
+        sys.stderr.flush()
 
 
 def on_stderr() -> Progress:

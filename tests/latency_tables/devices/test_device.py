@@ -58,6 +58,7 @@ def test_what_is_no_target_is_refused(text: str) -> None:
     [
         *((name, True) for name in ("cuda", "cuda:0", "CUDA -arch=sm_80", "rocm", "Metal", "gpu")),
         *((name, True) for name in ("nvptx64-nvidia-cuda/sm_80", "nvidia/nvidia-a100", "vulkan")),
+        *((name, True) for name in ("sm_90", "mps")),
         *((name, False) for name in ("x86-64-v3", "aarch64-linux-gnu/cortex-a72", "apple-m1")),
         *((name, False) for name in ("skylake-avx512", "generic", "metalloid", "hexagon")),
     ],

@@ -10,9 +10,9 @@ from tailorbird.errors import DeviceError
 _TRIPLES = {"x86_64": "x86_64-linux-gnu", "aarch64": "aarch64-linux-gnu"}
 _AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 _GPUS = {
-    *("cuda", "cudnn", "nvidia", "nvptx", "nvptx64", "tensorrt"),
+    *("cuda", "cudnn", "nvidia", "nvptx", "nvptx64", "sm", "tensorrt"),
     *("adreno", "amdgcn", "amdgpu", "hip", "mali", "rocm"),
-    *("gpu", "metal", "opencl", "spirv", "vulkan", "webgpu"),
+    *("gpu", "metal", "mps", "opencl", "spirv", "vulkan", "webgpu"),
 }
 """Words in the targets of compilers for GPUs."""
 
