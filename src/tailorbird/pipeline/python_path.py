@@ -121,6 +121,18 @@ def users_frame(error: BaseException) -> FrameSummary | None:
     return next((frame for frame in frames if is_users(frame.filename)), None)
 
 
+def users_places() -> tuple[frozenset[str], frozenset[str]]:
+    """What tells users' files in this process, for another one to `take_over`."""
+    return frozenset(_HOMES), frozenset(_NAMED)
+
+
+def take_over(places: tuple[frozenset[str], frozenset[str]]) -> None:
+    """Has this process know users' files as the one does that `users_places` was asked in."""
+    homes, named = places
+    _HOMES.update(homes)
+    _NAMED.update(named)
+
+
 def is_users(file: str) -> bool:
     """True for files that recipes named, that lie beside these, or in folders of recipes."""
     if file.startswith("<"):  # of Python itself, or made from a text

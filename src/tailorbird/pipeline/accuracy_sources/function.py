@@ -14,7 +14,7 @@ from tailorbird.pipeline.accuracy_sources.source import UNTRAINED
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.pipeline.own_code.accuracy_function import KINDS
 from tailorbird.pipeline.own_code.program_text import digest
-from tailorbird.pipeline.python_path import resolve
+from tailorbird.pipeline.python_path import resolve, take_over, users_places
 from tailorbird.pipeline.run_folder import LOG
 from tailorbird.progress import Progress
 from tailorbird.search.evaluation.executors import Evaluator
@@ -48,6 +48,7 @@ def opened(asked: OpenedRecipe) -> "FunctionAccuracy | None":
         key=key,
         text=text,
         networks=_digest(asked),
+        places=users_places(),
     )
     source.earlier()  # whatever command goes on from here, before it measures
     return source
@@ -61,11 +62,13 @@ class FunctionAccuracy(EvaluatedAccuracy):
         key: of the recipe, that names it: `function` or `batch_function`.
         text: digest of the function's program text when the recipe was opened.
         networks: digest of the space.
+        places: of users' files, by which the text was told from that of packages.
     """
 
     key: str
     text: str
     networks: str
+    places: tuple[frozenset[str], frozenset[str]]
 
     step: ClassVar = "function"
     runs_networks: ClassVar = False
@@ -120,6 +123,7 @@ class FunctionAccuracy(EvaluatedAccuracy):
         Raises:
             RecipeError: if its text has changed since; workers import it anew.
         """
+        take_over(self.places)
         if digest(self._path, self.function) != self.text:
             raise RecipeError(
                 f"[accuracy] {self.key} must stay as it is during a run, but the text of "
