@@ -3,6 +3,7 @@
 from tailorbird.spaces.architecture import Architecture
 from tailorbird.spaces.elastic import Elastic, Stage
 from tailorbird.spaces.registry import get
+from tailorbird.spaces.shared import Piece, SharedSpace
 from tailorbird.spaces.space import FloatArray, IntArray, SearchSpace, Variable
 from tailorbird.spaces.workload import CALL, Workload
 
@@ -12,7 +13,9 @@ __all__ = [
     "Elastic",
     "FloatArray",
     "IntArray",
+    "Piece",
     "SearchSpace",
+    "SharedSpace",
     "Stage",
     "Variable",
     "Workload",

@@ -15,6 +15,8 @@ from tailorbird.spaces.chains import (
     fbnet_layout,
     macro_mobilenetv2_layout,
 )
+from tailorbird.spaces.elastic import Elastic
+from tailorbird.spaces.elastic.shipped import cifar_elastic, digits_elastic
 from tailorbird.spaces.space import SearchSpace
 from tailorbird.spaces.stitching.families.cifar_resnet import CifarResNet
 from tailorbird.spaces.stitching.families.deit import DeiT
@@ -148,15 +150,25 @@ def _ofa_mobilenetv3(
     return Chain(OFAMobileNetV3(batch, resolution, width_mult, n_classes))
 
 
+def _digits_elastic(*, batch: PositiveInt = 1, n_classes: Classes = 10) -> Elastic:
+    return digits_elastic(batch, n_classes)
+
+
+def _cifar_elastic(*, batch: PositiveInt = 1, n_classes: Classes = 10) -> Elastic:
+    return cifar_elastic(batch, n_classes)
+
+
 def _without_windows(*skipped_stages: int) -> Callable[[Reach], Rule]:
     """The rule of anchors of which no two are equally deep: there is nothing to slide over."""
     return lambda pairs: Windows(2, 1, pairs, skipped_stages)
 
 
 SPACES: Mapping[str, _Factory] = {
+    "cifar-elastic": _cifar_elastic,
     "cifar-resnet": _with_rule(CifarResNet, _without_windows()),
     "deit-ti-s-b": _with_either(DeiT),
     "deit3-s-l": _with_rule(DeiT3, TwoWay, max_stitches=2),
+    "digits-elastic": _digits_elastic,
     "digits-resnet": _with_windows(DigitsResNet, kernel=3, max_stitches=3),
     "efficientnet-lite-0-1-2": _with_windows(EfficientNetLite),
     "fbnet": _fbnet,

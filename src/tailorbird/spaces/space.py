@@ -43,7 +43,8 @@ class SearchSpace(Protocol):
     Networks are told apart by their encoding alone, and timed whole.
 
     A space may also have the members of `HasMutation`, `HasPeakMemory`, `HasPaths` and
-    `ReadsTexts`, and a `graph` as in `layered.LayeredSpace`; they are used where they are there.
+    `ReadsTexts`, those of `shared.HasPieces`, whose networks can be trained together, and a `graph`
+    as in `layered.LayeredSpace`; they are used where they are there.
     """
 
     @property

@@ -144,7 +144,7 @@ def _check_anchors(space: StitchSpace) -> None:
     shapes: dict[Workload, tuple[int, ...]] = {}
     batch = space.input_shape[0]
     for row in space.landmarks:
-        takes = [*(space.workload(part) for part in space.route(row))]
+        takes = [piece.workload for piece in space.route(row)]
         wanted = [workload.inputs[0] for workload in takes]
         if wanted[0] != space.input_shape:
             raise ContractError(

@@ -1,9 +1,30 @@
-"""Data sets, and training and evaluation of stitched networks. Imports torch."""
+"""Data sets, and training and evaluation of networks that share weights. Imports torch."""
 
 from tailorbird.training.data import digits
 from tailorbird.training.data.dataset import Dataset, Split
+from tailorbird.training.shared.network import SharedNetwork
+from tailorbird.training.shared.trained import Trained
 from tailorbird.training.stitching.settings import Training
 from tailorbird.training.stitching.train import load, train
-from tailorbird.training.stitching.trained import Trained
+from tailorbird.training.supernet.rules import Pass, Rule, RuleInputs, Step
+from tailorbird.training.supernet.settings import SupernetTraining
+from tailorbird.training.supernet.train import load as load_supernet
+from tailorbird.training.supernet.train import train as train_supernet
 
-__all__ = ["Dataset", "Split", "Trained", "Training", "digits", "load", "train"]
+__all__ = [
+    "Dataset",
+    "Pass",
+    "Rule",
+    "RuleInputs",
+    "SharedNetwork",
+    "Split",
+    "Step",
+    "SupernetTraining",
+    "Trained",
+    "Training",
+    "digits",
+    "load",
+    "load_supernet",
+    "train",
+    "train_supernet",
+]

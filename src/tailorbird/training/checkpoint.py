@@ -7,7 +7,6 @@ from pathlib import Path
 
 from torch import Tensor, nn, optim
 
-from tailorbird.spaces.stitching import Part
 from tailorbird.storage.tensors import read, write
 
 
@@ -18,12 +17,12 @@ class Checkpoint:
     Attributes:
         path: of the file.
         identity: text of all that decides the result; a checkpoint of another is not loaded.
-        parts: those that are trained; no others are saved or touched.
+        names: of the weights that are trained; no others are saved or touched.
     """
 
     path: Path
     identity: str
-    parts: Sequence[Part]
+    names: Sequence[str]
 
     def save(self, network: nn.Module, optimizer: optim.Optimizer, step: int) -> None:
         """Writes weights, optimizer and step, whole or not at all.
@@ -32,7 +31,7 @@ class Checkpoint:
             WriteError: if it cannot be written.
         """
         state = optimizer.state_dict()
-        tensors = {f"network.{name}": t for name, t in weights_of(network, self.parts).items()}
+        tensors = {f"network.{name}": t for name, t in weights_of(network, self.names).items()}
         for number, values in state["state"].items():
             tensors |= {f"optimizer.{number}.{name}": t for name, t in values.items()}
         metadata = {
@@ -57,7 +56,7 @@ class Checkpoint:
             else:
                 number, _, value = rest.partition(".")
                 states.setdefault(int(number), {})[value] = tensor
-        if not put_weights(network, self.parts, weights):
+        if not put_weights(network, self.names, weights):
             return 0
         groups = json.loads(metadata["groups"])
         optimizer.load_state_dict({"state": states, "param_groups": groups})
@@ -68,16 +67,16 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
 
-def weights_of(network: nn.Module, parts: Sequence[Part]) -> dict[str, Tensor]:
-    """Weights of some parts of a network, by their names in its state dict."""
-    prefixes = tuple(f"parts.{part}." for part in parts)
+def weights_of(network: nn.Module, names: Sequence[str]) -> dict[str, Tensor]:
+    """Weights of some names of a network, by their names in its state dict."""
+    prefixes = tuple(f"parts.{name}." for name in names)
     return {n: t for n, t in network.state_dict().items() if n.startswith(prefixes)}
 
 
-def put_weights(network: nn.Module, parts: Sequence[Part], weights: Mapping[str, Tensor]) -> bool:
-    """Loads weights of these parts; false, and nothing done, if names or shapes differ."""
-    own = weights_of(network, parts)
+def put_weights(network: nn.Module, names: Sequence[str], weights: Mapping[str, Tensor]) -> bool:
+    """Loads weights of these names; false, and nothing done, if tensors or shapes differ."""
+    own = weights_of(network, names)
     if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in own.items()}:
         return False
-    network.load_state_dict(weights, strict=False)  # the other parts stay as they are
+    network.load_state_dict(weights, strict=False)  # the others stay as they are
     return True

@@ -34,6 +34,13 @@ def hard(teacher: nn.Module) -> Loss:
     return _half(teacher, lambda logits: logits.argmax(dim=1))
 
 
+def loss_of(name: str, teacher: nn.Module | None) -> Loss:
+    """Loss by the name of its distillation, `soft`, `hard` or `none`; without a teacher, to labels."""
+    if teacher is None or name == "none":
+        return labels_only
+    return {"soft": soft, "hard": hard}[name](teacher.eval())
+
+
 def _half(teacher: nn.Module, targets_of: Callable[[Tensor], Tensor]) -> Loss:
     """Mean of the cross-entropies to the labels, and to targets made of the teacher's logits."""
 

@@ -1,7 +1,7 @@
 """Gradient steps of a network whose weights several networks may share."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,15 @@ from tailorbird.errors import TrainingError
 from tailorbird.progress import Advance
 from tailorbird.training.checkpoint import Checkpoint
 from tailorbird.training.data.dataset import Dataset
-from tailorbird.training.distillation import Loss
 
 _WEIGHT_DECAY = 1e-2
 _LARGEST_GRADIENT = 5.0
 _SAVED_EVERY_S = 30.0
+
+
+Losses = Callable[[int, Tensor, Tensor], Iterable[Tensor]]
+"""Losses of a step, given its number, images (n, …) and labels (n,); each is made when the gradient
+of the one before it was had, so that one network at a time is in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +28,22 @@ class Schedule:
     """Length of training, and what decides the images of each step.
 
     Attributes:
-        epochs: passes over the training images.
+        epochs: passes of one network over the training images.
         batch: batch size.
         seed: of the order and the augmentation of the images.
+        n_passes: of one network over the images of a step, that the step costs: where several
+            networks see them, there are fewer steps.
     """
 
     epochs: int
     batch: int
     seed: int
+    n_passes: int = 1
 
     def n_steps(self, n_images: int) -> int:
         """Number of steps in all epochs."""
-        return self.epochs * n_batches(n_images, self.batch)
+        n_passes = self.epochs * n_batches(n_images, self.batch)
+        return min(n_passes, max(1, n_passes // self.n_passes))
 
 
 def n_batches(n_images: int, batch: int) -> int:
@@ -47,10 +55,9 @@ def n_batches(n_images: int, batch: int) -> int:
 def fit(
     network: nn.Module,
     groups: Sequence[Mapping[str, object]],
-    logits_of: Callable[[Tensor, int], Tensor],
+    losses: Losses,
     dataset: Dataset,
     schedule: Schedule,
-    loss: Loss,
     checkpoint: Checkpoint,
     advance: Advance,
 ) -> None:
@@ -62,10 +69,9 @@ def fit(
     Args:
         network: changed in place.
         groups: parameters that learn, `params`, with their peak learning rates, `lr`.
-        logits_of: outputs (n, classes) for images (n, …), in a step.
+        losses: of a step; it goes down the sum of their gradients.
         dataset: its training split is used.
         schedule: epochs and seed.
-        loss: of a step.
         checkpoint: written every half minute, and resumed from.
         advance: called after each epoch, with its mean loss, learning rates and seconds.
 
@@ -80,26 +86,26 @@ def fit(
     )
     first = checkpoint.load(network, optimizer)
     rate = _one_cycle(optimizer, n_steps, first)
-    per_epoch = n_steps // schedule.epochs
     network.train()
     if not first:
         checkpoint.save(network, optimizer, 0)  # so that there is a good one from the start
     saved = time.monotonic()
-    for epoch in range(first // per_epoch):
+    n_done = first * schedule.epochs // n_steps
+    for epoch in range(n_done):
         advance(f"epoch {epoch + 1} of {schedule.epochs}, trained before")
     passed = _Epoch(optimizer)
     with torch.random.fork_rng(devices=[]):  # layers such as dropout draw from torch's generator
         for step, x, labels in _batches(dataset, schedule, range(first, n_steps)):
-            value = loss(logits_of(x, step), labels, x)
-            _update(optimizer, value, step, checkpoint)
-            passed.add(value)
+            passed.add(_update(optimizer, losses(step, x, labels), step, checkpoint))
             rate.step()
             if time.monotonic() - saved > _SAVED_EVERY_S:
                 checkpoint.save(network, optimizer, step + 1)
                 saved = time.monotonic()
-            if (step + 1) % per_epoch == 0:
-                advance(f"epoch {(step + 1) // per_epoch} of {schedule.epochs}, {passed}")
-                passed = _Epoch(optimizer)
+            n_now = (step + 1) * schedule.epochs // n_steps
+            if n_now > n_done:
+                for epoch in range(n_done, n_now):  # more than one where steps are as long
+                    advance(f"epoch {epoch + 1} of {schedule.epochs}, {passed}")
+                n_done, passed = n_now, _Epoch(optimizer)
     network.eval()
 
 
@@ -118,7 +124,7 @@ class _Epoch:
 
     def add(self, loss: Tensor) -> None:
         """Takes in the loss of a step, which nobody waits for before the epoch ends."""
-        self._losses.append(loss.detach())
+        self._losses.append(loss)
         self._rates.append([group["lr"] for group in self._optimizer.param_groups])
 
     def __str__(self) -> str:
@@ -156,14 +162,20 @@ def _batches(
         yield step, x, torch.from_numpy(train.labels[index])
 
 
-def _update(optimizer: optim.Optimizer, value: Tensor, step: int, checkpoint: Checkpoint) -> None:
-    """Steps down the clipped gradient of a loss.
+def _update(
+    optimizer: optim.Optimizer, losses: Iterable[Tensor], step: int, checkpoint: Checkpoint
+) -> Tensor:
+    """Steps down the clipped sum of the gradients of losses; returns their mean.
 
     Raises:
         TrainingError: if one of them is not finite; no weight is changed then.
     """
     optimizer.zero_grad()
-    value.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+    values = []
+    for loss in losses:
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+        values.append(loss.detach())
+    value = torch.stack(values).mean()
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     norm = nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT)
     if not (torch.isfinite(value) and torch.isfinite(norm)):
@@ -174,6 +186,7 @@ def _update(optimizer: optim.Optimizer, value: Tensor, step: int, checkpoint: Ch
             "look for values in the images that are not finite."
         )
     optimizer.step()
+    return value
 
 
 def _seed(seed: int, step: int) -> int:

@@ -1,7 +1,7 @@
 """Chains: spaces of networks that are a sequence of workloads."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -11,6 +11,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from tailorbird.spaces.layered import Layer, LayeredGraph, LayeredSpace, not_canonical, stack_counts
+from tailorbird.spaces.shared import Piece
 from tailorbird.spaces.space import IntArray, Variable
 from tailorbird.spaces.workload import Workload
 
@@ -20,12 +21,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """What a choice does in a state: where it leads, and the workloads that it appends."""
+    """What a choice does in a state: where it leads, and the workloads that it appends.
+
+    Attributes:
+        source: state that it leaves.
+        choice: value of the layer's variable.
+        target: state that it enters.
+        workloads: that it appends.
+        places: name of the place of each workload in a network; those of one operator in one place
+            share their weights. Where there are no names, it is the variable's, and how many of the
+            same operator come before it on the edge.
+    """
 
     source: int
     choice: int
     target: int
     workloads: tuple[Workload, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 class Layout(Protocol):
@@ -92,29 +104,52 @@ class Chain(LayeredSpace):
         last = chain.from_iterable(self.layout.last)
         return tuple(dict.fromkeys((*self.layout.first, *between, *last)))
 
-    def route(self, row: IntArray) -> tuple[Workload, ...]:
-        """The workloads of one canonical row in the order in which they run.
+    def route(self, row: IntArray) -> tuple[Piece, ...]:
+        """The pieces of one canonical row in the order in which they run.
 
         Raises:
             ValueError: if it is not a canonical row of this space.
         """
-        state, between = 0, list[Workload]()
+        state, between = 0, list[Piece]()
         if len(row) == len(self._steps):
-            for step, choice in zip(self._steps, row, strict=True):
+            for step, pieces, choice in zip(self._steps, self._between, row, strict=True):
                 edge = step.get((state, int(choice)))
                 if edge is None:
                     break
                 state = edge.target
-                between += edge.workloads
+                between += pieces[edge]
             else:
-                return (*self.layout.first, *between, *self.layout.last[state])
+                return (*self._first, *between, *self._last[state])
         raise not_canonical(self.name, row)
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """Every piece that a network of this space can have, each once."""
+        between = (piece for edges in self._between for placed in edges.values() for piece in placed)
+        last = chain.from_iterable(self._last)
+        return tuple(dict.fromkeys((*self._first, *between, *last)))
+
+    @cached_property
+    def _first(self) -> tuple[Piece, ...]:
+        return _pieces("embedding", "first", self.layout.first)
+
+    @cached_property
+    def _between(self) -> tuple[dict[Edge, tuple[Piece, ...]], ...]:
+        """Pieces of each edge, by layer."""
+        return tuple(
+            {e: _pieces("block", variable.name, e.workloads, e.places) for e in step.values()}
+            for variable, step in zip(self.variables, self._steps, strict=True)
+        )
+
+    @cached_property
+    def _last(self) -> tuple[tuple[Piece, ...], ...]:
+        return tuple(_pieces("head", "last", workloads) for workloads in self.layout.last)
 
     def build(self, row: IntArray) -> "nn.Module":
         """The network of one canonical row with fresh weights. Imports torch."""
         from torch import nn
 
-        return nn.Sequential(*(workload.build() for workload in self.route(row)))
+        return nn.Sequential(*(piece.workload.build() for piece in self.route(row)))
 
     def describe(self, row: IntArray) -> str:
         """One canonical row as text; distinct architectures have distinct texts."""
@@ -150,3 +185,20 @@ class Chain(LayeredSpace):
         n_states = 1 + max(max(layer.source.max(), layer.target.max()) for layer in layers)
         ends = [(*self.layout.first, *last) for last in self.layout.last]
         return LayeredGraph(layers, counts([*ends, *[()] * (n_states - len(ends))]))
+
+
+def _pieces(
+    kind: str, at: str, workloads: Sequence[Workload], places: Sequence[str] = ()
+) -> tuple[Piece, ...]:
+    """Pieces of workloads that follow each other, their weights named by place and operator.
+
+    Without places an operator is counted by itself: a head has the same weights whether or not a
+    block comes before it on its edge.
+    """
+    seen = Counter[str]()
+    pieces = []
+    for number, workload in enumerate(workloads):
+        place = places[number] if places else f"{at}-{seen[workload.op]}"
+        seen[workload.op] += 1
+        pieces.append(Piece(kind, f"{place}-{workload.op}".replace(".", "_"), workload))
+    return tuple(pieces)

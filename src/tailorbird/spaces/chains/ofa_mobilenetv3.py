@@ -32,6 +32,7 @@ class _Stage:
     se: int
     h_swish: int
     depths: ClassVar = (2, 3, 4)
+    shared: ClassVar[dict[str, tuple[int, ...]]] = {}
     options: ClassVar = {"ks": (3, 5, 7), "e": (3, 4, 6)}
 
     def block(self, shape: Shape, slot: int, values: tuple[int, ...]) -> tuple[Workload, Shape]:

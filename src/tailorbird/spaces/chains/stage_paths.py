@@ -25,6 +25,10 @@ class ElasticStage(Protocol):
         """Choices for the number of blocks; where there is one, it is no variable."""
 
     @property
+    def shared(self) -> Mapping[str, tuple[Any, ...]]:
+        """Choices that are made once for all blocks, two at least, by the names of what is chosen."""
+
+    @property
     def options(self) -> Mapping[str, tuple[Any, ...]]:
         """Choices of each block, two at least, by the names of what is chosen."""
 
@@ -34,21 +38,20 @@ class ElasticStage(Protocol):
         Args:
             shape: of its input.
             slot: number of the stage's blocks before it; only whether it is 0 makes a difference.
-            values: chosen for it, in the order of `options`.
+            values: chosen for it, in the order of `shared` and then `options`.
         """
 
 
 class StagePaths:
     """Graph of the networks that stages of blocks can be.
 
-    Variables are in the order of the stages: `depth0`, then for each of its slots, as many as the
-    largest depth, a variable for each option: `inner0_0`, `inner0_1` and so on. Those of slots
-    behind the depth are 0 in canonical rows.
+    Variables are in the order of the stages: `depth0`, then what its blocks share, such as `to0`,
+    then for each of its slots, as many as the largest depth, a variable for each option:
+    `inner0_0`, `inner0_1` and so on. Those of slots behind the depth are 0 in canonical rows.
 
     Attributes:
         stages: as they were given.
         variables: the d columns of an encoding.
-        first: workloads that every network has before anything is chosen.
         edges: of each variable, in a tuple each; paths from state 0 are the canonical rows.
         ends: shape of the activations in each state behind the last variable.
     """
@@ -56,8 +59,8 @@ class StagePaths:
     def __init__(self, shape: Shape, stages: Sequence[ElasticStage]) -> None:
         self.stages = tuple(stages)
         self.variables: tuple[Variable, ...] = ()
-        self.first: tuple[Workload, ...] = ()
         self.edges: tuple[tuple[Edge, ...], ...] = ()
+        self._pending = Edge(0, 0, 0)  # what every network has before anything is chosen
         self._states: tuple[_State, ...] = ((shape, 0, ()),)
         for number, stage in enumerate(self.stages):
             self._pass(number, stage)
@@ -84,13 +87,14 @@ class StagePaths:
         return tuple(tables)
 
     def blocks(self, row: IntArray) -> list[list[tuple[Any, ...]]]:
-        """Values that each block of a canonical row has for its stage's options, by stage."""
+        """Values that each block of a canonical row has, by stage, in the order of `block`."""
         choices = iter(row)
         stages = []
         for stage in self.stages:
             depth = stage.depths[next(choices) if len(stage.depths) > 1 else 0]
+            shared = tuple(values[next(choices)] for values in stage.shared.values())
             slots = [
-                tuple(values[next(choices)] for values in stage.options.values())
+                (*shared, *(values[next(choices)] for values in stage.options.values()))
                 for _ in range(max(stage.depths))
             ]
             stages.append(slots[:depth])
@@ -113,13 +117,16 @@ class StagePaths:
             if block not in placed:
                 placed[block] = stage.block(shape, slot, values)
             workload, behind = placed[block]
-            return (behind, remain - 1, ()), (workload,)
+            shared = values[: len(stage.shared)] if remain > 1 else ()
+            return (behind, remain - 1, shared), (workload,)
 
         self._add(f"depth{number}", stage.depths, enter, is_used=lambda _: True)
+        for name, values in stage.shared.items():
+            self._add(f"{name}{number}", values, choose, is_used=_remains)
         for slot in range(max(stage.depths)):
             for name, values in stage.options.items():
                 self._add(f"{name}{number}_{slot}", values, choose, is_used=_remains)
-            self._add("", (slot,), place, is_used=_remains)
+            self._add(f"stage{number}_{slot}", (slot,), place, is_used=_remains)
 
     def _add(
         self,
@@ -130,29 +137,38 @@ class StagePaths:
     ) -> None:
         """Takes a step by each value; by the first alone, which does nothing, where it is unused.
 
-        A step without an alternative is joined to those before it.
+        A step without an alternative is joined to those before it, or to the first behind it.
         """
         after: dict[_State, int] = {}
         edges = []
         for source, state in enumerate(self._states):
             for choice, value in enumerate(values if is_used(state) else values[:1]):
                 entered, workloads = step(state, value) if is_used(state) else (state, ())
-                edges.append(Edge(source, choice, after.setdefault(entered, len(after)), workloads))
+                target = after.setdefault(entered, len(after))
+                edges.append(Edge(source, choice, target, workloads, (name,) * len(workloads)))
         self._states = tuple(after)
         if len(values) > 1:
+            if not self.edges:
+                edges = [_joined(self._pending, edge) for edge in edges]
             self.variables += (Variable(name, tuple(map(str, values))),)
             self.edges += (tuple(edges),)
         elif self.edges:
-            self.edges = (*self.edges[:-1], tuple(_joined(self.edges[-1], edges)))
+            joined = tuple(_joined(edge, edges[edge.target]) for edge in self.edges[-1])
+            self.edges = (*self.edges[:-1], joined)
         else:
-            self.first += edges[0].workloads
+            self._pending = _joined(self._pending, edges[0])
 
 
 def _remains(state: _State) -> bool:
     return state[1] > 0
 
 
-def _joined(edges: Sequence[Edge], following: Sequence[Edge]) -> list[Edge]:
-    """Edges, each with the only one that leaves the state that it enters."""
-    pairs = ((edge, following[edge.target]) for edge in edges)
-    return [Edge(e.source, e.choice, f.target, e.workloads + f.workloads) for e, f in pairs]
+def _joined(edge: Edge, following: Edge) -> Edge:
+    """Edge that does what two do, only one of which is a choice."""
+    return Edge(
+        edge.source,
+        edge.choice + following.choice,  # of one, which is 0, or of the other
+        following.target,
+        edge.workloads + following.workloads,
+        edge.places + following.places,
+    )

@@ -1,6 +1,6 @@
 """Layouts of chains that users wrote as stages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,14 +59,12 @@ class ElasticLayout:
         return self.paths.repair(X)
 
     def describe(self, row: IntArray) -> str:
-        """Depth or options of each block, by stage: `inner=2 inner=4 | depth=3`."""
+        """Width, and depth or options of each block, by stage: `inner=2 inner=4 | to=16 depth=3`."""
         stages = []
         for stage, blocks in zip(self.paths.stages, self.paths.blocks(row), strict=True):
-            texts = [
-                ",".join(f"{n}={v}" for n, v in zip(stage.options, values, strict=True))
-                for values in blocks
-            ]
-            stages.append(" ".join(texts) if any(texts) else f"depth={len(blocks)}")
+            shared = _said(stage.shared, blocks[0]) if blocks else ()
+            texts = [",".join(_said(stage.options, b[len(shared) :])) for b in blocks]
+            stages.append(" ".join([*shared, *texts] if any(texts) else [*shared, f"depth={len(blocks)}"]))
         return " | ".join(stages)
 
     def _extreme(self, macs: Mapping[Workload, int], sign: int) -> list[int]:
@@ -92,3 +90,8 @@ class ElasticLayout:
             row.append(best[state].choice)
             state = best[state].target
         return row
+
+
+def _said(options: Mapping[str, object], values: Sequence[object]) -> list[str]:
+    """Values of some options, the first ones, by name."""
+    return [f"{name}={value}" for name, value in zip(options, values, strict=False)]

@@ -8,6 +8,8 @@ from tailorbird.spaces.module import said_of
 from tailorbird.spaces.trial import told
 from tailorbird.spaces.workload import Workload
 
+_OURS = "tailorbird."
+
 
 class OutputShapes:
     """Runs each distinct module once on torch's meta device, in evaluation mode."""
@@ -17,7 +19,9 @@ class OutputShapes:
         self._builders: dict[str, str] = {}
 
     def of(self, workload: Workload, place: str) -> tuple[Workload, tuple[int, ...]]:
-        """A workload with the digest of its operators, and the shape of its output. Imports torch.
+        """A workload with the digest of a user's operators, and the shape of its output.
+
+        Imports torch.
 
         Args:
             workload: of one input.
@@ -61,4 +65,6 @@ def _tried(workload: Workload, what: str) -> tuple[Workload, tuple[int, ...]]:
             f"A module must keep the first axis, of {shape[0]} images, but {what} gave "
             f"{tuple(output.shape)}."
         )
+    if workload.builder.startswith(_OURS):  # which change under other names
+        digest = ""
     return replace(workload, digest=digest), tuple(output.shape)

@@ -66,7 +66,7 @@ class Elastic(Chain):
         last = tuple(workloads for workloads, _ in ends)
         _check_variables(paths)
         _check_outputs(name, {shape for _, shape in ends})
-        super().__init__(ElasticLayout(name, image, (*first, *paths.first), paths, last))
+        super().__init__(ElasticLayout(name, image, first, paths, last))
         n_routes = n_distinct_routes(self.layout)
         if n_routes < self.size:
             raise ContractError(
@@ -112,6 +112,10 @@ class _NumberedStage:
     @property
     def depths(self) -> tuple[int, ...]:
         return self.stage.depths
+
+    @property
+    def shared(self) -> dict[str, tuple[Any, ...]]:
+        return self.stage.shared
 
     @property
     def options(self) -> dict[str, tuple[Any, ...]]:

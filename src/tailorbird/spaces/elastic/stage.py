@@ -22,7 +22,8 @@ class Stage:
 
     Args:
         block: class of torch modules, importable, or a `functools.partial` of one.
-        to: width of every block's output; if left out, that of its input.
+        to: width of every block's output, or a tuple of them, of which a network has one for all
+            blocks; if left out, that of its input.
         stride: of the first block; that of the others is 1.
         depth: number of blocks; with 0 the stage is left out, its stride and width with it.
         **arguments: of the class: finite numbers, bools and words such as "relu".
@@ -36,18 +37,12 @@ class Stage:
         block: "type[nn.Module] | partial[Any]",
         /,
         *,
-        to: int | None = None,
+        to: int | tuple[int, ...] | None = None,
         stride: int = 1,
         depth: int | tuple[int, ...] = 1,
         **arguments: object,
     ) -> None:
         layer = Layer(block, arguments if to is None else {**arguments, "to": to})
-        if isinstance(width := layer.arguments.get("to"), tuple):
-            raise ContractError(
-                f"`to` of a stage of {layer.name} must be one width, but is {shown(width)}: widths "
-                "of stages cannot be chosen yet. Write a space for each, or let an argument choose "
-                "widths inside the block."
-            )
         if stride != 1:
             layer.check_has("stride")
         if not _is_count(stride) or stride < 1:
@@ -62,20 +57,21 @@ class Stage:
                 f"numbers, not all 0, but is {shown(depth)}."
             )
         _check_choices(self.depths, "depth", layer)
+        self.shared: dict[str, tuple[Any, ...]] = {}
         self.options: dict[str, tuple[Any, ...]] = {}
         self._fixed: dict[str, object] = {}
         for name, value in layer.arguments.items():
             values = value if isinstance(value, tuple) else (value,)
             _check_choices(values, name, layer)
             if len(values) > 1:
-                self.options[name] = values
+                (self.shared if name == "to" else self.options)[name] = values
             else:
                 self._fixed[name] = values[0]
         self._layer = layer
         self._stride = stride
 
     def __repr__(self) -> str:
-        arguments = {"depth": self.depths, **self._fixed, **self.options}
+        arguments = {"depth": self.depths, **self._fixed, **self.shared, **self.options}
         said = ", ".join(f"{name}={value}" for name, value in arguments.items())
         return plain(f"Stage({self._layer.name}, {said})")
 
@@ -88,11 +84,11 @@ class Stage:
             shape: of its input.
             width: of its input.
             slot: number of the stage's blocks before it.
-            values: chosen for it, in the order of `options`.
+            values: chosen for it, in the order of `shared` and then `options`.
         """
         stride = self._stride if slot == 0 else 1
         given = self._layer.own({"width": width, "to": width, "stride": stride})
-        chosen = dict(zip(self.options, values, strict=True))
+        chosen = dict(zip((*self.shared, *self.options), values, strict=True))
         return self._layer.workload(shape, {**given, **self._fixed, **chosen})
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tailorbird.spaces.layered import Layer, LayeredGraph, LayeredSpace, not_canonical, stack_counts
+from tailorbird.spaces.shared import Piece
 from tailorbird.spaces.space import IntArray, Variable
 from tailorbird.spaces.stitching.family import Family, Part
 from tailorbird.spaces.stitching.moves import StitchMoves
@@ -98,6 +99,15 @@ class StitchSpace(LayeredSpace):
             *self._workload_of_stitch,  # last: what anchors draw does not depend on stitches
         )
 
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """Every part, with weights of its own."""
+        return tuple(map(self.piece, self.parts))
+
+    def piece(self, part: Part) -> Piece:
+        """Piece that any part is."""
+        return Piece(part.kind, str(part), self.workload(part))
+
     def workload(self, part: Part) -> Workload:
         """The workload of any part."""
         if part.kind == "stitch":
@@ -111,7 +121,15 @@ class StitchSpace(LayeredSpace):
         """
         return StitchSpace(self.family, self.rule, max_stitches=n_stitches)
 
-    def route(self, row: IntArray) -> tuple[Part, ...]:
+    def route(self, row: IntArray) -> tuple[Piece, ...]:
+        """The pieces of one canonical row, in the order in which they run.
+
+        Raises:
+            ValueError: if it is not a canonical row of this space.
+        """
+        return tuple(map(self.piece, self.parts_of(row)))
+
+    def parts_of(self, row: IntArray) -> tuple[Part, ...]:
         """The parts of one canonical row, in the order in which they run.
 
         Raises:
@@ -132,7 +150,7 @@ class StitchSpace(LayeredSpace):
         """The network of one canonical row with fresh weights. Imports torch."""
         from torch import nn
 
-        return nn.Sequential(*(self.workload(part).build() for part in self.route(row)))
+        return nn.Sequential(*(piece.workload.build() for piece in self.route(row)))
 
     def describe(self, row: IntArray) -> str:
         """`w4:0-2 > w8:3-5`: the blocks that run in each anchor, both ends included."""

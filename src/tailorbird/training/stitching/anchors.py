@@ -10,7 +10,7 @@ from torch import Tensor
 from tailorbird.errors import WeightsError, WeightsKeyError
 from tailorbird.spaces.stitching import Part, Pretrained
 from tailorbird.spaces.stitching.family import parts_of
-from tailorbird.training.stitching.network import StitchedNetwork
+from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.weights.misfits import Misfits
 from tailorbird.training.weights.names import Place, Sorted, sort_names
 from tailorbird.training.weights.state_dict import StateDict, listed, plain, read
@@ -36,7 +36,7 @@ class Placement:
 
 
 def place(
-    network: StitchedNetwork, family: Pretrained, anchor: int, path: Path, key: str | None = None
+    network: SharedNetwork, family: Pretrained, anchor: int, path: Path, key: str | None = None
 ) -> Placement:
     """Puts an anchor's own state dict into the parts of a network, all of it or nothing.
 
@@ -123,7 +123,7 @@ def _needed(own: _Own) -> set[tuple[Part, str]]:
     return {where for where in own if not where[1].endswith(_COUNTER)}
 
 
-def _own(network: StitchedNetwork, family: Pretrained, anchor: int) -> _Own:
+def _own(network: SharedNetwork, family: Pretrained, anchor: int) -> _Own:
     return {
         (part, inner): tensor
         for part in parts_of(family, anchor)

@@ -10,15 +10,15 @@ from torch import Tensor, nn
 from tailorbird.errors import TrainingError
 from tailorbird.spaces.stitching import Part, StitchSpace
 from tailorbird.training.data.dataset import Split
-from tailorbird.training.stitching.network import StitchedNetwork
-from tailorbird.training.stitching.prefixes import run
+from tailorbird.training.shared.network import SharedNetwork
+from tailorbird.training.shared.prefixes import run
 
 _BATCH = 32
 
 
 @torch.no_grad()
 def initialise_stitches(
-    space: StitchSpace, network: StitchedNetwork, train: Split, n_images: int
+    space: StitchSpace, network: SharedNetwork, train: Split, n_images: int
 ) -> None:
     """Sets each stitching layer to the affine map that fits the anchors' activations best.
 
@@ -54,7 +54,7 @@ def initialise_stitches(
             before = factor[stitch.part].reshape(-1, new.shape[1])
             factor[stitch.part] = torch.linalg.qr(torch.cat([before, new]), mode="r").R
     for part, R in factor.items():
-        (layer,) = network.modules_of([part])
+        layer = network.parts[str(part)]
         assert isinstance(layer, nn.Linear | nn.Conv2d)
         assert layer.bias is not None
         if not torch.isfinite(R).all():
@@ -69,13 +69,13 @@ def initialise_stitches(
 
 
 def _activations(
-    space: StitchSpace, network: StitchedNetwork, anchor: int, x: Tensor
+    space: StitchSpace, network: SharedNetwork, anchor: int, x: Tensor
 ) -> Iterator[Tensor]:
     """Input of the first block, then the output of each block."""
     blocks = (Part("block", anchor, i) for i in range(space.depths[anchor]))
     parts = [Part("embedding", anchor), *blocks]
-    for module, part in zip(network.modules_of(parts), parts, strict=True):
-        x = run(module, x, part)
+    for name in map(str, parts):
+        x = run(network.parts[name], x, name)
         yield x
 
 

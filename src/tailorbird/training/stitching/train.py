@@ -1,39 +1,33 @@
 """Training a stitch space: anchors one by one, then all routes together."""
 
-import json
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from tailorbird.errors import ContractError, WeightsError
+from tailorbird.errors import WeightsError
 from tailorbird.progress import Advance, Progress
 from tailorbird.spaces.footprint import count_macs
-from tailorbird.spaces.stitching import Part, Pretrained, StitchSpace
+from tailorbird.spaces.stitching import Pretrained, StitchSpace
 from tailorbird.spaces.stitching.order import check_order
 from tailorbird.training import distillation
 from tailorbird.training.checkpoint import Checkpoint
-from tailorbird.training.data.dataset import SPLITS, Dataset
-from tailorbird.training.distillation import Loss
+from tailorbird.training.data.dataset import Dataset
+from tailorbird.training.distillation import loss_of
 from tailorbird.training.fit import Schedule, fit
 from tailorbird.training.score import Score, accuracy
-from tailorbird.training.stitching import anchors, low_rank, route_sampling
+from tailorbird.training.shared.fitting_data import check_classes_fit, check_images_fit
+from tailorbird.training.shared.learning import groups_of, identity, logged
+from tailorbird.training.shared.network import SharedNetwork, fresh
+from tailorbird.training.shared.route_sampling import draw_of
+from tailorbird.training.shared.stage import Stage
+from tailorbird.training.shared.trained import Trained
+from tailorbird.training.stitching import anchors, low_rank
 from tailorbird.training.stitching.least_squares import initialise_stitches
-from tailorbird.training.stitching.network import StitchedNetwork
 from tailorbird.training.stitching.settings import RULES, Training
-from tailorbird.training.stitching.stage import Stage
-from tailorbird.training.stitching.trained import Trained
-
-_LOG = logging.getLogger("tailorbird")
-_DRAWS = {
-    "stitches": route_sampling.by_stitches,
-    "uniform": route_sampling.uniform,
-    "resources": route_sampling.by_resources,
-}
-
 
 def load(
     space: StitchSpace,
@@ -43,7 +37,7 @@ def load(
     score: Score = accuracy,
 ) -> Trained | None:
     """Loads what `train` made with the same arguments; None if there is no such thing."""
-    network = _fresh(space, settings.seed)
+    network = fresh(space, settings.seed)
     if not _stitched(space, dataset, settings, folder).load(network):
         return None
     return Trained(space, network, dataset.train, score)
@@ -56,16 +50,6 @@ def is_trained(space: StitchSpace, dataset: Dataset, settings: Training, folder:
         WeightsError: if the weights of an anchor cannot be read.
     """
     return _stitched(space, dataset, settings, folder).is_made()
-
-
-def loss_of(settings: Training, teacher: nn.Module) -> Loss:
-    """Loss that all routes are trained with together."""
-    by_name = {
-        "none": lambda teacher: distillation.labels_only,
-        "soft": distillation.soft,
-        "hard": distillation.hard,
-    }
-    return by_name[settings.distillation](teacher.eval())
 
 
 def train(
@@ -101,7 +85,7 @@ def train(
     if trained is not None:
         return trained
     check(space, dataset)
-    network = _fresh(space, settings.seed)
+    network = fresh(space, settings.seed)
     folder.mkdir(parents=True, exist_ok=True)
     n_anchors = len(space.family.anchors)
     alone = [_anchor(space, dataset, settings, folder, a) for a in range(n_anchors)]
@@ -123,7 +107,7 @@ def train(
 
 def _train_anchor(
     space: StitchSpace,
-    network: StitchedNetwork,
+    network: SharedNetwork,
     dataset: Dataset,
     settings: Training,
     anchor: int,
@@ -135,19 +119,18 @@ def _train_anchor(
     route = space.route(space.landmarks[anchor])
     fit(
         network,
-        _groups(network, route, settings.learning_rates),
-        lambda x, step: network(x, route),
+        groups_of(network, route, settings.learning_rates),
+        lambda step, x, labels: (distillation.labels_only(network(x, route), labels, x),),
         dataset,
         Schedule(settings.train_epochs, settings.batch, settings.seed),
-        distillation.labels_only,
         checkpoint,
-        _logged(advance, f"anchor {space.family.anchors[anchor]}"),
+        logged(advance, f"anchor {space.family.anchors[anchor]}"),
     )
 
 
 def _train_routes(
     space: StitchSpace,
-    network: StitchedNetwork,
+    network: SharedNetwork,
     dataset: Dataset,
     settings: Training,
     teacher: nn.Module,
@@ -160,42 +143,24 @@ def _train_routes(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             low_rank.freeze(stitches, settings.stitch_rank)
-    row_of = _DRAWS[settings.routes](space, settings.seed)
+    draw = draw_of(settings.routes, space, settings.seed)
+    loss = loss_of(settings.distillation, teacher)
+
+    def losses(step: int, x: Tensor, labels: Tensor) -> Iterator[Tensor]:
+        row = draw(np.random.default_rng([settings.seed, step]))
+        yield loss(network(x, space.route(row)), labels, x)
+
     fit(
         network,
-        _groups(network, space.parts, settings.learning_rates),
-        lambda x, step: network(x, space.route(row_of(step))),
+        groups_of(network, space.pieces, settings.learning_rates),
+        losses,
         dataset,
         Schedule(settings.stitch_epochs, settings.batch, settings.seed),
-        loss_of(settings, teacher),
         checkpoint,
-        _logged(advance, "all routes"),
+        logged(advance, "all routes"),
     )
     if settings.stitch_rank is not None:
         low_rank.merge(stitches)
-
-
-def _logged(advance: Advance, stage: str) -> Advance:
-    """Logs epochs of a stage, each of which is one step of progress."""
-
-    def advanced(epoch: str) -> None:
-        _LOG.info("%s: %s", stage, epoch)
-        advance(f"{stage}, {epoch}")
-
-    return advanced
-
-
-def _groups(
-    network: StitchedNetwork, parts: Sequence[Part], learning_rates: Mapping[str, float]
-) -> list[dict[str, object]]:
-    """A group of parameters for each kind of part that learns."""
-    groups: list[dict[str, object]] = []
-    for kind, learning_rate in learning_rates.items():
-        modules = network.modules_of([part for part in parts if part.kind == kind])
-        parameters = [p for m in modules for p in m.parameters() if p.requires_grad]
-        if parameters and learning_rate > 0:
-            groups.append({"params": parameters, "lr": learning_rate})
-    return groups
 
 
 def check(space: StitchSpace, dataset: Dataset) -> None:
@@ -205,28 +170,13 @@ def check(space: StitchSpace, dataset: Dataset) -> None:
         ContractError: if shapes or classes differ, or the space's anchors do not grow.
     """
     check_order(space.family, count_macs(space, space.landmarks))
-    wanted = space.input_shape[1:]
-    for split in SPLITS:
-        shape = tuple(getattr(dataset, split).images.shape[1:])
-        if shape == wanted:
-            continue
-        raise ContractError(
-            f"There is no training for {space.name} on the data {dataset.name!r}: "
-            f"images of its {split} split have shape {shape}, and the space takes {wanted}. "
-            "Its latencies can be had with `tailorbird profile RECIPE`."
-        )
-    if dataset.n_classes != space.family.n_classes:
-        raise ContractError(
-            f"Data and space must have as many classes, but {dataset.name!r} has n_classes = "
-            f"{dataset.n_classes}, and {space.family.name} has n_classes = "
-            f"{space.family.n_classes}. Give the space n_classes = {dataset.n_classes}, or name "
-            "other data."
-        )
+    check_images_fit(space, dataset)
+    check_classes_fit(space.family.name, space.family.n_classes, dataset)
 
 
 def placed(
     space: StitchSpace, seed: int, files: Mapping[str, Path], keys: Mapping[str, str]
-) -> tuple[StitchedNetwork, dict[str, anchors.Placement]]:
+) -> tuple[SharedNetwork, dict[str, anchors.Placement]]:
     """A network that starts from files of weights, and what became of each file, by anchor.
 
     Args:
@@ -238,7 +188,7 @@ def placed(
     Raises:
         WeightsError: if they do not fit.
     """
-    network = _fresh(space, seed)
+    network = fresh(space, seed)
     family = cast(Pretrained, space.family)
     return network, {
         name: anchors.place(network, family, a, files[name], keys.get(name))
@@ -267,7 +217,7 @@ def check_heads(placements: Mapping[str, anchors.Placement], settings: Training)
                 )
 
 
-def _place(space: StitchSpace, settings: Training, network: StitchedNetwork, anchor: int) -> None:
+def _place(space: StitchSpace, settings: Training, network: SharedNetwork, anchor: int) -> None:
     name = space.family.anchors[anchor]
     if name in settings.anchors:
         # The protocol is that of the weights' names; a family without it was refused.
@@ -276,30 +226,18 @@ def _place(space: StitchSpace, settings: Training, network: StitchedNetwork, anc
         check_heads({name: anchors.place(network, family, anchor, path, key)}, settings)
 
 
-def _fresh(space: StitchSpace, seed: int) -> StitchedNetwork:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return StitchedNetwork(space)
-
-
 def _anchor(
     space: StitchSpace, dataset: Dataset, settings: Training, folder: Path, anchor: int
 ) -> Stage:
     name = space.family.anchors[anchor]
-    identity = _identity(space.family.name, dataset, settings.batch, settings.alone(name))
-    route = space.route(space.landmarks[anchor])
-    return Stage(folder / f"anchor-{name}.safetensors", identity, route)
+    decides = settings.alone(name)
+    made_with = identity(RULES, space.family.name, dataset, settings.batch, decides)
+    weights = [str(part) for part in space.parts_of(space.landmarks[anchor])]
+    return Stage(folder / f"anchor-{name}.safetensors", made_with, weights)
 
 
 def _stitched(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> Stage:
     alone = [settings.alone(name) for name in space.family.anchors]
     decides = {"alone": alone, **settings.together()}
-    identity = _identity(space.name, dataset, settings.batch, decides)
-    return Stage(folder / "stitched.safetensors", identity, space.parts)
-
-
-def _identity(name: str, dataset: Dataset, batch: int, settings: dict[str, object]) -> str:
-    facts = {"rules": RULES, "name": name, "dataset": dataset.fingerprint, **settings}
-    if len(dataset.train.labels) > batch and len(dataset.train.labels) % batch == 1:
-        facts["last_image"] = "joined"  # to its neighbours; it was a batch alone once
-    return json.dumps(facts, sort_keys=True)
+    made_with = identity(RULES, space.name, dataset, settings.batch, decides)
+    return Stage(folder / "stitched.safetensors", made_with, [*map(str, space.parts)])

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tailorbird.errors import ContractError
-from tailorbird.spaces.stitching import Part
-from tailorbird.training.stitching.network import StitchedNetwork
+from tailorbird.spaces import Piece
+from tailorbird.training.shared.network import SharedNetwork
 
-Route = tuple[Part, ...]
+Route = tuple[Piece, ...]
 
 
 @dataclass(slots=True)
@@ -20,12 +20,13 @@ class Prefix:
     """A beginning that routes share: a node of the tree.
 
     Attributes:
-        module: of its last part; its parameters are the network's, its norms its own.
-        longer: beginnings with one part more.
+        module: of its last piece; its norms are its own, and its parameters the network's, or copies
+            of its windows of them, which all prefixes with this piece have in common.
+        longer: beginnings with one piece more.
     """
 
     module: nn.Module
-    longer: "dict[Part, Prefix]" = field(default_factory=dict)
+    longer: "dict[Piece, Prefix]" = field(default_factory=dict)
 
 
 class Prefixes:
@@ -35,7 +36,7 @@ class Prefixes:
     statistics are taken anew on training images that come through that beginning.
 
     Args:
-        network: whose parts the routes run.
+        network: whose pieces the routes run.
         routes: each once.
         batches: of training images, (n, channels, height, width) each.
 
@@ -45,18 +46,21 @@ class Prefixes:
 
     @torch.inference_mode(mode=False)
     def __init__(
-        self, network: StitchedNetwork, routes: Sequence[Route], batches: Iterable[Tensor]
+        self, network: SharedNetwork, routes: Sequence[Route], batches: Iterable[Tensor]
     ) -> None:
         self.network = network
-        self.roots: dict[Part, Prefix] = {}
+        self.roots: dict[Piece, Prefix] = {}
         self.n_prefixes = 0
+        modules: dict[Piece, nn.Module] = {}
         for route in routes:
             level = self.roots
-            for part in route:
-                if part not in level:
-                    level[part] = Prefix(_own_norms(network.parts[str(part)]))
+            for piece in route:
+                if piece not in level:
+                    if piece not in modules:
+                        modules[piece] = network.module_of(piece)
+                    level[piece] = Prefix(_own_norms(modules[piece]))
                     self.n_prefixes += 1
-                level = level[part].longer
+                level = level[piece].longer
         if any(isinstance(m, _BatchNorm) for m in network.modules()):
             for images in batches:
                 for _ in self.outputs(images):  # norms learn as images pass
@@ -67,9 +71,9 @@ class Prefixes:
     def modules_of(self, route: Route) -> list[nn.Module]:
         """The modules of one of the routes, in the order in which they run."""
         modules, level = [], self.roots
-        for part in route:
-            modules.append(level[part].module)
-            level = level[part].longer
+        for piece in route:
+            modules.append(level[piece].module)
+            level = level[piece].longer
         return modules
 
     @torch.inference_mode(mode=False)  # its tensors would not tell whether they were changed
@@ -78,24 +82,24 @@ class Prefixes:
         """Each route with its output for a batch; no beginning is run twice."""
         yield from _outputs(self.roots, (), x.clone() if x.is_inference() else x)
 
-    def _norms(self, level: dict[Part, Prefix]) -> Iterator[nn.Module]:
+    def _norms(self, level: dict[Piece, Prefix]) -> Iterator[nn.Module]:
         for prefix in level.values():
             yield from (m for m in prefix.module.modules() if isinstance(m, _BatchNorm))
             yield from self._norms(prefix.longer)
 
 
-def _outputs(level: dict[Part, Prefix], route: Route, x: Tensor) -> Iterator[tuple[Route, Tensor]]:
+def _outputs(level: dict[Piece, Prefix], route: Route, x: Tensor) -> Iterator[tuple[Route, Tensor]]:
     while len(level) == 1:  # lets go of activations that nothing else needs
-        ((part, prefix),) = level.items()
-        x, route, level = run(prefix.module, x, part), (*route, part), prefix.longer
+        ((piece, prefix),) = level.items()
+        x, route, level = run(prefix.module, x, str(piece)), (*route, piece), prefix.longer
     if not level:
         yield route, x
-    for part, prefix in level.items():
-        yield from _outputs(prefix.longer, (*route, part), run(prefix.module, x, part))
+    for piece, prefix in level.items():
+        yield from _outputs(prefix.longer, (*route, piece), run(prefix.module, x, str(piece)))
 
 
-def run(module: nn.Module, x: Tensor, part: Part) -> Tensor:
-    """Runs a part, and returns its output.
+def run(module: nn.Module, x: Tensor, part: str) -> Tensor:
+    """Runs a part of that name, and returns its output.
 
     Raises:
         ContractError: if it changed its input, which others may need.

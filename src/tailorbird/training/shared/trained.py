@@ -1,4 +1,4 @@
-"""Trained networks of a stitch space, all of which share their weights."""
+"""Trained networks of a space, all of which share their weights."""
 
 import copy
 import hashlib
@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tailorbird.errors import ContractError, InfeasibleError, MissingStepError
-from tailorbird.spaces import IntArray
-from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.spaces import IntArray, SharedSpace
 from tailorbird.training.data.dataset import Split
 from tailorbird.training.score import Score, accuracy, as_score
-from tailorbird.training.stitching.network import StitchedNetwork
-from tailorbird.training.stitching.prefixes import Prefixes
+from tailorbird.training.shared.network import SharedNetwork
+from tailorbird.training.shared.prefixes import Prefixes
 
 _MOST_CALIBRATED = 1_000
 _BATCH = 250
@@ -23,19 +22,19 @@ _LARGEST_BATCH = 2**23  # values in a batch of images: activations have to fit i
 
 
 class Trained:
-    """Gives any network of a stitch space with its trained weights, which stay as they are.
+    """Gives any network of a space with its trained weights, which stay as they are.
 
     Args:
         space: what can be built.
-        network: all parts, trained; whoever changes its weights makes another `Trained`.
+        network: all weights, trained; whoever changes its weights makes another `Trained`.
         train: images on which batch norms are calibrated, at most a thousand of them.
         score: what `evaluate` gives.
     """
 
     def __init__(
         self,
-        space: StitchSpace,
-        network: StitchedNetwork,
+        space: SharedSpace,
+        network: SharedNetwork,
         train: Split,
         score: Score = accuracy,
     ) -> None:

@@ -4,50 +4,49 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tailorbird.spaces.stitching import Part
 from tailorbird.storage.tensors import is_of, read, write
 from tailorbird.training.checkpoint import Checkpoint, put_weights, weights_of
-from tailorbird.training.stitching.network import StitchedNetwork
+from tailorbird.training.shared.network import SharedNetwork
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """File of the weights of some parts, written when a stage of training is done.
+    """File of weights of some names, written when a stage of training is done.
 
     Attributes:
         path: of the file.
         identity: text of all that decides the weights.
-        parts: whose weights it holds.
+        names: of the weights that it holds.
     """
 
     path: Path
     identity: str
-    parts: Sequence[Part]
+    names: Sequence[str]
 
     @property
     def checkpoint(self) -> Checkpoint:
         """Checkpoint of the stage, while it is not done."""
         return Checkpoint(
-            self.path.with_suffix(".checkpoint.safetensors"), self.identity, self.parts
+            self.path.with_suffix(".checkpoint.safetensors"), self.identity, self.names
         )
 
     def is_made(self) -> bool:
         """True if the file says that it holds these weights; reads its header only."""
         return is_of(self.path, self.identity)
 
-    def load(self, network: StitchedNetwork) -> bool:
+    def load(self, network: SharedNetwork) -> bool:
         """Loads the weights; false if there are none, others, or not all."""
         content = read(self.path, self.identity)
         if content is None:
             return False
         weights, _ = content
-        return put_weights(network, self.parts, weights)
+        return put_weights(network, self.names, weights)
 
-    def save(self, network: StitchedNetwork) -> None:
+    def save(self, network: SharedNetwork) -> None:
         """Writes the weights, whole or not at all, and deletes the checkpoint.
 
         Raises:
             WriteError: if they cannot be written.
         """
-        write(self.path, weights_of(network, self.parts), {"identity": self.identity})
+        write(self.path, weights_of(network, self.names), {"identity": self.identity})
         self.checkpoint.remove()

@@ -1,7 +1,7 @@
-"""Trial of a space's smallest and largest networks on two images, before long training."""
+"""Trial of a few networks of a space on two images, before long training."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,56 +9,57 @@ import torch
 from torch import Tensor, nn
 
 from tailorbird.errors import ContractError
-from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces import IntArray, Piece, SharedSpace
 from tailorbird.spaces.module import said_of
-from tailorbird.spaces.stitching import Part, StitchSpace
 from tailorbird.spaces.trial import check_output, check_torch, check_untouched, told
 from tailorbird.training.data.dataset import Split
 from tailorbird.training.distillation import Loss
-from tailorbird.training.stitching.network import StitchedNetwork
-from tailorbird.training.stitching.settings import Training
-from tailorbird.training.stitching.trained import Trained
+from tailorbird.training.shared.network import SharedNetwork
+from tailorbird.training.shared.trained import Trained
 from tailorbird.training.trial import Batch
 
 _STEPS = 16  # until every block was reached: training may leave some out by chance
 
 
 def check_networks(
-    space: StitchSpace, network: StitchedNetwork, settings: Training, batch: Batch, loss: Loss
+    space: SharedSpace,
+    network: SharedNetwork,
+    X: IntArray,
+    learning_rates: Mapping[str, float],
+    batch: Batch,
+    loss: Loss,
+    n_classes: int,
 ) -> None:
-    """Runs the smallest and the largest network, and one with a stitch, as training does.
+    """Runs some networks as training does.
 
     Afterwards norms of the network have seen the images; its weights are as they were.
 
     Args:
         space: of the networks.
         network: with the weights that training starts from.
-        settings: of training; where there are no epochs, nothing is trained.
+        X: canonical rows (n, d) of the networks.
+        learning_rates: of each kind of piece; none where nothing is trained.
         batch: of a step.
         loss: of a step.
+        n_classes: that networks tell apart.
 
     Raises:
         ContractError: naming the part, and the workload whose module does not do what it must.
     """
     _check_state(network)
-    rows = [space.landmarks[0], space.landmarks[-1]]
-    if space.stitches:
-        crossing = np.zeros((len(space.stitches), len(rows[0])), dtype=np.int64)
-        crossing[:, 0] = [stitch.source for stitch in space.stitches]
-        crossing[:, 1] = 1 + np.arange(len(crossing))
-        rows.append(crossing[count_macs(space, crossing).argmin()])
-    if settings.train_epochs or settings.stitch_epochs:
+    if learning_rates:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
-            for row in rows:
-                _check_step(space, network.train(), settings, batch, loss, space.route(row))
+            torch.manual_seed(0)
+            for row in X:
+                route = space.route(row)
+                _check_step(network.train(), learning_rates, batch, loss, route, n_classes)
     some = Split(batch.images.contiguous().numpy(), batch.labels.numpy())
     with said_of("Networks must run in evaluation mode, but they failed"):
-        Trained(space, network, some).evaluate(np.array(rows), some)
+        Trained(space, network, some).evaluate(X, some)
     check_torch()
 
 
-def _check_state(network: StitchedNetwork) -> None:
+def _check_state(network: SharedNetwork) -> None:
     """Refuses weights that cannot be kept and loaded part by part."""
     owners: dict[int, str] = {}
     for name, tensor in network.state_dict().items():
@@ -79,28 +80,27 @@ def _check_state(network: StitchedNetwork) -> None:
 
 
 def _check_step(
-    space: StitchSpace,
-    network: StitchedNetwork,
-    settings: Training,
+    network: SharedNetwork,
+    learning_rates: Mapping[str, float],
     batch: Batch,
     loss: Loss,
-    route: Sequence[Part],
+    route: Sequence[Piece],
+    n_classes: int,
 ) -> None:
-    modules = network.modules_of(route)
-    groups = [_learning(part, m, settings) for part, m in zip(route, modules, strict=True)]
+    groups = [_learning(network, piece, learning_rates) for piece in route]
     reached: dict[Tensor, bool] = {}
     for _ in range(_STEPS):
-        logits = _run_parts(space, network, batch.images.clone(), route)
+        logits = _run_pieces(network, batch.images.clone(), route, n_classes)
         with said_of("The loss must be one number that gradients can be had of, but it failed"):
             value = loss(logits, batch.labels, batch.images)
-            learn = [p for module in modules for p in module.parameters() if p.requires_grad]
+            learn = [p for piece in route for p in _parameters(network, piece)]
             for parameter, is_finite in _reached(value, learn).items():
                 reached[parameter] = reached.get(parameter, True) and is_finite
         if all(any(p in reached for p in group) for group in groups if group):
             break
     # The last one first: what cuts off gradients lies in it, or next to it.
-    for part, module, group in [*zip(route, modules, groups, strict=True)][::-1]:
-        what = f"{part} ({told(space.workload(part))})"
+    for piece, group in [*zip(route, groups, strict=True)][::-1]:
+        what = f"{piece} ({told(piece.workload)})"
         found = [reached[p] for p in group if p in reached]
         if group and not found:
             raise ContractError(
@@ -114,27 +114,23 @@ def _check_step(
             )
         law = f"Modules must be fit for copy.deepcopy after training, but {what} is not"
         with said_of(law, " Keep activations with `.detach()`, if at all."):
-            copy.deepcopy(module)
+            copy.deepcopy(network.module_of(piece))
 
 
-def _run_parts(
-    space: StitchSpace, network: StitchedNetwork, x: Tensor, route: Sequence[Part]
+def _run_pieces(
+    network: SharedNetwork, x: Tensor, route: Sequence[Piece], n_classes: int
 ) -> Tensor:
-    """Logits (n, classes) of a network, each of whose parts is checked to fit the next one."""
-    takes = [space.workload(part) for part in route]
-    wanted = [workload.inputs[0][1:] for workload in takes[1:]] + [(space.family.n_classes,)]
+    """Logits (n, classes) of a network, each of whose pieces is checked to fit the next one."""
+    wanted = [piece.workload.inputs[0][1:] for piece in route[1:]] + [(n_classes,)]
     thens = [*map(str, route[1:]), "the loss"]
-    modules = network.modules_of(route)
-    for part, workload, module, shape, then in zip(
-        route, takes, modules, wanted, thens, strict=True
-    ):
-        what = f"{part} ({told(workload)})"
+    for piece, shape, then in zip(route, wanted, thens, strict=True):
+        what = f"{piece} ({told(piece.workload)})"
         before, version = x.detach().clone(), x._version
         n, way_out = f"{len(x)} training images", ""
         if len(x) == 1:
             n, way_out = "a step of one image", " Give more images, or raise the batch of training."
         with said_of(f"{what} must run on {n}, but failed", way_out):
-            y: Any = module(x)
+            y: Any = network.run(piece, x)
         check_torch()
         check_untouched(x.detach(), before, version, what)
         check_output(y, (len(x), *shape), what, then)
@@ -162,7 +158,11 @@ def _reached(value: Tensor, parameters: Sequence[nn.Parameter]) -> dict[Tensor, 
     return found
 
 
-def _learning(part: Part, module: nn.Module, settings: Training) -> list[nn.Parameter]:
-    if not settings.learning_rates.get(part.kind, 0):
-        return []
-    return [p for p in module.parameters() if p.requires_grad]
+def _learning(
+    network: SharedNetwork, piece: Piece, learning_rates: Mapping[str, float]
+) -> list[nn.Parameter]:
+    return _parameters(network, piece) if learning_rates.get(piece.kind, 0) else []
+
+
+def _parameters(network: SharedNetwork, piece: Piece) -> list[nn.Parameter]:
+    return [p for p in network.parameters_of(piece) if p.requires_grad]

@@ -1,0 +1,61 @@
+"""Spaces whose networks share weights: stitched networks, and subnetworks of supernets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces.space import IntArray, SearchSpace
+from tailorbird.spaces.workload import Workload
+
+KINDS = ("embedding", "block", "stitch", "head")
+"""Kinds of pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A module of a network, and the name of the weights that it shares with others.
+
+    Pieces with weights of one name may have different workloads. Each tensor is then as large as
+    the largest of any of them along each axis, and a piece has a window of it.
+
+    Attributes:
+        kind: one of `KINDS`; pieces with weights of one name are of one kind.
+        weights: name of its weights, without dots.
+        workload: that it runs.
+    """
+
+    kind: str
+    weights: str
+    workload: Workload
+
+    def __str__(self) -> str:
+        return self.weights
+
+
+@runtime_checkable
+class HasPieces(Protocol):
+    """Networks as sequences of pieces."""
+
+    @property
+    def pieces(self) -> Sequence[Piece]:
+        """Every piece that a network of this space can have, each once."""
+
+    def route(self, row: IntArray) -> tuple[Piece, ...]:
+        """The pieces of one canonical row, in the order in which they run.
+
+        Raises:
+            ValueError: if it is not a canonical row of this space.
+        """
+
+
+class SharedSpace(SearchSpace, HasPieces, Protocol):
+    """Search space whose networks share weights, and so can be trained together."""
+
+
+def smallest_and_largest(space: SearchSpace) -> IntArray:
+    """Reference architectures of fewest and of most multiply-adds, (2, d). Imports torch."""
+    macs = count_macs(space, space.landmarks)
+    return np.asarray(space.landmarks[[macs.argmin(), macs.argmax()]])

@@ -1,0 +1,1 @@
+"""Networks that share weights, whatever their space: what runs, evaluates and keeps them."""

@@ -1,0 +1,83 @@
+"""All weights of a space in one module, so that networks share them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from tailorbird.spaces import Piece, SharedSpace
+from tailorbird.training.shared.windows import SharedTensors, WindowedModule
+
+
+class SharedNetwork(nn.Module):
+    """Every weight of a space once; a forward pass runs the pieces of one route.
+
+    Pieces with weights of their own are plain modules. Those that share weights of one name have
+    windows of the same tensors, and nothing else in common: each runs a plain module of its own,
+    as its workload builds it.
+
+    Args:
+        space: of the networks.
+
+    Raises:
+        ContractError: if weights of one name cannot be shared.
+    """
+
+    def __init__(self, space: SharedSpace) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict()
+        self._windowed: dict[Piece, WindowedModule] = {}
+        of_name: dict[str, list[Piece]] = {}
+        for piece in space.pieces:
+            of_name.setdefault(piece.weights, []).append(piece)
+        for name, pieces in of_name.items():
+            modules = [piece.workload.build() for piece in pieces]
+            if len(pieces) == 1:
+                self.parts[name] = modules[0]
+                continue
+            shared = self.parts[name] = SharedTensors(modules)
+            for piece, module in zip(pieces, modules, strict=True):
+                self._windowed[piece] = WindowedModule(module, shared)
+
+    def forward(self, x: Tensor, route: Sequence[Piece]) -> Tensor:
+        """Logits (n, classes) of images (n, channels, height, width), along one route."""
+        for piece in route:
+            x = self.run(piece, x)
+        return x
+
+    def run(self, piece: Piece, x: Tensor) -> Tensor:
+        """Output of one piece."""
+        module = self._windowed.get(piece)
+        y: Tensor = self.parts[piece.weights](x) if module is None else module(x)
+        return y
+
+    def module_of(self, piece: Piece) -> nn.Module:
+        """A piece as a plain module.
+
+        It has the network's weights if no other piece shares them, else a copy of its windows.
+        """
+        module = self._windowed.get(piece)
+        return self.parts[piece.weights] if module is None else module.plain()
+
+    def parameters_of(self, piece: Piece) -> list[nn.Parameter]:
+        """The network's parameters that a piece has, or has windows of."""
+        module = self._windowed.get(piece)
+        return [*self.parts[piece.weights].parameters()] if module is None else module.parameters
+
+    def named_layers(self, kind: str) -> Iterator[tuple[str, nn.Module]]:
+        """Modules of all weights of one kind, by their names."""
+        return ((n, m) for n, m in self.parts.items() if n.partition("-")[0] == kind)
+
+    def train(self, mode: bool = True) -> Self:
+        """Puts all modules into training mode, or into evaluation mode."""
+        for windowed in self._windowed.values():
+            windowed.module.train(mode)
+        return super().train(mode)
+
+
+def fresh(space: SharedSpace, seed: int) -> SharedNetwork:
+    """A network whose weights the seed decides."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return SharedNetwork(space)

@@ -1,0 +1,1 @@
+"""Training of supernets: subnetworks that share weights, all at once."""

@@ -1,0 +1,40 @@
+"""Settings of training a supernet: what decides its weights, besides space and data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+VERSION = "supernet-1"
+"""In the identity of weights: raise it when training makes others."""
+
+
+def _same_everywhere() -> Mapping[str, float]:
+    return dict.fromkeys(("embedding", "block", "head"), 2e-2)
+
+
+@dataclass(frozen=True, slots=True)
+class SupernetTraining:
+    """Settings by which a space becomes a trained supernet.
+
+    Attributes:
+        epochs: passes of one network over the training images, whatever the rule: one that trains
+            four networks a step has a quarter of the steps.
+        seed: of weights, images and networks.
+        batch: batch size.
+        learning_rates: peak for each kind of piece; 0 leaves it as it is.
+        rule: which networks a step trains, and by which losses.
+        routes: how networks are drawn: `log-macs`, `resources` or `uniform`.
+        distillation: what is learned from answers of others, `soft`, `hard` or `none`: of the
+            first network of a step, if the rule says so, and of a teacher, if there is one.
+        teacher: names it; none if None.
+        program: text or digest of a rule of one's own, so that another one trains anew.
+    """
+
+    epochs: int
+    seed: int
+    batch: int = 50
+    learning_rates: Mapping[str, float] = field(default_factory=_same_everywhere)
+    rule: str = "single-path"
+    routes: str = "log-macs"
+    distillation: str = "soft"
+    teacher: str | None = None
+    program: str = ""

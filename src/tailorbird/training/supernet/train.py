@@ -1,0 +1,154 @@
+"""Training of a supernet: all networks of a space together, by a rule."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor, nn
+
+from tailorbird.progress import Progress
+from tailorbird.registry.python_paths import load as import_path
+from tailorbird.registry.training_rules import TRAINING_RULES
+from tailorbird.spaces import SharedSpace
+from tailorbird.training.data.dataset import Dataset
+from tailorbird.training.distillation import loss_of
+from tailorbird.training.fit import Losses, Schedule, fit
+from tailorbird.training.score import Score, accuracy
+from tailorbird.training.shared.fitting_data import (
+    check_classes_fit,
+    check_images_fit,
+    n_classes_of,
+)
+from tailorbird.training.shared.learning import groups_of, identity, logged
+from tailorbird.training.shared.network import SharedNetwork, fresh
+from tailorbird.training.shared.route_sampling import draw_of
+from tailorbird.training.shared.stage import Stage
+from tailorbird.training.shared.trained import Trained
+from tailorbird.training.supernet.rules import Pass, Rule, RuleInputs, RuleMaker, Step
+from tailorbird.training.supernet.settings import VERSION, SupernetTraining
+
+
+def load(
+    space: SharedSpace,
+    dataset: Dataset,
+    settings: SupernetTraining,
+    folder: Path,
+    score: Score = accuracy,
+) -> Trained | None:
+    """Loads what `train` made with the same arguments; None if there is no such thing."""
+    network = fresh(space, settings.seed)
+    if not stage_of(space, dataset, settings, folder).load(network):
+        return None
+    return Trained(space, network, dataset.train, score)
+
+
+def train(
+    space: SharedSpace,
+    dataset: Dataset,
+    settings: SupernetTraining,
+    folder: Path,
+    progress: Progress,
+    *,
+    rule: RuleMaker | None = None,
+    teacher: nn.Module | None = None,
+    score: Score = accuracy,
+) -> Trained:
+    """Trains the shared weights of a space, or loads what was trained with the same settings.
+
+    They are saved as safetensors when they are done; training that was interrupted goes on from its
+    checkpoint, to the same result.
+
+    Args:
+        space: of the networks.
+        dataset: its training split is used.
+        settings: epochs, seed and the rest.
+        folder: for the weights.
+        progress: counts epochs.
+        rule: in the place of the one that the settings name.
+        teacher: gives logits for images.
+        score: what `Trained.evaluate` gives.
+
+    Raises:
+        ContractError: if data and space do not fit, or weights cannot be shared.
+        TrainingError: if training diverges.
+    """
+    trained = load(space, dataset, settings, folder, score)
+    if trained is not None:
+        return trained
+    check(space, dataset)
+    network = fresh(space, settings.seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    stage = stage_of(space, dataset, settings, folder)
+    made = rule_of(space, settings, rule, teacher)
+    with progress.task("Training", settings.epochs) as advance:
+        fit(
+            network,
+            groups_of(network, space.pieces, settings.learning_rates),
+            losses_of(space, network, made, settings.seed),
+            dataset,
+            Schedule(settings.epochs, settings.batch, settings.seed, made.n_passes),
+            stage.checkpoint,
+            logged(advance, "supernet"),
+        )
+    stage.save(network)
+    return Trained(space, network, dataset.train, score)
+
+
+def check(space: SharedSpace, dataset: Dataset) -> None:
+    """Refuses data that do not fit a space.
+
+    Raises:
+        ContractError: if shapes or classes differ.
+    """
+    check_images_fit(space, dataset)
+    check_classes_fit(space.name, n_classes_of(space), dataset)
+
+
+def rule_of(
+    space: SharedSpace,
+    settings: SupernetTraining,
+    make: RuleMaker | None = None,
+    teacher: nn.Module | None = None,
+) -> Rule:
+    """The rule that settings name, or that is made by a function of one's own."""
+    draw = draw_of(settings.routes, space, settings.seed)
+    loss = loss_of(settings.distillation, teacher)
+    inputs = RuleInputs(space, draw, loss, settings.distillation)
+    rule: Rule = (make or import_path(TRAINING_RULES[settings.rule].path))(inputs)
+    return rule
+
+
+def losses_of(space: SharedSpace, network: SharedNetwork, rule: Rule, seed: int) -> Losses:
+    """Losses of the networks that a rule trains in each step."""
+
+    def losses(number: int, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
+        rng, first = np.random.default_rng([seed, number]), None
+        for i, row in enumerate(rule.rows(Step(rng, images, labels, network))):
+            logits = network(images, space.route(row))
+            first = logits.detach() if first is None else first
+            yield rule.loss(Pass(i, logits, labels, images, first))
+
+    return losses
+
+
+def stage_of(
+    space: SharedSpace, dataset: Dataset, settings: SupernetTraining, folder: Path
+) -> Stage:
+    """File of the weights that these arguments make."""
+    modules = [f"{piece.kind} {piece.weights} {piece.workload.key}" for piece in space.pieces]
+    decides = {
+        "pieces": hashlib.sha256("\n".join(modules).encode()).hexdigest()[:12],
+        "epochs": settings.epochs,
+        "seed": settings.seed,
+        "batch": settings.batch,
+        "learning_rates": dict(settings.learning_rates),
+        "rule": settings.rule,
+        "program": settings.program,
+        "routes": settings.routes,
+        "distillation": settings.distillation,
+        "teacher": settings.teacher,
+    }
+    made_with = identity(VERSION, space.name, dataset, settings.batch, decides)
+    names = [*dict.fromkeys(piece.weights for piece in space.pieces)]
+    return Stage(folder / "supernet.safetensors", made_with, names)
