@@ -277,6 +277,7 @@ def test_what_nobody_foresaw_is_one_sentence_and_a_log(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(python_path, "_HOMES", set())  # of other tests, in whose folder this lies
+    monkeypatch.setattr(python_path, "_NAMED", set())
     monkeypatch.setattr(shipped, "shipped_tables", lambda: dict[str, object]()["a\nkey"])
     code, out, err = command_line("devices")
     assert code == 1

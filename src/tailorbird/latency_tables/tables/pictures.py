@@ -13,8 +13,10 @@ def latencies(table: "pd.DataFrame", ax: "Axes") -> "Axes":
     """Draws the latencies of a table by rank, with a bar of one std and a colour per operator."""
     ranked = table.dropna(subset="median_ms").sort_values("median_ms", ignore_index=True)
     for op, of in ranked.groupby(ranked["workload"].str.split("(").str[0], sort=False):
-        std_ms = of["std_ms"].fillna(0.0)
-        ax.errorbar(of.index, of["median_ms"], std_ms, fmt=".", elinewidth=0.8, label=label(op))
+        # Where no spread is known, std is NaN, and there is no bar.
+        ax.errorbar(
+            of.index, of["median_ms"], of["std_ms"], fmt=".", elinewidth=0.8, label=label(op)
+        )
     ax.set(xlabel="workloads, by latency", ylabel="latency, ms", yscale="log")
     legend(ax)
     return ax

@@ -38,9 +38,7 @@ class InferredSum:
     `ComponentProcess`. Besides, each choice of a variable may add something, such as an operator
     that is slower in one place than in another. Noise is in proportion to latency. Where a space
     leaves its workloads open, choices alone add up: what each does on its own, and where those of a
-    variable read as numbers, a part in proportion to their rank. Of Once-for-All's published sums
-    for an i7-8700K, 100 networks tell the others to 2.0 % (Spearman 0.997) from choices alone, and
-    to 0.03 % with workloads (means of three draws).
+    variable read as numbers, a part in proportion to their rank.
 
     Sums may fall to 0 and below in networks that are much faster than all that were timed; these
     are extrapolated as in `FewShotLatency`, and marked.

@@ -84,7 +84,7 @@ class CommandLine:
             return here
         found = None if "/" in name else shutil.which(name)
         if found is not None:
-            return Path(os.path.abspath(found))  # noqa: PTH100
+            return Path(os.path.abspath(found))  # noqa: PTH100  # likewise
         if os.path.lexists(here):
             raise DeviceError(
                 f"The program of a command must be executable, but {str(here)!r} is not. Write "
