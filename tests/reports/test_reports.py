@@ -26,7 +26,7 @@ from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.storage.marks import MARK, torn
 from tailorbird.training import Dataset, Trained
 from tailorbird.training.data import digits
-from tailorbird.training.stitching.network import StitchedNetwork
+from tailorbird.training.shared.network import SharedNetwork
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ class Untrained:
 
 def untrained(space: StitchSpace) -> Untrained:
     dataset = digits.load()
-    return Untrained(Trained(space, StitchedNetwork(space), dataset.train), dataset)
+    return Untrained(Trained(space, SharedNetwork(space), dataset.train), dataset)
 
 
 @pytest.fixture
