@@ -83,7 +83,8 @@ class WindowedModule:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Output of the module; gradients reach the shared tensors."""
-        self._fill(_Cut.view)
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            self._fill(_Cut.view)  # as parameters, which learn if the next pass does not
         y: Tensor = self.module(x)
         return y
 

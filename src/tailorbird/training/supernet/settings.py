@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 VERSION = "supernet-1"
-"""In the identity of weights: raise it when training makes others."""
+"""Version of training, part of the identity of weights: raise it when others come of it."""
 
 
 def _same_everywhere() -> Mapping[str, float]:
