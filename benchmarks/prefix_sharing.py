@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scripts import command_line, write_result
+from tailorbird.training.stitching.network import StitchedNetwork
 
 from tailorbird import spaces
 from tailorbird.errors import RecipeError
@@ -32,7 +33,6 @@ from tailorbird.spaces.footprint import n_macs
 from tailorbird.spaces.stitching import Part, StitchSpace
 from tailorbird.training import Split, Trained
 from tailorbird.training.data import cifar10, digits
-from tailorbird.training.stitching.network import StitchedNetwork
 
 CALIBRATED = 100
 LARGEST_CHUNK = 600

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from scripts import command_line, write_result
+from tailorbird.training.stitching.network import StitchedNetwork
 from torch import nn
 
 from tailorbird import spaces
@@ -32,7 +33,6 @@ from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Dataset, Split, Training, train
 from tailorbird.training.data import cifar10
 from tailorbird.training.stitching.anchors import place
-from tailorbird.training.stitching.network import StitchedNetwork
 from tailorbird.training.stitching.settings import KINDS
 
 FILES = {

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tailorbird.training.stitching.network import StitchedNetwork
 
 from tailorbird import spaces
 from tailorbird.errors import (
@@ -19,7 +20,6 @@ from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Trained
 from tailorbird.training.data import digits
-from tailorbird.training.stitching.network import StitchedNetwork
 
 LOADS = """
 import json, sys

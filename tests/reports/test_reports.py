@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from tailorbird.training.stitching.network import StitchedNetwork
 from torch import nn
 
 from tailorbird.latency_tables import Profiler, Program, Store
@@ -26,7 +27,6 @@ from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.storage.marks import MARK, torn
 from tailorbird.training import Dataset, Trained
 from tailorbird.training.data import digits
-from tailorbird.training.stitching.network import StitchedNetwork
 
 
 @pytest.fixture

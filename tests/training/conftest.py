@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tailorbird.training.stitching.network import StitchedNetwork
 from torch import nn
 
 from tailorbird.spaces.stitching import StitchSpace, Windows
 from tailorbird.spaces.stitching.families.digits_resnet import DigitsResNet
 from tailorbird.training import Dataset, Split, Trained
 from tailorbird.training.data import digits
-from tailorbird.training.stitching.network import StitchedNetwork
 
 
 @pytest.fixture

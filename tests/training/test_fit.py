@@ -14,6 +14,8 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+from tailorbird.training.stitching.network import StitchedNetwork
+from tailorbird.training.stitching.stage import Stage
 from torch import Tensor
 
 from tailorbird.errors import TrainingError, WriteError
@@ -24,8 +26,6 @@ from tailorbird.training.checkpoint import Checkpoint
 from tailorbird.training.data import digits
 from tailorbird.training.data.augment import shift
 from tailorbird.training.fit import n_batches
-from tailorbird.training.stitching.network import StitchedNetwork
-from tailorbird.training.stitching.stage import Stage
 
 SETTINGS = Training(train_epochs=2, stitch_epochs=2, seed=0, stitch_images=40)
 

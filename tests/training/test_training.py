@@ -7,6 +7,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from scipy.stats import beta
+from tailorbird.training.stitching.network import StitchedNetwork
 from torch import nn
 
 from tailorbird.predictors.metrics import accuracy_std
@@ -16,7 +17,6 @@ from tailorbird.training import Split, Trained, Training, load, train
 from tailorbird.training.data import digits
 from tailorbird.training.stitching import route_sampling
 from tailorbird.training.stitching.least_squares import initialise_stitches
-from tailorbird.training.stitching.network import StitchedNetwork
 
 SHORT = Training(train_epochs=1, stitch_epochs=1, seed=0)
 

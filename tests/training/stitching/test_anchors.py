@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from tailorbird.training.stitching.network import StitchedNetwork
 from torch import Tensor
 
 from tailorbird.errors import WeightsError, WeightsKeyError
@@ -18,7 +19,6 @@ from tailorbird.spaces.stitching.families.cifar_resnet import CifarResNet
 from tailorbird.spaces.stitching.families.efficientnet_lite import EfficientNetLite
 from tailorbird.training import Dataset, Split, Training, train
 from tailorbird.training.stitching import anchors
-from tailorbird.training.stitching.network import StitchedNetwork
 
 FAMILY = CifarResNet(2, ("small", "large"), ((1, 1, 1), (2, 2, 2)), (4, 8, 16))
 LARGE = 1

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tailorbird.training.stitching.network import StitchedNetwork
 from torch import nn
 
 from tailorbird.spaces.stitching import Part, StitchSpace
 from tailorbird.training import Split
 from tailorbird.training.stitching.least_squares import initialise_stitches
-from tailorbird.training.stitching.network import StitchedNetwork
 
 Rows = NDArray[np.float64]
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from tailorbird.training.stitching.network import StitchedNetwork
 from torch import nn
 
 from tailorbird.progress import NoProgress
@@ -11,7 +12,6 @@ from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Dataset, Training, train
 from tailorbird.training.stitching import low_rank
 from tailorbird.training.stitching.least_squares import initialise_stitches
-from tailorbird.training.stitching.network import StitchedNetwork
 
 
 def layer(kind: str) -> tuple[nn.Module, torch.Tensor]:

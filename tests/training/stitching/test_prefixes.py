@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tailorbird.training.stitching.network import StitchedNetwork
+from tailorbird.training.stitching.prefixes import Prefixes
 from torch import nn
 
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Split, Trained
 from tailorbird.training.data import digits
-from tailorbird.training.stitching.network import StitchedNetwork
-from tailorbird.training.stitching.prefixes import Prefixes
 
 
 @pytest.fixture

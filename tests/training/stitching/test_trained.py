@@ -3,6 +3,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from tailorbird.training.stitching.network import StitchedNetwork
 from torch import nn
 
 from tailorbird.errors import InfeasibleError, MissingStepError, RecipeError
@@ -11,7 +12,6 @@ from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Split, Trained
 from tailorbird.training.data import digits
 from tailorbird.training.stitching import trained
-from tailorbird.training.stitching.network import StitchedNetwork
 
 
 @pytest.fixture

@@ -125,7 +125,9 @@ class Chain(LayeredSpace):
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
         """Every piece that a network of this space can have, each once."""
-        between = (piece for edges in self._between for placed in edges.values() for piece in placed)
+        between = (
+            piece for edges in self._between for placed in edges.values() for piece in placed
+        )
         last = chain.from_iterable(self._last)
         return tuple(dict.fromkeys((*self._first, *between, *last)))
 

@@ -59,12 +59,14 @@ class ElasticLayout:
         return self.paths.repair(X)
 
     def describe(self, row: IntArray) -> str:
-        """Width, and depth or options of each block, by stage: `inner=2 inner=4 | to=16 depth=3`."""
+        """Width, and depth or each block's options, by stage: `inner=2 inner=4 | to=16 depth=3`."""
         stages = []
         for stage, blocks in zip(self.paths.stages, self.paths.blocks(row), strict=True):
             shared = _said(stage.shared, blocks[0]) if blocks else ()
             texts = [",".join(_said(stage.options, b[len(shared) :])) for b in blocks]
-            stages.append(" ".join([*shared, *texts] if any(texts) else [*shared, f"depth={len(blocks)}"]))
+            stages.append(
+                " ".join([*shared, *texts] if any(texts) else [*shared, f"depth={len(blocks)}"])
+            )
         return " | ".join(stages)
 
     def _extreme(self, macs: Mapping[Workload, int], sign: int) -> list[int]:

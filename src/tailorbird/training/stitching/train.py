@@ -29,6 +29,7 @@ from tailorbird.training.stitching import anchors, low_rank
 from tailorbird.training.stitching.least_squares import initialise_stitches
 from tailorbird.training.stitching.settings import RULES, Training
 
+
 def load(
     space: StitchSpace,
     dataset: Dataset,

@@ -25,7 +25,7 @@ from tailorbird.training.shared.network import SharedNetwork, fresh
 from tailorbird.training.shared.route_sampling import draw_of
 from tailorbird.training.shared.stage import Stage
 from tailorbird.training.shared.trained import Trained
-from tailorbird.training.supernet.rules import Pass, Rule, RuleInputs, RuleMaker, Step
+from tailorbird.training.supernet.rules import Pass, Rule, RuleInputs, RuleMaker, Step, rows_of
 from tailorbird.training.supernet.settings import VERSION, SupernetTraining
 
 
@@ -124,7 +124,7 @@ def losses_of(space: SharedSpace, network: SharedNetwork, rule: Rule, seed: int)
 
     def losses(number: int, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
         rng, first = np.random.default_rng([seed, number]), None
-        for i, row in enumerate(rule.rows(Step(rng, images, labels, network))):
+        for i, row in enumerate(rows_of(space, rule, Step(rng, images, labels, network))):
             logits = network(images, space.route(row))
             first = logits.detach() if first is None else first
             yield rule.loss(Pass(i, logits, labels, images, first))
