@@ -1,5 +1,6 @@
 """Spaces whose networks share weights: stitched networks, and subnetworks of supernets."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -34,6 +35,12 @@ class Piece:
     def __str__(self) -> str:
         return self.weights
 
+    @property
+    def form(self) -> tuple[object, ...]:
+        """What its weights follow from: all but the batch size, with which they have no part."""
+        work = self.workload
+        return self.weights, work.op, work.params, tuple(shape[1:] for shape in work.inputs)
+
 
 @runtime_checkable
 class HasPieces(Protocol):
@@ -53,6 +60,21 @@ class HasPieces(Protocol):
 
 class SharedSpace(SearchSpace, HasPieces, Protocol):
     """Search space whose networks share weights, and so can be trained together."""
+
+
+def fingerprint(pieces: Sequence[Piece]) -> str:
+    """Digits that change with the modules of pieces, and not with their batch size.
+
+    Modules that their author may change under the same name are run for that, on torch's meta
+    device. Imports torch.
+    """
+    from tailorbird.spaces.structure import digest_of
+
+    texts = []
+    for piece in pieces:
+        digest = digest_of(piece.workload) if piece.workload.digest else ""
+        texts.append(f"{piece.kind} {piece.form} {digest}")
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
 
 
 def smallest_and_largest(space: SearchSpace) -> IntArray:
