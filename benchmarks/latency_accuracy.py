@@ -4,7 +4,7 @@ Distinct networks are timed whole in two rounds apart, and the rounds of the tab
 on a machine that drifts, what was measured at another time is off by the drift. Sums of the table
 are scored on all of them, with cold and with hot weights. A fifth of the networks calibrates a
 corrected sum, which is scored on the others. One round against the other is the ceiling; MACs alone
-are the baseline. Goals of both sums: at most 3 % off on average, and a Kendall tau of at least 0.97.
+are the baseline. Goals of both sums: at most 3 % off on average, Kendall tau of at least 0.97.
 
 Measurements are kept in --store: what is there already is not measured again.
 """
