@@ -3,16 +3,19 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces.footprint import built_on_meta, count_macs
 from tailorbird.spaces.space import IntArray, SearchSpace
 from tailorbird.spaces.workload import Workload
 
 KINDS = ("embedding", "block", "stitch", "head")
 """Kinds of pieces."""
+
+_IMAGES = 2  # that stand for any number of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +71,24 @@ def fingerprint(pieces: Sequence[Piece]) -> str:
     Modules that their author may change under the same name are run for that, on torch's meta
     device. Imports torch.
     """
-    from tailorbird.spaces.structure import digest_of
-
     texts = []
     for piece in pieces:
-        digest = digest_of(piece.workload) if piece.workload.digest else ""
+        digest = _structure(piece.workload) if piece.workload.digest else ""
         texts.append(f"{piece.kind} {piece.form} {digest}")
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=4096)
+def _structure(workload: Workload) -> str:
+    """Digest of the operators of a workload's module, whatever its batch size."""
+    import torch
+
+    from tailorbird.spaces.structure import digested
+
+    examples = [torch.empty((_IMAGES, *shape[1:]), device="meta") for shape in workload.inputs]
+    with torch.device("meta"), torch.no_grad():
+        module = built_on_meta(workload.build)
+        return digested(lambda: module(*examples))[1]
 
 
 def smallest_and_largest(space: SearchSpace) -> IntArray:

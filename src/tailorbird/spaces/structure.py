@@ -8,7 +8,6 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import torch
@@ -17,14 +16,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from tailorbird.errors import ContractError, in_a_line, raising
-from tailorbird.spaces.footprint import built_on_meta
 from tailorbird.spaces.module import check_is_module
-from tailorbird.spaces.workload import Workload
 
 T = TypeVar("T")
 
 _LENGTH = 8  # hexadecimal digits
-_IMAGES = 2  # that stand for any number of them
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a generator, say; other in each process
 
 
@@ -37,15 +33,6 @@ def digested(run: Callable[[], T]) -> tuple[T, str]:
     with _Recorder() as recorder:
         output = run()
     return output, _digest(recorder.lines)
-
-
-@lru_cache(maxsize=4096)
-def digest_of(workload: Workload) -> str:
-    """Digest of the operators of a workload's module, whatever its batch size."""
-    examples = [torch.empty((_IMAGES, *shape[1:]), device="meta") for shape in workload.inputs]
-    with torch.device("meta"), torch.no_grad():
-        module = built_on_meta(workload.build)
-        return digested(lambda: module(*examples))[1]
 
 
 def exportable(module: nn.Module, inputs: Sequence[Sequence[int]], name: str) -> str:
