@@ -16,6 +16,8 @@ from tailorbird.recipe.section import (
 )
 from tailorbird.registry.accuracy_predictors import ACCURACY_PREDICTORS, entry_of
 from tailorbird.registry.data_sets import DATA_SETS
+from tailorbird.registry.route_draws import ROUTE_DRAWS
+from tailorbird.registry.training_rules import TRAINING_RULES
 from tailorbird.registry.zero_cost_scores import ZERO_COST_SCORES
 
 LEARNING_RATE = 2e-2  # right for networks that are trained from scratch
@@ -30,6 +32,15 @@ _TAKEN = {
     "batch_function": _EVALUATED | {"n_images"},
 }
 """Further keys of sources of accuracies that train nothing."""
+
+_LEARNING = frozenset({"batch", "learning_rates", "routes", "distillation", "teacher"})
+STITCHED_KEYS = _LEARNING | {
+    *("anchors", "train_epochs", "stitch_epochs", "stitch_images", "stitch_rank"),
+}
+"""Keys on how anchors and stitches are trained."""
+
+SUPERNET_KEYS = _LEARNING | {"supernet_epochs", "rule"}
+"""Keys on how a supernet is trained."""
 
 Rate = Annotated[float, Field(ge=0, le=1000)]
 ZeroCostScore = Annotated[str, one_of_or_path(ZERO_COST_SCORES)]
@@ -67,13 +78,16 @@ class AccuracySection(Section):
     table: Annotated[str, Field(min_length=1)] | None = None
     n_images: Count | None = None
     evaluator: PythonPath | None = None
+    trained: Annotated[str, Field(min_length=1)] | None = None
     anchors: dict[str, AnchorFile] | Literal["installed"] = Field(default_factory=dict)
     train_epochs: Annotated[int, Field(ge=0, le=100_000)] | None = None
     stitch_epochs: Annotated[int, Field(ge=0, le=100_000)] = 150
+    supernet_epochs: Annotated[int, Field(ge=1, le=100_000)] = 300
+    rule: Annotated[str, one_of_or_path(TRAINING_RULES)] | None = None
     batch: Count = 50
     learning_rates: LearningRates = LearningRates()
-    routes: Literal["stitches", "uniform", "resources"] = "stitches"
-    distillation: Literal["soft", "hard", "none"] = "soft"
+    routes: Annotated[str, one_of(ROUTE_DRAWS)] | None = None
+    distillation: Literal["soft", "hard", "none"] | None = None
     teacher: PythonPath | None = None
     stitch_images: Annotated[int, Field(ge=0)] = 500
     stitch_rank: Annotated[int, Field(ge=1, le=4096)] | None = None
@@ -123,6 +137,9 @@ class AccuracySection(Section):
         if source in _TAKEN:
             idle = self.model_fields_set - _TAKEN[source] - {source}
             reason = f"with [accuracy] {source} nothing is trained"
+        elif self.trained is not None:
+            idle = self.model_fields_set & ({"n_images"} | STITCHED_KEYS | SUPERNET_KEYS)
+            reason = "with [accuracy] trained weights are there already"
         else:
             idle = self.model_fields_set & {"n_images"}
             reason = "images of a data set are counted"

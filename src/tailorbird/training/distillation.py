@@ -35,7 +35,12 @@ def hard(teacher: nn.Module) -> Loss:
 
 
 def loss_of(name: str, teacher: nn.Module | None) -> Loss:
-    """Loss by its name, `soft`, `hard` or `none`; to the labels alone without a teacher."""
+    """Loss by the name of its distillation; without a teacher, labels alone teach.
+
+    Args:
+        name: `soft`, `hard` or `none`.
+        teacher: gives logits.
+    """
     if teacher is None or name == "none":
         return labels_only
     return {"soft": soft, "hard": hard}[name](teacher.eval())

@@ -12,6 +12,9 @@ from torch import nn
 
 from tailorbird.errors import MissingStepError, RecipeError
 from tailorbird.pipeline.accuracy_sources.evaluated import EvaluatedAccuracy
+from tailorbird.pipeline.accuracy_sources.given_inputs import GivenInputs
+from tailorbird.pipeline.accuracy_sources.stitching_inputs import StitchingInputs
+from tailorbird.pipeline.accuracy_sources.supernet_inputs import SupernetInputs
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.pipeline.own_code.zero_cost_score import zero_cost_scores_of
@@ -21,8 +24,9 @@ from tailorbird.progress import NoProgress, Progress
 from tailorbird.registry.python_paths import is_path
 from tailorbird.search.evaluation.executors import Evaluator
 from tailorbird.spaces import FloatArray, IntArray
+from tailorbird.spaces.shared import HasPieces
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.training import Dataset, Trained, load, train
+from tailorbird.training import Dataset, Trained
 
 _SCORED = 32  # images that zero-cost scores see
 
@@ -37,6 +41,8 @@ def opened(asked: OpenedRecipe) -> "TrainedAccuracy":
     source = TrainedAccuracy(
         asked.recipe, asked.home, asked.space, database.folder, database.checked_url
     )
+    if isinstance(source.space, HasPieces):
+        source.inputs.check_keys()
     source.earlier()  # whatever command goes on from here, before it measures or trains
     return source
 
@@ -73,13 +79,17 @@ class TrainedAccuracy(EvaluatedAccuracy):
         Raises:
             RecipeError: if the space is none that can be trained.
         """
-        if not isinstance(self.space, StitchSpace):
+        if not isinstance(self.space, HasPieces):
             raise RecipeError(
                 f"There is no training for {self.space.name}. Give accuracies of your own in "
                 "[accuracy] function, batch_function or table; latencies alone can be had with "
                 "`tailorbird profile RECIPE`."
             )
-        return TrainingInputs(self.recipe, self.home, self.space)
+        if self.recipe.accuracy.trained is not None:
+            return GivenInputs(self.recipe, self.home, self.space)
+        if isinstance(self.space, StitchSpace):
+            return StitchingInputs(self.recipe, self.home, self.space)
+        return SupernetInputs(self.recipe, self.home, self.space)
 
     def obtain(self, progress: Progress) -> None:
         """Trains, or loads what was trained."""
@@ -91,15 +101,7 @@ class TrainedAccuracy(EvaluatedAccuracy):
         made = self.inputs
         for remark in made.remarks():
             LOG.warning("%s", remark)
-        return train(
-            made.space,
-            made.dataset(),
-            made.settings(),
-            self.weights,
-            progress,
-            teacher=made.teacher(),
-            score=made.score(),
-        )
+        return made.train(self.weights, progress)
 
     def trained(self) -> Trained:
         """The trained networks.
@@ -111,8 +113,7 @@ class TrainedAccuracy(EvaluatedAccuracy):
 
     @cached_property
     def _trained(self) -> Trained:
-        made = self.inputs
-        found = load(made.space, made.dataset(), made.settings(), self.weights, made.score())
+        found = self.inputs.load(self.weights)
         if found is None:
             raise MissingStepError(
                 f"There are no weights for this recipe in {str(self.weights)!r}. "

@@ -1,26 +1,25 @@
-"""Inputs of training: data, score, teacher and weights that a recipe names."""
+"""Inputs of every training: data, score and teacher that a recipe names."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from torch import nn
 
-from tailorbird.errors import RecipeError, WeightsError, WeightsKeyError
+from tailorbird.errors import RecipeError
 from tailorbird.pipeline.python_path import resolve, users_code
+from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.registry.data_sets import DATA_SETS, DEFAULT
 from tailorbird.registry.python_paths import load
-from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.spaces import SharedSpace
 from tailorbird.spaces.trial import check_torch
-from tailorbird.training import Dataset, Training, distillation
-from tailorbird.training.distillation import Loss
+from tailorbird.training import Dataset, Trained
 from tailorbird.training.score import Score, accuracy
-from tailorbird.training.stitching.anchors import Placement
-from tailorbird.training.stitching.network import StitchedNetwork
-from tailorbird.training.stitching.network_trial import check_networks
-from tailorbird.training.stitching.train import check, check_heads, is_trained, loss_of, placed
 from tailorbird.training.trial import (
+    Batch,
     as_dataset,
     as_teacher,
     check_images,
@@ -29,12 +28,10 @@ from tailorbird.training.trial import (
     tried_batch,
 )
 
-_EPOCHS = 30  # of anchors that learn from scratch, or have a new head
-
 
 @dataclass(frozen=True)
-class TrainingInputs:
-    """Data, score, teacher and weights of one recipe, each made on first use.
+class TrainingInputs(ABC):
+    """Base of what the weights of one recipe are trained from, each thing made on first use.
 
     Attributes:
         recipe: what was asked for.
@@ -42,9 +39,48 @@ class TrainingInputs:
         space: that the recipe names.
     """
 
+    idle: ClassVar[frozenset[str]]
+    """Keys of [accuracy] that are for other trainings."""
+
+    training: ClassVar[str]
+    """What it does, for errors: `supernets are trained`."""
+
     recipe: Recipe
     home: Path
-    space: StitchSpace
+    space: SharedSpace
+
+    @abstractmethod
+    def train(self, folder: Path, progress: Progress) -> Trained:
+        """Trains into a folder, or loads what was trained there."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> Trained | None:
+        """Loads what `train` made; None if there is no such thing."""
+
+    @abstractmethod
+    def is_trained(self, folder: Path) -> bool:
+        """True if `load` will find weights, whole or not; builds no network."""
+
+    @abstractmethod
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences on what became of files of weights."""
+
+    @property
+    @abstractmethod
+    def n_classes(self) -> int:
+        """Number of classes that networks tell apart."""
+
+    @abstractmethod
+    def check_fit(self) -> None:
+        """Refuses data that do not fit the space."""
+
+    @abstractmethod
+    def check_start(self) -> None:
+        """Refuses weights that training cannot start from."""
+
+    @abstractmethod
+    def check_steps(self, batch: Batch) -> None:
+        """Runs a few networks as training does."""
 
     def check(self, weights: Path) -> None:
         """Refuses data, code, weights or settings that do not fit each other.
@@ -57,49 +93,50 @@ class TrainingInputs:
 
         Raises:
             RecipeError: if so.
-            WeightsError: if it is the weights of anchors.
+            WeightsError: if it is weights that training starts from.
         """
-        with users_code(self._named_data):
+        self.check_keys()
+        with users_code(self.named_data):
             check_images(self.dataset())
-        with users_code(self._named_space):
-            check(self.space, self.dataset())
+        with users_code(self.named_space):
+            self.check_fit()
         asked = self.recipe.accuracy
         with users_code(f"[accuracy] evaluator = {asked.evaluator!r}"):
             check_score(self.score(), self.dataset())
             check_torch()
-        self._check_anchors()
-        if is_trained(self.space, self.dataset(), self.settings(), weights):
+        self.check_start()
+        if self.is_trained(weights):
             return
-        with users_code(self._named_data):
-            batch = tried_batch(self.dataset(), self.settings().batch)
+        with users_code(self.named_data):
+            batch = tried_batch(self.dataset(), asked.batch)
             check_torch()
-        loss: Loss = distillation.labels_only
         teacher = self.teacher()
         if teacher is not None:
             with users_code(f"[accuracy] teacher = {asked.teacher!r}"):
-                check_teacher(teacher, batch, self.space.family.n_classes)
-            loss = loss_of(self.settings(), teacher)
-        with users_code(self._named_space):
-            network, _ = self._placed()
-            check_networks(self.space, network, self.settings(), batch, loss)
+                check_teacher(teacher, batch, self.n_classes)
+        self.check_steps(batch)
 
-    def _check_anchors(self) -> None:
-        """Refuses anchors that have neither weights to start from, nor epochs to learn them."""
-        family, settings = self.space.family, self.settings()
-        missing = [name for name in family.anchors if name not in settings.anchors]
-        if settings.train_epochs == 0 and missing:
+    def check_keys(self) -> None:
+        """Refuses keys of [accuracy] that are for other trainings.
+
+        Raises:
+            RecipeError: naming one.
+        """
+        idle = self.recipe.accuracy.model_fields_set & self.idle
+        if idle:
             raise RecipeError(
-                f"Anchors need weights in [accuracy.anchors] or `[accuracy] train_epochs` above 0, "
-                f"but {missing[0]} has neither."
+                f"[accuracy] {min(idle)} has no part in this recipe, since {self.training} for "
+                f"{self.space.name}: drop it."
             )
-        check_heads(self._placements, settings)
 
     @property
-    def _named_space(self) -> str:
+    def named_space(self) -> str:
+        """Where the recipe names the space."""
         return self.recipe.space.key
 
     @property
-    def _named_data(self) -> str:
+    def named_data(self) -> str:
+        """Where the recipe names the data."""
         asked = self.recipe.accuracy
         key = "data" if asked.module is None else "module"
         return f"[accuracy] {key} = {getattr(asked, key) or DEFAULT!r}"
@@ -117,7 +154,7 @@ class TrainingInputs:
         path = self.recipe.accuracy.module
         if path is not None:
             make = resolve(path, self.home, "[accuracy] module")
-            with users_code(self._named_data):
+            with users_code(self.named_data):
                 made = make()
                 check_torch()
                 return as_dataset(made)
@@ -143,89 +180,3 @@ class TrainingInputs:
             made = make()
             check_torch()
             return as_teacher(made)
-
-    def settings(self) -> Training:
-        """Settings of training."""
-        return self._settings
-
-    @cached_property
-    def _settings(self) -> Training:
-        asked = self.recipe.accuracy
-        files, keys = self._weights
-        epochs = asked.train_epochs
-        if epochs is None:
-            new_heads = [name for name, placed in self._placements.items() if placed.new_head]
-            are_there = set(self.space.family.anchors) <= {*files}
-            epochs = _EPOCHS if not files or (are_there and new_heads) else 0
-        return Training(
-            epochs,
-            asked.stitch_epochs,
-            self.recipe.seed,
-            batch=asked.batch,
-            learning_rates=asked.learning_rates.model_dump(),
-            routes=asked.routes,
-            distillation=asked.distillation,
-            teacher=asked.teacher,
-            stitch_images=asked.stitch_images,
-            stitch_rank=asked.stitch_rank,
-            anchors=files,
-            keys=keys,
-        )
-
-    def remarks(self) -> tuple[str, ...]:
-        """Sentences on what became of the files of weights."""
-        n_classes, epochs = self.space.family.n_classes, self.settings().train_epochs
-        remarks: list[str] = []
-        for name, placement in self._placements.items():
-            remarks += placement.remarks
-            if placement.new_head:
-                remarks.append(
-                    f"The head of {name} for {n_classes:,} classes is drawn anew, since "
-                    f"{placement.new_head}; the anchor learns, with train_epochs = {epochs}."
-                )
-        return tuple(remarks)
-
-    @cached_property
-    def _placements(self) -> dict[str, Placement]:
-        """What becomes of the files of weights, by anchor."""
-        return self._placed()[1] if self._weights[0] else {}
-
-    def _placed(self) -> tuple[StitchedNetwork, dict[str, Placement]]:
-        """A network that starts from the files of weights, and what becomes of these.
-
-        Raises:
-            WeightsError: if they do not fit; an example shows how a recipe chooses by a key.
-        """
-        try:
-            return placed(self.space, self.recipe.seed, *self._weights)
-        except WeightsKeyError as error:
-            example = f'{{ file = "{error.path.name}", key = "{error.key}" }}'
-            raise WeightsError(f"{error} In [accuracy.anchors]: {example}.") from error
-
-    @cached_property
-    def _weights(self) -> tuple[dict[str, Path], dict[str, str]]:
-        """Files by anchor, the recipe's or those of installed packages; keys in them, if given.
-
-        Raises:
-            RecipeError: if there are none for the space, or the family cannot take them.
-        """
-        asked, family = self.recipe.accuracy.anchors, self.space.family
-        if asked == "installed":
-            installed = getattr(family, "installed_weights", None)
-            if installed is None:
-                raise RecipeError(
-                    f"No package brings weights for {self.space.name}: give files in "
-                    "[accuracy.anchors]."
-                )
-            return dict(installed()), {}
-        for name, file in asked.items():
-            if name not in family.anchors:
-                known = ", ".join(family.anchors)
-                raise RecipeError(f"There is no anchor {name!r} in {family.name}; known: {known}.")
-            if not hasattr(family, "place"):
-                raise RecipeError(
-                    f"{family.name} cannot take weights from files: give it a method `place`, "
-                    f"which says where those of {file.file!r} go."
-                )
-        files = {name: self.home / file.file for name, file in asked.items()}
-        return files, {name: file.key for name, file in asked.items() if file.key is not None}

@@ -26,7 +26,7 @@ class ElasticStage(Protocol):
 
     @property
     def shared(self) -> Mapping[str, tuple[Any, ...]]:
-        """Choices that are made once for all blocks, two at least, by what is chosen."""
+        """Choices that all blocks share, two at least, by the names of what is chosen."""
 
     @property
     def options(self) -> Mapping[str, tuple[Any, ...]]:

@@ -59,7 +59,7 @@ class ElasticLayout:
         return self.paths.repair(X)
 
     def describe(self, row: IntArray) -> str:
-        """Width, and depth or options of each block, by stage: `inner=2 inner=4 | to=8 depth=3`."""
+        """Width, and depth or each block's options, by stage: `inner=2 inner=4 | to=16 depth=3`."""
         stages = []
         for stage, blocks in zip(self.paths.stages, self.paths.blocks(row), strict=True):
             shared = _said(stage.shared, blocks[0]) if blocks else ()

@@ -20,8 +20,8 @@ class Prefix:
     """A beginning that routes share: a node of the tree.
 
     Attributes:
-        module: of its last piece; its norms are its own, and its parameters the network's, or
-            copies of its windows of them, which all prefixes with this piece have in common.
+        module: of its last piece; its norms are its own, its parameters the network's, or copies of
+            windows of them, which all prefixes with this piece have in common.
         longer: beginnings with one piece more.
     """
 

@@ -1,6 +1,6 @@
 """Sampling of the networks of training steps, each from a generator of random numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -84,11 +84,11 @@ def _all(space: SharedSpace) -> IntArray:
 
 
 def _together(space: SharedSpace, n: int, rng: np.random.Generator) -> IntArray:
-    """Canonical rows (n, d), whose variables are all at about one fraction of their choices."""
+    """Canonical rows (n, d) with each variable at about the same fraction of its choices."""
     last = np.array([len(variable.choices) - 1 for variable in space.variables])
     return space.repair(rng.binomial(last, rng.random((n, 1))))
 
 
-def _by_group(X: IntArray, groups: list[IntArray]) -> Draw:
+def _by_group(X: IntArray, groups: Sequence[IntArray]) -> Draw:
     """Draws a group of rows of X, then one of its rows."""
-    return lambda rng: np.asarray(X[rng.choice(groups[rng.integers(len(groups))])])
+    return lambda rng: np.asarray(X[rng.choice(groups[int(rng.integers(len(groups)))])])

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from tailorbird.training.weights import state_dict, weight_file
 
@@ -42,8 +41,8 @@ class Training:
     seed: int
     batch: int = 50
     learning_rates: Mapping[str, float] = field(default_factory=_same_everywhere)
-    routes: Literal["stitches", "uniform", "resources"] = "stitches"
-    distillation: Literal["soft", "hard", "none"] = "soft"
+    routes: str = "stitches"
+    distillation: str = "soft"
     teacher: str | None = None
     stitch_images: int = 500
     stitch_rank: int | None = None

@@ -7,6 +7,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
+from tailorbird.errors import ContractError
 from tailorbird.spaces import IntArray, SharedSpace
 from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training.distillation import Loss
@@ -84,6 +85,35 @@ class RuleInputs:
 
 
 RuleMaker = Callable[[RuleInputs], Rule]
+
+
+def rows_of(space: SharedSpace, rule: Rule, step: Step) -> IntArray:
+    """Canonical rows (k, d) of the networks that a step trains.
+
+    Raises:
+        ContractError: if the rule gives none, others, or more than it says that a step costs.
+    """
+    X = np.asarray(rule.rows(step))
+    d = len(space.variables)
+    if X.ndim != 2 or X.shape[1] != d or X.dtype.kind not in "iu" or not len(X) > 0:
+        raise ContractError(
+            f"A rule's rows must be rows of {d} choices each, integers, one row at least, but it "
+            f"gave {X.dtype} of shape {X.shape}."
+        )
+    if len(X) > rule.n_passes:
+        raise ContractError(
+            f"A rule's n_passes must be at least the number of networks that a step trains, but is "
+            f"{rule.n_passes} for {len(X)} of them. Count all passes, also those without gradients."
+        )
+    most = np.array([len(variable.choices) for variable in space.variables])
+    within = ((X >= 0) & (most > X)).all(axis=1)
+    if not within.all() or not np.array_equal(space.repair(X.astype(np.int64)), X):
+        raise ContractError(
+            "A rule's rows must be canonical encodings of the space, but it gave "
+            f"{X[~within][:1].tolist() or X.tolist()}. Take them from `inputs.draw` or "
+            "`space.sample`, or pass them through `space.repair`."
+        )
+    return X.astype(np.int64)
 
 
 def single_path(inputs: RuleInputs) -> Rule:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 VERSION = "supernet-1"
-"""Version of training, part of the identity of weights: raise it when others come of it."""
+"""Version of training in the identity of weights: raise it when training makes others."""
+
+RULE, ROUTES = "single-path", "log-macs"
+"""What is done unless something else is asked for; `benchmarks/supernet_rules.py` has chosen it."""
 
 
 def _same_everywhere() -> Mapping[str, float]:
@@ -33,8 +36,8 @@ class SupernetTraining:
     seed: int
     batch: int = 50
     learning_rates: Mapping[str, float] = field(default_factory=_same_everywhere)
-    rule: str = "single-path"
-    routes: str = "log-macs"
+    rule: str = RULE
+    routes: str = ROUTES
     distillation: str = "soft"
     teacher: str | None = None
     program: str = ""

@@ -1,6 +1,5 @@
 """Training of a supernet: all networks of a space together, by a rule."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from tailorbird.progress import Progress
 from tailorbird.registry.python_paths import load as import_path
 from tailorbird.registry.training_rules import TRAINING_RULES
 from tailorbird.spaces import SharedSpace
+from tailorbird.spaces.shared import fingerprint
 from tailorbird.training.data.dataset import Dataset
 from tailorbird.training.distillation import loss_of
 from tailorbird.training.fit import Losses, Schedule, fit
@@ -25,7 +25,7 @@ from tailorbird.training.shared.network import SharedNetwork, fresh
 from tailorbird.training.shared.route_sampling import draw_of
 from tailorbird.training.shared.stage import Stage
 from tailorbird.training.shared.trained import Trained
-from tailorbird.training.supernet.rules import Pass, Rule, RuleInputs, RuleMaker, Step
+from tailorbird.training.supernet.rules import Pass, Rule, RuleInputs, RuleMaker, Step, rows_of
 from tailorbird.training.supernet.settings import VERSION, SupernetTraining
 
 
@@ -124,7 +124,7 @@ def losses_of(space: SharedSpace, network: SharedNetwork, rule: Rule, seed: int)
 
     def losses(number: int, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
         rng, first = np.random.default_rng([seed, number]), None
-        for i, row in enumerate(rule.rows(Step(rng, images, labels, network))):
+        for i, row in enumerate(rows_of(space, rule, Step(rng, images, labels, network))):
             logits = network(images, space.route(row))
             first = logits.detach() if first is None else first
             yield rule.loss(Pass(i, logits, labels, images, first))
@@ -136,9 +136,8 @@ def stage_of(
     space: SharedSpace, dataset: Dataset, settings: SupernetTraining, folder: Path
 ) -> Stage:
     """File of the weights that these arguments make."""
-    modules = [f"{piece.kind} {piece.weights} {piece.workload.key}" for piece in space.pieces]
     decides = {
-        "pieces": hashlib.sha256("\n".join(modules).encode()).hexdigest()[:12],
+        "pieces": fingerprint(space.pieces),
         "epochs": settings.epochs,
         "seed": settings.seed,
         "batch": settings.batch,

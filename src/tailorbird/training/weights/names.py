@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from tailorbird.spaces.stitching import Part
+Where = tuple[Any, str]
+"""The part of a network that a weight is in, and its name there."""
 
-Place = Callable[[str], tuple[Part, str] | None]
-"""The part of a weight and its name there, by its name in an anchor's state dict; or none."""
+Place = Callable[[str], Where | None]
+"""Gives where a weight goes, by its name in a state dict; or none."""
 
 _DEPTH = 8  # of modules that wrap the one that is looked for
 
@@ -133,7 +135,7 @@ class Sorted:
         owner: whose convention the names follow, if it is not the family's own and known.
     """
 
-    placed: dict[str, tuple[Part, str]]
+    placed: dict[str, Where]
     unplaced: tuple[str, ...]
     no_weights: tuple[str, ...]
     owner: str | None
@@ -147,10 +149,10 @@ def sort_names(names: Collection[str], place: Place) -> Sorted:
 
     Args:
         names: of a state dict.
-        place: of the family, for one anchor.
+        place: of each.
     """
     kept = [n for n in names if n.rpartition(".")[2] not in _NO_WEIGHTS or place(n) is not None]
-    owner, best = None, dict[str, tuple[Part, str]]()
+    owner, best = None, dict[str, Where]()
     for bare in _bared(kept):
         for convention in (None, *CONVENTIONS):
             if convention is not None:

@@ -1,0 +1,197 @@
+"""Inputs of the training of stitched networks: weights that anchors start with, and settings."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from tailorbird.errors import RecipeError, WeightsError, WeightsKeyError
+from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
+from tailorbird.pipeline.python_path import users_code
+from tailorbird.progress import Progress
+from tailorbird.recipe.accuracy import STITCHED_KEYS, SUPERNET_KEYS
+from tailorbird.spaces import IntArray
+from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.training import SharedNetwork, Trained, Training, load, train
+from tailorbird.training.distillation import loss_of
+from tailorbird.training.shared.network_trial import check_networks
+from tailorbird.training.stitching.anchors import Placement
+from tailorbird.training.stitching.train import check, check_heads, is_trained, placed
+from tailorbird.training.trial import Batch
+
+_EPOCHS = 30  # of anchors that learn from scratch, or have a new head
+
+
+@dataclass(frozen=True)
+class StitchingInputs(TrainingInputs):
+    """Inputs of the training of anchors, and of all routes through them together."""
+
+    idle: ClassVar = SUPERNET_KEYS - STITCHED_KEYS
+    training: ClassVar = "anchors and stitches are trained"
+
+    space: StitchSpace
+
+    def train(self, folder: Path, progress: Progress) -> Trained:
+        """Trains into a folder, or loads what was trained there."""
+        return train(
+            self.space,
+            self.dataset(),
+            self.settings(),
+            folder,
+            progress,
+            teacher=self.teacher(),
+            score=self.score(),
+        )
+
+    def load(self, folder: Path) -> Trained | None:
+        """Loads what `train` made; None if there is no such thing."""
+        return load(self.space, self.dataset(), self.settings(), folder, self.score())
+
+    def is_trained(self, folder: Path) -> bool:
+        """True if `load` will find weights, whole or not; builds no network."""
+        return is_trained(self.space, self.dataset(), self.settings(), folder)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes that networks tell apart."""
+        return self.space.family.n_classes
+
+    def check_fit(self) -> None:
+        """Refuses data that do not fit the space.
+
+        Raises:
+            ContractError: if so, or if anchors do not grow.
+        """
+        check(self.space, self.dataset())
+
+    def check_start(self) -> None:
+        """Refuses anchors that have neither weights to start from, nor epochs to learn them.
+
+        Raises:
+            RecipeError: if so.
+        """
+        family, settings = self.space.family, self.settings()
+        missing = [name for name in family.anchors if name not in settings.anchors]
+        if settings.train_epochs == 0 and missing:
+            raise RecipeError(
+                f"Anchors need weights in [accuracy.anchors] or `[accuracy] train_epochs` above 0, "
+                f"but {missing[0]} has neither."
+            )
+        check_heads(self._placements, settings)
+
+    def check_steps(self, batch: Batch) -> None:
+        """Runs the smallest and the largest network, and one with a stitch, as training does."""
+        settings = self.settings()
+        is_trained = settings.train_epochs or settings.stitch_epochs
+        with users_code(self.named_space):
+            network, _ = self._placed()
+            check_networks(
+                self.space,
+                network,
+                self._tried,
+                settings.learning_rates if is_trained else {},
+                batch,
+                loss_of(settings.distillation, self.teacher()),
+                self.n_classes,
+            )
+
+    @property
+    def _tried(self) -> IntArray:
+        """Canonical rows of networks that have every kind of part."""
+        X = self.space.landmarks[[0, -1]]
+        stitches = self.space.stitches
+        crossing = np.zeros((len(stitches), X.shape[1]), dtype=np.int64)
+        if not stitches:
+            return np.asarray(X)
+        crossing[:, 0] = [stitch.source for stitch in stitches]
+        crossing[:, 1] = 1 + np.arange(len(crossing))
+        return np.vstack([X, crossing[count_macs(self.space, crossing).argmin()]])
+
+    def settings(self) -> Training:
+        """Settings of training."""
+        return self._settings
+
+    @cached_property
+    def _settings(self) -> Training:
+        asked = self.recipe.accuracy
+        files, keys = self._weights
+        epochs = asked.train_epochs
+        if epochs is None:
+            new_heads = [name for name, placed in self._placements.items() if placed.new_head]
+            are_there = set(self.space.family.anchors) <= {*files}
+            epochs = _EPOCHS if not files or (are_there and new_heads) else 0
+        return Training(
+            epochs,
+            asked.stitch_epochs,
+            self.recipe.seed,
+            batch=asked.batch,
+            learning_rates=asked.learning_rates.model_dump(),
+            routes=asked.routes or "stitches",
+            distillation=asked.distillation or "soft",
+            teacher=asked.teacher,
+            stitch_images=asked.stitch_images,
+            stitch_rank=asked.stitch_rank,
+            anchors=files,
+            keys=keys,
+        )
+
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences on what became of the files of weights."""
+        n_classes, epochs = self.space.family.n_classes, self.settings().train_epochs
+        remarks: list[str] = []
+        for name, placement in self._placements.items():
+            remarks += placement.remarks
+            if placement.new_head:
+                remarks.append(
+                    f"The head of {name} for {n_classes:,} classes is drawn anew, since "
+                    f"{placement.new_head}; the anchor learns, with train_epochs = {epochs}."
+                )
+        return tuple(remarks)
+
+    @cached_property
+    def _placements(self) -> dict[str, Placement]:
+        """What becomes of the files of weights, by anchor."""
+        return self._placed()[1] if self._weights[0] else {}
+
+    def _placed(self) -> tuple[SharedNetwork, dict[str, Placement]]:
+        """A network that starts from the files of weights, and what becomes of these.
+
+        Raises:
+            WeightsError: if they do not fit; an example shows how a recipe chooses by a key.
+        """
+        try:
+            return placed(self.space, self.recipe.seed, *self._weights)
+        except WeightsKeyError as error:
+            example = f'{{ file = "{error.path.name}", key = "{error.key}" }}'
+            raise WeightsError(f"{error} In [accuracy.anchors]: {example}.") from error
+
+    @cached_property
+    def _weights(self) -> tuple[dict[str, Path], dict[str, str]]:
+        """Files by anchor, the recipe's or those of installed packages; keys in them, if given.
+
+        Raises:
+            RecipeError: if there are none for the space, or the family cannot take them.
+        """
+        asked, family = self.recipe.accuracy.anchors, self.space.family
+        if asked == "installed":
+            installed = getattr(family, "installed_weights", None)
+            if installed is None:
+                raise RecipeError(
+                    f"No package brings weights for {self.space.name}: give files in "
+                    "[accuracy.anchors]."
+                )
+            return dict(installed()), {}
+        for name, file in asked.items():
+            if name not in family.anchors:
+                known = ", ".join(family.anchors)
+                raise RecipeError(f"There is no anchor {name!r} in {family.name}; known: {known}.")
+            if not hasattr(family, "place"):
+                raise RecipeError(
+                    f"{family.name} cannot take weights from files: give it a method `place`, "
+                    f"which says where those of {file.file!r} go."
+                )
+        files = {name: self.home / file.file for name, file in asked.items()}
+        return files, {name: file.key for name, file in asked.items() if file.key is not None}

@@ -1,0 +1,138 @@
+"""Inputs of the training of supernets: rule and settings."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from tailorbird.errors import RecipeError
+from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
+from tailorbird.pipeline.own_code.training_rule import TrainingRule, training_rule_of
+from tailorbird.pipeline.python_path import users_code
+from tailorbird.progress import Progress
+from tailorbird.recipe.accuracy import STITCHED_KEYS, SUPERNET_KEYS
+from tailorbird.registry.route_draws import ROUTE_DRAWS
+from tailorbird.registry.training_rules import entry_of
+from tailorbird.spaces.shared import smallest_and_largest
+from tailorbird.training import SupernetTraining, Trained, load_supernet, train_supernet
+from tailorbird.training.distillation import loss_of
+from tailorbird.training.shared.fitting_data import n_classes_of
+from tailorbird.training.shared.network import fresh
+from tailorbird.training.shared.network_trial import check_networks
+from tailorbird.training.supernet.settings import ROUTES, RULE
+from tailorbird.training.supernet.train import check, rule_of, stage_of
+from tailorbird.training.supernet.trial import check_rule
+from tailorbird.training.trial import Batch
+
+
+@dataclass(frozen=True)
+class SupernetInputs(TrainingInputs):
+    """Inputs of the training of all networks of a space together."""
+
+    idle: ClassVar = STITCHED_KEYS - SUPERNET_KEYS
+    training: ClassVar = "a supernet is trained"
+
+    def train(self, folder: Path, progress: Progress) -> Trained:
+        """Trains into a folder, or loads what was trained there."""
+        return train_supernet(
+            self.space,
+            self.dataset(),
+            self.settings(),
+            folder,
+            progress,
+            rule=self._rule.make,
+            teacher=self.teacher(),
+            score=self.score(),
+        )
+
+    def load(self, folder: Path) -> Trained | None:
+        """Loads what `train` made; None if there is no such thing."""
+        return load_supernet(self.space, self.dataset(), self.settings(), folder, self.score())
+
+    def is_trained(self, folder: Path) -> bool:
+        """True if `load` will find weights, whole or not; builds no network."""
+        return stage_of(self.space, self.dataset(), self.settings(), folder).is_made()
+
+    def remarks(self) -> tuple[str, ...]:
+        """None: training starts from fresh weights."""
+        return ()
+
+    @cached_property
+    def n_classes(self) -> int:
+        """Number of classes that networks tell apart."""
+        return n_classes_of(self.space)
+
+    def check_keys(self) -> None:
+        """Refuses keys of [accuracy] that are for other trainings, and values that do nothing.
+
+        Raises:
+            RecipeError: naming one.
+        """
+        super().check_keys()
+        asked = self.recipe.accuracy
+        if "stitch" in asked.learning_rates.model_fields_set:
+            raise RecipeError(
+                f"[accuracy.learning_rates] stitch has no part in this recipe, since "
+                f"{self.space.name} has no stitches: drop it."
+            )
+        if asked.routes is not None and ROUTE_DRAWS[asked.routes].of_stitches:
+            others = ", ".join(repr(n) for n, draw in ROUTE_DRAWS.items() if not draw.of_stitches)
+            raise RecipeError(
+                f"[accuracy] routes = {asked.routes!r} is for spaces with stitches, but "
+                f"{self.space.name} has none: take one of {others}."
+            )
+        rule, distillation = asked.rule or RULE, asked.distillation
+        if distillation not in (None, "none") and not (asked.teacher or entry_of(rule).distils):
+            raise RecipeError(
+                f"[accuracy] distillation = {distillation!r} needs answers to learn from, but with "
+                f"rule = {rule!r} a step trains one network: name a teacher, or another rule."
+            )
+
+    def check_fit(self) -> None:
+        """Refuses data that do not fit the space.
+
+        Raises:
+            ContractError: if so.
+        """
+        check(self.space, self.dataset())
+
+    def check_start(self) -> None:
+        """Nothing: training starts from fresh weights."""
+
+    def check_steps(self, batch: Batch) -> None:
+        """Runs the smallest and the largest network as training does, and those of its rule."""
+        settings = self.settings()
+        with users_code(self.named_space):
+            network = fresh(self.space, settings.seed)
+            check_networks(
+                self.space,
+                network,
+                smallest_and_largest(self.space),
+                settings.learning_rates if settings.epochs else {},
+                batch,
+                loss_of(settings.distillation, self.teacher()),
+                self.n_classes,
+            )
+        with users_code(f"[accuracy] rule = {settings.rule!r}"):
+            rule = rule_of(self.space, settings, self._rule.make, self.teacher())
+            check_rule(self.space, network, rule, batch)
+
+    def settings(self) -> SupernetTraining:
+        """Settings of training."""
+        asked = self.recipe.accuracy
+        rates = asked.learning_rates.model_dump()
+        return SupernetTraining(
+            asked.supernet_epochs,
+            self.recipe.seed,
+            batch=asked.batch,
+            learning_rates={kind: rate for kind, rate in rates.items() if kind != "stitch"},
+            rule=asked.rule or RULE,
+            routes=asked.routes or ROUTES,
+            distillation=asked.distillation or "soft",
+            teacher=asked.teacher,
+            program=self._rule.program,
+        )
+
+    @cached_property
+    def _rule(self) -> TrainingRule:
+        return training_rule_of(self.recipe.accuracy.rule or RULE, self.home)

@@ -1,0 +1,69 @@
+"""Trial of a training rule on two images, before long training."""
+
+from numbers import Integral
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tailorbird.errors import ContractError, shown
+from tailorbird.spaces import SharedSpace
+from tailorbird.training.shared.network import SharedNetwork
+from tailorbird.training.supernet.rules import Pass, Rule, Step, rows_of
+from tailorbird.training.trial import Batch
+
+_STEPS = 3
+
+
+def check_rule(space: SharedSpace, network: SharedNetwork, rule: Rule, batch: Batch) -> None:
+    """Runs a few steps of a rule, and changes no weight.
+
+    Args:
+        space: of the networks.
+        network: with fresh weights.
+        rule: that is tried.
+        batch: of a step.
+
+    Raises:
+        ContractError: if the rule does not do what it must.
+    """
+    n = rule.n_passes
+    if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
+        raise ContractError(
+            "A rule's n_passes must be the passes of one network that a step costs, 1 or more, "
+            f"but is {shown(n)}."
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for number in range(_STEPS):
+            _check_step(space, network.train(), rule, batch, number)
+    network.zero_grad()
+
+
+def _check_step(
+    space: SharedSpace, network: SharedNetwork, rule: Rule, batch: Batch, number: int
+) -> None:
+    twice = []
+    for _ in range(2):
+        rng = np.random.default_rng([0, number])
+        twice.append(rows_of(space, rule, Step(rng, batch.images, batch.labels, network)))
+    if not np.array_equal(twice[0], twice[1]):
+        raise ContractError(
+            "A rule must give the same rows for the same step, or what is resumed ends up "
+            "different, but it does not. Draw from `step.rng` only."
+        )
+    first = None
+    for i, row in enumerate(twice[0]):
+        logits = network(batch.images, space.route(row))
+        first = logits.detach() if first is None else first
+        loss: object = rule.loss(Pass(i, logits, batch.labels, batch.images, first))
+        if not isinstance(loss, Tensor) or loss.ndim or not loss.requires_grad:
+            raise ContractError(
+                "A rule's loss must be one number that gradients can be had of, but for network "
+                f"{i} of a step it is {shown(loss)}. Make it from `logits`."
+            )
+        if not loss.isfinite():
+            raise ContractError(
+                f"A rule's loss must be finite, but for network {i} of a step it is {loss:g}."
+            )
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
