@@ -1,6 +1,7 @@
 """Spaces whose networks share weights, and what tests ask of any of them."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 import own_net
@@ -37,8 +38,11 @@ OWN = {
 
 def space_of(name: str) -> SharedSpace:
     """A shipped space or one of a user's own, for batches of two."""
-    if name in OWN:
-        return OWN[name]()
+    return OWN[name]() if name in OWN else _shipped(name)
+
+
+@cache
+def _shipped(name: str) -> SharedSpace:
     space = spaces.get(name, batch=2, **SHIPPED[name])
     assert isinstance(space, Chain | StitchSpace)
     return space
