@@ -83,8 +83,11 @@ class WindowedModule:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Output of the module; gradients reach the shared tensors."""
-        with torch.inference_mode(mode=False), torch.enable_grad():
-            self._fill(_Cut.view)  # as parameters, which learn if the next pass does not
+        if torch.is_grad_enabled():
+            self._fill(_Cut.view)
+        else:  # as parameters do, windows need gradients where no pass does: one may be under way
+            with torch.inference_mode(mode=False), torch.enable_grad():
+                self._fill(_Cut.view)
         y: Tensor = self.module(x)
         return y
 
