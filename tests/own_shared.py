@@ -91,12 +91,12 @@ class Normed(nn.Module):
         return y
 
 
-def of_images(block: type[nn.Module], **settings: Any) -> Elastic:
+def of_images(block: Any, **settings: Any) -> Elastic:
     """One or two such blocks between a stem of four channels and a head."""
     return of([Stage(block, depth=(1, 2), **settings)])
 
 
-def of_tokens(block: type[nn.Module], **settings: Any) -> Elastic:
+def of_tokens(block: Any, **settings: Any) -> Elastic:
     stage = Stage(block, depth=(1, 2), **settings)
     return of([stage], partial(Patches, to=4), partial(MeanHead, classes=10))
 

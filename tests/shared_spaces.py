@@ -69,7 +69,7 @@ def varied(space: SharedSpace) -> SharedNetwork:
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.ndim == 1:
-                parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
+                parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.3)
     return network
 
 

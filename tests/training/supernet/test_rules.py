@@ -73,7 +73,7 @@ def test_a_sandwich_is_the_largest_network_two_that_are_drawn_and_the_smallest(
     rule = sandwich(inputs(space))
     assert rule.n_passes == 4
     macs = count_macs(space, np.concatenate(list(space.enumerate())))
-    middle = []
+    middle: list[tuple[int, ...]] = []
     for seed in range(20):
         rows = rule.rows(step_of(space, seed))
         assert rows.shape == (4, len(space.variables))
