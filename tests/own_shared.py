@@ -67,6 +67,28 @@ class Recomputed(nn.Module):
         return y
 
 
+class Stateful(nn.Module):
+    """Learns in buffers, which it changes in place and replaces, as spectral norms do."""
+
+    scale: Tensor
+    seen: Tensor
+
+    def __init__(self, width: int, to: int) -> None:
+        super().__init__()
+        self.conv = nn.utils.parametrizations.spectral_norm(nn.Conv2d(width, to, 3, padding=1))
+        self.norm = nn.BatchNorm2d(to)
+        self.register_buffer("scale", torch.ones(to, 1, 1))
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.norm(self.conv(x))
+        if self.training:
+            with torch.no_grad():
+                self.scale.mul_(0.9).add_(y.std(dim=(0, 2, 3)).view(-1, 1, 1), alpha=0.2)
+            self.seen = self.seen + len(x)
+        return y * self.scale + 1e-4 * self.seen
+
+
 class Axes(nn.Module):
     """A weight of one axis, or of two."""
 
@@ -115,6 +137,10 @@ def frozen() -> Elastic:
 
 def recomputed(*, reentrant: bool = False) -> Elastic:
     return of_images(partial(Recomputed, reentrant=reentrant), inner=(2, 4))
+
+
+def stateful() -> Elastic:
+    return of_images(Stateful, to=(4, 8))
 
 
 def normed() -> Elastic:

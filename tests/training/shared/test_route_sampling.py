@@ -132,7 +132,9 @@ def test_resource_draws_of_a_huge_space_are_canonical(huge: StitchSpace) -> None
     assert macs.min() < 0.1 * macs.max()  # small networks are rare, but not in training
 
 
-@pytest.mark.parametrize("name", ["cifar-elastic", "fbnet", "ofa-mobilenetv3"])
+@pytest.mark.parametrize(
+    "name", ["cifar-elastic", "fbnet", pytest.param("ofa-mobilenetv3", marks=pytest.mark.long)]
+)
 def test_log_mac_draws_of_a_huge_space_reach_small_and_large_networks(name: str) -> None:
     space = spaces.get(name)
     assert isinstance(space, Chain)

@@ -110,7 +110,7 @@ def test_recurrent_layers_run_with_their_windows(cell: str) -> None:
         assert_same(y, plain(x))
         assert_same(y, built(x))
         for z in (y, plain(x)):
-            z.square().mean().backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+            z.square().mean().backward()
         for name, parameter in plain.named_parameters():
             whole = shared.get_parameter(name).grad
             assert whole is not None

@@ -137,7 +137,7 @@ def test_training_that_was_killed_goes_on_to_the_same_weights(
 
 
 @pytest.mark.parametrize("rule", TRAINING_RULES)
-@pytest.mark.parametrize("name", ["own-net", "recurrent", "tied", "frozen", "digits-resnet"])
+@pytest.mark.parametrize("name", ["own-net", "recurrent", "tied", "stateful", "digits-resnet"])
 def test_training_that_fails_amid_goes_on_to_the_same_weights(
     few_digits: Dataset,
     tmp_path: Path,
@@ -299,6 +299,25 @@ def test_data_that_do_not_fit_are_refused(few_digits: Dataset, tmp_path: Path) -
     with pytest.raises(ContractError, match="must give logits"):
         trained_in(tmp_path, few_digits, SETTINGS, vectors)
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["stateful", "recurrent", "normed"])
+def test_networks_that_are_loaded_are_those_that_were_trained(
+    few_digits: Dataset, tmp_path: Path, name: str
+) -> None:
+    """With what they learned in buffers, which are not shared but kept."""
+    space, settings = space_of(name), replace(SETTINGS, epochs=2)
+    trained, _ = trained_in(tmp_path, few_digits, settings, space)
+    loaded = load_supernet(space, few_digits, settings, tmp_path)
+    assert loaded is not None
+    x = torch.from_numpy(few_digits.test.images[:50])
+    for row in np.concatenate([*space.enumerate()]):
+        one, other = trained.extract(row), loaded.extract(row)
+        assert one.state_dict().keys() == other.state_dict().keys()
+        for key, tensor in one.state_dict().items():
+            assert torch.equal(tensor, other.state_dict()[key]), key
+        with torch.no_grad():
+            assert torch.equal(one(x), other(x))
 
 
 def test_networks_of_a_trained_supernet_are_exported(few_digits: Dataset, tmp_path: Path) -> None:
