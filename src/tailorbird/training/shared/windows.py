@@ -2,7 +2,8 @@
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import torch
@@ -91,10 +92,10 @@ class WindowedModule:
     def __call__(self, x: Tensor) -> Tensor:
         """Output of the module; gradients reach the shared tensors."""
         if torch.is_grad_enabled():
-            self._fill(_Cut.view)
+            self._fill(_Cut.values)
         else:  # as parameters do, windows need gradients where no pass does: one may be under way
             with torch.inference_mode(mode=False), torch.enable_grad():
-                self._fill(_Cut.view)
+                self._fill(_Cut.values)
         y: Tensor = self.module(x)
         return y
 
@@ -130,18 +131,27 @@ class _Cut:
         owners: modules and names that have it there; several if it is tied.
         whole: the shared tensor.
         window: of it; empty if it is all of it.
+        margins: what of it lies outside, as `torch.nn.functional.pad` takes it, with a minus.
     """
 
     owners: list[tuple[nn.Module, str]]
     whole: nn.Parameter
     window: Window
+    margins: list[int] = field(init=False)
 
-    def view(self) -> Tensor:
-        return self.whole[self.window] if self.window else self.whole
+    def __post_init__(self) -> None:
+        shape = self.whole.shape
+        margins = [(-w.start, w.stop - n) for w, n in zip(self.window, shape, strict=False)]
+        object.__setattr__(self, "margins", [*chain.from_iterable(margins[::-1])])
+
+    def values(self) -> Tensor:
+        # Not an index: this is one operation, and gives the window memory of its own, in which it
+        # lies as in a plain module, so that torch runs the same kernels.
+        return torch.constant_pad_nd(self.whole, self.margins) if self.margins else self.whole
 
     def copied(self) -> Tensor:
-        values = self.whole.detach()[self.window].clone(memory_format=torch.contiguous_format)
-        return nn.Parameter(values, self.whole.requires_grad)
+        values = self.values().detach()
+        return nn.Parameter(values if self.margins else values.clone(), self.whole.requires_grad)
 
 
 @dataclass(frozen=True, slots=True)
