@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tailorbird.training.stitching.network import StitchedNetwork
 
 from tailorbird import spaces
 from tailorbird.errors import (
@@ -20,6 +19,7 @@ from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Trained
 from tailorbird.training.data import digits
+from tailorbird.training.shared.network import SharedNetwork
 
 LOADS = """
 import json, sys
@@ -48,7 +48,7 @@ def stitched(digits_space: StitchSpace) -> IntArray:
 def test_both_files_load_in_a_fresh_process_and_agree(
     digits_space: StitchSpace, stitched: IntArray, tmp_path: Path
 ) -> None:
-    trained = Trained(digits_space, StitchedNetwork(digits_space), digits.load().train)
+    trained = Trained(digits_space, SharedNetwork(digits_space), digits.load().train)
     network = trained.extract(stitched)
     stem = tmp_path / "made" / "best.8ms"
     save(network, digits_space, stitched, stem)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tailorbird.training.stitching.network import StitchedNetwork
 from torch import nn
 
 from tailorbird.latency_tables import Profiler, Program, Store
@@ -27,6 +26,7 @@ from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.storage.marks import MARK, torn
 from tailorbird.training import Dataset, Trained
 from tailorbird.training.data import digits
+from tailorbird.training.shared.network import SharedNetwork
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ class Untrained:
 
 def untrained(space: StitchSpace) -> Untrained:
     dataset = digits.load()
-    return Untrained(Trained(space, StitchedNetwork(space), dataset.train), dataset)
+    return Untrained(Trained(space, SharedNetwork(space), dataset.train), dataset)
 
 
 @pytest.fixture

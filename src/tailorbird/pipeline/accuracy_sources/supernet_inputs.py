@@ -70,10 +70,11 @@ class SupernetInputs(TrainingInputs):
         """
         super().check_keys()
         asked = self.recipe.accuracy
-        if "stitch" in asked.learning_rates.model_fields_set:
+        idle = asked.learning_rates.model_fields_set - self._kinds
+        if idle:
             raise RecipeError(
-                f"[accuracy.learning_rates] stitch has no part in this recipe, since "
-                f"{self.space.name} has no stitches: drop it."
+                f"[accuracy.learning_rates] {min(idle)} has no part in this recipe, since "
+                f"{self.space.name} has no {min(idle)}: drop it."
             )
         if asked.routes is not None and ROUTE_DRAWS[asked.routes].of_stitches:
             others = ", ".join(repr(n) for n, draw in ROUTE_DRAWS.items() if not draw.of_stitches)
@@ -125,13 +126,18 @@ class SupernetInputs(TrainingInputs):
             asked.supernet_epochs,
             self.recipe.seed,
             batch=asked.batch,
-            learning_rates={kind: rate for kind, rate in rates.items() if kind != "stitch"},
+            learning_rates={kind: rate for kind, rate in rates.items() if kind in self._kinds},
             rule=asked.rule or RULE,
             routes=asked.routes or ROUTES,
             distillation=asked.distillation or "soft",
             teacher=asked.teacher,
             program=self._rule.program,
         )
+
+    @cached_property
+    def _kinds(self) -> frozenset[str]:
+        """Kinds of pieces that there are."""
+        return frozenset(piece.kind for piece in self.space.pieces)
 
     @cached_property
     def _rule(self) -> TrainingRule:

@@ -5,6 +5,7 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from tailorbird.spaces import Piece, SharedSpace
 from tailorbird.training.shared.windows import SharedTensors, WindowedModule
@@ -64,6 +65,21 @@ class SharedNetwork(nn.Module):
         """The network's parameters that a piece has, or has windows of."""
         module = self._windowed.get(piece)
         return [*self.parts[piece.weights].parameters()] if module is None else module.parameters
+
+    def buffers_of(self, piece: Piece) -> dict[str, Tensor]:
+        """Buffers of a piece that no file of weights has, statistics of batch norms apart.
+
+        Each piece that shares its weights has buffers of its own; others save what is persistent.
+        """
+        windowed = self._windowed.get(piece)
+        whole = self.parts[piece.weights] if windowed is None else windowed.module
+        return {
+            f"{prefix}.{name}" if prefix else name: buffer
+            for prefix, module in whole.named_modules()
+            if not isinstance(module, _BatchNorm)
+            for name, buffer in module.named_buffers(recurse=False)
+            if windowed is not None or name in module._non_persistent_buffers_set
+        }
 
     def named_layers(self, kind: str) -> Iterator[tuple[str, nn.Module]]:
         """Modules of all weights of one kind, by their names."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from tailorbird.errors import ContractError
+from tailorbird.errors import ContractError, shown
 from tailorbird.spaces import IntArray, SharedSpace
 from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training.distillation import Loss
@@ -60,11 +61,22 @@ class Rule:
             epoch has as many steps fewer.
         rows: gives the canonical rows (k, d) of the networks that a step trains.
         loss: of one of them. A step goes down the sum of the gradients.
+
+    Raises:
+        ContractError: if there are no such passes.
     """
 
     n_passes: int
     rows: Callable[[Step], IntArray]
     loss: Callable[[Pass], Tensor]
+
+    def __post_init__(self) -> None:
+        n: object = self.n_passes
+        if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
+            raise ContractError(
+                "A rule's n_passes must be the passes of one network that a step costs, 1 or "
+                f"more, but is {shown(n)}."
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 VERSION = "supernet-1"
-"""In the identity of weights: raise it when training makes others."""
+"""Version of training in the identity of weights: raise it when training makes others."""
 
 RULE, ROUTES = "single-path", "log-macs"
 """What is done unless something else is asked for; `benchmarks/supernet_rules.py` has chosen it."""

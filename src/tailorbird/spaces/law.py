@@ -1,0 +1,23 @@
+"""The sentence in which a search space is refused."""
+
+from tailorbird.errors import ContractError, plain
+
+
+def law(holds: object, member: str, needed: str, value: object) -> None:
+    """Refuses a member of a space that does not do what it must.
+
+    Args:
+        holds: whether it does.
+        member: its name, perhaps with its arguments.
+        needed: what it must be.
+        value: what it is, or gave.
+
+    Raises:
+        ContractError: if it does not.
+    """
+    if not holds:
+        text = " ".join((value if isinstance(value, str) else repr(value)).split())
+        raise ContractError(
+            f"The `{member}` of a search space must be {needed}, but gave {plain(text)}. See "
+            "tailorbird.spaces.SearchSpace for all members."
+        )
