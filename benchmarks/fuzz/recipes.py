@@ -103,6 +103,7 @@ _ELASTIC = {
     **_TRAINED,
     "name": "elastic",
     "space": {"name": "digits-elastic"},
+    "device": {"name": "local", "batch": 16},
     "accuracy": {
         "module": "tiny:load",
         "evaluator": "tiny:score",
