@@ -39,7 +39,8 @@ _LEFT = re.compile(
     r"|(?i:.*\.sqlite-(shm|wal|journal))"
 )
 """What a refusal may leave: the folder of the run, its log, the file that holds it, the name of its
-evaluations' owner, and weights where training failed; and what SQLite keeps beside a database until the process ends."""
+evaluations' owner, and weights where training failed; and what SQLite keeps beside a database until
+the process ends."""
 _EMPTY = "a store that holds nothing"  # is made when a recipe's own is opened
 _UNFINISHED = re.compile(r"\.(new|part|tmp)$")
 _WARNING = re.compile(r"^.*\.py:\d+: \w*Warning: .*$", re.MULTILINE)

@@ -61,11 +61,12 @@ class Prefixes:
                     level[piece] = Prefix(_own_norms(modules[piece]))
                     self.n_prefixes += 1
                 level = level[piece].longer
-        if any(isinstance(m, _BatchNorm) for m in network.modules()):
+        norms = [*self._norms(self.roots)]
+        if norms:
             for images in batches:
                 for _ in self.outputs(images):  # norms learn as images pass
                     pass
-            for norm in self._norms(self.roots):
+            for norm in norms:
                 norm.eval()
 
     def modules_of(self, route: Route) -> list[nn.Module]:
