@@ -120,7 +120,7 @@ def many_losses(inputs: RuleInputs) -> Rule:
 
 
 def float_loss(inputs: RuleInputs) -> Rule:
-    return single(inputs, loss=lambda one: float(one.logits.mean()))
+    return single(inputs, loss=lambda one: float(one.logits.detach().mean()))
 
 
 def detached_loss(inputs: RuleInputs) -> Rule:

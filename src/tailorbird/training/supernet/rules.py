@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tailorbird.errors import ContractError, shown
 from tailorbird.spaces import IntArray, SharedSpace
+from tailorbird.spaces.module import said_of
 from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training.distillation import Loss
 from tailorbird.training.shared.network import SharedNetwork
@@ -105,7 +106,9 @@ def rows_of(space: SharedSpace, rule: Rule, step: Step) -> IntArray:
     Raises:
         ContractError: if the rule gives none, others, or more than it says that a step costs.
     """
-    X = np.asarray(rule.rows(step))
+    rows = rule.rows(step)
+    with said_of("A rule's rows must be one array of integers, but they are not"):
+        X = np.asarray(rows)
     d = len(space.variables)
     if X.ndim != 2 or X.shape[1] != d or X.dtype.kind not in "iu" or not len(X) > 0:
         raise ContractError(

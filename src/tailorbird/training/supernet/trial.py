@@ -52,10 +52,16 @@ def _check_step(
         if not isinstance(loss, Tensor) or loss.ndim or not loss.requires_grad:
             raise ContractError(
                 "A rule's loss must be one number that gradients can be had of, but for network "
-                f"{i} of a step it is {shown(loss)}. Make it from `logits`."
+                f"{i} of a step it is {_told(loss)}. Make it from `logits`."
             )
         if not loss.isfinite():
             raise ContractError(
                 f"A rule's loss must be finite, but for network {i} of a step it is {loss:g}."
             )
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+
+
+def _told(loss: object) -> str:
+    if not isinstance(loss, Tensor):
+        return shown(loss)
+    return f"a tensor of shape {tuple(loss.shape)}" if loss.ndim else "one without a gradient"
