@@ -3,7 +3,9 @@
 from tailorbird.errors import ContractError, plain
 
 
-def law(holds: object, member: str, needed: str, value: object) -> None:
+def law(
+    holds: object, member: str, needed: str, value: object, contract: str = "SearchSpace"
+) -> None:
     """Refuses a member of a space that does not do what it must.
 
     Args:
@@ -11,6 +13,7 @@ def law(holds: object, member: str, needed: str, value: object) -> None:
         member: its name, perhaps with its arguments.
         needed: what it must be.
         value: what it is, or gave.
+        contract: protocol that has it, in `tailorbird.spaces`.
 
     Raises:
         ContractError: if it does not.
@@ -19,5 +22,5 @@ def law(holds: object, member: str, needed: str, value: object) -> None:
         text = " ".join((value if isinstance(value, str) else repr(value)).split())
         raise ContractError(
             f"The `{member}` of a search space must be {needed}, but gave {plain(text)}. See "
-            "tailorbird.spaces.SearchSpace for all members."
+            f"tailorbird.spaces.{contract} for all members."
         )
