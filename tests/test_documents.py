@@ -1,5 +1,6 @@
 """What users copy: the blocks of the README, and the notebook."""
 
+import importlib
 import json
 import os
 import re
@@ -15,12 +16,16 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import pyplot
+from safetensors.torch import save_file
 
+import tailorbird
 from tailorbird import recipe
+from tailorbird.training import Trained, digits
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOK = ROOT / "examples" / "own_network.ipynb"
-SECONDS = ("train(", "open_recipe(", "nsga2(")
+EXAMPLES = ROOT / "examples"
+NOTEBOOK = EXAMPLES / "own_network.ipynb"
+SECONDS = ("train(", "train_supernet(", "open_recipe(", "nsga2(")
 """Calls in blocks that take seconds, or a minute."""
 
 RUN_ALL = """
@@ -113,6 +118,27 @@ def test_recipes_of_the_readme_are_right() -> None:
         n_whole += "name" in tables
         recipe.load({"name": "a", "space": {"name": "digits-resnet"}, **tables})
     assert n_whole > 0
+
+
+def test_recipes_of_the_examples_are_right() -> None:
+    recipes = [recipe.load(file)[0] for file in EXAMPLES.glob("*.toml")]
+    assert {"digits", "digits-elastic", "own-supernet"} <= {one.name for one in recipes}
+
+
+@pytest.mark.long
+def test_a_recipe_takes_what_the_loop_of_the_example_trained(empty_folder: Path) -> None:
+    for file in EXAMPLES.glob("own*supernet.*"):
+        shutil.copy(file, empty_folder)
+    own_supernet = importlib.import_module("own_supernet")
+    network = own_supernet.train(epochs=3)
+    save_file(network.state_dict(), "own_supernet.safetensors")
+    asked = tomllib.loads(Path("own-supernet.toml").read_text())
+    asked["accuracy"] = {"data": "digits", "trained": "own_supernet.safetensors"}
+    trained = tailorbird.open_recipe(asked).train()
+    X, data = trained.space.landmarks, digits.load()
+    own = Trained(own_supernet.space(batch=50), network, data.train)
+    np.testing.assert_array_equal(trained.evaluate(X, data.test), own.evaluate(X, data.test))
+    assert not list(Path("runs").rglob("*.safetensors"))
 
 
 def test_the_notebook_is_one_of_ten_cells_without_outputs() -> None:

@@ -16,7 +16,7 @@ from tailorbird.spaces.chains import (
     macro_mobilenetv2_layout,
 )
 from tailorbird.spaces.elastic import Elastic
-from tailorbird.spaces.elastic.shipped import cifar_elastic, digits_elastic
+from tailorbird.spaces.elastic.residual_networks import cifar_elastic, digits_elastic
 from tailorbird.spaces.space import SearchSpace
 from tailorbird.spaces.stitching.families.cifar_resnet import CifarResNet
 from tailorbird.spaces.stitching.families.deit import DeiT

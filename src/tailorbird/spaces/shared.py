@@ -1,17 +1,21 @@
 """Spaces whose networks share weights: stitched networks, and subnetworks of supernets."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces.footprint import built_on_meta, count_macs
 from tailorbird.spaces.space import IntArray, SearchSpace
 from tailorbird.spaces.workload import Workload
 
 KINDS = ("embedding", "block", "stitch", "head")
 """Kinds of pieces."""
+
+_IMAGES = 2  # that stand for any number of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,12 @@ class Piece:
     def __str__(self) -> str:
         return self.weights
 
+    @property
+    def form(self) -> tuple[object, ...]:
+        """What its weights follow from: all but the batch size, with which they have no part."""
+        work = self.workload
+        return self.weights, work.op, work.params, tuple(shape[1:] for shape in work.inputs)
+
 
 @runtime_checkable
 class HasPieces(Protocol):
@@ -53,6 +63,32 @@ class HasPieces(Protocol):
 
 class SharedSpace(SearchSpace, HasPieces, Protocol):
     """Search space whose networks share weights, and so can be trained together."""
+
+
+def fingerprint(pieces: Sequence[Piece]) -> str:
+    """Digits that change with the modules of pieces, and not with their batch size.
+
+    Modules that their author may change under the same name are run for that, on torch's meta
+    device. Imports torch.
+    """
+    texts = []
+    for piece in pieces:
+        digest = _structure(piece.workload) if piece.workload.digest else ""
+        texts.append(f"{piece.kind} {piece.form} {digest}")
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=4096)
+def _structure(workload: Workload) -> str:
+    """Digest of the operators of a workload's module, whatever its batch size."""
+    import torch
+
+    from tailorbird.spaces.structure import digested
+
+    examples = [torch.empty((_IMAGES, *shape[1:]), device="meta") for shape in workload.inputs]
+    with torch.device("meta"), torch.no_grad():
+        module = built_on_meta(workload.build)
+        return digested(lambda: module(*examples))[1]
 
 
 def smallest_and_largest(space: SearchSpace) -> IntArray:

@@ -28,7 +28,7 @@ class SharedNetwork(nn.Module):
     def __init__(self, space: SharedSpace) -> None:
         super().__init__()
         self.parts = nn.ModuleDict()
-        self._windowed: dict[Piece, WindowedModule] = {}
+        self._windowed: dict[tuple[object, ...], WindowedModule] = {}  # by form
         of_name: dict[str, list[Piece]] = {}
         for piece in space.pieces:
             of_name.setdefault(piece.weights, []).append(piece)
@@ -39,7 +39,7 @@ class SharedNetwork(nn.Module):
                 continue
             shared = self.parts[name] = SharedTensors(modules)
             for piece, module in zip(pieces, modules, strict=True):
-                self._windowed[piece] = WindowedModule(module, shared)
+                self._windowed[piece.form] = WindowedModule(module, shared)
 
     def forward(self, x: Tensor, route: Sequence[Piece]) -> Tensor:
         """Logits (n, classes) of images (n, channels, height, width), along one route."""
@@ -49,7 +49,7 @@ class SharedNetwork(nn.Module):
 
     def run(self, piece: Piece, x: Tensor) -> Tensor:
         """Output of one piece."""
-        module = self._windowed.get(piece)
+        module = self._windowed.get(piece.form)
         y: Tensor = self.parts[piece.weights](x) if module is None else module(x)
         return y
 
@@ -58,12 +58,12 @@ class SharedNetwork(nn.Module):
 
         It has the network's weights if no other piece shares them, else a copy of its windows.
         """
-        module = self._windowed.get(piece)
+        module = self._windowed.get(piece.form)
         return self.parts[piece.weights] if module is None else module.plain()
 
     def parameters_of(self, piece: Piece) -> list[nn.Parameter]:
         """The network's parameters that a piece has, or has windows of."""
-        module = self._windowed.get(piece)
+        module = self._windowed.get(piece.form)
         return [*self.parts[piece.weights].parameters()] if module is None else module.parameters
 
     def buffers_of(self, piece: Piece) -> dict[str, Tensor]:

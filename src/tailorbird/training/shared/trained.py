@@ -69,10 +69,11 @@ class Trained:
             self._ready[key] = nn.Sequential(*prefixes.modules_of(route)).eval()
 
     def set_route(self, row: IntArray) -> nn.Sequential:
-        """Switches to the network of one canonical row; weights stay where they are.
+        """Switches to the network of one canonical row; no weight is moved for that.
 
         Returns:
-            The network, which shares its weights with all others. It is prepared at its first use.
+            The network, prepared at its first use. It has the weights that it shares with others,
+            but for parts of larger tensors, which were copied when it was prepared.
         """
         key = tuple(row.tolist())
         network = self._ready.get(key)

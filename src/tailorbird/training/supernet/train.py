@@ -1,6 +1,5 @@
 """Training of a supernet: all networks of a space together, by a rule."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from tailorbird.progress import Progress
 from tailorbird.registry.python_paths import load as import_path
 from tailorbird.registry.training_rules import TRAINING_RULES
 from tailorbird.spaces import SharedSpace
+from tailorbird.spaces.shared import fingerprint
 from tailorbird.training.data.dataset import Dataset
 from tailorbird.training.distillation import loss_of
 from tailorbird.training.fit import Losses, Schedule, fit
@@ -136,9 +136,8 @@ def stage_of(
     space: SharedSpace, dataset: Dataset, settings: SupernetTraining, folder: Path
 ) -> Stage:
     """File of the weights that these arguments make."""
-    modules = [f"{piece.kind} {piece.weights} {piece.workload.key}" for piece in space.pieces]
     decides = {
-        "pieces": hashlib.sha256("\n".join(modules).encode()).hexdigest()[:12],
+        "pieces": fingerprint(space.pieces),
         "epochs": settings.epochs,
         "seed": settings.seed,
         "batch": settings.batch,

@@ -17,7 +17,7 @@ def digits_elastic(batch: int, n_classes: int = 10) -> Elastic:
         batch: batch size.
         n_classes: of the head.
     """
-    from tailorbird.spaces.elastic.residual import ElasticResidualBlock, ResidualHead, ResidualStem
+    from tailorbird.spaces.elastic.modules import ElasticResidualBlock, ResidualHead, ResidualStem
 
     return Elastic(
         f"digits-elastic(n_classes={n_classes})",
@@ -37,7 +37,7 @@ def cifar_elastic(batch: int, n_classes: int = 10) -> Elastic:
         batch: batch size.
         n_classes: of the head.
     """
-    from tailorbird.spaces.elastic.residual import ElasticResidualBlock, ResidualHead, ResidualStem
+    from tailorbird.spaces.elastic.modules import ElasticResidualBlock, ResidualHead, ResidualStem
 
     stage = partial(Stage, ElasticResidualBlock, depth=(1, 2, 3), inner=(0.25, *_INNER))
     return Elastic(
