@@ -390,7 +390,7 @@ def _literals(annotation: Any) -> Iterator[str]:
 
 def _shared() -> Any:
     """Weights of the elastic space, as nobody trained them."""
-    from tailorbird.spaces.elastic.shipped import digits_elastic
+    from tailorbird.spaces.elastic.residual_networks import digits_elastic
     from tailorbird.training import SharedNetwork
 
     return SharedNetwork(digits_elastic(1, 10)).state_dict()

@@ -1,5 +1,5 @@
 import own_net
-import own_supernet
+import own_shared_net
 import pytest
 from own_code import BarePerceptrons, Free, Perceptrons
 
@@ -37,13 +37,13 @@ class TestElasticSpace(SpaceContract):
 class TestElasticWidths(SpaceContract):
     @pytest.fixture
     def space(self) -> SearchSpace:
-        return own_supernet.space(batch=2)
+        return own_shared_net.space(batch=2)
 
 
 class TestOwnPieces(SpaceContract):
     @pytest.fixture
     def space(self) -> SearchSpace:
-        return own_supernet.SharedPerceptrons(batch=2)
+        return own_shared_net.SharedPerceptrons(batch=2)
 
 
 BARE: dict[str, SearchSpace] = {

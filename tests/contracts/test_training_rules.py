@@ -5,7 +5,7 @@ from contracts.training_rule import TrainingRuleContract
 from tailorbird.registry.python_paths import load
 from tailorbird.registry.training_rules import TRAINING_RULES
 from tailorbird.spaces import SharedSpace
-from tailorbird.spaces.elastic.shipped import digits_elastic
+from tailorbird.spaces.elastic.residual_networks import digits_elastic
 from tailorbird.training.supernet.rules import RuleMaker
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from own_code import Perceptrons
-from own_supernet import SharedPerceptrons
+from own_shared_net import SharedPerceptrons
 from scipy.sparse import csr_array
 
 from tailorbird import spaces
@@ -29,7 +29,7 @@ Tailorbird = Callable[..., tuple[int, str, str]]
 RECIPE = """
 name = "pieces"
 [space]
-module = "own_supernet:{space}"
+module = "own_shared_net:{space}"
 [device]
 batch = 2
 [latency]
@@ -90,11 +90,15 @@ def test_networks_must_be_built_of_their_pieces(tailorbird: Tailorbird) -> None:
     assert not out
     assert err.count("\n") == 1
     law = (
-        r"\[space\] module = 'own_supernet:Nested': A network must be built as `nn.Sequential` of "
-        r"the modules of its route, .* but '0.weight' of 4 has shape none, and \(16, 64\) in the "
+        r"\[space\] module = 'own_shared_net:Nested': A network must be built as `nn.Sequential` "
+        r"of the modules of its route, .* but '0.weight' of 4 has shape none, and \(16, 64\) in the "
     )
     assert re.search(law, err), err
     assert not list(Path("runs").rglob("*.sqlite"))
+
+
+def _edited(piece: Piece) -> Piece:
+    return replace(piece, workload=replace(piece.workload, digest="01234567"))
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ class Wrong(SharedPerceptrons):
             "no pieces": (),
             "workloads as pieces": tuple(p.workload for p in super().pieces),
             "twice": (first, *between, last, last),
+            "alike": (first, *between, last, _edited(last)),
             "one less": (first, *between[1:], last),
             "kind": (replace(first, kind="stem"), *between, last),
             "dots": (replace(first, weights="a.b"), *between, last),
@@ -151,6 +156,7 @@ class Wrong(SharedPerceptrons):
         ("no pieces", r"`pieces` .* `Piece`s, one at least"),
         ("workloads as pieces", r"`pieces` .* `Piece`s, one at least, but gave \[Workload"),
         ("twice", r"`pieces` .* distinct"),
+        ("alike", r"`pieces` .* told apart by the params and inputs of their workloads where"),
         ("one less", r"`route\(\[0, 0, 0, 0\]\)` .* made of `pieces`, but gave also \[Piece"),
         ("kind", r"one of the kinds embedding, block, stitch, head, but gave 'stem'"),
         ("dots", r"names of weights, which have no dots, but gave 'a.b'"),

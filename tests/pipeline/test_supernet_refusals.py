@@ -21,7 +21,7 @@ evaluations = 10
 """
 ELASTIC = 'name = "digits-elastic"'
 STITCHED = 'name = "digits-resnet"\nmax_stitches = 1'
-OWN = 'module = "own_supernet:space"'
+OWN = 'module = "own_shared_net:space"'
 DATA = 'module = "users_module:good"'
 
 
@@ -116,7 +116,7 @@ def test_every_command_refuses_keys_that_are_for_other_trainings(
         ),
         (OWN, 'module = "users_module:empty"', r"an image at least"),
         (OWN, 'module = "users_module:nan"', r"must be finite, but image 4"),
-        (f'{OWN}\nblock = "Outer"', DATA, r"\[space\] module = 'own_supernet:space'"),
+        (f'{OWN}\nblock = "Outer"', DATA, r"\[space\] module = 'own_shared_net:space'"),
         ('name = "nasbench201"', DATA, "There is no training for nasbench201"),
     ],
 )
@@ -187,7 +187,7 @@ def test_blocks_whose_weights_cannot_be_shared_are_refused(
     tailorbird: Tailorbird, command: str, block: str, law: str
 ) -> None:
     told = refusal(tailorbird, command, f'{OWN}\nblock = "{block}"', DATA)
-    assert told.startswith("[space] module = 'own_supernet:space': ")
+    assert told.startswith("[space] module = 'own_shared_net:space': ")
     assert re.search(law, told), told
 
 

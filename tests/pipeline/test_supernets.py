@@ -43,7 +43,7 @@ generations = 3
 networks = 3
 random_networks = 3
 """
-OWN = 'module = "own_supernet:space"'
+OWN = 'module = "own_shared_net:space"'
 FEW = 'module = "users_module:good"\nsupernet_epochs = 1'
 WEIGHTS = Path("runs/supernet/weights/supernet.safetensors")
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 import users_module
-from own_supernet import space as own_space
+from own_shared_net import space as own_space
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -43,7 +43,7 @@ generations = 2
 networks = 2
 random_networks = 2
 """
-ELASTIC = 'module = "own_supernet:space"'
+ELASTIC = 'module = "own_shared_net:space"'
 STITCHED = 'name = "digits-resnet"\nmax_stitches = 1'
 FILE = 'trained = "shared.safetensors"'
 

@@ -39,7 +39,7 @@ def test_a_sum_counts_every_workload_and_the_call_once(digits_space: StitchSpace
     predicted = TableSum(digits_space, table).predict(X)
     call = table.entries[CALL.key]
     for row, mean, std in zip(X, predicted.mean, predicted.std, strict=True):
-        parts = [digits_space.workload(part).key for part in digits_space.route(row)]
+        parts = [piece.workload.key for piece in digits_space.route(row)]
         slow = call.median_ms + sum(table.entries[k].median_ms - call.median_ms for k in parts)
         assert mean == pytest.approx(slow)
         variance = ((1 - len(parts)) * call.std_ms) ** 2

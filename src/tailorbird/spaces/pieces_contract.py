@@ -53,6 +53,8 @@ def _check_each(pieces: list[Any]) -> None:
     wrong = [one for one in pieces if not isinstance(one, Piece)]
     _law(pieces and not wrong, "pieces", "`Piece`s, one at least", wrong[:1])
     _law(len({*pieces}) == len(pieces), "pieces", "distinct", "some of them twice")
+    alike = "told apart by the params and inputs of their workloads where weights have one name"
+    _law(len({piece.form for piece in pieces}) == len(pieces), "pieces", alike, "others")
     kinds: dict[str, str] = {}
     for piece in pieces:
         name, kind = piece.weights, piece.kind

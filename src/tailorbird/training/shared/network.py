@@ -71,7 +71,7 @@ class SharedNetwork(nn.Module):
 
         Each piece that shares its weights has buffers of its own; others save what is persistent.
         """
-        windowed = self._windowed.get(piece)
+        windowed = self._windowed.get(piece.form)
         whole = self.parts[piece.weights] if windowed is None else windowed.module
         return {
             f"{prefix}.{name}" if prefix else name: buffer

@@ -142,7 +142,7 @@ class SharedPerceptrons(Perceptrons):
     def _route(self, row: IntArray) -> tuple[Piece, ...]:
         shape = ((self.batch, N),)
         hidden = [WIDTHS[choice] for choice in row[1 : 2 + row[0]]]
-        builders = [f"own_supernet:{name}" for name in ("Flat", "Hidden", "Classifier")]
+        builders = [f"own_shared_net:{name}" for name in ("Flat", "Hidden", "Classifier")]
         first = Workload("own_flat", (), (self.input_shape,), builders[0])
         layers = [Workload("own_hidden", (("hidden", n),), shape, builders[1]) for n in hidden]
         last = Workload("own_classifier", (), shape, builders[2])
