@@ -1,7 +1,7 @@
 """Spaces of a user's own whose networks share weights, and blocks that cannot share them."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
@@ -28,6 +28,12 @@ def space(batch: int, block: str = "Block", n_classes: int = 10, norm: bool = Tr
     return of(stages, batch=batch, classes=n_classes)
 
 
+def three(batch: int) -> Elastic:
+    """A supernet whose smallest and largest networks lack the blocks between."""
+    made = partial(Sometimes, norm=True)
+    return of([Stage(made, to=8, stride=2, depth=(1, 2), inner=(1, 2, 4))], batch=batch)
+
+
 class Iterating(Block):
     """Goes over its own parameters to compute."""
 
@@ -48,6 +54,14 @@ class Drifting(Block):
         if self.training:
             self.seen.add_(1.0)
         return super().forward(x) + 0.01 * self.seen
+
+
+class Sometimes(Drifting):
+    """Does so in networks that are neither the smallest nor the largest."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        is_other = self.expand.out_channels == 2 * self.project.out_channels
+        return super().forward(x) if is_other else Block.forward(self, x)
 
 
 class InstanceNormed(Block):
@@ -173,6 +187,15 @@ class SharedPerceptrons(Perceptrons):
 
     def describe(self, row: IntArray) -> str:
         return "-".join(str(WIDTHS[choice]) for choice in row[1 : 2 + row[0]])
+
+
+class Called(SharedPerceptrons):
+    """Has names that torch's modules have, too."""
+
+    def _route(self, row: IntArray) -> tuple[Piece, ...]:
+        return tuple(
+            replace(p, weights=p.weights.replace("last", "keys")) for p in super()._route(row)
+        )
 
 
 class Nested(SharedPerceptrons):

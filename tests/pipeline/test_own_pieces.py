@@ -91,7 +91,7 @@ def test_networks_must_be_built_of_their_pieces(tailorbird: Tailorbird) -> None:
     assert err.count("\n") == 1
     law = (
         r"\[space\] module = 'own_shared_net:Nested': A network must be built as `nn.Sequential` "
-        r"of the modules of its route, .* but '0.weight' of 4 has shape none, and \(16, 64\) in the "
+        r"of the modules of its route, .* but '0.weight' of 4 has shape none, and \(16, 64\) in "
     )
     assert re.search(law, err), err
     assert not list(Path("runs").rglob("*.sqlite"))

@@ -191,6 +191,19 @@ def test_blocks_whose_weights_cannot_be_shared_are_refused(
     assert re.search(law, told), told
 
 
+def test_blocks_of_networks_between_the_smallest_and_the_largest_are_tried(
+    tailorbird: Tailorbird,
+) -> None:
+    told = refusal(tailorbird, "run", 'module = "own_shared_net:three"', DATA)
+    assert "but 'seen' of stage0_" in told
+    assert "changes in training" in told
+
+
+def test_names_that_torch_cannot_have_are_refused(tailorbird: Tailorbird) -> None:
+    told = refusal(tailorbird, "run", 'module = "own_shared_net:Called"', DATA)
+    assert "some of shared-perceptrons are called 'keys'. Give them another name." in told
+
+
 @pytest.mark.parametrize("command", ["run", "train"])
 def test_a_teacher_and_an_evaluator_are_tried(tailorbird: Tailorbird, command: str) -> None:
     told = refusal(tailorbird, command, OWN, f'{DATA}\nteacher = "users_module:good"')

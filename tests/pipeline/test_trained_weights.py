@@ -164,6 +164,20 @@ def test_a_report_says_whose_weights_they_are(
         assert torch.equal(network(x), made(x))
 
 
+@pytest.mark.long
+def test_workers_take_them_as_well(folder: Path, tailorbird: Tailorbird) -> None:
+    save_file(state(), "shared.safetensors")
+    write(trained=f'{FILE}\nworkers = 2\nzero_cost = ["naswot"]')
+    code, _, err = tailorbird("run", "r.toml")
+    assert code == 0, err
+    front = pd.read_parquet("runs/given/front.parquet")
+    assert front["accuracy_test"].between(0, 1).all()
+    X = front[[variable.name for variable in own_space(1).variables]].to_numpy()
+    trained = source().trained()
+    wanted = trained.evaluate(X, users_module.good().test)
+    np.testing.assert_array_equal(front["accuracy_test"], wanted)
+
+
 def test_other_weights_have_another_study(folder: Path) -> None:
     write()
     names = []

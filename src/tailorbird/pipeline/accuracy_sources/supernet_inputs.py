@@ -13,7 +13,6 @@ from tailorbird.progress import Progress
 from tailorbird.recipe.accuracy import STITCHED_KEYS, SUPERNET_KEYS
 from tailorbird.registry.route_draws import ROUTE_DRAWS
 from tailorbird.registry.training_rules import entry_of
-from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training import SupernetTraining, Trained, load_supernet, train_supernet
 from tailorbird.training.distillation import loss_of
 from tailorbird.training.shared.fitting_data import n_classes_of
@@ -21,7 +20,7 @@ from tailorbird.training.shared.network import fresh
 from tailorbird.training.shared.network_trial import check_networks
 from tailorbird.training.supernet.settings import ROUTES, RULE
 from tailorbird.training.supernet.train import check, rule_of, stage_of
-from tailorbird.training.supernet.trial import check_rule
+from tailorbird.training.supernet.trial import check_rule, tried_rows
 from tailorbird.training.trial import Batch
 
 
@@ -101,14 +100,14 @@ class SupernetInputs(TrainingInputs):
         """Nothing: training starts from fresh weights."""
 
     def check_steps(self, batch: Batch) -> None:
-        """Runs the smallest and the largest network as training does, and those of its rule."""
+        """Runs a few networks as training does, and those of its rule."""
         settings = self.settings()
         with users_code(self.named_space):
             network = fresh(self.space, settings.seed)
             check_networks(
                 self.space,
                 network,
-                smallest_and_largest(self.space),
+                tried_rows(self.space),
                 settings.learning_rates if settings.epochs else {},
                 batch,
                 loss_of(settings.distillation, self.teacher()),

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from tailorbird.errors import ContractError
 from tailorbird.spaces import Piece, SharedSpace
 from tailorbird.training.shared.windows import SharedTensors, WindowedModule
 
@@ -22,7 +23,7 @@ class SharedNetwork(nn.Module):
         space: of the networks.
 
     Raises:
-        ContractError: if weights of one name cannot be shared.
+        ContractError: if weights of one name cannot be shared, or torch cannot have that name.
     """
 
     def __init__(self, space: SharedSpace) -> None:
@@ -34,6 +35,11 @@ class SharedNetwork(nn.Module):
             of_name.setdefault(piece.weights, []).append(piece)
         for name, pieces in of_name.items():
             modules = [piece.workload.build() for piece in pieces]
+            if hasattr(self.parts, name):
+                raise ContractError(
+                    f"Weights must have other names than members of `torch.nn.ModuleDict`, but "
+                    f"some of {space.name} are called {name!r}. Give them another name."
+                )
             if len(pieces) == 1:
                 self.parts[name] = modules[0]
                 continue

@@ -5,12 +5,32 @@ import torch
 from torch import Tensor
 
 from tailorbird.errors import ContractError, shown
-from tailorbird.spaces import SharedSpace
+from tailorbird.spaces import IntArray, SharedSpace
+from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.supernet.rules import Pass, Rule, Step, rows_of
 from tailorbird.training.trial import Batch
 
 _STEPS = 3
+_SAMPLED, _MOST_TRIED = 200, 6  # networks
+
+
+def tried_rows(space: SharedSpace) -> IntArray:
+    """Canonical rows (n, d) of the smallest and the largest network, and of a few others.
+
+    Of sampled ones, each has as many pieces as possible that none before it has.
+    """
+    X = smallest_and_largest(space)
+    sampled = space.sample(_SAMPLED, np.random.default_rng(0))
+    seen = {piece.form for row in X for piece in space.route(row)}
+    forms = [{piece.form for piece in space.route(row)} for row in sampled]
+    while len(X) < _MOST_TRIED:
+        n_new = [len(form - seen) for form in forms]
+        best = int(np.argmax(n_new))
+        if not n_new[best]:
+            break
+        X, seen = np.vstack([X, sampled[best]]), seen | forms[best]
+    return X
 
 
 def check_rule(space: SharedSpace, network: SharedNetwork, rule: Rule, batch: Batch) -> None:
