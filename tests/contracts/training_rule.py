@@ -1,6 +1,7 @@
 """What training relies on in a rule, which says what a step of a supernet trains."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tailorbird.progress import NoProgress
+from tailorbird.progress import Advance, NoProgress
 from tailorbird.spaces import IntArray, SharedSpace
 from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training import Rule, Step, SupernetTraining, digits, train_supernet
@@ -21,6 +22,17 @@ from tailorbird.training.supernet.trial import check_rule
 from tailorbird.training.trial import Batch
 
 N_STEPS, N_IMAGES = 20, 6
+
+
+class Interrupted(NoProgress):
+    """Is interrupted after the first epoch."""
+
+    @contextmanager
+    def task(self, name: str, total: int) -> Iterator[Advance]:
+        def advance(what: str = "") -> None:
+            raise InterruptedError(what)
+
+        yield advance
 
 
 class TrainingRuleContract:
@@ -135,6 +147,18 @@ class TrainingRuleContract:
         """Rows of step n with these images."""
         rng = np.random.default_rng([0, n])
         return rows_of(space, rule, Step(rng, batch.images, batch.labels, network))
+
+    def test_what_was_interrupted_ends_the_same(
+        self, space: SharedSpace, make: RuleMaker, data: Dataset, tmp_path: Path
+    ) -> None:
+        settings = SupernetTraining(2, seed=0, batch=20, program="of a test")
+        whole = train_supernet(space, data, settings, tmp_path / "whole", NoProgress(), rule=make)
+        broken = tmp_path / "broken"
+        with pytest.raises(InterruptedError):
+            train_supernet(space, data, settings, broken, Interrupted(), rule=make)
+        assert [*broken.glob("*.checkpoint.safetensors")]
+        resumed = train_supernet(space, data, settings, broken, NoProgress(), rule=make)
+        assert resumed.fingerprint == whole.fingerprint
 
     @pytest.mark.long
     def test_networks_learn_and_the_same_ones_again(
