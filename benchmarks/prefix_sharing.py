@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scripts import command_line, write_result
-from tailorbird.training.stitching.network import StitchedNetwork
 
 from tailorbird import spaces
 from tailorbird.errors import RecipeError
@@ -33,6 +32,7 @@ from tailorbird.spaces.footprint import n_macs
 from tailorbird.spaces.stitching import Part, StitchSpace
 from tailorbird.training import Split, Trained
 from tailorbird.training.data import cifar10, digits
+from tailorbird.training.shared.network import SharedNetwork
 
 CALIBRATED = 100
 LARGEST_CHUNK = 600
@@ -75,7 +75,7 @@ class Digests:
 def chunks_of(space: StitchSpace, n_routes: int | None) -> list[Chunk]:
     """Cut between anchors that routes start in, and where there would be too many."""
     X = np.concatenate(list(space.enumerate()))
-    pairs = sorted((space.route(row), tuple(row.tolist())) for row in X)[:n_routes]
+    pairs = sorted((space.parts_of(row), tuple(row.tolist())) for row in X)[:n_routes]
     chunks = []
     for _, group in groupby(pairs, key=lambda pair: pair[0][0]):
         members = list(group)
@@ -153,7 +153,7 @@ def measure(name: str, n_images: int, n_routes: int | None) -> dict[str, object]
     assert isinstance(space, StitchSpace)
     train, split, data = splits_of(name, n_images)
     torch.manual_seed(0)
-    network = StitchedNetwork(space)
+    network = SharedNetwork(space)
     together, alone = Digests(), Digests()
     at_once = Trained(space, network, train, together)
     one_by_one = Trained(space, network, train, alone)

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from scripts import command_line, write_result
-from tailorbird.training.stitching.network import StitchedNetwork
 from torch import nn
 
 from tailorbird import spaces
@@ -32,6 +31,7 @@ from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Dataset, Split, Training, train
 from tailorbird.training.data import cifar10
+from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.stitching.anchors import place
 from tailorbird.training.stitching.settings import KINDS
 
@@ -59,14 +59,14 @@ def settings(weights: Path, *, train_epochs: int, stitch_epochs: int, images: in
 
 def as_given(space: StitchSpace, weights: Path, split: Split) -> list[float]:
     """Accuracy of the anchors with the statistics that they came with."""
-    network = StitchedNetwork(space).eval()
+    network = SharedNetwork(space).eval()
     family = space.family
     found = []
     for row, (name, file) in zip(space.landmarks, FILES.items(), strict=True):
         anchor = family.anchors.index(name)
         # This family takes weights; of spaces by name no more is known than that they have one.
         place(network, family, anchor, weights / file)  # type: ignore[arg-type]  # see above
-        module = nn.Sequential(*network.modules_of(space.route(row)))
+        module = nn.Sequential(*map(network.module_of, space.route(row)))
         n_right = 0
         with torch.inference_mode():
             for index in np.array_split(np.arange(len(split.labels)), 40):

@@ -43,7 +43,7 @@ SPACES = {
 
 def parts_of(family: Pretrained, anchor: int) -> tuple[Part, ...]:
     space = StitchSpace(family, RULE, max_stitches=0)
-    return space.route(space.landmarks[anchor])
+    return space.parts_of(space.landmarks[anchor])
 
 
 def network(family: Pretrained, anchor: int, weights: Mapping[str, Tensor]) -> nn.Sequential:
@@ -155,7 +155,7 @@ def test_every_part_of_every_route_gives_what_the_next_one_takes(name: str) -> N
             w.key: tuple(w.build().eval()(torch.empty(w.inputs[0])).shape) for w in space.workloads
         }
     for row in np.vstack(list(space.enumerate())):
-        route = [space.workload(part) for part in space.route(row)]
+        route = [piece.workload for piece in space.route(row)]
         assert route[0].inputs == (space.input_shape,)
         for one, following in pairwise(route):
             assert (gives[one.key],) == following.inputs

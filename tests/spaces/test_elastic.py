@@ -1,5 +1,6 @@
 """Spaces that users write as stages of their own modules."""
 
+from collections import Counter
 from functools import partial
 from itertools import product
 from typing import Any
@@ -27,12 +28,13 @@ from own_net import (
     Valid,
     of,
 )
+from scipy.stats import chisquare
 from strategies import rows_within
 from torch import nn
 
 from tailorbird.errors import ContractError
 from tailorbird.predictors.counted_costs import peak_mib
-from tailorbird.spaces import Elastic, IntArray, Stage, Workload
+from tailorbird.spaces import Elastic, IntArray, Piece, Stage, Workload
 from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.trial import check_modules
 
@@ -50,7 +52,7 @@ def undigested(workload: Workload) -> str:
 
 
 def keys(space: Elastic, row: IntArray) -> list[str]:
-    return [undigested(workload) for workload in space.route(row)]
+    return [undigested(piece.workload) for piece in space.route(row)]
 
 
 def every_row(space: Elastic) -> IntArray:
@@ -177,8 +179,8 @@ def runs(space: Elastic) -> None:
         network = space.build(row).eval()
         assert isinstance(network, nn.Sequential)
         with torch.inference_mode():
-            for module, workload in zip(network, space.route(row), strict=True):
-                assert workload.inputs == (tuple(x.shape),)
+            for module, piece in zip(network, space.route(row), strict=True):
+                assert piece.workload.inputs == (tuple(x.shape),)
                 x = module(x)
         assert x.shape == (2, 10)
 
@@ -257,8 +259,6 @@ REFUSED: list[tuple[Any, str]] = [
     (lambda: stage(int), "but got type int"),
     (lambda: stage(None), "but got NoneType"),
     (lambda: of(TWICE, "Stem"), "but got str"),
-    (lambda: stage(Block, to=(16, 24)), r"must be one width, but is \(16, 24\).* a space for each"),
-    (lambda: stage(partial(block, to=(16, 24))), "must be one width"),
     (lambda: stage(Block, stride=(1, 2)), r"one positive integer, .* but is \(1, 2\)"),
     (lambda: stage(Block, stride=0), "one positive integer"),
     (lambda: stage(Narrow, stride=2), "Narrow has no parameter 'stride'; it has none"),
@@ -331,16 +331,19 @@ def test_what_does_not_fit_is_refused_in_a_sentence(make: Any, message: str) -> 
     assert "\n" not in str(refused.value)
 
 
-def sequences(stages: list[tuple[int, tuple[int, ...], tuple[int, ...]]]) -> list[tuple[Any, ...]]:
+def sequences(
+    stages: list[tuple[int | tuple[int, ...], tuple[int, ...], tuple[int, ...]]],
+) -> list[tuple[Any, ...]]:
     """Blocks of every encoding, each as (width, to, inner), for stages of (to, depths, inners)."""
     found: list[tuple[Any, ...]] = [()]
     for to, depths, inners in stages:
+        widths = to if isinstance(to, tuple) else (to,)
         found = [
-            (*before, *blocks)
+            (*before, *chained(before, width, chosen))
             for before in found
             for depth in depths
+            for width in (widths if depth else widths[:1])  # of no block there is but one
             for chosen in product(inners, repeat=depth)
-            for blocks in [chained(before, to, chosen)]
         ]
     return found
 
@@ -354,7 +357,7 @@ def chained(before: tuple[Any, ...], to: int, inners: tuple[int, ...]) -> list[t
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from([4, 8]),
+            st.sampled_from([4, 8, (4, 8), (8, 4, 16)]),
             st.sampled_from([(0, 1), (1, 2), (1, 3), (0, 2, 3)]),
             st.sampled_from([(1, 2), (2, 4)]),
         ),
@@ -367,11 +370,99 @@ def test_encodings_are_counted_once_for_each_network(stages: Any) -> None:
     n_encodings, n_networks = len(found), len(set(found))
     spelt = [Stage(Block, to=to, depth=depths, inner=inners) for to, depths, inners in stages]
     if n_networks == n_encodings:
-        assert of(spelt).size == n_encodings
+        check_networks(of(spelt), found)
     else:
         told = f"{n_encodings:,} encodings of 'own-net' are {n_networks:,} networks"
         with pytest.raises(ContractError, match=told):
             of(spelt)
+
+
+def check_networks(space: Elastic, blocks: list[tuple[Any, ...]]) -> None:
+    """Networks are these, each of one encoding, one text, and the workloads that are counted."""
+    assert space.size == len(blocks)
+    X = every_row(space)[:300]
+    found = [tuple(map(block_of, space.route(row)[1:-1])) for row in X]
+    assert {*found} <= {*blocks}
+    assert len({*found}) == len({space.describe(row) for row in X}) == len(X)
+    np.testing.assert_array_equal(space.repair(X), X)
+    for row, counts in zip(X, space.count_workloads(X).toarray(), strict=True):
+        counted = {w: n for w, n in zip(space.workloads, counts, strict=True) if n}
+        assert Counter(piece.workload for piece in space.route(row)) == counted
+    drawn = rows_within(space, 30, 0)
+    for row, repaired in zip(drawn, space.repair(drawn), strict=True):
+        assert block_texts(space, row) == block_texts(space, repaired)
+        space.count_workloads(repaired[None])
+
+
+def block_of(piece: Piece) -> tuple[Any, ...]:
+    params = dict(piece.workload.params)
+    return params["width"], params["to"], params["inner"]
+
+
+def block_texts(space: Elastic, row: IntArray) -> list[str]:
+    """What is chosen for each block that there is, in any row."""
+    texts, said = list[str](), values(space, row)
+    for number, stage in enumerate(space.layout.paths.stages):  # type: ignore[attr-defined]
+        depths = stage.depths
+        depth = int(said.get(f"depth{number}", depths[0]))
+        width = said.get(f"to{number}", "")
+        texts += [f"{number} {width} {said[f'inner{number}_{slot}']}" for slot in range(depth)]
+    return texts
+
+
+def test_elastic_widths_are_chosen_once_for_all_blocks_of_a_stage() -> None:
+    space = of([Stage(Block, to=(8, 6), depth=(0, 2, 1), inner=(1, 2)), Stage(Block, to=(4, 8))])
+    names = ["depth0", "to0", "inner0_0", "inner0_1", "to1"]
+    assert [v.name for v in space.variables] == names
+    assert space.variables[1].choices == ("8", "6")
+    assert space.size == (1 + 2 * (4 + 2)) * 2
+    np.testing.assert_array_equal(space.repair(np.array([[0, 1, 1, 1, 1]])), [[0, 0, 0, 0, 1]])
+    np.testing.assert_array_equal(space.repair(np.array([[2, 1, 1, 1, 0]])), [[2, 1, 1, 0, 0]])
+    two_blocks = np.array([1, 1, 1, 0, 1])
+    assert keys(space, two_blocks)[1:] == [
+        "Block(width=4,to=6,stride=1,inner=2)[2x4x8x8]f32",
+        "Block(width=6,to=6,stride=1,inner=1)[2x6x8x8]f32",
+        "Block(width=6,to=8,stride=1)[2x6x8x8]f32",
+        "Head(width=8,classes=10)[2x8x8x8]f32",
+    ]
+    assert space.describe(two_blocks) == "to=6 inner=2 inner=1 | to=8 depth=1"
+    assert space.describe(np.array([0, 0, 0, 0, 0])) == "depth=0 | to=4 depth=1"
+    assert len({space.describe(row) for row in every_row(space)}) == space.size
+    runs(space)
+
+
+def test_a_stage_of_several_widths_alone_is_a_space() -> None:
+    space = of([Stage(Block, to=(4, 8), stride=2)])
+    assert [v.name for v in space.variables] == ["to0"]
+    assert space.size == 2
+    assert repr(Stage(Block, to=(4, 8))) == "Stage(Block, depth=(1,), to=(4, 8))"
+    runs(space)
+
+
+def test_samples_of_several_widths_are_uniform_over_networks() -> None:
+    """A network without blocks has one encoding of the many that its variables could have."""
+    space = of([Stage(Block, to=(4, 8, 16), depth=(0, 1, 2), inner=(1, 2)), Stage(Block, to=8)])
+    assert space.size == 1 + 3 * (2 + 4)
+    drawn = Counter(map(tuple, space.sample(200 * space.size, np.random.default_rng(0)).tolist()))
+    n_drawn = [drawn[tuple(row)] for row in every_row(space).tolist()]
+    assert sum(n_drawn) == 200 * space.size
+    assert chisquare(n_drawn).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: stage(Block, to=()), r"`to` of Block must be at least one, each once, .*\(\)"),
+        (lambda: stage(Block, to=(8, 8)), r"each once, but are \(8, 8\)"),
+        (lambda: stage(Block, to=[8, 16]), r"`to` of Block must be a .*\[8, 16\]. Choices are"),
+        (lambda: stage(Narrow, to=(4, 8)), "Narrow has no parameter 'to'"),
+        (lambda: of([Stage(Block, to=(4, 8), depth=(0, 1))] * 2), "9 encodings .* are 7 networks"),
+    ],
+)
+def test_widths_that_cannot_be_chosen_are_refused_in_a_sentence(make: Any, message: str) -> None:
+    with pytest.raises(ContractError, match=message) as refused:
+        make()
+    assert "\n" not in str(refused.value)
 
 
 def test_stages_of_the_same_blocks_may_follow_each_other_where_networks_differ() -> None:

@@ -53,7 +53,7 @@ def placed(family: Pretrained, anchor: int, weights: dict[str, Tensor]) -> nn.Mo
         states[part][own] = weight
     network = space.build(row)
     assert isinstance(network, nn.Sequential)
-    for part, module in zip(space.route(row), network, strict=True):
+    for part, module in zip(space.parts_of(row), network, strict=True):
         module.load_state_dict(states.pop(part), strict=True)
     assert not states
     return network.eval()

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tailorbird.training.stitching.network import StitchedNetwork
 from torch import nn
 
 from tailorbird.spaces.stitching import StitchSpace, Windows
 from tailorbird.spaces.stitching.families.digits_resnet import DigitsResNet
 from tailorbird.training import Dataset, Split, Trained
 from tailorbird.training.data import digits
+from tailorbird.training.shared.network import SharedNetwork
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def one_stitch() -> StitchSpace:
 def varied(one_stitch: StitchSpace) -> Trained:
     """Untrained networks whose norms all differ."""
     torch.manual_seed(0)
-    network = StitchedNetwork(one_stitch)
+    network = SharedNetwork(one_stitch)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)

@@ -14,8 +14,6 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from tailorbird.training.stitching.network import StitchedNetwork
-from tailorbird.training.stitching.stage import Stage
 from torch import Tensor
 
 from tailorbird.errors import TrainingError, WriteError
@@ -26,6 +24,8 @@ from tailorbird.training.checkpoint import Checkpoint
 from tailorbird.training.data import digits
 from tailorbird.training.data.augment import shift
 from tailorbird.training.fit import n_batches
+from tailorbird.training.shared.network import SharedNetwork
+from tailorbird.training.shared.stage import Stage
 
 SETTINGS = Training(train_epochs=2, stitch_epochs=2, seed=0, stitch_images=40)
 
@@ -250,11 +250,11 @@ def test_a_pipe_in_the_place_of_weights_is_not_waited_for(
 ) -> None:
     path = tmp_path / "a.safetensors"
     os.mkfifo(path)
-    network = StitchedNetwork(small_space)
-    stage = Stage(path, "any", small_space.parts)
+    network = SharedNetwork(small_space)
+    stage = Stage(path, "any", [*map(str, small_space.parts)])
     assert not stage.is_made()
     assert not stage.load(network)
-    checkpoint = Checkpoint(path, "any", small_space.parts)
+    checkpoint = Checkpoint(path, "any", [*map(str, small_space.parts)])
     assert checkpoint.load(network, torch.optim.SGD(network.parameters(), lr=1.0)) == 0
 
 
@@ -273,16 +273,16 @@ def test_a_checkpoint_leaves_the_parts_of_others_alone(
     small_space: StitchSpace, tmp_path: Path
 ) -> None:
     first, second = (small_space.route(row) for row in small_space.landmarks[:2])
-    network = StitchedNetwork(small_space)
-    trained = [p for m in network.modules_of(second) for p in m.parameters()]
+    network = SharedNetwork(small_space)
+    trained = [p for piece in second for p in network.parameters_of(piece)]
     optimizer = torch.optim.AdamW(trained)
-    checkpoint = Checkpoint(tmp_path / "c.safetensors", "x", second)
+    checkpoint = Checkpoint(tmp_path / "c.safetensors", "x", [*map(str, second)])
     checkpoint.save(network, optimizer, 3)
     # The stitches of another rule, and another start of the first anchor.
     other = StitchSpace(small_space.family, Windows(1, 1), max_stitches=1)
-    changed = StitchedNetwork(other)
+    changed = SharedNetwork(other)
     before = {n: t.clone() for n, t in changed.state_dict().items()}
-    own = [p for m in changed.modules_of(second) for p in m.parameters()]
+    own = [p for piece in second for p in changed.parameters_of(piece)]
     assert checkpoint.load(changed, torch.optim.AdamW(own)) == 3
     for name, tensor in changed.state_dict().items():
         of_second = name.startswith(tuple(f"parts.{part}." for part in second))

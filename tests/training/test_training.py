@@ -7,7 +7,6 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from scipy.stats import beta
-from tailorbird.training.stitching.network import StitchedNetwork
 from torch import nn
 
 from tailorbird.predictors.metrics import accuracy_std
@@ -15,16 +14,16 @@ from tailorbird.progress import NoProgress
 from tailorbird.spaces.stitching import Part, StitchSpace, Windows
 from tailorbird.training import Split, Trained, Training, load, train
 from tailorbird.training.data import digits
-from tailorbird.training.stitching import route_sampling
+from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.stitching.least_squares import initialise_stitches
 
 SHORT = Training(train_epochs=1, stitch_epochs=1, seed=0)
 
 
 @pytest.fixture
-def network(digits_space: StitchSpace) -> StitchedNetwork:
+def network(digits_space: StitchSpace) -> SharedNetwork:
     torch.manual_seed(0)
-    return StitchedNetwork(digits_space).eval()
+    return SharedNetwork(digits_space).eval()
 
 
 def embedding_of(network: Any) -> Any:
@@ -49,15 +48,15 @@ def test_least_squares_joins_an_exit_block_to_the_input_of_an_entry_block(
     """Anchor 1 is an affine image of anchor 0, and a block adds a constant: the fit is exact."""
     torch.manual_seed(1)
     space = StitchSpace(digits_space.family, Windows(1, 1), max_stitches=1)
-    network = StitchedNetwork(space)
+    network = SharedNetwork(space)
     mix, shift = torch.rand(8, 4), torch.rand(8)
     added = (0.5, 0.25)
     for a in (0, 1):
         for i in range(6):
-            block: Any = network.modules_of([Part("block", a, i)])[0]
+            block: Any = network.parts[str(Part("block", a, i))]
             nn.init.zeros_(block.second[1].weight)
             nn.init.constant_(block.second[1].bias, added[a])
-    small, large = (embedding_of(network.modules_of([Part("embedding", a)])) for a in (0, 1))
+    small, large = (embedding_of([network.parts[str(Part("embedding", a))]]) for a in (0, 1))
     with torch.no_grad():  # positive weights and images: the ReLUs pass everything
         small[0].weight.abs_()
         large[0].weight.copy_(torch.einsum("oi,ichw->ochw", mix, small[0].weight))
@@ -65,7 +64,7 @@ def test_least_squares_joins_an_exit_block_to_the_input_of_an_entry_block(
     images = np.random.default_rng(0).random((40, 1, 8, 8), dtype=np.float32)
     initialise_stitches(space, network, Split(images, np.zeros(40, dtype=np.int64)), 40)
     for i in range(6):  # with kernel 1, layer i leads from block i to block i
-        stitch: Any = network.modules_of([Part("stitch", 0, i, 1)])[0]
+        stitch: Any = network.parts[str(Part("stitch", 0, i, 1))]
         torch.testing.assert_close(stitch.weight[:, :, 0, 0], mix, rtol=1e-3, atol=1e-3)
         expected = shift + i * added[1] - mix.sum(dim=1) * (i + 1) * added[0]
         torch.testing.assert_close(stitch.bias, expected, rtol=1e-3, atol=1e-3)
@@ -102,7 +101,7 @@ def test_training_is_reproducible_and_resumes(digits_space: StitchSpace, tmp_pat
 
 
 def test_an_extracted_network_is_plain_and_has_weights_of_its_own(
-    digits_space: StitchSpace, network: StitchedNetwork
+    digits_space: StitchSpace, network: SharedNetwork
 ) -> None:
     trained = Trained(digits_space, network, digits.load().train)
     row = digits_space.sample(1, np.random.default_rng(0))[0]
@@ -117,7 +116,7 @@ def test_an_extracted_network_is_plain_and_has_weights_of_its_own(
 
 
 def test_statistics_of_an_extracted_network_are_those_of_its_own_activations(
-    digits_space: StitchSpace, network: StitchedNetwork
+    digits_space: StitchSpace, network: SharedNetwork
 ) -> None:
     train_split = digits.load().train
     small = Trained(digits_space, network, train_split).extract(digits_space.landmarks[0])
@@ -129,7 +128,7 @@ def test_statistics_of_an_extracted_network_are_those_of_its_own_activations(
 
 
 def test_accuracy_is_the_share_of_right_answers(
-    digits_space: StitchSpace, network: StitchedNetwork
+    digits_space: StitchSpace, network: SharedNetwork
 ) -> None:
     split = digits.load().validation
     trained = Trained(digits_space, network, digits.load().train)
@@ -144,11 +143,3 @@ def test_the_error_of_an_accuracy_is_that_of_its_posterior(n_correct: int) -> No
     std = accuracy_std(np.array([n_correct / 600]), 600)[0]
     assert std == pytest.approx(beta(n_correct + 1, 601 - n_correct).std())
     assert std > 0
-
-
-def test_routes_to_train_have_every_number_of_stitches_alike(digits_space: StitchSpace) -> None:
-    drawn = route_sampling.by_stitches(digits_space, 0)
-    rows = np.array([drawn(step) for step in range(2000)])
-    counts = np.bincount(np.count_nonzero(rows[:, 1:], axis=1))
-    assert (abs(counts - 500) < 100).all()
-    np.testing.assert_array_equal(digits_space.repair(rows), rows)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from tailorbird.training.stitching.network import StitchedNetwork
 from torch import Tensor
 
 from tailorbird.errors import WeightsError, WeightsKeyError
@@ -18,6 +17,7 @@ from tailorbird.spaces.stitching import StitchSpace, Windows
 from tailorbird.spaces.stitching.families.cifar_resnet import CifarResNet
 from tailorbird.spaces.stitching.families.efficientnet_lite import EfficientNetLite
 from tailorbird.training import Dataset, Split, Training, train
+from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.stitching import anchors
 
 FAMILY = CifarResNet(2, ("small", "large"), ((1, 1, 1), (2, 2, 2)), (4, 8, 16))
@@ -26,9 +26,9 @@ State = dict[str, Tensor]
 
 
 @pytest.fixture
-def network() -> StitchedNetwork:
+def network() -> SharedNetwork:
     torch.manual_seed(0)
-    return StitchedNetwork(StitchSpace(FAMILY, Windows(2, 1), max_stitches=1))
+    return SharedNetwork(StitchSpace(FAMILY, Windows(2, 1), max_stitches=1))
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def wrapped(state: State, path: Path) -> None:
     ],
 )
 def test_weights_go_where_their_names_say(
-    network: StitchedNetwork,
+    network: SharedNetwork,
     state: State,
     tmp_path: Path,
     save: Callable[[State, Path], None],
@@ -156,7 +156,7 @@ MISFITS: list[tuple[Callable[[State], State], str]] = [
 
 @pytest.mark.parametrize(("change", "expected"), MISFITS)
 def test_weights_that_do_not_fit_are_shown_beside_what_is_looked_for_and_nothing_is_placed(
-    network: StitchedNetwork,
+    network: SharedNetwork,
     state: State,
     tmp_path: Path,
     change: Callable[[State], State],
@@ -175,7 +175,7 @@ def test_weights_that_do_not_fit_are_shown_beside_what_is_looked_for_and_nothing
 
 
 def test_names_in_the_words_of_a_family_that_does_not_tell_its_own(
-    network: StitchedNetwork, state: State, tmp_path: Path
+    network: SharedNetwork, state: State, tmp_path: Path
 ) -> None:
     class Silent:
         """Only knows where weights go."""
@@ -211,7 +211,7 @@ WRONG: list[tuple[str, Callable[[Tensor], Tensor], str]] = [
 @pytest.mark.filterwarnings("ignore")  # of types that torch is about to give up
 @pytest.mark.parametrize(("name", "change", "expected"), WRONG)
 def test_values_that_no_weight_has_are_refused(
-    network: StitchedNetwork,
+    network: SharedNetwork,
     state: State,
     tmp_path: Path,
     name: str,
@@ -225,7 +225,7 @@ def test_values_that_no_weight_has_are_refused(
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_floats_are_converted(
-    network: StitchedNetwork, state: State, tmp_path: Path, dtype: torch.dtype
+    network: SharedNetwork, state: State, tmp_path: Path, dtype: torch.dtype
 ) -> None:
     torch.save({name: tensor.to(dtype) for name, tensor in state.items()}, tmp_path / "w.pth")
     anchors.place(network, FAMILY, LARGE, tmp_path / "w.pth")
@@ -245,7 +245,7 @@ def test_other_floats_are_converted(
     ],
 )
 def test_a_head_for_other_classes_is_left_as_it_was_drawn_and_the_blocks_are_taken(
-    network: StitchedNetwork,
+    network: SharedNetwork,
     state: State,
     tmp_path: Path,
     change: Callable[[State], State],
@@ -260,7 +260,7 @@ def test_a_head_for_other_classes_is_left_as_it_was_drawn_and_the_blocks_are_tak
 
 
 def test_half_a_head_or_one_of_another_width_is_no_head_for_other_classes(
-    network: StitchedNetwork, state: State, tmp_path: Path
+    network: SharedNetwork, state: State, tmp_path: Path
 ) -> None:
     wide = {"linear.weight": torch.rand(1000, 17), "linear.bias": torch.rand(1000)}
     for given in (without(state, "linear.bias"), state | wide):
@@ -274,8 +274,8 @@ def test_a_layer_that_is_as_wide_as_there_are_classes_is_none_of_them(tmp_path: 
     family = replace(EfficientNetLite(1), n_classes=1280)
     space = StitchSpace(family, Windows(2, 1), max_stitches=0)
     with torch.device("meta"):
-        network = StitchedNetwork(space)
-    parts = (part for part in space.route(space.landmarks[0]))
+        network = SharedNetwork(space)
+    parts = (part for part in space.parts_of(space.landmarks[0]))
     full = {
         family.name_of(part, inner): torch.zeros(()).expand(tensor.shape)
         for part in parts
@@ -308,7 +308,7 @@ def test_a_layer_that_is_as_wide_as_there_are_classes_is_none_of_them(tmp_path: 
     ],
 )
 def test_a_part_of_the_names_that_fits_is_offered_by_its_key(
-    network: StitchedNetwork,
+    network: SharedNetwork,
     state: State,
     tmp_path: Path,
     make: Callable[[State], State],
@@ -327,7 +327,7 @@ def test_a_part_of_the_names_that_fits_is_offered_by_its_key(
 
 
 def test_another_name_of_the_head_is_shown_beside_the_one_that_is_looked_for(
-    network: StitchedNetwork, state: State, tmp_path: Path
+    network: SharedNetwork, state: State, tmp_path: Path
 ) -> None:
     torch.save(renamed(state, "linear", "linear.1"), tmp_path / "w.pth")
     with pytest.raises(WeightsError, match=r"'linear\.1\.bias' / 'linear\.bias'"):
@@ -345,7 +345,7 @@ class Bomb:
 
 
 def test_code_in_a_file_of_weights_is_never_run(
-    network: StitchedNetwork, state: State, tmp_path: Path
+    network: SharedNetwork, state: State, tmp_path: Path
 ) -> None:
     sign, path = tmp_path / "exploded", tmp_path / "w.pth"
     for save in (torch.save, lambda thing, path: path.write_bytes(pickle.dumps(thing))):

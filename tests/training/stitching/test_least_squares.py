@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tailorbird.training.stitching.network import StitchedNetwork
 from torch import nn
 
 from tailorbird.spaces.stitching import Part, StitchSpace
 from tailorbird.training import Split
+from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.stitching.least_squares import initialise_stitches
 
 Rows = NDArray[np.float64]
@@ -22,25 +22,25 @@ def images() -> Split:
 
 
 @pytest.fixture
-def network(small_space: StitchSpace) -> StitchedNetwork:
+def network(small_space: StitchSpace) -> SharedNetwork:
     torch.manual_seed(0)
-    return StitchedNetwork(small_space)
+    return SharedNetwork(small_space)
 
 
-def states(network: StitchedNetwork, anchor: int, split: Split) -> list[Rows]:
+def states(network: SharedNetwork, anchor: int, split: Split) -> list[Rows]:
     """Rows of what goes into each block of an anchor, and comes out of the last."""
     parts = [Part("embedding", anchor), *(Part("block", anchor, i) for i in range(3))]
     x = torch.from_numpy(split.images)
     found = []
     with torch.no_grad():
-        for module in network.eval().modules_of(parts):
+        for module in (network.eval().parts[str(part)] for part in parts):
             x = module(x)
             found.append(x.movedim(1, -1).flatten(0, -2).double().numpy())
     return found
 
 
 def problem(
-    space: StitchSpace, network: StitchedNetwork, part: Part, split: Split
+    space: StitchSpace, network: SharedNetwork, part: Part, split: Split
 ) -> tuple[Rows, Rows]:
     """All pairs of blocks that share a layer, in one."""
     small, large = (states(network, a, split) for a in (0, 1))
@@ -49,15 +49,15 @@ def problem(
     return np.c_[A, np.ones(len(A))], np.concatenate([large[s.enter] for s in pairs])
 
 
-def solved(network: StitchedNetwork, part: Part) -> Rows:
+def solved(network: SharedNetwork, part: Part) -> Rows:
     """Weight and bias, (width + 1, to)."""
-    layer: Any = network.modules_of([part])[0]
+    layer: Any = network.parts[str(part)]
     weight, bias = layer.weight[:, :, 0, 0].detach(), layer.bias.detach()
     return np.asarray(torch.cat([weight.T, bias[None]]).double().numpy())
 
 
 def test_layers_solve_one_problem_of_all_pairs_that_share_them(
-    small_space: StitchSpace, network: StitchedNetwork, images: Split
+    small_space: StitchSpace, network: SharedNetwork, images: Split
 ) -> None:
     initialise_stitches(small_space, network, images, 80)
     parts = {s.part for s in small_space.stitches}
@@ -72,7 +72,7 @@ def test_layers_solve_one_problem_of_all_pairs_that_share_them(
 
 
 def test_only_so_many_images_are_used_and_none_leave_layers_random(
-    small_space: StitchSpace, network: StitchedNetwork, images: Split
+    small_space: StitchSpace, network: SharedNetwork, images: Split
 ) -> None:
     first = small_space.stitches[0].part
     before = solved(network, first)
@@ -87,13 +87,13 @@ def test_only_so_many_images_are_used_and_none_leave_layers_random(
 
 
 def test_nearly_equal_channels_are_told_apart_where_float32_cannot(
-    small_space: StitchSpace, network: StitchedNetwork, images: Split
+    small_space: StitchSpace, network: SharedNetwork, images: Split
 ) -> None:
     """All channels are one, but for a hundred-thousandth that the target needs."""
     for i in range(3):
-        block: Any = network.modules_of([Part("block", 0, i)])[0]
+        block: Any = network.parts[str(Part("block", 0, i))]
         nn.init.zeros_(block.second[1].weight)
-    embedding: Any = network.modules_of([Part("embedding", 0)])[0]
+    embedding: Any = network.parts[str(Part("embedding", 0))]
     with torch.no_grad():
         w = embedding.conv[0].weight
         w[1:] = w[0] + 1e-5 * w[1:]
@@ -112,12 +112,12 @@ def test_nearly_equal_channels_are_told_apart_where_float32_cannot(
 
 
 def test_dead_channels_do_no_harm(
-    small_space: StitchSpace, network: StitchedNetwork, images: Split
+    small_space: StitchSpace, network: SharedNetwork, images: Split
 ) -> None:
-    embedding: Any = network.modules_of([Part("embedding", 0)])[0]
+    embedding: Any = network.parts[str(Part("embedding", 0))]
     nn.init.zeros_(embedding.conv[1].weight)  # every channel is constant, and so like the bias
     for i in range(3):
-        block: Any = network.modules_of([Part("block", 0, i)])[0]
+        block: Any = network.parts[str(Part("block", 0, i))]
         nn.init.zeros_(block.second[1].weight)
     initialise_stitches(small_space, network, images, 80)
     for part in {s.part for s in small_space.stitches}:

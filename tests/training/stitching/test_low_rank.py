@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tailorbird.training.stitching.network import StitchedNetwork
 from torch import nn
 
 from tailorbird.progress import NoProgress
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Dataset, Training, train
+from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.stitching import low_rank
 from tailorbird.training.stitching.least_squares import initialise_stitches
 
@@ -51,7 +51,7 @@ def test_trained_stitches_are_least_squares_and_an_update_of_low_rank(
 ) -> None:
     settings = Training(1, 1, 0, stitch_images=40, stitch_rank=1)
     trained = train(small_space, few_digits, settings, tmp_path, NoProgress())
-    base = StitchedNetwork(small_space)
+    base = SharedNetwork(small_space)
     for name in ("w4", "w8"):
         base.load_state_dict(load_file(tmp_path / f"anchor-{name}.safetensors"), strict=False)
     initialise_stitches(small_space, base, few_digits.train, 40)

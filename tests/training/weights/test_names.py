@@ -41,7 +41,7 @@ def filled(family: Pretrained, state: dict[str, Tensor]) -> nn.Module:
     space = StitchSpace(family, Windows(1, 1), max_stitches=0)
     network = space.build(space.landmarks[0])
     assert isinstance(network, nn.Sequential)
-    for part, module in zip(space.route(space.landmarks[0]), network, strict=True):
+    for part, module in zip(space.parts_of(space.landmarks[0]), network, strict=True):
         module.load_state_dict(states[part], strict=True)
     return network.eval()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from tailorbird.errors import ContractError
@@ -18,7 +19,9 @@ Window = tuple[slice, ...]
 class SharedTensors(nn.Module):
     """Tensors under the names that they have in modules, each as large as the largest there.
 
-    They start with what the modules were drawn with, larger ones over smaller ones.
+    They start with what the modules were drawn with, larger ones over smaller ones. Buffers are not
+    shared, since they may be of anything, but kept here with the tensors: those of module `k` under
+    `own-k`. Those of batch norms are not kept: each network has statistics of its own.
 
     Args:
         modules: with fresh weights; they are emptied: each has windows in their place.
@@ -41,6 +44,10 @@ class SharedTensors(nn.Module):
                 )
             shapes[tensor.name] = tuple(map(max, known, shape))
         self._place({name: torch.zeros(shape) for name, shape in shapes.items()})
+        for number, module in enumerate(modules):
+            state = _buffers_of(module)
+            if state is not None:
+                self.add_module(f"own-{number}", state)
         with torch.no_grad():
             for tensors in sorted(drawn, key=lambda some: sum(t.values.numel() for t in some)):
                 for tensor in tensors:
@@ -83,7 +90,11 @@ class WindowedModule:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Output of the module; gradients reach the shared tensors."""
-        self._fill(_Cut.view)
+        if torch.is_grad_enabled():
+            self._fill(_Cut.view)
+        else:  # as parameters do, windows need gradients where no pass does: one may be under way
+            with torch.inference_mode(mode=False), torch.enable_grad():
+                self._fill(_Cut.view)
         y: Tensor = self.module(x)
         return y
 
@@ -167,6 +178,22 @@ def _put(module: nn.Module, leaf: str, tensor: Tensor | None) -> None:
     module._parameters[leaf] = tensor  # type: ignore[assignment]  # see above
     if isinstance(module, nn.RNNBase):  # which keeps a list of them, too
         module._flat_weights[module._flat_weights_names.index(leaf)] = tensor
+
+
+def _buffers_of(module: nn.Module) -> nn.Module | None:
+    """A module of the buffers of another under the same names; None if it has none to be kept.
+
+    It has the same dictionaries, so that a buffer which is replaced is so in both.
+    """
+    state = nn.Module()
+    if not isinstance(module, _BatchNorm):
+        state._buffers = module._buffers
+        state._non_persistent_buffers_set = module._non_persistent_buffers_set
+    for name, child in module.named_children():
+        below = _buffers_of(child)
+        if below is not None:
+            state.add_module(name, below)
+    return state if state._buffers or state._modules else None
 
 
 def _named_tensors(module: nn.Module) -> Iterator[_NamedTensor]:

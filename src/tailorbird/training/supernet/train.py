@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
+from tailorbird.errors import ContractError
 from tailorbird.progress import Progress
 from tailorbird.registry.python_paths import load as import_path
 from tailorbird.registry.training_rules import TRAINING_RULES
@@ -65,14 +66,17 @@ def train(
         settings: epochs, seed and the rest.
         folder: for the weights.
         progress: counts epochs.
-        rule: in the place of the one that the settings name.
+        rule: in the place of the one that the settings name; `program` of the settings tells it
+            from others.
         teacher: gives logits for images.
         score: what `Trained.evaluate` gives.
 
     Raises:
-        ContractError: if data and space do not fit, or weights cannot be shared.
+        ContractError: if data and space do not fit, weights cannot be shared, or nothing tells a
+            rule from others.
         TrainingError: if training diverges.
     """
+    _check_named(settings, rule)
     trained = load(space, dataset, settings, folder, score)
     if trained is not None:
         return trained
@@ -117,6 +121,17 @@ def rule_of(
     inputs = RuleInputs(space, draw, loss, settings.distillation)
     rule: Rule = (make or import_path(TRAINING_RULES[settings.rule].path))(inputs)
     return rule
+
+
+def _check_named(settings: SupernetTraining, make: RuleMaker | None) -> None:
+    """Refuses a rule whose weights would be taken for those of another."""
+    entry = TRAINING_RULES.get(settings.rule)
+    is_registered = entry is not None and make is import_path(entry.path)
+    if make is not None and not settings.program and not is_registered:
+        raise ContractError(
+            "A rule of one's own must be told from others, or weights that they made are loaded, "
+            "but `program` of the settings is empty. Put a text there that changes with the rule."
+        )
 
 
 def losses_of(space: SharedSpace, network: SharedNetwork, rule: Rule, seed: int) -> Losses:

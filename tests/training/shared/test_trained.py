@@ -3,7 +3,6 @@ import time
 import numpy as np
 import pytest
 import torch
-from tailorbird.training.stitching.network import StitchedNetwork
 from torch import nn
 
 from tailorbird.errors import InfeasibleError, MissingStepError, RecipeError
@@ -11,7 +10,8 @@ from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Split, Trained
 from tailorbird.training.data import digits
-from tailorbird.training.stitching import trained
+from tailorbird.training.shared import trained
+from tailorbird.training.shared.network import SharedNetwork
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_a_row_that_is_no_route_is_refused(varied: Trained, row: list[int]) -> N
 
 
 def test_a_row_that_is_not_canonical_is_refused(varied: Trained, digits_space: StitchSpace) -> None:
-    trained = Trained(digits_space, StitchedNetwork(digits_space), varied._train)
+    trained = Trained(digits_space, SharedNetwork(digits_space), varied._train)
     gap = np.array([0, 0, 1, 0])  # none before a stitch
     assert (digits_space.repair(gap[None])[0] == [0, 1, 0, 0]).all()
     with pytest.raises(ValueError, match=r"canonical|Rows must"):
@@ -176,7 +176,7 @@ def test_a_budget_is_met_by_accuracies_of_the_last_split_alone(
 @pytest.mark.parametrize("score", [float("nan"), 37.0, -0.1])
 def test_a_score_that_is_no_share_is_refused(one_stitch: StitchSpace, score: float) -> None:
     data = digits.load()
-    network = StitchedNetwork(one_stitch)
+    network = SharedNetwork(one_stitch)
     trained = Trained(one_stitch, network, data.train, lambda outputs, labels: score)
     with pytest.raises(RecipeError, match=r"between 0 and 1, but the evaluator gave"):
         trained.evaluate(one_stitch.landmarks[:1], data.test)
@@ -187,7 +187,7 @@ def test_no_rows_have_no_accuracies(varied: Trained, rows: IntArray) -> None:
 
 
 def test_a_part_that_works_in_place_is_refused(one_stitch: StitchSpace) -> None:
-    network = StitchedNetwork(one_stitch)
+    network = SharedNetwork(one_stitch)
     name = next(name for name, _ in network.named_layers("block"))
     network.parts[name] = nn.ReLU(inplace=True)
     trained = Trained(one_stitch, network, digits.load().train)
