@@ -42,13 +42,13 @@ class Iterating(Block):
 
 
 class Drifting(Block):
-    """Keeps what it saw in a buffer."""
+    """Keeps what it saw in a buffer that is in no state dict."""
 
     seen: Tensor
 
     def __init__(self, width: int, to: int, stride: int, inner: int, norm: bool) -> None:
         super().__init__(width, to, stride, inner, norm=norm)
-        self.register_buffer("seen", torch.zeros(()))
+        self.register_buffer("seen", torch.zeros(()), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
@@ -73,13 +73,13 @@ class InstanceNormed(Block):
 
 
 class Drawn(Block):
-    """Has a buffer that is drawn by chance."""
+    """Has a buffer that is drawn by chance, and is in no state dict."""
 
     mask: Tensor
 
     def __init__(self, width: int, to: int, stride: int, inner: int, norm: bool) -> None:
         super().__init__(width, to, stride, inner, norm=norm)
-        self.register_buffer("mask", torch.rand(()))
+        self.register_buffer("mask", torch.rand(()), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x) * self.mask

@@ -175,8 +175,7 @@ BLOCKS = [
         r"as many axes in all of them, but 'scale' has shapes \(1,\) and \(1, 1\)\. Give one",
     ),
     ("Drifting", r"must stay as they are built, but 'seen' of stage\d_0-Drifting .* changes in tr"),
-    ("InstanceNormed", r"but 'norm.running_mean' of stage\d_0-InstanceNormed .* changes in train"),
-    ("Drawn", r"but 'mask' of stage\d_0-Drawn .* depends on chance. Make it a parameter, or leav"),
+    ("Drawn", r"but 'mask' of stage\d_0-Drawn .* depends on chance. Make it persistent"),
     ("InPlace", r"must leave its input as it is, but stage\d_0-InPlace .* works in place on it"),
 ]
 

@@ -281,7 +281,7 @@ def in_a_process(folder: Path, space: str, accuracy: str) -> "subprocess.Complet
     return subprocess.CompletedProcess([], process.returncode, out, err)
 
 
-@pytest.mark.parametrize("block", ["Iterating", "Constant"])
+@pytest.mark.parametrize("block", ["Iterating", "Constant", "InstanceNormed"])
 def test_blocks_that_do_more_than_usual_share_weights(tailorbird: Tailorbird, block: str) -> None:
     train(tailorbird, f'{OWN}\nblock = "{block}"')
     source = open_recipe(Path("r.toml"))

@@ -49,7 +49,7 @@ FILE = 'trained = "shared.safetensors"'
 
 
 def space_of(text: str) -> SharedSpace:
-    made: object = own_space(1)
+    made: object = own_space(1, "InstanceNormed" if "InstanceNormed" in text else "Block")
     if text == STITCHED:
         made = spaces.get("digits-resnet", max_stitches=1)
     return made  # type: ignore[return-value]
@@ -112,7 +112,7 @@ def assert_weights(wanted: State) -> None:
         assert torch.equal(tensor, wanted[name])
 
 
-@pytest.mark.parametrize("space", [ELASTIC, STITCHED])
+@pytest.mark.parametrize("space", [ELASTIC, STITCHED, f'{ELASTIC}\nblock = "InstanceNormed"'])
 @pytest.mark.parametrize("suffix", ["safetensors", "pt"])
 def test_networks_are_those_of_the_network_that_was_saved(
     folder: Path, tailorbird: Tailorbird, space: str, suffix: str

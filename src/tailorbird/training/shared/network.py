@@ -73,10 +73,7 @@ class SharedNetwork(nn.Module):
         return [*self.parts[piece.weights].parameters()] if module is None else module.parameters
 
     def buffers_of(self, piece: Piece) -> dict[str, Tensor]:
-        """Buffers of a piece that no file of weights has, statistics of batch norms apart.
-
-        Each piece that shares its weights has buffers of its own; others save what is persistent.
-        """
+        """Buffers of a piece that no file of weights has, since they are not persistent."""
         windowed = self._windowed.get(piece.form)
         whole = self.parts[piece.weights] if windowed is None else windowed.module
         return {
@@ -84,7 +81,7 @@ class SharedNetwork(nn.Module):
             for prefix, module in whole.named_modules()
             if not isinstance(module, _BatchNorm)
             for name, buffer in module.named_buffers(recurse=False)
-            if windowed is not None or name in module._non_persistent_buffers_set
+            if name in module._non_persistent_buffers_set
         }
 
     def named_layers(self, kind: str) -> Iterator[tuple[str, nn.Module]]:

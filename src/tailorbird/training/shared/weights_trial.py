@@ -86,7 +86,7 @@ def check_buffers(
     for name, buffer in after.items():
         if name not in before or not torch.equal(before[name], buffer):
             raise ContractError(
-                "Buffers that no file of weights has must stay as they are built, but "
-                f"{name!r} of {piece} ({told(piece.workload)}) {said}. Make it a parameter, or "
-                "leave it out."
+                "Buffers that are not persistent are in no file of weights, so they must stay as "
+                f"they are built, but {name!r} of {piece} ({told(piece.workload)}) {said}. Make it "
+                "persistent, or leave it out."
             )
