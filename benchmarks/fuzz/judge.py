@@ -35,11 +35,12 @@ MOST_LINES, MOST_CHARACTERS = 12, 4_000
 _PREFIX = "tailorbird: "
 _UNFORESEEN = "Nobody foresaw"
 _LEFT = re.compile(
-    r"runs(/[^/]+(/(run\.log|\.lock|weights(/anchor-\w+\.safetensors)?))?)?"
+    r"runs(/[^/]+(/(run\.log|\.lock|owner|weights(/anchor-\w+\.safetensors)?))?)?"
     r"|(?i:.*\.sqlite-(shm|wal|journal))"
 )
-"""What a refusal may leave: the folder of the run, its log, the file that holds it, and weights,
-where training failed; and what SQLite keeps beside a database until the process ends."""
+"""What a refusal may leave: the folder of the run, its log, the file that holds it, the name of its
+evaluations' owner, and weights where training failed; and what SQLite keeps beside a database until
+the process ends."""
 _EMPTY = "a store that holds nothing"  # is made when a recipe's own is opened
 _UNFINISHED = re.compile(r"\.(new|part|tmp)$")
 _WARNING = re.compile(r"^.*\.py:\d+: \w*Warning: .*$", re.MULTILINE)

@@ -28,7 +28,7 @@ N_CASES = {
     "evaluations": 100,
 }
 N_ORIGINALS = {
-    "recipes": 9,
+    "recipes": 11,
     "tables": 18,
     "weights": 2,
     "sheets": 4,

@@ -48,14 +48,16 @@ def _matches(pattern: str) -> Law:
     return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
+def _file(value: Any) -> bool:
+    """A path, or a path and a key."""
+    if not isinstance(value, dict):
+        return _text(value)
+    return all(map(_text, value.values())) and {"file"} <= value.keys() <= {"file", "key"}
+
+
 def _files(value: Any) -> bool:
-    """A path, or a path and a key, of each anchor."""
-    return isinstance(value, dict) and all(
-        all(map(_text, one.values())) and {"file"} <= one.keys() <= {"file", "key"}
-        if isinstance(one, dict)
-        else _text(one)
-        for one in value.values()
-    )
+    """A file of each anchor."""
+    return isinstance(value, dict) and all(map(_file, value.values()))
 
 
 def _flag(value: Any) -> bool:
@@ -127,12 +129,15 @@ LAWS: dict[str, Law] = {
     "accuracy.anchors": lambda value: value == "installed" or _files(value),
     "accuracy.train_epochs": _whole(0),
     "accuracy.stitch_epochs": _whole(0),
+    "accuracy.trained": _file,
+    "accuracy.supernet_epochs": _whole(1),
+    "accuracy.rule": _or_path(_one_of("single-path", "sandwich")),
     "accuracy.batch": _whole(1),
     "accuracy.learning_rates.embedding": _number(0),
     "accuracy.learning_rates.block": _number(0),
     "accuracy.learning_rates.stitch": _number(0),
     "accuracy.learning_rates.head": _number(0),
-    "accuracy.routes": _one_of("stitches", "uniform", "resources"),
+    "accuracy.routes": _one_of("stitches", "uniform", "log-macs", "resources"),
     "accuracy.distillation": _one_of("soft", "hard", "none"),
     "accuracy.teacher": _PATH,
     "accuracy.stitch_images": _whole(0),

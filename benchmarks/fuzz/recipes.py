@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from safetensors.torch import save_file
 
 from fuzz import published, recipe_laws, special, toml_text, values
 from fuzz.case import Case, Ran
@@ -24,7 +25,9 @@ from tailorbird.registry.accuracy_predictors import ACCURACY_PREDICTORS
 from tailorbird.registry.algorithms import ALGORITHMS
 from tailorbird.registry.data_sets import DATA_SETS
 from tailorbird.registry.latency_predictors import LATENCY_PREDICTORS
+from tailorbird.registry.route_draws import ROUTE_DRAWS
 from tailorbird.registry.runtimes import RUNTIMES
+from tailorbird.registry.training_rules import TRAINING_RULES
 from tailorbird.registry.zero_cost_scores import ZERO_COST_SCORES
 
 TINY = f"""
@@ -96,6 +99,34 @@ _TRAINED = {
     "search": {"algorithm": "nsga2", "population": 8, "generations": 2},
     "report": _REPORT,
 }
+_ELASTIC = {
+    **_TRAINED,
+    "name": "elastic",
+    "space": {"name": "digits-elastic"},
+    "device": {"name": "local", "batch": 16},
+    "accuracy": {
+        "module": "tiny:load",
+        "evaluator": "tiny:score",
+        "supernet_epochs": 1,
+        "rule": "sandwich",
+        "routes": "log-macs",
+        "distillation": "hard",
+        "batch": 10,
+        "evaluations": 10,
+        "predictor": "ridge",
+        "learning_rates": {"embedding": 0.01, "block": 0.01, "head": 0.01},
+    },
+}
+_GIVEN = {
+    **_ELASTIC,
+    "name": "given",
+    "accuracy": {
+        "module": "tiny:load",
+        "trained": "shared.safetensors",
+        "evaluations": 10,
+        "predictor": "ridge",
+    },
+}
 _CALLED = {
     **_TRAINED,
     "name": "called",
@@ -139,6 +170,7 @@ _STORES = ("nothing.sqlite", ".", "pipe", "text.sqlite", "a" * 300, "no/such/fol
            "http://127.0.0.1:1/", "://", "sqlite:///store.sqlite?mode=ro", "\x00")  # fmt: skip
 _NAMES = (*_STORES, "tiny:load", "tiny:score", "tiny:teacher", "tiny:accuracy", "tiny:nothing",
           "no:such", "epyc-avx512", "epyc", "local", "a board", "x.parquet", "text.csv",
+          "shared.safetensors",
           "TPESampler", "GridSampler", "snnet", "top1", "127.0.0.1", "127.0.0.1:99999", "x86-64-v3",
           "riscv64-linux-gnu/nothing", "cuda", "nvptx64/sm_80", "true {onnx}", "{onnx}",
           "no {onnx}", "true {outputs} {onnx}", "true {onnx} {}", "true '{onnx}",
@@ -169,6 +201,8 @@ class Recipes:
             _Kind(_IMPORTED, ("search", "r.toml")),
             _Kind(_IMPORTED, ("table", "show", "r.toml", "--json")),
             _Kind(_TRAINED, ("train", "r.toml")),
+            _Kind(_ELASTIC, ("train", "r.toml")),
+            _Kind(_GIVEN, ("train", "r.toml")),
             _Kind(_CALLED, ("search", "r.toml", "--json")),
             _Kind(_ELSEWHERE, ("table", "show", "r.toml")),
             _Kind(_MEASURED, ("table", "keys", "r.toml")),
@@ -180,6 +214,7 @@ class Recipes:
         (self._files / "tiny.py").write_text(TINY)
         (self._files / "text.sqlite").write_text("no database\n")
         (self._files / "text.csv").write_text("no,table\n")
+        save_file(_shared(), self._files / "shared.safetensors")
         (folder / "r.toml").write_text(toml_text.document(_IMPORTED))
         (folder / "t.csv").write_text(_plain_table())
         store = filled(folder / "r.toml", "t.csv", "store.sqlite", self._environment)
@@ -294,8 +329,16 @@ def _is_quick(recipe: dict[str, Any], command: Sequence[str]) -> bool:
     if command[0] == "train" and (accuracy is None or isinstance(accuracy, dict)):
         asked = accuracy or {}
         sizes += [1 if "module" in asked else _MOST]
-        sizes += [asked.get(name, _MOST) for name in ("train_epochs", "stitch_epochs")]
+        sizes += [asked.get(name, _MOST) for name in _epochs(recipe, asked)]
     return all(type(n) is not int or n < _MOST or n >= 2**63 for n in sizes)
+
+
+def _epochs(recipe: dict[str, Any], accuracy: dict[str, Any]) -> tuple[str, ...]:
+    """Keys of how long is trained."""
+    if "trained" in accuracy:
+        return ()
+    is_elastic = recipe.get("space") == _ELASTIC["space"]
+    return ("supernet_epochs",) if is_elastic else ("train_epochs", "stitch_epochs")
 
 
 def _text_of(content: bytes) -> str:
@@ -319,6 +362,8 @@ def keys_of_recipes() -> Iterator[tuple[str, tuple[str, ...]]]:
 _NAMED: dict[str, Iterable[str]] = {
     "accuracy.data": DATA_SETS,
     "accuracy.predictor": ACCURACY_PREDICTORS,
+    "accuracy.routes": ROUTE_DRAWS,
+    "accuracy.rule": TRAINING_RULES,
     "accuracy.zero_cost": ZERO_COST_SCORES,
     "latency.predictor": LATENCY_PREDICTORS,
     "latency.runtime": (*RUNTIMES, IMPORTED),
@@ -341,6 +386,14 @@ def _literals(annotation: Any) -> Iterator[str]:
             yield argument
         else:
             yield from _literals(argument)
+
+
+def _shared() -> Any:
+    """Weights of the elastic space, as nobody trained them."""
+    from tailorbird.spaces.elastic.residual_networks import digits_elastic
+    from tailorbird.training import SharedNetwork
+
+    return SharedNetwork(digits_elastic(1, 10)).state_dict()
 
 
 def _plain_table() -> str:

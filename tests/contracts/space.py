@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 from strategies import distinct_rows, rows_within
+from torch import nn
 
 from tailorbird.spaces import SearchSpace
 from tailorbird.spaces.contract import check_space
 from tailorbird.spaces.footprint import count_macs, n_macs
 from tailorbird.spaces.layered import MAX_ENUMERATED
+from tailorbird.spaces.shared import HasPieces
 
 N, SMALL = 40, 500
 
@@ -75,6 +77,29 @@ class SpaceContract:
         if len(wrong):
             with pytest.raises(ValueError, match=r"."):
                 space.count_workloads(wrong[:1])
+
+    def test_networks_are_built_of_the_pieces_of_their_routes(self, space: SearchSpace) -> None:
+        if not isinstance(space, HasPieces):
+            return
+        known = {*space.pieces}
+        for row in space.landmarks[[0, -1]]:
+            route = space.route(row)
+            assert known.issuperset(route)
+            with torch.device("meta"):
+                sequence = nn.Sequential(*(piece.workload.build() for piece in route))
+                network = space.build(row)
+            shapes, wanted = (
+                {name: tensor.shape for name, tensor in module.state_dict().items()}
+                for module in (network, sequence)
+            )
+            assert shapes == wanted
+
+    def test_rows_that_are_not_canonical_have_no_routes(self, space: SearchSpace) -> None:
+        X = rows_within(space, 400, seed=4)
+        wrong = X[(space.repair(X) != X).any(axis=1)]
+        if isinstance(space, HasPieces) and len(wrong):
+            with pytest.raises(ValueError, match=r"."):
+                space.route(wrong[0])
 
     def test_texts_tell_architectures_apart(self, space: SearchSpace) -> None:
         X = distinct_rows(space, N)

@@ -1,4 +1,5 @@
 import own_net
+import own_shared_net
 import pytest
 from own_code import BarePerceptrons, Free, Perceptrons
 
@@ -31,6 +32,18 @@ class TestElasticSpace(SpaceContract):
     @pytest.fixture
     def space(self) -> SearchSpace:
         return own_net.space(batch=2)
+
+
+class TestElasticWidths(SpaceContract):
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return own_shared_net.space(batch=2)
+
+
+class TestOwnPieces(SpaceContract):
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return own_shared_net.SharedPerceptrons(batch=2)
 
 
 BARE: dict[str, SearchSpace] = {

@@ -15,7 +15,7 @@ import users_module
 
 from tailorbird import spaces
 from tailorbird.errors import RecipeError
-from tailorbird.pipeline.accuracy_sources import training_inputs
+from tailorbird.pipeline.accuracy_sources import stitching_inputs
 from tailorbird.pipeline.opening import open_recipe
 from tailorbird.published.tables import TABLES
 
@@ -380,7 +380,7 @@ def test_what_was_trained_is_not_tried_again(
 ) -> None:
     write()
     assert tailorbird("train", "own.toml")[0] == 0
-    monkeypatch.setattr(training_inputs, "check_networks", None)  # would fail if it were called
+    monkeypatch.setattr(stitching_inputs, "check_networks", None)  # would fail if it were called
     assert tailorbird("train", "own.toml")[0] == 0
     write(accuracy=f'{DATA}\nevaluator = "users_module:score_nan"')  # decides no weights
     code, _, err = tailorbird("train", "own.toml")

@@ -13,7 +13,8 @@ import pytest
 import tailorbird
 
 PACKAGE = Path(tailorbird.__file__).parent
-OWN = Path(__file__).parents[1] / "own_code.py"
+TESTS = Path(__file__).parents[1]
+OWN_RULES = ("training_rules", "route_draws")
 
 KINDS = {
     "accuracy_predictors": (
@@ -39,19 +40,27 @@ KINDS = {
         '"proportional": LatencyPredictorEntry('
         '"tailorbird.predictors.latency.proportional:proportional"),',
     ),
+    "training_rules": (
+        "training/supernet/pairs.py",
+        '"pair": TrainingRuleEntry("tailorbird.training.supernet.pairs:pair", distils=True),',
+    ),
+    "route_draws": (
+        "training/shared/reference_routes.py",
+        '"references": RouteDrawEntry("tailorbird.training.shared.reference_routes:in_order"),',
+    ),
 }
 RECIPE = """
 name = "new"
 [space]
-name = "digits-resnet"
-max_stitches = 1
+name = "digits-elastic"
 [latency]
 runtime = "simulator"
 predictor = "proportional"
 rounds = 2
 [accuracy]
-train_epochs = 1
-stitch_epochs = 1
+supernet_epochs = 1
+rule = "pair"
+routes = "references"
 evaluations = 12
 predictor = "nearest"
 zero_cost = ["weights"]
@@ -70,7 +79,8 @@ def test_one_module_and_one_line_are_enough(tmp_path: Path) -> None:
     package = tmp_path / "src" / "tailorbird"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     for table, (module, line) in KINDS.items():
-        shutil.copy(OWN, package / module)
+        own = "own_rules.py" if table in OWN_RULES else "own_code.py"
+        shutil.copy(TESTS / own, package / module)
         path = package / "registry" / f"{table}.py"
         text, n = re.subn(
             r"(\n[A-Z_]+: Mapping\[.*\] = \{\n)", rf"\1    {line}\n", path.read_text()

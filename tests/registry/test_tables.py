@@ -14,7 +14,9 @@ from tailorbird.registry.algorithms import ALGORITHMS
 from tailorbird.registry.data_sets import DATA_SETS
 from tailorbird.registry.latency_predictors import LATENCY_PREDICTORS
 from tailorbird.registry.python_paths import is_path, load
+from tailorbird.registry.route_draws import ROUTE_DRAWS
 from tailorbird.registry.runtimes import COMMAND, RUNTIMES
+from tailorbird.registry.training_rules import TRAINING_RULES
 from tailorbird.registry.zero_cost_scores import ZERO_COST_SCORES
 
 PATHS = {
@@ -22,6 +24,8 @@ PATHS = {
     **{name: entry.path for name, entry in LATENCY_PREDICTORS.items()},
     **{name: entry.path for name, entry in ALGORITHMS.items()},
     **{name: entry.path for name, entry in RUNTIMES.items()},
+    **{name: entry.path for name, entry in TRAINING_RULES.items()},
+    **{name: entry.path for name, entry in ROUTE_DRAWS.items()},
     **ZERO_COST_SCORES,
     **DATA_SETS,
 }
@@ -30,11 +34,15 @@ RECIPE = 'name = "a"\nspace = {{ name = "digits-resnet" }}\n{table} = {{ {key} =
 KEYS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("accuracy", "data"): tuple(DATA_SETS),
     ("accuracy", "predictor"): tuple(ACCURACY_PREDICTORS),
+    ("accuracy", "routes"): tuple(ROUTE_DRAWS),
+    ("accuracy", "rule"): tuple(TRAINING_RULES),
     ("accuracy", "zero_cost"): tuple(ZERO_COST_SCORES),
     ("latency", "predictor"): tuple(LATENCY_PREDICTORS),
     ("latency", "runtime"): (*RUNTIMES, IMPORTED),
     ("search", "algorithm"): tuple(ALGORITHMS),
 }
+_NAMES_ONLY = ("data", "routes")
+"""Keys that take no Python path."""
 
 
 @pytest.mark.parametrize("name", PATHS)
@@ -54,7 +62,7 @@ def test_a_refusal_lists_the_names_of_its_table(table: str, key: str, tmp_path: 
     sentence = str(refused.value)
     listed = sentence[sentence.index("must be") : sentence.index(", but got")]
     names = tuple(re.findall("'([^']+)'", listed))
-    own = () if key == "data" else ("package.module:name",)
+    own = () if key in _NAMES_ONLY else ("package.module:name",)
     assert names == (*KEYS[table, key], *own)
 
 
@@ -74,7 +82,7 @@ def test_every_name_of_a_table_is_taken(table: str, key: str, name: str, tmp_pat
     assert getattr(read, key) == ((name,) if key == "zero_cost" else name)
 
 
-@pytest.mark.parametrize(("table", "key"), [where for where in KEYS if where[1] != "data"])
+@pytest.mark.parametrize(("table", "key"), [where for where in KEYS if where[1] not in _NAMES_ONLY])
 def test_a_python_path_is_taken_where_a_name_is(table: str, key: str, tmp_path: Path) -> None:
     value = '["mine.own:thing"]' if key == "zero_cost" else '"mine.own:thing"'
     path = tmp_path / "recipe.toml"

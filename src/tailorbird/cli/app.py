@@ -189,7 +189,9 @@ def train(recipe: RecipePath) -> None:
     """Trains the networks of the space."""
     with held(recipe) as run:
         trained = run.train()
-        echo(f"Weights {trained.fingerprint} are in {run.folder / 'weights'}.")
+        given = run.recipe.accuracy.trained
+        place = run.folder / "weights" if given is None else given.file
+        echo(f"Weights {trained.fingerprint} are in {place}.")
 
 
 @app.command()

@@ -55,8 +55,8 @@ class LearningRates(Section):
     head: Rate = LEARNING_RATE
 
 
-class AnchorFile(Section):
-    """A file of weights that an anchor starts with.
+class WeightsFile(Section):
+    """A file of weights that an anchor starts with, or that all networks share.
 
     Attributes:
         file: its path, from the recipe's folder.
@@ -78,8 +78,8 @@ class AccuracySection(Section):
     table: Annotated[str, Field(min_length=1)] | None = None
     n_images: Count | None = None
     evaluator: PythonPath | None = None
-    trained: Annotated[str, Field(min_length=1)] | None = None
-    anchors: dict[str, AnchorFile] | Literal["installed"] = Field(default_factory=dict)
+    trained: WeightsFile | None = None
+    anchors: dict[str, WeightsFile] | Literal["installed"] = Field(default_factory=dict)
     train_epochs: Annotated[int, Field(ge=0, le=100_000)] | None = None
     stitch_epochs: Annotated[int, Field(ge=0, le=100_000)] = 150
     supernet_epochs: Annotated[int, Field(ge=1, le=100_000)] = 300
@@ -110,7 +110,13 @@ class AccuracySection(Section):
                 "[accuracy] anchors must be a table with a file for each anchor, or 'installed', "
                 f"but got {anchors!r}"
             )
-        return {name: _file(name, value) for name, value in anchors.items()}
+        return {name: _file(f"[accuracy.anchors] {name}", v) for name, v in anchors.items()}
+
+    @field_validator("trained", mode="before")
+    @classmethod
+    def _file(cls, trained: object) -> object:
+        """Reads a path, or a table of a path and a key."""
+        return None if trained is None else _file("[accuracy] trained", trained)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -152,13 +158,12 @@ class AccuracySection(Section):
         return self.published is not None or self.table is not None
 
 
-def _file(name: str, value: object) -> AnchorFile:
-    """Reads a path, or a table of a path and a key."""
+def _file(where: str, value: object) -> WeightsFile:
+    """Reads a path, or a table of a path and a key, which stands there in a recipe."""
     table = value if isinstance(value, dict) else {"file": value}
-    where = f"[accuracy.anchors] {name}"
     for key in table:
-        if key not in AnchorFile.model_fields:
-            known = " and ".join(AnchorFile.model_fields)
+        if key not in WeightsFile.model_fields:
+            known = " and ".join(WeightsFile.model_fields)
             raise _wrong(f"there is no key {key!r} in {where}, which has {known}")
     if "file" not in table:
         raise _wrong(f"the key 'file' in {where} is missing")
@@ -171,7 +176,7 @@ def _file(name: str, value: object) -> AnchorFile:
             f"{where} must be a file here, but is an address, {shown(table['file'])}: "
             "nothing is fetched. Download it, and name the file"
         )
-    return AnchorFile(**table)
+    return WeightsFile(**table)
 
 
 def _wrong(sentence: str) -> PydanticCustomError:

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from tailorbird.errors import ContractError, plain
+from tailorbird.errors import ContractError
+from tailorbird.spaces.law import law
+from tailorbird.spaces.pieces_contract import check_pieces
+from tailorbird.spaces.shared import HasPieces
 from tailorbird.spaces.space import LARGEST_LISTED, IntArray, SearchSpace, Variable
 from tailorbird.spaces.workload import Workload
 
@@ -31,7 +34,7 @@ def check_space(space: object) -> SearchSpace:
     _check_rows(tried, "landmarks", tried.landmarks)
     samples = [tried.sample(_ROWS, np.random.default_rng(0)) for _ in range(2)]
     _check_rows(tried, "sample(8, rng)", samples[0])
-    _law(len(samples[0]) == _ROWS, "sample(8, rng)", "8 rows", len(samples[0]))
+    law(len(samples[0]) == _ROWS, "sample(8, rng)", "8 rows", len(samples[0]))
     _law_of_equals(samples, "sample(8, rng)", "with generators that are equal")
     _check_counts(tried, samples[0])
     chunks = [_first_listed(tried) for _ in range(2)]
@@ -39,15 +42,17 @@ def check_space(space: object) -> SearchSpace:
     _check_rows(tried, "enumerate()", chunks[0])
     for name in ("describe", "kind"):
         text = getattr(tried, name)(tried.landmarks[0])
-        _law(isinstance(text, str) and text != "", f"{name}(row)", "a text", text)
+        law(isinstance(text, str) and text != "", f"{name}(row)", "a text", text)
+    if isinstance(space, HasPieces):
+        check_pieces(tried, np.unique(np.vstack([samples[0], tried.landmarks]), axis=0))
     checked: SearchSpace = tried
     return checked
 
 
 def _check_members(space: Any) -> None:
-    _law(isinstance(space.name, str) and space.name != "", "name", "a text", space.name)
+    law(isinstance(space.name, str) and space.name != "", "name", "a text", space.name)
     variables = space.variables
-    _law(
+    law(
         isinstance(variables, tuple)
         and variables != ()
         and all(isinstance(v, Variable) and v.choices for v in variables),
@@ -56,21 +61,21 @@ def _check_members(space: Any) -> None:
         variables,
     )
     names = [v.name for v in variables]
-    _law(len(set(names)) == len(names), "variables", "named apart", names)
+    law(len(set(names)) == len(names), "variables", "named apart", names)
     size = space.size
-    _law(isinstance(size, int | np.integer) and size > 0, "size", "a positive integer", size)
+    law(isinstance(size, int | np.integer) and size > 0, "size", "a positive integer", size)
     most = math.prod(len(v.choices) for v in variables)
-    _law(size <= most, "size", f"at most {most:,}, the product of all choices", size)
+    law(size <= most, "size", f"at most {most:,}, the product of all choices", size)
     workloads = space.workloads
-    _law(
+    law(
         isinstance(workloads, tuple) and all(isinstance(w, Workload) for w in workloads),
         "workloads",
         "a tuple of `Workload`s, () if they are not known",
         workloads,
     )
-    _law(len(set(workloads)) == len(workloads), "workloads", "distinct", "some of them twice")
+    law(len(set(workloads)) == len(workloads), "workloads", "distinct", "some of them twice")
     shape = space.input_shape
-    _law(
+    law(
         isinstance(shape, tuple)
         and all(isinstance(n, int | np.integer) and n > 0 for n in shape)
         and shape,
@@ -83,7 +88,7 @@ def _check_members(space: Any) -> None:
 def _check_rows(space: Any, where: str, X: Any) -> None:
     d = len(space.variables)
     is_rows = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype == np.int64
-    _law(
+    law(
         is_rows and X.shape[1] == d and len(X) > 0,
         where,
         f"rows of shape (n, {d}), int64, one at least",
@@ -91,9 +96,9 @@ def _check_rows(space: Any, where: str, X: Any) -> None:
     )
     most = np.array([len(v.choices) for v in space.variables])
     wrong = ((X < 0) | (most <= X)).any(axis=1)
-    _law(not wrong.any(), where, "rows of indices into the choices", X[wrong][:1].tolist())
+    law(not wrong.any(), where, "rows of indices into the choices", X[wrong][:1].tolist())
     repaired = space.repair(X.copy())
-    _law(
+    law(
         isinstance(repaired, np.ndarray) and np.array_equal(repaired, X),
         where,
         "canonical rows, which `repair` leaves as they are",
@@ -104,7 +109,7 @@ def _check_rows(space: Any, where: str, X: Any) -> None:
 def _check_counts(space: Any, X: IntArray) -> None:
     counts: Any = space.count_workloads(X)
     shape = (len(X), len(space.workloads))
-    _law(
+    law(
         issparse(counts) and getattr(counts, "shape", None) == shape,
         "count_workloads(X)",
         f"a sparse array of shape {shape}",
@@ -113,7 +118,7 @@ def _check_counts(space: Any, X: IntArray) -> None:
     values = counts.toarray()
     if not values.shape[1]:
         return
-    _law(
+    law(
         np.issubdtype(values.dtype, np.integer)
         and (values >= 0).all()
         and values.any(axis=1).all(),
@@ -128,22 +133,13 @@ def _first_listed(space: Any) -> Any:
     try:
         chunk = next(islice(space.enumerate(_ROWS), 1), None)
     except ValueError as error:
-        law = f"all rows of a space of at most {LARGEST_LISTED:,} networks"
+        needed = f"all rows of a space of at most {LARGEST_LISTED:,} networks"
         refusal = f"for {space.size:,} networks ValueError: {error}"
-        _law(space.size > LARGEST_LISTED, "enumerate()", law, refusal)
+        law(space.size > LARGEST_LISTED, "enumerate()", needed, refusal)
         return space.landmarks
-    _law(chunk is not None, "enumerate()", "a chunk of rows at least", None)
+    law(chunk is not None, "enumerate()", "a chunk of rows at least", None)
     return chunk
 
 
 def _law_of_equals(twice: list[Any], where: str, when: str) -> None:
-    _law(np.array_equal(*twice), where, f"the same rows {when}", "others")
-
-
-def _law(holds: object, member: str, law: str, value: object) -> None:
-    if not holds:
-        text = " ".join((value if isinstance(value, str) else repr(value)).split())
-        raise ContractError(
-            f"The `{member}` of a search space must be {law}, but gave {plain(text)}. See "
-            "tailorbird.spaces.SearchSpace for all members."
-        )
+    law(np.array_equal(*twice), where, f"the same rows {when}", "others")

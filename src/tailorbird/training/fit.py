@@ -137,8 +137,11 @@ class _Epoch:
 def _one_cycle(
     optimizer: optim.Optimizer, n_steps: int, first: int
 ) -> optim.lr_scheduler.OneCycleLR:
-    """The schedule of learning rates from step `first` on; a loaded optimizer knows its peaks."""
-    peaks = [group["max_lr"] if first else group["lr"] for group in optimizer.param_groups]
+    """The schedule of learning rates from step `first` on; a loaded optimizer knows its peaks.
+
+    So does one that was saved before its first step, whose rates are low already.
+    """
+    peaks = [group.get("max_lr", group["lr"]) for group in optimizer.param_groups]
     return optim.lr_scheduler.OneCycleLR(
         optimizer, peaks, total_steps=n_steps + 1, last_epoch=first - 1 if first else -1
     )

@@ -5,14 +5,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+import torch
+
+from tailorbird.errors import WeightsError, WeightsKeyError
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
+from tailorbird.pipeline.python_path import users_code
 from tailorbird.progress import Progress
+from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training import Trained
+from tailorbird.training.distillation import labels_only
 from tailorbird.training.shared.fitting_data import n_classes_of
 from tailorbird.training.shared.network import fresh
+from tailorbird.training.shared.network_trial import check_networks
 from tailorbird.training.shared.weight_file import place
 from tailorbird.training.supernet.train import check
 from tailorbird.training.trial import Batch
+
+_TRIED = 2  # images
 
 
 @dataclass(frozen=True)
@@ -52,19 +62,31 @@ class GivenInputs(TrainingInputs):
         check(self.space, self.dataset())
 
     def check_start(self) -> None:
-        """Refuses a file that does not fit the space.
+        """Refuses a file that does not fit the space, and networks that cannot be evaluated.
 
         Raises:
-            WeightsError: if so.
+            WeightsError: if it is the file.
+            RecipeError: if it is the networks.
         """
-        _ = self._trained
+        trained, train = self._trained[0], self.dataset().train
+        index = np.arange(min(_TRIED, len(train.labels)))
+        batch = Batch(train.batch(index), torch.from_numpy(train.labels[index]))
+        X, n_classes = smallest_and_largest(self.space), self.n_classes
+        with users_code(self.named_space):
+            check_networks(self.space, trained.network, X, {}, batch, labels_only, n_classes)
 
     def check_steps(self, batch: Batch) -> None:
         """Nothing: no step is made."""
 
     @cached_property
     def _trained(self) -> tuple[Trained, tuple[str, ...]]:
-        network = fresh(self.space, self.recipe.seed)
-        path = self.home / str(self.recipe.accuracy.trained)
-        remarks = place(network, path, self.space.name)
+        given = self.recipe.accuracy.trained
+        assert given is not None  # or other inputs had been chosen
+        with users_code(self.named_space):
+            network = fresh(self.space, self.recipe.seed)
+        try:
+            remarks = place(network, self.home / given.file, self.space.name, given.key)
+        except WeightsKeyError as error:
+            example = f'{{ file = "{error.path.name}", key = "{error.key}" }}'
+            raise WeightsError(f"{error} In [accuracy]: trained = {example}.") from error
         return Trained(self.space, network, self.dataset().train, self.score()), remarks

@@ -13,7 +13,6 @@ from tailorbird.progress import Progress
 from tailorbird.recipe.accuracy import STITCHED_KEYS, SUPERNET_KEYS
 from tailorbird.registry.route_draws import ROUTE_DRAWS
 from tailorbird.registry.training_rules import entry_of
-from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training import SupernetTraining, Trained, load_supernet, train_supernet
 from tailorbird.training.distillation import loss_of
 from tailorbird.training.shared.fitting_data import n_classes_of
@@ -21,7 +20,7 @@ from tailorbird.training.shared.network import fresh
 from tailorbird.training.shared.network_trial import check_networks
 from tailorbird.training.supernet.settings import ROUTES, RULE
 from tailorbird.training.supernet.train import check, rule_of, stage_of
-from tailorbird.training.supernet.trial import check_rule
+from tailorbird.training.supernet.trial import check_rule, tried_rows
 from tailorbird.training.trial import Batch
 
 
@@ -70,10 +69,11 @@ class SupernetInputs(TrainingInputs):
         """
         super().check_keys()
         asked = self.recipe.accuracy
-        if "stitch" in asked.learning_rates.model_fields_set:
+        idle = asked.learning_rates.model_fields_set - self._kinds
+        if idle:
             raise RecipeError(
-                f"[accuracy.learning_rates] stitch has no part in this recipe, since "
-                f"{self.space.name} has no stitches: drop it."
+                f"[accuracy.learning_rates] {min(idle)} has no part in this recipe, since "
+                f"{self.space.name} has no {min(idle)}: drop it."
             )
         if asked.routes is not None and ROUTE_DRAWS[asked.routes].of_stitches:
             others = ", ".join(repr(n) for n, draw in ROUTE_DRAWS.items() if not draw.of_stitches)
@@ -100,14 +100,14 @@ class SupernetInputs(TrainingInputs):
         """Nothing: training starts from fresh weights."""
 
     def check_steps(self, batch: Batch) -> None:
-        """Runs the smallest and the largest network as training does, and those of its rule."""
+        """Runs a few networks as training does, and those of its rule."""
         settings = self.settings()
         with users_code(self.named_space):
             network = fresh(self.space, settings.seed)
             check_networks(
                 self.space,
                 network,
-                smallest_and_largest(self.space),
+                tried_rows(self.space),
                 settings.learning_rates if settings.epochs else {},
                 batch,
                 loss_of(settings.distillation, self.teacher()),
@@ -125,13 +125,18 @@ class SupernetInputs(TrainingInputs):
             asked.supernet_epochs,
             self.recipe.seed,
             batch=asked.batch,
-            learning_rates={kind: rate for kind, rate in rates.items() if kind != "stitch"},
+            learning_rates={kind: rate for kind, rate in rates.items() if kind in self._kinds},
             rule=asked.rule or RULE,
             routes=asked.routes or ROUTES,
             distillation=asked.distillation or "soft",
             teacher=asked.teacher,
             program=self._rule.program,
         )
+
+    @cached_property
+    def _kinds(self) -> frozenset[str]:
+        """Kinds of pieces that there are."""
+        return frozenset(piece.kind for piece in self.space.pieces)
 
     @cached_property
     def _rule(self) -> TrainingRule:

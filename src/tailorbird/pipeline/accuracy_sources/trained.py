@@ -51,8 +51,12 @@ def opened(asked: OpenedRecipe) -> "TrainedAccuracy":
 class TrainedAccuracy(EvaluatedAccuracy):
     """Accuracies of networks that are trained here; their weights lie in the folder of the run."""
 
-    step: ClassVar = "train"
     runs_networks: ClassVar = True
+
+    @property
+    def step(self) -> str:
+        """Name of the step in which weights are trained, or read from a file."""
+        return "train" if self.recipe.accuracy.trained is None else "read weights"
 
     @property
     def weights(self) -> Path:
@@ -173,9 +177,11 @@ class TrainedAccuracy(EvaluatedAccuracy):
         """Sentence for reports."""
         evaluator = self.recipe.accuracy.evaluator
         what = "Accuracy" if evaluator is None else f"Score by {evaluator}"
+        given = self.recipe.accuracy.trained
+        weights = "" if given is None else f", with the weights in {given.file}, trained elsewhere"
         return (
             f"{what} on {self.n_test():,} test images of {self.dataset().name}, which the search "
-            "never saw"
+            f"never saw{weights}"
         )
 
     def remarks(self) -> tuple[str, ...]:

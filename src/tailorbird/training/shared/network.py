@@ -5,7 +5,9 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from tailorbird.errors import ContractError
 from tailorbird.spaces import Piece, SharedSpace
 from tailorbird.training.shared.windows import SharedTensors, WindowedModule
 
@@ -21,7 +23,7 @@ class SharedNetwork(nn.Module):
         space: of the networks.
 
     Raises:
-        ContractError: if weights of one name cannot be shared.
+        ContractError: if weights of one name cannot be shared, or torch cannot have that name.
     """
 
     def __init__(self, space: SharedSpace) -> None:
@@ -33,6 +35,11 @@ class SharedNetwork(nn.Module):
             of_name.setdefault(piece.weights, []).append(piece)
         for name, pieces in of_name.items():
             modules = [piece.workload.build() for piece in pieces]
+            if hasattr(self.parts, name):
+                raise ContractError(
+                    f"Weights must have other names than members of `torch.nn.ModuleDict`, but "
+                    f"some of {space.name} are called {name!r}. Give them another name."
+                )
             if len(pieces) == 1:
                 self.parts[name] = modules[0]
                 continue
@@ -64,6 +71,18 @@ class SharedNetwork(nn.Module):
         """The network's parameters that a piece has, or has windows of."""
         module = self._windowed.get(piece.form)
         return [*self.parts[piece.weights].parameters()] if module is None else module.parameters
+
+    def buffers_of(self, piece: Piece) -> dict[str, Tensor]:
+        """Buffers of a piece that no file of weights has, since they are not persistent."""
+        windowed = self._windowed.get(piece.form)
+        whole = self.parts[piece.weights] if windowed is None else windowed.module
+        return {
+            f"{prefix}.{name}" if prefix else name: buffer
+            for prefix, module in whole.named_modules()
+            if not isinstance(module, _BatchNorm)
+            for name, buffer in module.named_buffers(recurse=False)
+            if name in module._non_persistent_buffers_set
+        }
 
     def named_layers(self, kind: str) -> Iterator[tuple[str, nn.Module]]:
         """Modules of all weights of one kind, by their names."""

@@ -15,6 +15,7 @@ from tailorbird.training.data.dataset import Split
 from tailorbird.training.distillation import Loss
 from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.shared.trained import Trained
+from tailorbird.training.shared.weights_trial import check_buffers, check_built, check_state
 from tailorbird.training.trial import Batch
 
 _STEPS = 16  # until every block was reached: training may leave some out by chance
@@ -45,7 +46,9 @@ def check_networks(
     Raises:
         ContractError: naming the part, and the workload whose module does not do what it must.
     """
-    _check_state(network)
+    check_state(network)
+    for row in X:
+        check_built(space, network, row)
     if learning_rates:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
@@ -58,26 +61,6 @@ def check_networks(
     check_torch()
 
 
-def _check_state(network: SharedNetwork) -> None:
-    """Refuses weights that cannot be kept and loaded part by part."""
-    owners: dict[int, str] = {}
-    for name, tensor in network.state_dict().items():
-        short = name.removeprefix("parts.")
-        if not tensor.numel():
-            continue
-        if any(n > 1 and not step for n, step in zip(tensor.shape, tensor.stride(), strict=True)):
-            raise ContractError(
-                f"Each value of a weight must have memory of its own, but {short} is expanded. "
-                "Add `.clone()`."
-            )
-        owner = owners.setdefault(tensor.untyped_storage().data_ptr(), short)
-        if owner.partition(".")[0] != short.partition(".")[0]:
-            raise ContractError(
-                f"Parts must have weights of their own, but {owner} and {short} share theirs. "
-                "Make every weight in the module that it belongs to."
-            )
-
-
 def _check_step(
     network: SharedNetwork,
     learning_rates: Mapping[str, float],
@@ -87,6 +70,7 @@ def _check_step(
     n_classes: int,
 ) -> None:
     groups = [_learning(network, piece, learning_rates) for piece in route]
+    before = {p: {n: b.clone() for n, b in network.buffers_of(p).items()} for p in route}
     reached: dict[Tensor, bool] = {}
     for _ in range(_STEPS):
         logits = _run_pieces(network, batch.images.clone(), route, n_classes)
@@ -111,6 +95,7 @@ def _check_step(
                 f"Gradients must be finite, but some of {what} are not. Look for roots and "
                 "divisions of what may be zero, and for images that are not scaled."
             )
+        check_buffers(piece, before[piece], network.buffers_of(piece), "changes in training")
         law = f"Modules must be fit for copy.deepcopy after training, but {what} is not"
         with said_of(law, " Keep activations with `.detach()`, if at all."):
             copy.deepcopy(network.module_of(piece))

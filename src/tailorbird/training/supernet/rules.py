@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from tailorbird.errors import ContractError
+from tailorbird.errors import ContractError, shown
 from tailorbird.spaces import IntArray, SharedSpace
+from tailorbird.spaces.module import said_of
 from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training.distillation import Loss
 from tailorbird.training.shared.network import SharedNetwork
@@ -60,11 +62,22 @@ class Rule:
             epoch has as many steps fewer.
         rows: gives the canonical rows (k, d) of the networks that a step trains.
         loss: of one of them. A step goes down the sum of the gradients.
+
+    Raises:
+        ContractError: if there are no such passes.
     """
 
     n_passes: int
     rows: Callable[[Step], IntArray]
     loss: Callable[[Pass], Tensor]
+
+    def __post_init__(self) -> None:
+        n: object = self.n_passes
+        if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
+            raise ContractError(
+                "A rule's n_passes must be the passes of one network that a step costs, 1 or "
+                f"more, but is {shown(n)}."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +106,9 @@ def rows_of(space: SharedSpace, rule: Rule, step: Step) -> IntArray:
     Raises:
         ContractError: if the rule gives none, others, or more than it says that a step costs.
     """
-    X = np.asarray(rule.rows(step))
+    rows = rule.rows(step)
+    with said_of("A rule's rows must be one array of integers, but they are not"):
+        X = np.asarray(rows)
     d = len(space.variables)
     if X.ndim != 2 or X.shape[1] != d or X.dtype.kind not in "iu" or not len(X) > 0:
         raise ContractError(

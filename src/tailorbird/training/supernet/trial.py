@@ -1,18 +1,36 @@
 """Trial of a training rule on two images, before long training."""
 
-from numbers import Integral
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from tailorbird.errors import ContractError, shown
-from tailorbird.spaces import SharedSpace
+from tailorbird.spaces import IntArray, SharedSpace
+from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.supernet.rules import Pass, Rule, Step, rows_of
 from tailorbird.training.trial import Batch
 
 _STEPS = 3
+_SAMPLED, _MOST_TRIED = 200, 6  # networks
+
+
+def tried_rows(space: SharedSpace) -> IntArray:
+    """Canonical rows (n, d) of the smallest and the largest network, and of a few others.
+
+    Of sampled ones, each has as many pieces as possible that none before it has.
+    """
+    X = smallest_and_largest(space)
+    sampled = space.sample(_SAMPLED, np.random.default_rng(0))
+    seen = {piece.form for row in X for piece in space.route(row)}
+    forms = [{piece.form for piece in space.route(row)} for row in sampled]
+    while len(X) < _MOST_TRIED:
+        n_new = [len(form - seen) for form in forms]
+        best = int(np.argmax(n_new))
+        if not n_new[best]:
+            break
+        X, seen = np.vstack([X, sampled[best]]), seen | forms[best]
+    return X
 
 
 def check_rule(space: SharedSpace, network: SharedNetwork, rule: Rule, batch: Batch) -> None:
@@ -27,12 +45,6 @@ def check_rule(space: SharedSpace, network: SharedNetwork, rule: Rule, batch: Ba
     Raises:
         ContractError: if the rule does not do what it must.
     """
-    n = rule.n_passes
-    if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
-        raise ContractError(
-            "A rule's n_passes must be the passes of one network that a step costs, 1 or more, "
-            f"but is {shown(n)}."
-        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for number in range(_STEPS):
@@ -60,10 +72,16 @@ def _check_step(
         if not isinstance(loss, Tensor) or loss.ndim or not loss.requires_grad:
             raise ContractError(
                 "A rule's loss must be one number that gradients can be had of, but for network "
-                f"{i} of a step it is {shown(loss)}. Make it from `logits`."
+                f"{i} of a step it is {_told(loss)}. Make it from `logits`."
             )
         if not loss.isfinite():
             raise ContractError(
                 f"A rule's loss must be finite, but for network {i} of a step it is {loss:g}."
             )
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+
+
+def _told(loss: object) -> str:
+    if not isinstance(loss, Tensor):
+        return shown(loss)
+    return f"a tensor of shape {tuple(loss.shape)}" if loss.ndim else "one without a gradient"
