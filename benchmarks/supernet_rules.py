@@ -16,7 +16,8 @@ in all, and some 7,200.
 Figures are means over seeds, the same for both sides, with 95 % intervals (Student's t); standard
 errors are those of differences within a seed. Exits with 1 if the default is not the best, if the
 mean over the sizes is below that of the networks alone, or if one size is lower by more than half a
-point and two standard errors. All that is trained is kept in --folder and picked up.
+point and two standard errors. All that is trained is kept in --folder and picked up. It is some
+110,000 passes, half an hour of one quiet core.
 """
 
 import os
