@@ -127,11 +127,15 @@ def flaws_of_default(
         default: rule and draw.
     """
     best = max(validation, key=lambda one: validation[one].mean())
+    by = f"by the mean of {N_RANDOM} on validation"
+    if best == default:
+        print(f"The default is best {by}.")
+        return []
     lead = validation[best] - validation[default]
+    text = f"{', '.join(best)} is {100 * lead.mean():.2f} points above {', '.join(default)} {by}"
     two = 2 * standard_error(lead)
-    text = f"{', '.join(best)} is {100 * lead.mean():.2f} points above {', '.join(default)}"
-    print(f"By the mean of {N_RANDOM} on validation, {text} (two standard errors: {100 * two:.2f})")
-    return [f"the default is not the best: on validation, {text}"] if lead.mean() > two else []
+    print(f"{text} (two standard errors: {100 * two:.2f})")
+    return [f"the default is not the best: {text}"] if lead.mean() > two else []
 
 
 def compare_alone(bench: Bench, epochs_alone: int) -> tuple[dict[str, object], list[str]]:
