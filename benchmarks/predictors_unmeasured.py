@@ -23,8 +23,8 @@ from dataclasses import replace
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import numpy as np
-from scipy.stats import t as student
 from scripts import command_line, write_result
+from scripts.seeds import with_interval
 from sklearn.linear_model import LinearRegression
 
 from tailorbird import spaces
@@ -137,12 +137,6 @@ def draw(
             "networks": figures(TableSum(SPACE, filled).mean(X), networks_ms),
         }
     return found
-
-
-def with_interval(values: FloatArray) -> dict[str, float]:
-    reach = float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    mean = float(values.mean())
-    return {"mean": mean, "low": mean - reach, "high": mean + reach}
 
 
 def told(name: str, draws: Sequence[Draw]) -> dict[str, object]:
