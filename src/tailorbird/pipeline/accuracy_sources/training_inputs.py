@@ -66,7 +66,7 @@ class TrainingInputs(ABC):
         """Sentences on what became of files of weights."""
 
     def origin(self) -> str:
-        """Ending of the sentence on accuracies in reports: whose weights these are of."""
+        """Ending of the sentence on accuracies in reports: where the weights are from."""
         return ""
 
     @property
