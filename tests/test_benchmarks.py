@@ -1,8 +1,11 @@
 """`python benchmarks`: all of them run, and what they missed is told at the end."""
 
+import math
 import subprocess
 import sys
 from pathlib import Path
+
+import latency_accuracy
 
 RUNNER = Path(__file__).parents[1] / "benchmarks"
 WRITES = "import sys; open(sys.argv[2], 'w').write('{}')\n"
@@ -29,3 +32,10 @@ def test_goals_are_listed_after_every_benchmark_has_run(tmp_path: Path) -> None:
     made = {path.name for path in (tmp_path / "runs/bench").iterdir()}
     assert made == {"late.json", "good.json", "late.log", "broken.log", "good.log"}
     assert subprocess.run([*command[:2], str(scripts[-1])], cwd=tmp_path).returncode == 0
+
+
+def test_scores_that_are_not_known_meet_no_goal() -> None:
+    good = {"mape": 0.03, "kendall_tau": 0.97}
+    unknown = dict.fromkeys(good, math.nan)
+    assert not latency_accuracy.missed({"sum": good, "calibrated": good})
+    assert len(latency_accuracy.missed({"sum": good, "calibrated": unknown})) == 2

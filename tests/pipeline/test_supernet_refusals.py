@@ -63,6 +63,11 @@ KEYS = [
     ),
     (
         ELASTIC,
+        "learning_rates = { embedding = 0, block = 0, head = 0 }",
+        r"learning_rates\] must be above 0 for something, .* 0 for every part of digits-elastic",
+    ),
+    (
+        ELASTIC,
         'distillation = "soft"',
         r"distillation = 'soft' needs answers to learn from, but with rule = 'single-path' a step "
         r"trains one network: name a teacher, or another rule",

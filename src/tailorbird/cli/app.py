@@ -219,7 +219,11 @@ def report(recipe: RecipePath, as_json: AsJson = False) -> None:
 def export(
     recipe: RecipePath,
     architecture: Annotated[
-        str | None, typer.Option(help="Such as 'w4:0-2 > w8:3-5'; of the front otherwise.")
+        str | None,
+        typer.Option(
+            help="As reports name it, such as 'to=8 inner=0.5 inner=1.0' or 'w4:0-2 > w8:3-5'; "
+            "of the front otherwise."
+        ),
     ] = None,
     max_latency_ms: Annotated[
         float | None, typer.Option(help="The most that a network of the front may take.")

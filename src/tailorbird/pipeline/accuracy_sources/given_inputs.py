@@ -48,6 +48,12 @@ class GivenInputs(TrainingInputs):
         """Sentences on what was taken from the file."""
         return self._trained[1]
 
+    def origin(self) -> str:
+        """Says that the weights are from a file."""
+        given = self.recipe.accuracy.trained
+        assert given is not None  # or other inputs had been chosen
+        return f", with the weights in {given.file}, trained elsewhere"
+
     @cached_property
     def n_classes(self) -> int:
         """Number of classes that networks tell apart."""

@@ -56,6 +56,15 @@ class SupernetInputs(TrainingInputs):
         """None: training starts from fresh weights."""
         return ()
 
+    def origin(self) -> str:
+        """Says that networks have parts of the same weights, and how these were trained.
+
+        A recipe that leaves keys out does not show what was done in their place.
+        """
+        made = self.settings()
+        told = f"supernet_epochs = {made.epochs}, rule = {made.rule}, routes = {made.routes}"
+        return f", with weights that all networks share ({told})"
+
     @cached_property
     def n_classes(self) -> int:
         """Number of classes that networks tell apart."""
@@ -74,6 +83,11 @@ class SupernetInputs(TrainingInputs):
             raise RecipeError(
                 f"[accuracy.learning_rates] {min(idle)} has no part in this recipe, since "
                 f"{self.space.name} has no {min(idle)}: drop it."
+            )
+        if not any(getattr(asked.learning_rates, kind) for kind in self._kinds):
+            raise RecipeError(
+                "[accuracy.learning_rates] must be above 0 for something, or all networks stay "
+                f"untrained, but they are 0 for every part of {self.space.name}. Raise one."
             )
         if asked.routes is not None and ROUTE_DRAWS[asked.routes].of_stitches:
             others = ", ".join(repr(n) for n, draw in ROUTE_DRAWS.items() if not draw.of_stitches)

@@ -177,11 +177,9 @@ class TrainedAccuracy(EvaluatedAccuracy):
         """Sentence for reports."""
         evaluator = self.recipe.accuracy.evaluator
         what = "Accuracy" if evaluator is None else f"Score by {evaluator}"
-        given = self.recipe.accuracy.trained
-        weights = "" if given is None else f", with the weights in {given.file}, trained elsewhere"
         return (
             f"{what} on {self.n_test():,} test images of {self.dataset().name}, which the search "
-            f"never saw{weights}"
+            f"never saw{self.inputs.origin()}"
         )
 
     def remarks(self) -> tuple[str, ...]:

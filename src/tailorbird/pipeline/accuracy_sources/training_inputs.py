@@ -65,6 +65,10 @@ class TrainingInputs(ABC):
     def remarks(self) -> tuple[str, ...]:
         """Sentences on what became of files of weights."""
 
+    def origin(self) -> str:
+        """Ending of the sentence on accuracies in reports: where the weights are from."""
+        return ""
+
     @property
     @abstractmethod
     def n_classes(self) -> int:
