@@ -12,8 +12,8 @@ Random networks of every chain, fresh weights with norms that all differ, on ran
 Then it times passes forth and back, in training mode, through the supernet and through the same
 network as a plain module of its own, by turns. Windows take the difference: they are made, and
 gradients are written into zeros of the size of the shared tensor. That is some twenty microseconds
-for each tensor, whatever its size, so it shows where passes are short. Times are those of the one thread that runs, not of the clock, so that other
-processes disturb them less.
+for each tensor, whatever its size, so it shows where passes are short. Times are those of the one
+thread that runs, not of the clock, so that other processes disturb them less.
 
 One thread. Exits with 1 if a goal is missed.
 """
