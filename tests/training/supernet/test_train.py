@@ -237,6 +237,17 @@ def test_an_edited_block_is_trained_anew(
     assert trained_in(tmp_path, few_digits, settings, edited)[1] == 4
 
 
+@pytest.mark.parametrize("rule", TRAINING_RULES)
+def test_no_windows_stay_in_memory_behind_a_step(
+    few_digits: Dataset, tmp_path: Path, rule: str
+) -> None:
+    trained, _ = trained_in(tmp_path, few_digits, replace(SETTINGS, epochs=4, rule=rule))
+    network = trained.network
+    windowed = [m for one in network._windowed.values() for m in one.module.modules()]
+    assert windowed
+    assert not any(tensor is not None for m in windowed for tensor in m._parameters.values())
+
+
 def dropping(module: Normed) -> None:
     module.add_module("norm", nn.Sequential(module.norm, nn.Dropout(0.5)))
 

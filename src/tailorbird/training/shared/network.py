@@ -59,6 +59,16 @@ class SharedNetwork(nn.Module):
         y: Tensor = self.parts[piece.weights](x) if module is None else module(x)
         return y
 
+    def drop_windows(self, route: Sequence[Piece]) -> None:
+        """Frees the windows of a route; call once no gradient is to be had through them.
+
+        They stay until the same piece runs again otherwise, since activations may be computed anew
+        for a gradient; those of all pieces are many times as large as what they are windows of.
+        """
+        for piece in route:
+            if piece.form in self._windowed:
+                self._windowed[piece.form].drop()
+
     def module_of(self, piece: Piece) -> nn.Module:
         """A piece as a plain module.
 

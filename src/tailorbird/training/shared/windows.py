@@ -85,7 +85,7 @@ class WindowedModule:
             path, _, leaf = tensor.name.rpartition(".")
             window = tensor.window(shared.get_parameter(tensor.name).shape)
             self._cuts.append(_Cut(tensor.owners, shared.get_submodule(path), leaf, window))
-        self._clear()
+        self.drop()
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -108,11 +108,11 @@ class WindowedModule:
         try:
             return copy.deepcopy(self.module)
         finally:
-            self._clear()
+            self.drop()
 
     def apply_to_buffers(self, function: Callable[[Tensor], Tensor]) -> None:
         """Casts or moves what it has beside its windows, as `nn.Module.to` does."""
-        self._clear()
+        self.drop()
         self.module._apply(function)  # type: ignore[no-untyped-call]  # torch leaves it so
 
     def _fill(self, values: Callable[["_Cut"], Tensor]) -> None:
@@ -121,13 +121,14 @@ class WindowedModule:
             for module, leaf in cut.owners:
                 _put(module, leaf, tensor)
 
-    def _clear(self) -> None:
+    def drop(self) -> None:
+        """Frees its windows; the next pass makes them anew."""
         for cut in self._cuts:
             for module, leaf in cut.owners:
                 _put(module, leaf, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        self._clear()  # windows that gradients are had of cannot be copied
+        self.drop()  # windows that gradients are had of cannot be copied
         return self.__dict__
 
 

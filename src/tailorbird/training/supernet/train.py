@@ -39,8 +39,11 @@ def load(
     score: Score = accuracy,
 ) -> Trained | None:
     """Loads what `train` made with the same arguments; None if there is no such thing."""
+    stage = stage_of(space, dataset, settings, folder)
+    if not stage.is_made():  # quickly, before a network is made for it
+        return None
     network = fresh(space, settings.seed)
-    if not stage_of(space, dataset, settings, folder).load(network):
+    if not stage.load(network):
         return None
     return Trained(space, network, dataset.train, score)
 
@@ -148,9 +151,11 @@ def losses_of(space: SharedSpace, network: SharedNetwork, rule: Rule, seed: int)
     def losses(number: int, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
         rng, first = np.random.default_rng([seed, number]), None
         for i, row in enumerate(rows_of(space, rule, Step(rng, images, labels, network))):
-            logits = network(images, space.route(row))
+            route = space.route(row)
+            logits = network(images, route)
             first = logits.detach() if first is None else first
             yield rule.loss(Pass(i, logits, labels, images, first))
+            network.drop_windows(route)  # its gradient was had
 
     return losses
 
