@@ -28,12 +28,12 @@ from tailorbird.progress import TerminalProgress
 from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces.shared import KINDS
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Dataset, Split, Training, train
 from tailorbird.training.data import cifar10
 from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.stitching.anchors import place
-from tailorbird.training.stitching.settings import KINDS
 
 FILES = {
     "r20": "resnet20-12fca82f.th",

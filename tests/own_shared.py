@@ -113,6 +113,38 @@ class Normed(nn.Module):
         return y
 
 
+class Unkept(nn.Module):
+    """A norm that always uses the statistics of its batch, and keeps none."""
+
+    def __init__(self, width: int, to: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, to, 3, padding=1)
+        self.norm = nn.BatchNorm2d(to, track_running_stats=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.norm(self.conv(x)).relu()
+        return y
+
+
+class Placed(nn.Module):
+    """A weight, or a module of one, under one name."""
+
+    def __init__(self, width: int, whole: bool) -> None:
+        super().__init__()
+        self.scale: Any = nn.Linear(width, width) if whole else nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale: Tensor = getattr(self.scale, "weight", self.scale)
+        return x * scale.mean()
+
+
+class Refined(nn.Linear):
+    """Logits made of logits."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, width)
+
+
 def of_images(block: Any, **settings: Any) -> Elastic:
     """One or two such blocks between a stem of four channels and a head."""
     return of([Stage(block, depth=(1, 2), **settings)])
@@ -146,6 +178,17 @@ def stateful() -> Elastic:
 def normed() -> Elastic:
     """All norms are in blocks of several widths."""
     return of([Stage(Normed, to=(4, 8), depth=(1, 2))], partial(Stem, to=4))
+
+
+def unkept() -> Elastic:
+    return of_images(Unkept, to=(4, 8))
+
+
+def refined() -> Elastic:
+    """Networks that go on where others end."""
+    return of(
+        [Stage(Refined, depth=(2, 0, 1, 3))], [partial(Stem, to=4), partial(Head, classes=10)], []
+    )
 
 
 def grouped() -> Elastic:

@@ -32,6 +32,7 @@ OWN = {
     "frozen": own_shared.frozen,
     "recomputed": own_shared.recomputed,
     "normed": own_shared.normed,
+    "unkept": own_shared.unkept,
     "stateful": own_shared.stateful,
     "grouped": own_shared.grouped,
 }

@@ -131,6 +131,8 @@ class Wrong(SharedPerceptrons):
             return None
         if self.how == "one twice":
             return (*route, route[-1])
+        if self.how == "same":
+            return super().route(self.landmarks[0])
         if self.how == "chance":
             return route[:: np.random.default_rng().choice([-1, 1])]
         return route
@@ -144,7 +146,8 @@ class Wrong(SharedPerceptrons):
         n = len(self.workloads)
         counts = np.zeros((len(X), n), dtype=np.int64)
         for i, row in enumerate(X):
-            for piece in SharedPerceptrons.route(self, row):
+            counted = self.route if self.how == "same" else super().route
+            for piece in counted(row):
                 if n:
                     counts[i, self.workloads.index(piece.workload)] += 1
         return csr_array(counts)
@@ -166,6 +169,7 @@ class Wrong(SharedPerceptrons):
         ("list", r"`route\(\[.*\]\)` .* a tuple of `Piece`s, but gave \"\[P.*SharedSpace for all"),
         ("no route", r"a tuple of `Piece`s, but gave None"),
         ("one twice", r"that `count_workloads` counts, but gave .* 2 times, and counted 1"),
+        ("same", r"`route\(\[.*\]\)` .* that of no other row, but gave that of \[0, 0, 0, 0\]"),
         ("chance", r"the same whenever it is asked for"),
         ("bare", r"`workloads` .* must be those of all `pieces`, but gave all but \['own_flat"),
     ],

@@ -28,6 +28,7 @@ def check_pieces(space: Any, X: IntArray) -> None:
     absent = [piece.workload.key for piece in pieces if piece.workload not in place]
     _law(not absent, "workloads", "those of all `pieces`", f"all but {absent[:1]}")
     known, counts = {*pieces}, space.count_workloads(X).toarray()
+    rows: dict[tuple[Piece, ...], list[int]] = {}
     for row, wanted in zip(X, counts, strict=True):
         route = space.route(row)
         what = f"route({row.tolist()})"
@@ -47,6 +48,8 @@ def check_pieces(space: Any, X: IntArray) -> None:
                 for column in differing
             ),
         )
+        other = rows.setdefault(route, row.tolist())
+        _law(other == row.tolist(), what, "that of no other row", f"that of {other}")
 
 
 def _check_each(pieces: list[Any]) -> None:

@@ -4,13 +4,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from tailorbird.spaces.footprint import built_on_meta, count_macs
 from tailorbird.spaces.space import IntArray, SearchSpace
 from tailorbird.spaces.workload import Workload
+
+if TYPE_CHECKING:
+    from torch import nn
 
 KINDS = ("embedding", "block", "stitch", "head")
 """Kinds of pieces."""
@@ -66,29 +69,40 @@ class SharedSpace(SearchSpace, HasPieces, Protocol):
 
 
 def fingerprint(pieces: Sequence[Piece]) -> str:
-    """Digits that change with the modules of pieces, and not with their batch size.
+    """Digits that change with all that a space says of weights, whatever the batch size.
 
-    Modules that their author may change under the same name are run for that, on torch's meta
-    device. Imports torch.
+    Modules that their author may change under the same name are made and run for that, on torch's
+    meta device: how weights are drawn, and what drops out in training, changes no latency, but
+    what is trained. So do the weights of modules that were given. Imports torch.
     """
     texts = []
     for piece in pieces:
-        digest = _structure(piece.workload) if piece.workload.digest else ""
-        texts.append(f"{piece.kind} {piece.form} {digest}")
+        work = piece.workload
+        digest = _structure(work) if work.digest else ""
+        given = "" if work.module is None else _values(work.module)
+        texts.append(f"{piece.kind} {piece.form} {digest}{given}")
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
 
 
 @lru_cache(maxsize=4096)
 def _structure(workload: Workload) -> str:
-    """Digest of the operators of a workload's module, whatever its batch size."""
+    """How a workload's module is made, and the digest of its operators, whatever its batch size."""
     import torch
 
-    from tailorbird.spaces.structure import digested
+    from tailorbird.spaces.structure import description, digested
 
     examples = [torch.empty((_IMAGES, *shape[1:]), device="meta") for shape in workload.inputs]
     with torch.device("meta"), torch.no_grad():
-        module = built_on_meta(workload.build)
-        return digested(lambda: module(*examples))[1]
+        module, made = digested(lambda: built_on_meta(workload.build))
+        return f"{made} {digested(lambda: module(*examples))[1]} {description(module)}"
+
+
+def _values(module: "nn.Module") -> str:
+    """Digest of the weights and buffers of a module."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def smallest_and_largest(space: SearchSpace) -> IntArray:

@@ -35,6 +35,12 @@ def digested(run: Callable[[], T]) -> tuple[T, str]:
     return output, _digest(recorder.lines)
 
 
+def description(module: nn.Module) -> str:
+    """Text of a module's parts as torch shows them, and of which parameters learn."""
+    learning = [name for name, tensor in module.named_parameters() if tensor.requires_grad]
+    return _ADDRESS.sub("", f"{module} {learning}")
+
+
 def exportable(module: nn.Module, inputs: Sequence[Sequence[int]], name: str) -> str:
     """Returns the digest of a module, once it is known that it can be exported.
 

@@ -6,6 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tailorbird.registry.python_paths import check_named
+
+DISTILLATIONS = ("soft", "hard", "none")
+"""Names of what is learned from answers of others."""
+
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Loss of logits (n, classes), given labels (n,) and images (n, …)."""
 
@@ -40,7 +45,11 @@ def loss_of(name: str, teacher: nn.Module | None) -> Loss:
     Args:
         name: `soft`, `hard` or `none`.
         teacher: gives logits.
+
+    Raises:
+        ContractError: if it is another name.
     """
+    check_named(name, DISTILLATIONS, "distillation")
     if teacher is None or name == "none":
         return labels_only
     return {"soft": soft, "hard": hard}[name](teacher.eval())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from own_net import Block, of
-from own_shared import Axes, of_images, recomputed
+from own_shared import Axes, Placed, of_images, recomputed
 from shared_spaces import (
     OWN,
     SHIPPED,
@@ -215,6 +215,43 @@ def test_weights_of_one_name_with_other_axes_are_refused_in_a_sentence() -> None
     with pytest.raises(ContractError, match=r"'scale' has shapes \(4,\) and \(4, 4\)") as refused:
         SharedNetwork(of_images(Axes, axes=(1, 2)))
     assert "\n" not in str(refused.value)
+
+
+def test_weights_that_are_modules_elsewhere_are_refused_in_a_sentence() -> None:
+    with pytest.raises(ContractError, match="'scale' is a weight in some and a module in others"):
+        SharedNetwork(of_images(Placed, whole=(True, False)))
+
+
+@pytest.mark.parametrize("name", ["normed", "stateful", "recurrent"])
+def test_all_of_a_supernet_is_cast_and_cast_back(name: str) -> None:
+    """Statistics of norms are moved with all else, as a loop on another device needs."""
+    space = space_of(name)
+    network, x = varied(space).train(), images_of(space, 4).batch(np.arange(4))
+    for row in rows_of(space, 3):
+        route = space.route(row)
+        wanted = copy.deepcopy(network)(x, route)  # whose state goes on with each pass
+        y = network.double()(x.double(), route)
+        assert y.dtype == torch.float64
+        torch.testing.assert_close(y.float(), wanted, rtol=1e-3, atol=1e-4)
+        assert network.float()(x, route).dtype == torch.float32
+
+
+def test_windows_are_of_the_tensors_that_are_there_now() -> None:
+    """Also of those that were put in the place of others, as loading may do."""
+    space = space_of("digits-elastic")
+    network, other = varied(space), SharedNetwork(space)
+    with torch.device("meta"):
+        empty = SharedNetwork(space)
+    empty.to_empty(device="cpu").load_state_dict(network.state_dict())
+    other.load_state_dict(network.state_dict(), assign=True)
+    x = images_of(space, 4).batch(np.arange(4))
+    for row in rows_of(space, 3):
+        route = space.route(row)
+        for one in (empty, other):
+            assert_same(one.train()(x, route), network.train()(x, route))
+            one.zero_grad()
+            one(x, route).square().sum().backward()
+            assert all(p.grad is not None for piece in route for p in one.parameters_of(piece))
 
 
 def test_the_seed_alone_decides_fresh_weights() -> None:

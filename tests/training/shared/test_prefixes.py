@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from own_shared import refined
+from shared_spaces import assert_same, images_of, trained
 from torch import nn
 
 from tailorbird.spaces.stitching import StitchSpace
@@ -87,6 +89,25 @@ def test_norms_are_calibrated_on_what_comes_through_each_beginning(
             torch.testing.assert_close(statistic, alone.get_buffer(name))
     for name, tensor in varied.network.state_dict().items():
         torch.testing.assert_close(tensor, before[name], rtol=0, atol=0)
+
+
+def test_routes_that_are_beginnings_of_others_are_run_as_well() -> None:
+    space = refined()
+    rows = np.concatenate(list(space.enumerate()))
+    routes = [space.route(row) for row in rows]
+    assert sorted(map(len, routes)) == [2, 3, 4, 5]
+    one, split = trained(space), images_of(space, 6)
+    x = split.batch(np.arange(6))
+    together = dict(Prefixes(one.network, routes, one._calibration()).outputs(x))
+    answers = []
+    for row, route in zip(rows, routes, strict=True):
+        with torch.no_grad():
+            alone = one.extract(row)(x)
+        assert_same(alone, together[route])
+        answers.append(alone.argmax(dim=1).numpy())
+    np.testing.assert_array_equal(
+        one.evaluate(rows, split), (np.array(answers) == split.labels).mean(axis=1)
+    )
 
 
 def test_the_same_prefix_is_not_mixed_up_between_networks(one_stitch: StitchSpace) -> None:

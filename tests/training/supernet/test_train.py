@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,13 +16,14 @@ from own_shared import Normed
 from safetensors import safe_open
 from safetensors.torch import load_file
 from shared_spaces import images_of, rows_of, space_of
-from torch import Tensor
+from torch import Tensor, nn
 
 from tailorbird.errors import ContractError, TrainingError
 from tailorbird.export.network import load
 from tailorbird.progress import NoProgress
 from tailorbird.registry.training_rules import TRAINING_RULES
-from tailorbird.spaces import SharedSpace, Stage
+from tailorbird.spaces import Piece, SharedSpace, Stage, Workload, shared
+from tailorbird.spaces.shared import fingerprint
 from tailorbird.storage import tensors
 from tailorbird.training import (
     Dataset,
@@ -233,6 +235,96 @@ def test_an_edited_block_is_trained_anew(
     assert edited.name == space.name
     assert load_supernet(edited, few_digits, settings, tmp_path) is None
     assert trained_in(tmp_path, few_digits, settings, edited)[1] == 4
+
+
+@pytest.mark.parametrize("rule", TRAINING_RULES)
+def test_no_windows_stay_in_memory_behind_a_step(
+    few_digits: Dataset, tmp_path: Path, rule: str
+) -> None:
+    trained, _ = trained_in(tmp_path, few_digits, replace(SETTINGS, epochs=4, rule=rule))
+    network = trained.network
+    windowed = [m for one in network._windowed.values() for m in one.module.modules()]
+    assert windowed
+    assert not any(tensor is not None for m in windowed for tensor in m._parameters.values())
+
+
+def dropping(module: Normed) -> None:
+    module.add_module("norm", nn.Sequential(module.norm, nn.Dropout(0.5)))
+
+
+def zeroed(module: Normed) -> None:
+    nn.init.zeros_(module.conv.weight)
+
+
+def frozen(module: Normed) -> None:
+    module.conv.requires_grad_(False)
+
+
+@pytest.mark.parametrize("edit", [dropping, zeroed, frozen])
+def test_a_block_that_learns_in_another_way_is_trained_anew(
+    few_digits: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    edit: Callable[[Normed], None],
+) -> None:
+    """It is as fast as before."""
+    settings = replace(SETTINGS, epochs=1)
+    space, made = space_of("normed"), Normed.__init__
+    trained_in(tmp_path, few_digits, settings, space)
+
+    def init(self: Normed, width: int, to: int) -> None:
+        made(self, width, to)
+        edit(self)
+
+    monkeypatch.setattr(Normed, "__init__", init)
+    shared._structure.cache_clear()  # as in another process
+    edited = space_of("normed")
+    assert edited.workloads == space.workloads
+    assert trained_in(tmp_path, few_digits, settings, edited)[1] == 4
+    monkeypatch.undo()
+    shared._structure.cache_clear()
+    assert load_supernet(space, few_digits, settings, tmp_path) is None
+
+
+def test_other_weights_of_a_module_that_was_given_train_anew() -> None:
+    def pieces(seed: int) -> list[Piece]:
+        torch.manual_seed(seed)
+        work = Workload.from_module("given", nn.Linear(4, 10), (2, 4))
+        return [Piece("head", "last", work)]
+
+    with torch.random.fork_rng():
+        one, again, other = pieces(0), pieces(0), pieces(1)
+    assert one == other
+    assert fingerprint(one) == fingerprint(again) != fingerprint(other)
+
+
+def test_a_rate_of_what_is_not_there_trains_nothing_anew(
+    few_digits: Dataset, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, epochs=1)
+    assert {*settings.learning_rates} == {*shared.KINDS}  # so all that there is learns
+    trained_in(tmp_path, few_digits, settings)
+    rates = {kind: rate for kind, rate in settings.learning_rates.items() if kind != "stitch"}
+    assert trained_in(tmp_path, few_digits, replace(settings, learning_rates=rates))[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"rule": "sandwhich"}, "no rule 'sandwhich'; did you mean 'sandwich'"),
+        ({"routes": "log"}, "no draw of routes 'log'; did you mean 'log-macs'"),
+        ({"routes": "stitches"}, "digits-elastic.* has none"),
+        ({"distillation": "sofft"}, "no distillation 'sofft'; did you mean 'soft'"),
+    ],
+    ids=str,
+)
+def test_names_of_nothing_are_refused_before_anything_is_written(
+    few_digits: Dataset, tmp_path: Path, wrong: dict[str, str], said: str
+) -> None:
+    settings: SupernetTraining = replace(SETTINGS, **wrong)  # type: ignore[arg-type]  # all texts
+    with pytest.raises(ContractError, match=said):
+        trained_in(tmp_path / "weights", few_digits, settings)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_space_of_other_choices_under_the_same_name_is_trained_anew(

@@ -1,6 +1,6 @@
 """All weights of a space in one module, so that networks share them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 import torch
@@ -59,6 +59,16 @@ class SharedNetwork(nn.Module):
         y: Tensor = self.parts[piece.weights](x) if module is None else module(x)
         return y
 
+    def drop_windows(self, route: Sequence[Piece]) -> None:
+        """Frees the windows of a route; call once no gradient is to be had through them.
+
+        They stay until the same piece runs again otherwise, since activations may be computed anew
+        for a gradient; those of all pieces are many times as large as what they are windows of.
+        """
+        for piece in route:
+            if piece.form in self._windowed:
+                self._windowed[piece.form].drop()
+
     def module_of(self, piece: Piece) -> nn.Module:
         """A piece as a plain module.
 
@@ -87,6 +97,13 @@ class SharedNetwork(nn.Module):
     def named_layers(self, kind: str) -> Iterator[tuple[str, nn.Module]]:
         """Modules of all weights of one kind, by their names."""
         return ((n, m) for n, m in self.parts.items() if n.partition("-")[0] == kind)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Casts or moves everything, also the statistics of norms, which no file has."""
+        for windowed in self._windowed.values():
+            windowed.apply_to_buffers(fn)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it so
+        return self
 
     def train(self, mode: bool = True) -> Self:
         """Puts all modules into training mode, or into evaluation mode."""

@@ -22,10 +22,12 @@ class Prefix:
     Attributes:
         module: of its last piece; its norms are its own, its parameters the network's, or copies of
             windows of them, which all prefixes with this piece have in common.
+        is_route: whether a route ends here; others may go on.
         longer: beginnings with one piece more.
     """
 
     module: nn.Module
+    is_route: bool = False
     longer: "dict[Piece, Prefix]" = field(default_factory=dict)
 
 
@@ -54,12 +56,13 @@ class Prefixes:
         modules: dict[Piece, nn.Module] = {}
         for route in routes:
             level = self.roots
-            for piece in route:
+            for number, piece in enumerate(route, 1):
                 if piece not in level:
                     if piece not in modules:
                         modules[piece] = network.module_of(piece)
                     level[piece] = Prefix(_own_norms(modules[piece]))
                     self.n_prefixes += 1
+                level[piece].is_route |= number == len(route)
                 level = level[piece].longer
         norms = [*self._norms(self.roots)]
         if norms:
@@ -85,7 +88,7 @@ class Prefixes:
 
     def _norms(self, level: dict[Piece, Prefix]) -> Iterator[nn.Module]:
         for prefix in level.values():
-            yield from (m for m in prefix.module.modules() if isinstance(m, _BatchNorm))
+            yield from (m for m in prefix.module.modules() if _has_statistics(m))
             yield from self._norms(prefix.longer)
 
 
@@ -93,10 +96,10 @@ def _outputs(level: dict[Piece, Prefix], route: Route, x: Tensor) -> Iterator[tu
     while len(level) == 1:  # lets go of activations that nothing else needs
         ((piece, prefix),) = level.items()
         x, route, level = run(prefix.module, x, str(piece)), (*route, piece), prefix.longer
-    if not level:
-        yield route, x
+        if prefix.is_route:
+            yield route, x
     for piece, prefix in level.items():
-        yield from _outputs(prefix.longer, (*route, piece), run(prefix.module, x, str(piece)))
+        yield from _outputs({piece: prefix}, route, x)
 
 
 def run(module: nn.Module, x: Tensor, part: str) -> Tensor:
@@ -117,7 +120,7 @@ def run(module: nn.Module, x: Tensor, part: str) -> Tensor:
 
 def _own_norms(module: nn.Module) -> nn.Module:
     """Copy that shares all parameters, with fresh statistics of its norms."""
-    if not any(isinstance(m, _BatchNorm) for m in module.modules()):
+    if not any(map(_has_statistics, module.modules())):
         return module
     twin = copy.copy(module)
     if isinstance(twin, _BatchNorm):
@@ -130,3 +133,8 @@ def _own_norms(module: nn.Module) -> nn.Module:
         for name, child in module._modules.items()
     }
     return twin
+
+
+def _has_statistics(module: nn.Module) -> bool:
+    """True for batch norms, but for those that use each batch's own statistics always."""
+    return isinstance(module, _BatchNorm) and module.running_mean is not None

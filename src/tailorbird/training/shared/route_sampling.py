@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tailorbird.registry.python_paths import load
+from tailorbird.registry.python_paths import check_named, load
 from tailorbird.registry.route_draws import ROUTE_DRAWS
 from tailorbird.spaces import IntArray, SharedSpace
 from tailorbird.spaces.footprint import count_macs
@@ -18,7 +18,12 @@ _LOG_GROUPS = 20
 
 
 def draw_of(name: str, space: SharedSpace, seed: int) -> Draw:
-    """Draw by its name in recipes, for networks of a space that it is for."""
+    """Draw by its name in recipes, for networks of a space that it is for.
+
+    Raises:
+        ContractError: if there is none of that name, or it is not for this space.
+    """
+    check_named(name, ROUTE_DRAWS, "draw of routes")
     draw: Draw = load(ROUTE_DRAWS[name].path)(space, seed)
     return draw
 

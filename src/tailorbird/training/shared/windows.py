@@ -1,10 +1,10 @@
 """Windows: modules of several sizes whose weights are parts of the same tensors."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,8 @@ class SharedTensors(nn.Module):
         modules: with fresh weights; they are emptied: each has windows in their place.
 
     Raises:
-        ContractError: if tensors of one name have different numbers of axes.
+        ContractError: if tensors of one name have different numbers of axes, or a name is of a
+            tensor in one module, and of a module with tensors in another.
     """
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
@@ -44,6 +45,7 @@ class SharedTensors(nn.Module):
                     "them another name."
                 )
             shapes[tensor.name] = tuple(map(max, known, shape))
+        _check_apart(shapes)
         self._place({name: torch.zeros(shape) for name, shape in shapes.items()})
         for number, module in enumerate(modules):
             state = _buffers_of(module)
@@ -80,9 +82,10 @@ class WindowedModule:
         self.module = module
         self._cuts = []
         for tensor in [*_named_tensors(module)]:
-            whole = shared.get_parameter(tensor.name)
-            self._cuts.append(_Cut(tensor.owners, whole, tensor.window(whole.shape)))
-        self._clear()
+            path, _, leaf = tensor.name.rpartition(".")
+            window = tensor.window(shared.get_parameter(tensor.name).shape)
+            self._cuts.append(_Cut(tensor.owners, shared.get_submodule(path), leaf, window))
+        self.drop()
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -105,7 +108,12 @@ class WindowedModule:
         try:
             return copy.deepcopy(self.module)
         finally:
-            self._clear()
+            self.drop()
+
+    def apply_to_buffers(self, function: Callable[[Tensor], Tensor]) -> None:
+        """Casts or moves what it has beside its windows, as `nn.Module.to` does."""
+        self.drop()
+        self.module._apply(function)  # type: ignore[no-untyped-call]  # torch leaves it so
 
     def _fill(self, values: Callable[["_Cut"], Tensor]) -> None:
         for cut in self._cuts:
@@ -113,13 +121,14 @@ class WindowedModule:
             for module, leaf in cut.owners:
                 _put(module, leaf, tensor)
 
-    def _clear(self) -> None:
+    def drop(self) -> None:
+        """Frees its windows; the next pass makes them anew."""
         for cut in self._cuts:
             for module, leaf in cut.owners:
                 _put(module, leaf, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        self._clear()  # windows that gradients are had of cannot be copied
+        self.drop()  # windows that gradients are had of cannot be copied
         return self.__dict__
 
 
@@ -129,13 +138,15 @@ class _Cut:
 
     Attributes:
         owners: modules and names that have it there; several if it is tied.
-        whole: the shared tensor.
+        home: module that has the shared tensor, which may be replaced there by another one.
+        leaf: its name there.
         window: of it; empty if it is all of it.
         margins: what of it lies outside, as `torch.nn.functional.pad` takes it, with a minus.
     """
 
     owners: list[tuple[nn.Module, str]]
-    whole: nn.Parameter
+    home: nn.Module
+    leaf: str
     window: Window
     margins: list[int] = field(init=False)
 
@@ -144,10 +155,16 @@ class _Cut:
         margins = [(-w.start, w.stop - n) for w, n in zip(self.window, shape, strict=False)]
         object.__setattr__(self, "margins", [*chain.from_iterable(margins[::-1])])
 
+    @property
+    def whole(self) -> nn.Parameter:
+        """The shared tensor."""
+        return cast(nn.Parameter, self.home._parameters[self.leaf])
+
     def values(self) -> Tensor:
         # Not an index: this is one operation, and gives the window memory of its own, in which it
         # lies as in a plain module, so that torch runs the same kernels.
-        return torch.constant_pad_nd(self.whole, self.margins) if self.margins else self.whole
+        whole = self.whole
+        return torch.constant_pad_nd(whole, self.margins) if self.margins else whole
 
     def copied(self) -> Tensor:
         values = self.values().detach()
@@ -181,6 +198,18 @@ class _NamedTensor:
             for axis, (n_whole, n) in enumerate(zip(whole, shape, strict=True))
         ]
         return tuple(slice(first, first + n) for first, n in zip(firsts, shape, strict=True))
+
+
+def _check_apart(names: Collection[str]) -> None:
+    """Refuses names of tensors that are those of modules with tensors as well."""
+    modules = {name[:end] for name in names for end, letter in enumerate(name) if letter == "."}
+    both = sorted(modules.intersection(names))
+    if both:
+        raise ContractError(
+            f"Weights that networks share must be in the same modules in all of them, but "
+            f"{both[0]!r} is a weight in some and a module in others. Give one of them another "
+            "name."
+        )
 
 
 def _put(module: nn.Module, leaf: str, tensor: Tensor | None) -> None:

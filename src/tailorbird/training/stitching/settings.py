@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tailorbird.spaces.shared import KINDS
 from tailorbird.training.weights import state_dict, weight_file
 
 RULES = "stitch-2"
 """Version of training in the identity of weights: raise it when training makes others."""
-
-KINDS = ("embedding", "block", "stitch", "head")
 
 
 def _same_everywhere() -> Mapping[str, float]:

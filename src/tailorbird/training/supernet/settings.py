@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tailorbird.spaces.shared import KINDS
+
 VERSION = "supernet-1"
 """Version of training in the identity of weights: raise it when training makes others."""
 
@@ -11,7 +13,7 @@ RULE, ROUTES = "single-path", "log-macs"
 
 
 def _same_everywhere() -> Mapping[str, float]:
-    return dict.fromkeys(("embedding", "block", "head"), 2e-2)
+    return dict.fromkeys(KINDS, 2e-2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class SupernetTraining:
             four networks a step has a quarter of the steps.
         seed: of weights, images and networks.
         batch: batch size.
-        learning_rates: peak for each kind of piece; 0 leaves it as it is.
+        learning_rates: peak for each kind of piece; 0 leaves it as it is, and so does none.
         rule: which networks a step trains, and by which losses.
         routes: how networks are drawn: `log-macs`, `resources` or `uniform`.
         distillation: what is learned from answers of others, `soft`, `hard` or `none`: of the

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from tailorbird.errors import ContractError
 from tailorbird.progress import Progress
+from tailorbird.registry.python_paths import check_named
 from tailorbird.registry.python_paths import load as import_path
 from tailorbird.registry.training_rules import TRAINING_RULES
 from tailorbird.spaces import SharedSpace
@@ -38,8 +39,11 @@ def load(
     score: Score = accuracy,
 ) -> Trained | None:
     """Loads what `train` made with the same arguments; None if there is no such thing."""
+    stage = stage_of(space, dataset, settings, folder)
+    if not stage.is_made():  # quickly, before a network is made for it
+        return None
     network = fresh(space, settings.seed)
-    if not stage_of(space, dataset, settings, folder).load(network):
+    if not stage.load(network):
         return None
     return Trained(space, network, dataset.train, score)
 
@@ -73,7 +77,7 @@ def train(
 
     Raises:
         ContractError: if data and space do not fit, weights cannot be shared, or nothing tells a
-            rule from others.
+            rule from others, or the settings name what there is not.
         TrainingError: if training diverges.
     """
     _check_named(settings, rule)
@@ -81,10 +85,10 @@ def train(
     if trained is not None:
         return trained
     check(space, dataset)
+    made = rule_of(space, settings, rule, teacher)
     network = fresh(space, settings.seed)
     folder.mkdir(parents=True, exist_ok=True)
     stage = stage_of(space, dataset, settings, folder)
-    made = rule_of(space, settings, rule, teacher)
     with progress.task("Training", settings.epochs) as advance:
         fit(
             network,
@@ -115,11 +119,18 @@ def rule_of(
     make: RuleMaker | None = None,
     teacher: nn.Module | None = None,
 ) -> Rule:
-    """The rule that settings name, or that is made by a function of one's own."""
+    """The rule that settings name, or that is made by a function of one's own.
+
+    Raises:
+        ContractError: if there is no rule, draw or distillation of a name.
+    """
     draw = draw_of(settings.routes, space, settings.seed)
     loss = loss_of(settings.distillation, teacher)
     inputs = RuleInputs(space, draw, loss, settings.distillation)
-    rule: Rule = (make or import_path(TRAINING_RULES[settings.rule].path))(inputs)
+    if make is None:
+        check_named(settings.rule, TRAINING_RULES, "rule")
+        make = import_path(TRAINING_RULES[settings.rule].path)
+    rule: Rule = make(inputs)
     return rule
 
 
@@ -140,9 +151,11 @@ def losses_of(space: SharedSpace, network: SharedNetwork, rule: Rule, seed: int)
     def losses(number: int, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
         rng, first = np.random.default_rng([seed, number]), None
         for i, row in enumerate(rows_of(space, rule, Step(rng, images, labels, network))):
-            logits = network(images, space.route(row))
+            route = space.route(row)
+            logits = network(images, route)
             first = logits.detach() if first is None else first
             yield rule.loss(Pass(i, logits, labels, images, first))
+            network.drop_windows(route)  # its gradient was had
 
     return losses
 
@@ -151,12 +164,13 @@ def stage_of(
     space: SharedSpace, dataset: Dataset, settings: SupernetTraining, folder: Path
 ) -> Stage:
     """File of the weights that these arguments make."""
+    kinds = {piece.kind for piece in space.pieces}
     decides = {
         "pieces": fingerprint(space.pieces),
         "epochs": settings.epochs,
         "seed": settings.seed,
         "batch": settings.batch,
-        "learning_rates": dict(settings.learning_rates),
+        "learning_rates": {k: rate for k, rate in settings.learning_rates.items() if k in kinds},
         "rule": settings.rule,
         "program": settings.program,
         "routes": settings.routes,
