@@ -9,7 +9,8 @@ from torch import nn
 
 from tailorbird.errors import ContractError
 from tailorbird.training import SharedNetwork
-from tailorbird.training.shared.windows import SharedTensors, WindowedModule
+from tailorbird.training.shared.shared_tensors import SharedTensors
+from tailorbird.training.shared.windows import WindowedModule
 
 
 def counted(shape: torch.Size) -> torch.Tensor:

@@ -9,7 +9,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tailorbird.errors import ContractError
 from tailorbird.spaces import Piece, SharedSpace
-from tailorbird.training.shared.windows import SharedTensors, WindowedModule
+from tailorbird.training.shared.shared_tensors import SharedTensors
+from tailorbird.training.shared.windows import WindowedModule
 
 
 class SharedNetwork(nn.Module):
