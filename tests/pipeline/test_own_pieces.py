@@ -75,6 +75,7 @@ def test_a_space_with_pieces_is_trained_searched_and_exported(tailorbird: Tailor
 
 @pytest.mark.parametrize("rule", ["single-path", "sandwich", "own_rules:pair"])
 @pytest.mark.parametrize("routes", [n for n, draw in ROUTE_DRAWS.items() if not draw.of_stitches])
+@pytest.mark.long
 def test_every_rule_and_draw_is_for_such_spaces(
     tailorbird: Tailorbird, rule: str, routes: str
 ) -> None:

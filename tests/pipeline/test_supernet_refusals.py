@@ -166,6 +166,7 @@ RULES = [
 
 @pytest.mark.parametrize(("rule", "law"), RULES)
 @pytest.mark.parametrize("command", ["run", "train"])
+@pytest.mark.long
 def test_a_rule_that_does_not_do_what_it_must_is_refused(
     tailorbird: Tailorbird, command: str, rule: str, law: str
 ) -> None:
@@ -187,6 +188,7 @@ BLOCKS = [
 
 @pytest.mark.parametrize(("block", "law"), BLOCKS)
 @pytest.mark.parametrize("command", ["run", "train"])
+@pytest.mark.long
 def test_blocks_whose_weights_cannot_be_shared_are_refused(
     tailorbird: Tailorbird, command: str, block: str, law: str
 ) -> None:

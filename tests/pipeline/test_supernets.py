@@ -168,6 +168,7 @@ def test_what_was_trained_is_not_trained_again(tailorbird: Tailorbird) -> None:
         (f'{OWN}\nblock = "Constant"', FEW),
     ],
 )
+@pytest.mark.long
 def test_what_decides_weights_trains_anew(
     tailorbird: Tailorbird, space: str, accuracy: str
 ) -> None:
@@ -286,6 +287,7 @@ def in_a_process(folder: Path, space: str, accuracy: str) -> "subprocess.Complet
 
 
 @pytest.mark.parametrize("block", ["Iterating", "Constant", "InstanceNormed"])
+@pytest.mark.long
 def test_blocks_that_do_more_than_usual_share_weights(tailorbird: Tailorbird, block: str) -> None:
     train(tailorbird, f'{OWN}\nblock = "{block}"')
     source = open_recipe(Path("r.toml"))

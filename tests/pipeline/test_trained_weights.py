@@ -114,6 +114,7 @@ def assert_weights(wanted: State) -> None:
 
 @pytest.mark.parametrize("space", [ELASTIC, STITCHED, f'{ELASTIC}\nblock = "InstanceNormed"'])
 @pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+@pytest.mark.long
 def test_networks_are_those_of_the_network_that_was_saved(
     folder: Path, tailorbird: Tailorbird, space: str, suffix: str
 ) -> None:
@@ -218,6 +219,7 @@ WRAPPED: dict[str, Callable[[State], object]] = {
 
 
 @pytest.mark.parametrize("how", WRAPPED)
+@pytest.mark.long
 def test_what_training_loops_wrap_weights_in_is_taken_off(
     folder: Path, tailorbird: Tailorbird, how: str
 ) -> None:
@@ -289,7 +291,7 @@ MISFITS: dict[str, tuple[Callable[[State], State], str]] = {
 
 
 @pytest.mark.parametrize("misfit", MISFITS)
-@pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+@pytest.mark.parametrize("suffix", ["safetensors", pytest.param("pt", marks=pytest.mark.long)])
 def test_weights_that_do_not_fit_are_refused(
     folder: Path, tailorbird: Tailorbird, misfit: str, suffix: str
 ) -> None:

@@ -62,6 +62,7 @@ def assert_predicted_well() -> None:
     assert (off.abs() < 0.05).all()
 
 
+@pytest.mark.long
 def test_all_that_may_be_a_path_is_one(tailorbird: Tailorbird) -> None:
     write(
         latency='predictor = "own_code:proportional"',

@@ -69,6 +69,7 @@ def test_extracted_and_exported_networks_answer_as_the_tree_of_prefixes_does(
 
 
 @each_space
+@pytest.mark.long
 def test_networks_run_in_training_as_if_they_were_alone(name: str, n_rows: int) -> None:
     """And shared weights get the gradients of theirs, inside the window, and none outside."""
     space = space_of(name)

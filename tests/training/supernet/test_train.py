@@ -140,6 +140,7 @@ def test_training_that_was_killed_goes_on_to_the_same_weights(
 
 @pytest.mark.parametrize("rule", TRAINING_RULES)
 @pytest.mark.parametrize("name", ["own-net", "recurrent", "tied", "stateful", "digits-resnet"])
+@pytest.mark.long
 def test_training_that_fails_amid_goes_on_to_the_same_weights(
     few_digits: Dataset,
     tmp_path: Path,
@@ -168,6 +169,7 @@ def test_training_that_fails_amid_goes_on_to_the_same_weights(
     assert start.fingerprint != whole.fingerprint
 
 
+@pytest.mark.long
 def test_a_second_call_loads_what_the_first_made(few_digits: Dataset, tmp_path: Path) -> None:
     first, n_first = trained_in(tmp_path, few_digits, SETTINGS)
     again, n_again = trained_in(tmp_path, few_digits, SETTINGS)
@@ -195,6 +197,7 @@ def test_a_second_call_loads_what_the_first_made(few_digits: Dataset, tmp_path: 
     ],
     ids=str,
 )
+@pytest.mark.long
 def test_other_settings_train_anew(
     few_digits: Dataset, tmp_path: Path, other: dict[str, object]
 ) -> None:
@@ -394,6 +397,7 @@ def test_data_that_do_not_fit_are_refused(few_digits: Dataset, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["stateful", "recurrent", "normed"])
+@pytest.mark.long
 def test_networks_that_are_loaded_are_those_that_were_trained(
     few_digits: Dataset, tmp_path: Path, name: str
 ) -> None:

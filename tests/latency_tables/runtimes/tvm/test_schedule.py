@@ -160,6 +160,7 @@ def test_programs_agree_with_torch(name: str, target: Target, tmp_path: Path) ->
 @pytest.mark.parametrize(
     "name", ["digits-resnet", pytest.param("deit-ti-s-b", marks=pytest.mark.long)]
 )
+@pytest.mark.long
 def test_no_workload_of_a_shipped_space_runs_scalar_code(name: str, tmp_path: Path) -> None:
     for workload in spaces.get(name).workloads:
         assert compare(workload.build(), workload.inputs[0], HOST, tmp_path) == [], workload.key
