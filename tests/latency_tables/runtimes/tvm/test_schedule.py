@@ -157,9 +157,7 @@ def test_programs_agree_with_torch(name: str, target: Target, tmp_path: Path) ->
     compare(module, shape, target, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "name", ["digits-resnet", pytest.param("deit-ti-s-b", marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("name", ["digits-resnet", "deit-ti-s-b"])
 @pytest.mark.long
 def test_no_workload_of_a_shipped_space_runs_scalar_code(name: str, tmp_path: Path) -> None:
     for workload in spaces.get(name).workloads:
