@@ -82,8 +82,8 @@ KEYS = [
     (ELASTIC, "supernet_epoch = 1", "did you mean 'supernet_epochs'"),
     (
         ELASTIC,
-        'rule = "sandwitch"',
-        r"'single-path', 'sandwich' or a Python path of your own, .*, but got 'sandwitch'",
+        'rule = "sandwih"',
+        r"'single-path', 'sandwich' or a Python path of your own, .*, but got 'sandwih'",
     ),
     (ELASTIC, 'routes = "log"', r"'uniform', 'log-macs' or 'resources', but got 'log'"),
     (ELASTIC, 'routes = "own_rules:in_order"', r"but got 'own_rules:in_order'"),

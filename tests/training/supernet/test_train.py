@@ -314,7 +314,7 @@ def test_a_rate_of_what_is_not_there_trains_nothing_anew(
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"rule": "sandwhich"}, "no rule 'sandwhich'; did you mean 'sandwich'"),
+        ({"rule": "sandwih"}, "no rule 'sandwih'; did you mean 'sandwich'"),
         ({"routes": "log"}, "no draw of routes 'log'; did you mean 'log-macs'"),
         ({"routes": "stitches"}, "digits-elastic.* has none"),
         ({"distillation": "sofft"}, "no distillation 'sofft'; did you mean 'soft'"),
