@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tailorbird.cli import interruption
 from tailorbird.cli.interruption import interruptible
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -56,8 +57,12 @@ class Thing:
     """Can be referred to weakly."""
 
 
+@pytest.mark.parametrize("pause_s", [interruption._AGAIN_S, 0])  # 0: lost while it is told, too
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_in_a_callback_of_a_destructor_is_not_lost(number: signal.Signals) -> None:
+def test_a_signal_in_a_callback_of_a_destructor_is_not_lost(
+    number: signal.Signals, pause_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interruption, "_AGAIN_S", pause_s)
     sent: Callable[[object], None] = lambda _: signal.raise_signal(number)  # noqa: E731
     thing = Thing()
     kept = weakref.ref(thing, sent)

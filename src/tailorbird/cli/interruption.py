@@ -3,9 +3,10 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Timer
+from threading import Thread
 from types import FrameType
 
 STOPPED = "stopped. What was done is kept; run again to go on."
@@ -35,6 +36,8 @@ class Signals:
     def __init__(self) -> None:  # by hand: dataclasses take longer to load than all else here
         self.came: list[int] = []
         self.is_ending = False
+        self._is_lost = False
+        self._is_telling = False
 
     @property
     def sentence(self) -> str:
@@ -57,17 +60,29 @@ class Signals:
 
         def hook(met: "sys.UnraisableHookArgs") -> None:
             if self.came and issubclass(met.exc_type, KeyboardInterrupt):
-                Timer(_AGAIN_S, os.kill, (os.getpid(), self.came[-1])).start()
+                self._is_lost = self._is_telling = True  # an error in here would be lost as well
+                Thread(target=self._send_again, args=(self.came[-1],), daemon=True).start()
+                self._is_telling = False
             else:
                 otherwise(met)
 
         return hook
 
+    def _send_again(self, number: int) -> None:
+        while self._is_lost:
+            time.sleep(_AGAIN_S)
+            n_came = len(self.came)
+            os.kill(os.getpid(), number)
+            while len(self.came) == n_came:
+                time.sleep(_AGAIN_S)
+
     def _leave(self, number: int, frame: FrameType | None) -> None:
+        self._is_lost = self._is_lost and self._is_telling
         self.came.append(number)
         if self.is_ending:
             os._exit(CODE)
-        raise KeyboardInterrupt
+        if not self._is_telling:
+            raise KeyboardInterrupt
 
 
 @contextmanager
