@@ -166,7 +166,7 @@ def gradients(trained: Trained, rows: IntArray) -> dict[str, float]:
         logits = [network(x, route), alone(x)]
         n_unlike += not torch.equal(*logits)
         for y in logits:
-            nn.functional.cross_entropy(y, labels).backward()  # type: ignore[no-untyped-call]
+            nn.functional.cross_entropy(y, labels).backward()  # type: ignore[no-untyped-call]  # torch's
         inside: dict[Tensor, Tensor] = {}
         for window in windows_of(network, route):
             own, shared = alone.get_parameter(window.name).grad, window.shared.grad

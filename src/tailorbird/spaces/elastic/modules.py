@@ -43,16 +43,3 @@ class ElasticResidualBlock(nn.Module):
         """(n, width, h, w) to (n, to, h / stride, w / stride)."""
         y = F.relu(self.first_norm(self.first(x)))
         return F.relu(self.shortcut(x) + self.second_norm(self.second(y)))
-
-
-class ResidualHead(nn.Module):
-    """Mean over pixels, then one linear layer."""
-
-    def __init__(self, width: int, classes: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(width, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, width, h, w) to logits (n, classes)."""
-        logits: Tensor = self.linear(x.mean(dim=(2, 3)))
-        return logits

@@ -17,14 +17,15 @@ def digits_elastic(batch: int, n_classes: int = 10) -> Elastic:
         batch: batch size.
         n_classes: of the head.
     """
-    from tailorbird.spaces.elastic.modules import ElasticResidualBlock, ResidualHead, ResidualStem
+    from tailorbird.spaces.elastic.modules import ElasticResidualBlock, ResidualStem
+    from tailorbird.spaces.stitching.modules.heads import Head
 
     return Elastic(
         f"digits-elastic(n_classes={n_classes})",
         (batch, 1, 8, 8),
         partial(ResidualStem, channels=1, to=8),
         [Stage(ElasticResidualBlock, to=(8, 16, 32), depth=(3, 4, 5, 6), inner=_INNER)],
-        partial(ResidualHead, classes=n_classes),
+        partial(Head, classes=n_classes),
     )
 
 
@@ -37,7 +38,8 @@ def cifar_elastic(batch: int, n_classes: int = 10) -> Elastic:
         batch: batch size.
         n_classes: of the head.
     """
-    from tailorbird.spaces.elastic.modules import ElasticResidualBlock, ResidualHead, ResidualStem
+    from tailorbird.spaces.elastic.modules import ElasticResidualBlock, ResidualStem
+    from tailorbird.spaces.stitching.modules.heads import Head
 
     stage = partial(Stage, ElasticResidualBlock, depth=(1, 2, 3), inner=(0.25, *_INNER))
     return Elastic(
@@ -45,5 +47,5 @@ def cifar_elastic(batch: int, n_classes: int = 10) -> Elastic:
         (batch, 3, 32, 32),
         partial(ResidualStem, channels=3, to=16),
         [stage(to=16), stage(to=32, stride=2), stage(to=64, stride=2)],
-        partial(ResidualHead, classes=n_classes),
+        partial(Head, classes=n_classes),
     )
