@@ -16,7 +16,11 @@ from tailorbird.spaces.chains import (
     macro_mobilenetv2_layout,
 )
 from tailorbird.spaces.elastic import Elastic
-from tailorbird.spaces.elastic.residual_networks import cifar_elastic, digits_elastic
+from tailorbird.spaces.elastic.residual_networks import (
+    cifar_elastic,
+    digits_elastic,
+    elastic_resnet,
+)
 from tailorbird.spaces.space import SearchSpace
 from tailorbird.spaces.stitching.families.cifar_resnet import CifarResNet
 from tailorbird.spaces.stitching.families.deit import DeiT
@@ -158,6 +162,15 @@ def _cifar_elastic(*, batch: PositiveInt = 1, n_classes: Classes = 10) -> Elasti
     return cifar_elastic(batch, n_classes)
 
 
+def _elastic_resnet(
+    *,
+    batch: PositiveInt = 1,
+    n_layers: Literal[20, 32, 44, 56] = 20,
+    n_classes: Classes = 10,
+) -> Elastic:
+    return elastic_resnet(batch, n_layers, n_classes)
+
+
 def _without_windows(*skipped_stages: int) -> Callable[[Reach], Rule]:
     """The rule of anchors of which no two are equally deep: there is nothing to slide over."""
     return lambda pairs: Windows(2, 1, pairs, skipped_stages)
@@ -171,6 +184,7 @@ SPACES: Mapping[str, _Factory] = {
     "digits-elastic": _digits_elastic,
     "digits-resnet": _with_windows(DigitsResNet, kernel=3, max_stitches=3),
     "efficientnet-lite-0-1-2": _with_windows(EfficientNetLite),
+    "elastic-resnet": _elastic_resnet,
     "fbnet": _fbnet,
     "macro-mobilenetv2": _macro_mobilenetv2,
     "nasbench201": _nasbench201,
