@@ -16,7 +16,9 @@ from tailorbird.spaces.chains import (
     macro_mobilenetv2_layout,
 )
 from tailorbird.spaces.elastic import Elastic
+from tailorbird.spaces.elastic.mobile_networks import mobile_elastic
 from tailorbird.spaces.elastic.residual_networks import cifar_elastic, digits_elastic
+from tailorbird.spaces.elastic.vision_transformers import Member, elastic_vit
 from tailorbird.spaces.space import SearchSpace
 from tailorbird.spaces.stitching.families.cifar_resnet import CifarResNet
 from tailorbird.spaces.stitching.families.deit import DeiT
@@ -158,6 +160,23 @@ def _cifar_elastic(*, batch: PositiveInt = 1, n_classes: Classes = 10) -> Elasti
     return cifar_elastic(batch, n_classes)
 
 
+def _elastic_vit(
+    *,
+    batch: PositiveInt = 1,
+    member: Member = "ti",
+    resolution: PositiveInt = 224,
+    patch: PositiveInt = 16,
+    n_classes: Classes = 1000,
+) -> Chain:
+    return elastic_vit(batch, member, resolution, patch, n_classes)
+
+
+def _mobile_elastic(
+    *, batch: PositiveInt = 1, resolution: PositiveInt = 224, n_classes: Classes = 1000
+) -> Elastic:
+    return mobile_elastic(batch, resolution, n_classes)
+
+
 def _without_windows(*skipped_stages: int) -> Callable[[Reach], Rule]:
     """The rule of anchors of which no two are equally deep: there is nothing to slide over."""
     return lambda pairs: Windows(2, 1, pairs, skipped_stages)
@@ -171,8 +190,10 @@ SPACES: Mapping[str, _Factory] = {
     "digits-elastic": _digits_elastic,
     "digits-resnet": _with_windows(DigitsResNet, kernel=3, max_stitches=3),
     "efficientnet-lite-0-1-2": _with_windows(EfficientNetLite),
+    "elastic-vit": _elastic_vit,
     "fbnet": _fbnet,
     "macro-mobilenetv2": _macro_mobilenetv2,
+    "mobile-elastic": _mobile_elastic,
     "nasbench201": _nasbench201,
     "ofa-mobilenetv3": _ofa_mobilenetv3,
     "resnet-18-50": _with_rule(ResNet, _without_windows(0, 3)),

@@ -121,6 +121,9 @@ class _NumberedStage:
     def options(self) -> dict[str, tuple[Any, ...]]:
         return self.stage.options
 
+    def uses(self, name: str, values: tuple[Any, ...]) -> bool:
+        return self.stage.uses(name, values)
+
     def block(self, shape: Shape, slot: int, values: tuple[Any, ...]) -> tuple[Workload, Shape]:
         workload = self.stage.workload(shape, self.modules.width(shape), slot, values)
         return self.modules.outputs.of(workload, f"block {slot} of stage {self.number}")
