@@ -49,6 +49,7 @@ CHAINS: dict[str, dict[str, object]] = {
     "ofa-mobilenetv3": {"resolution": 96},
     "elastic-vit": {"resolution": 64},
     "mobile-elastic": {"resolution": 64},
+    "regnet": {"resolution": 64},
 }
 TIMED = {"digits-elastic": (10, 60), "cifar-elastic": (6, 12)}
 """Networks that are timed, and passes of each."""

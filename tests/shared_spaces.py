@@ -25,6 +25,7 @@ SHIPPED: dict[str, dict[str, object]] = {
     "ofa-mobilenetv3": {"resolution": 96},
     "elastic-vit": {"resolution": 32, "n_classes": 10},
     "mobile-elastic": {"resolution": 32, "n_classes": 10},
+    "regnet": {"resolution": 32, "n_classes": 10},
     "digits-resnet": {},
 }
 OWN = {

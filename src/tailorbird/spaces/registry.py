@@ -15,6 +15,7 @@ from tailorbird.spaces.chains import (
     fbnet_layout,
     macro_mobilenetv2_layout,
 )
+from tailorbird.spaces.chains.regnet import regnet_layout
 from tailorbird.spaces.elastic import Elastic
 from tailorbird.spaces.elastic.mobile_networks import mobile_elastic
 from tailorbird.spaces.elastic.residual_networks import cifar_elastic, digits_elastic
@@ -177,6 +178,12 @@ def _mobile_elastic(
     return mobile_elastic(batch, resolution, n_classes)
 
 
+def _regnet(
+    *, batch: PositiveInt = 1, resolution: PositiveInt = 224, n_classes: Classes = 1000
+) -> Chain:
+    return Chain(regnet_layout(batch, resolution, n_classes))
+
+
 def _without_windows(*skipped_stages: int) -> Callable[[Reach], Rule]:
     """The rule of anchors of which no two are equally deep: there is nothing to slide over."""
     return lambda pairs: Windows(2, 1, pairs, skipped_stages)
@@ -196,6 +203,7 @@ SPACES: Mapping[str, _Factory] = {
     "mobile-elastic": _mobile_elastic,
     "nasbench201": _nasbench201,
     "ofa-mobilenetv3": _ofa_mobilenetv3,
+    "regnet": _regnet,
     "resnet-18-50": _with_rule(ResNet, _without_windows(0, 3)),
     "swin-ti-s-b": _with_windows(Swin, skipped_stages=(3,)),
 }

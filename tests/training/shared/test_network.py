@@ -30,7 +30,7 @@ from tailorbird.storage import tensors
 from tailorbird.training import SharedNetwork, Trained
 from tailorbird.training.shared.prefixes import Prefixes
 
-LARGE, LARGEST = ("fbnet", "ofa-mobilenetv3"), ("elastic-vit", "mobile-elastic")
+LARGE, LARGEST = ("fbnet", "ofa-mobilenetv3"), ("elastic-vit", "mobile-elastic", "regnet")
 CASES = [
     *((name, 1 if name in LARGE else 3) for name in (*SHIPPED, *OWN) if name not in LARGEST),
     *(

@@ -165,6 +165,7 @@ def test_programs_agree_with_torch(name: str, target: Target, tmp_path: Path) ->
         ("deit-ti-s-b", {}),
         ("elastic-vit", {}),
         pytest.param("mobile-elastic", {"resolution": 64}, marks=pytest.mark.slow),
+        pytest.param("regnet", {"resolution": 64}, marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.long
