@@ -1,6 +1,6 @@
 """Windows that modules say themselves: which part of a larger shared tensor a weight is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -63,19 +63,30 @@ def own_window(
 
 
 def said_windows(modules: Sequence["nn.Module"]) -> list[str]:
-    """Text of all windows that modules say which share their weights; none if they say none."""
+    """Text of each window that modules say which share their weights; none if they say none."""
     largest: dict[str, tuple[int, ...]] = {}
     for name, weight in (named for module in modules for named in module.named_parameters()):
         known = largest.get(name, tuple(weight.shape))
         largest[name] = tuple(map(max, known, weight.shape))
-    texts = []
-    for number, module in enumerate(modules):
-        for name, weight in module.named_parameters():
-            if len(weight.shape) == len(largest[name]):  # others cannot be shared
-                window = own_window(module, name, weight.shape, largest[name])
-                axes = [] if window is None else [axis.tolist() for axis in window]
-                texts += [f"{number} {name} {axes}"] if axes else []
-    return texts
+    return [
+        text
+        for module in modules
+        for name, weight in module.named_parameters()
+        for text in _said(module, name, weight.shape, largest[name])
+    ]
+
+
+def _said(
+    module: "nn.Module", name: str, shape: Sequence[int], whole: Sequence[int]
+) -> Iterator[str]:
+    if len(shape) != len(whole):
+        return  # such weights cannot be shared
+    try:
+        window = own_window(module, name, shape, whole)
+    except ContractError:
+        return  # which is told where weights are made
+    if window is not None:
+        yield f"{name} {tuple(shape)} {[axis.tolist() for axis in window]}"
 
 
 def _checked(answer: Any, shape: tuple[int, ...], whole: tuple[int, ...], what: str) -> Indices:
