@@ -14,6 +14,7 @@ LARGE = {
     "efficientnet-lite-0-1-2",
     "fbnet",
     "mobile-elastic",
+    "regnet",
     "swin-ti-s-b",
 }
 """Spaces whose networks take seconds to build."""

@@ -39,6 +39,7 @@ def varied(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
+@pytest.mark.long
 def test_the_largest_network_with_the_weights_of_timm_computes_what_timm_does() -> None:
     """Names of shared tensors lead from timm's: block `i` is `stage0_i`."""
     space = space_of("elastic-vit")

@@ -17,7 +17,7 @@ from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.shared import KINDS, HasPieces, fingerprint, smallest_and_largest
 from tailorbird.spaces.stitching import StitchSpace
 
-SLOWLY_MADE = ("mobile-elastic",)
+SLOWLY_MADE = ("mobile-elastic", "regnet")
 each_space = pytest.mark.parametrize(
     "name",
     [

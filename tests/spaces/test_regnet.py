@@ -84,6 +84,7 @@ def test_each_network_has_one_row_and_every_row_a_network() -> None:
             assert made == of_network[tuple(canonical.tolist())]
 
 
+@pytest.mark.long
 def test_reference_networks_are_the_smallest_the_middle_and_the_largest() -> None:
     macs, of_all = count_macs(SPACE, SPACE.landmarks), np.sort(count_macs(SPACE, ROWS))
     assert [*macs] == [of_all[0], of_all[len(of_all) // 2], of_all[-1]]
