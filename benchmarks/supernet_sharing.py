@@ -47,6 +47,9 @@ CHAINS: dict[str, dict[str, object]] = {
     "macro-mobilenetv2": {},
     "fbnet": {},
     "ofa-mobilenetv3": {"resolution": 96},
+    "elastic-vit": {"resolution": 64},
+    "mobile-elastic": {"resolution": 64},
+    "regnet": {"resolution": 64},
 }
 TIMED = {"digits-elastic": (10, 60), "cifar-elastic": (6, 12)}
 """Networks that are timed, and passes of each."""
@@ -61,7 +64,7 @@ class Window:
 
     name: str
     shared: nn.Parameter
-    part: tuple[slice, ...]
+    part: tuple[slice | Tensor, ...]
 
 
 def chain(name: str, batch: int) -> Chain:
@@ -95,7 +98,7 @@ def varied(space: Chain) -> SharedNetwork:
 
 
 def windows_of(network: SharedNetwork, route: Sequence[Piece]) -> list[Window]:
-    """Windows by their rule: the first indices of each axis, and the centre of kernels."""
+    """Windows by their rule: first indices, of queries, keys and values each, centre of kernels."""
     found = []
     for i, piece in enumerate(route):
         with torch.device("meta"):
@@ -106,7 +109,12 @@ def windows_of(network: SharedNetwork, route: Sequence[Piece]) -> list[Window]:
             n_outer = 2 if isinstance(owner, _ConvNd) else parameter.ndim
             sizes = zip(parameter.shape, shared.shape, strict=True)
             firsts = [(m - n) // 2 if axis >= n_outer else 0 for axis, (n, m) in enumerate(sizes)]
-            part = [slice(at, at + n) for at, n in zip(firsts, parameter.shape, strict=True)]
+            part: list[slice | Tensor] = [
+                slice(at, at + n) for at, n in zip(firsts, parameter.shape, strict=True)
+            ]
+            if ".qkv." in name:
+                rows = torch.arange(len(shared)).reshape(3, -1)
+                part[0] = rows[:, : len(parameter) // 3].flatten()
             found.append(Window(f"{i}.{name}", shared, tuple(part)))
     return found
 

@@ -10,6 +10,8 @@ from torch.utils.checkpoint import checkpoint
 
 from tailorbird.spaces import Elastic, Stage
 
+HEAD_DIM = 2
+
 
 class Tied(nn.Module):
     """Two convolutions with one kernel, under two names."""
@@ -37,6 +39,31 @@ class Recurrent(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = x + self.project(self.cell(x)[0])
         return y
+
+
+class Fused(nn.Module):
+    """Attention whose queries, keys and values are made by one layer, one behind the other."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * heads * HEAD_DIM)
+        self.project = nn.Linear(heads * HEAD_DIM, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, tokens, _ = x.shape
+        split = self.qkv(x).reshape(n, tokens, 3, self.heads, HEAD_DIM)
+        q, k, v = split.permute(2, 0, 3, 1, 4)
+        y = torch.softmax(q @ k.transpose(2, 3), dim=-1) @ v
+        out: Tensor = x + self.project(y.transpose(1, 2).reshape(n, tokens, -1))
+        return out
+
+    def windows(self, name: str, shape: tuple[int, ...]) -> Any:
+        if not name.startswith("qkv"):
+            return None
+        n = self.heads * HEAD_DIM
+        rows = [part * shape[0] // 3 + i for part in range(3) for i in range(n)]
+        return (rows, *map(range, self.qkv.weight.shape[1:] if len(shape) > 1 else ()))
 
 
 class Frozen(nn.Module):
@@ -161,6 +188,11 @@ def tied() -> Elastic:
 
 def recurrent() -> Elastic:
     return of_tokens(Recurrent, inner=(3, 6), cell=("gru", "lstm"))
+
+
+def fused() -> Elastic:
+    """Networks in which heads may be fewer, and tokens narrower."""
+    return of_tokens(Fused, heads=(1, 3, 2))
 
 
 def frozen() -> Elastic:

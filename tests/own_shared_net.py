@@ -109,6 +109,14 @@ class Ranks(Block):
         return super().forward(x) * self.scale.mean()
 
 
+class Doubled(Block):
+    """Says a window that has one channel again and again."""
+
+    def windows(self, name: str, shape: tuple[int, ...]) -> list[list[int]] | None:
+        n = self.get_parameter(name).shape[0]
+        return [[0] * n] if name == "expand.bias" else None
+
+
 class InPlace(Block):
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(F.relu(x, inplace=True))

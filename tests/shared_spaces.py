@@ -23,12 +23,16 @@ SHIPPED: dict[str, dict[str, object]] = {
     "macro-mobilenetv2": {},
     "fbnet": {},
     "ofa-mobilenetv3": {"resolution": 96},
+    "elastic-vit": {"resolution": 32, "n_classes": 10},
+    "mobile-elastic": {"resolution": 32, "n_classes": 10},
+    "regnet": {"resolution": 32, "n_classes": 10},
     "digits-resnet": {},
 }
 OWN = {
     "own-net": lambda: own_net.space(2),
     "tied": own_shared.tied,
     "recurrent": own_shared.recurrent,
+    "fused": own_shared.fused,
     "frozen": own_shared.frozen,
     "recomputed": own_shared.recomputed,
     "normed": own_shared.normed,
@@ -81,10 +85,11 @@ def trained(space: SharedSpace, n_images: int = 12) -> Trained:
 
 def windows_of(
     network: SharedNetwork, route: Sequence[Piece]
-) -> Iterator[tuple[nn.Parameter, tuple[slice, ...], str]]:
+) -> Iterator[tuple[nn.Parameter, tuple[slice | Tensor, ...], str]]:
     """Shared tensor, window and name of every parameter that a network of a route has.
 
-    The window is found here by the rule: leading indices, and the centre of kernels.
+    The window is found here by the rule: leading indices, the centre of kernels, and where one
+    layer makes queries, keys and values, the first ones of each.
     """
     for i, piece in enumerate(route):
         module = piece.workload.build()
@@ -92,7 +97,10 @@ def windows_of(
             whole = network.get_parameter(f"parts.{piece.weights}.{name}")
             owner = module.get_submodule(name.rpartition(".")[0])
             kernel_from = 2 if isinstance(owner, _ConvNd) else parameter.ndim
-            window = [slice(0, n) for n in parameter.shape]
+            window: list[slice | Tensor] = [slice(0, n) for n in parameter.shape]
+            if ".qkv." in f".{name}":
+                rows = torch.arange(len(whole)).reshape(3, -1)
+                window[0] = rows[:, : len(parameter) // 3].flatten()
             for axis in range(kernel_from, parameter.ndim):
                 n, n_whole = parameter.shape[axis], whole.shape[axis]
                 window[axis] = slice((n_whole - n) // 2, (n_whole - n) // 2 + n)

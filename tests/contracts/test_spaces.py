@@ -8,7 +8,15 @@ from tailorbird import spaces
 from tailorbird.spaces import SearchSpace
 from tailorbird.spaces.registry import SPACES
 
-LARGE = {"deit-ti-s-b", "deit3-s-l", "swin-ti-s-b", "efficientnet-lite-0-1-2", "fbnet"}
+LARGE = {
+    "deit-ti-s-b",
+    "deit3-s-l",
+    "efficientnet-lite-0-1-2",
+    "fbnet",
+    "mobile-elastic",
+    "regnet",
+    "swin-ti-s-b",
+}
 """Spaces whose networks take seconds to build."""
 
 

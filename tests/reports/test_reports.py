@@ -197,6 +197,7 @@ def test_all_files_are_written_whole_with_missing_values_as_such(
     html = (folder / "report.html").read_text()
     assert "a &lt;b&gt; title" in html
     assert "it is broken" in html
+    assert "fraction of networks" in html
     assert (folder / "front.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -14,10 +14,17 @@ from tailorbird import spaces
 from tailorbird.spaces import IntArray, SharedSpace, Stage
 from tailorbird.spaces.chains import Chain
 from tailorbird.spaces.footprint import count_macs
-from tailorbird.spaces.shared import KINDS, HasPieces, smallest_and_largest
+from tailorbird.spaces.shared import KINDS, HasPieces, fingerprint, smallest_and_largest
 from tailorbird.spaces.stitching import StitchSpace
 
-each_space = pytest.mark.parametrize("name", [*SHIPPED, *OWN])
+SLOWLY_MADE = ("mobile-elastic", "regnet")
+each_space = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long if name in SLOWLY_MADE else ())
+        for name in (*SHIPPED, *OWN)
+    ],
+)
 
 
 def every_row(space: SharedSpace) -> IntArray:
@@ -134,6 +141,15 @@ def test_classes_at_one_place_have_weights_of_their_own() -> None:
         ("digits-elastic", 8, 1 + 6 * 3 * 2 + 3),
         # stem, three stages of three slots, head
         ("cifar-elastic", 11, 1 + 9 * 3 + 1),
+        # patches, twelve blocks of three numbers of heads and three MLPs, head
+        ("elastic-vit", 14, 1 + 12 * 9 + 1),
+        # stem, four stages of a first block and two more, each of three classes, head
+        pytest.param(
+            "mobile-elastic",
+            1 + 4 * 3 * 3 + 1,
+            1 + 4 * ((8 + 4 + 1) + 2 * (8 + 6 + 1)) + 1,
+            marks=pytest.mark.long,
+        ),
         # stem, a first block, twenty blocks, three layers behind them
         ("ofa-mobilenetv3", 25, 185),
     ],
@@ -162,3 +178,23 @@ def test_supernets_that_are_shipped_have_networks_of_many_sizes(
     drawn = count_macs(space, space.sample(200, np.random.default_rng(0)))
     assert least <= drawn.min()
     assert drawn.max() <= most
+
+
+def test_weights_are_told_apart_by_the_windows_that_modules_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or those that were trained as other parts of the same tensors would be loaded."""
+    said = own_shared.Fused.windows
+    before = fingerprint(own_shared.fused().pieces)
+    assert fingerprint(own_shared.fused().pieces) == before
+    monkeypatch.delattr(own_shared.Fused, "windows")
+    none = fingerprint(own_shared.fused().pieces)
+    monkeypatch.setattr(own_shared.Fused, "windows", last_rows, raising=False)
+    assert len({before, none, fingerprint(own_shared.fused().pieces)}) == 3
+    monkeypatch.setattr(own_shared.Fused, "windows", said)
+    assert fingerprint(own_shared.fused().pieces) == before
+
+
+def last_rows(module: own_shared.Fused, name: str, shape: tuple[int, ...]) -> object:
+    n = len(module.qkv.bias)
+    return [range(shape[0] - n, shape[0])] if name == "qkv.bias" else None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
+from tailorbird.reports.error_distribution import ErrorDistribution
 from tailorbird.search.result import SearchResult
 
 _COLOURS = ("#c2571a", "#1f6f8b", "#6a4c93", "#4a7c3a")
@@ -89,6 +90,22 @@ def latency_figure(networks: pd.DataFrame) -> go.Figure:
         )
     figure.update_xaxes(title="measured, ms", type="log")
     figure.update_yaxes(title="predicted, ms", type="log")
+    return figure
+
+
+def error_figure(distribution: ErrorDistribution) -> go.Figure:
+    """Plots which fraction of networks has at most some error."""
+    figure = go.Figure(layout=_LAYOUT)
+    table = distribution.to_pandas()
+    figure.add_scatter(
+        x=100 * table["error"],
+        y=table["fraction"],
+        mode="lines+markers",
+        line={"shape": "hv", "color": _COLOURS[1]},
+        name=distribution.name,
+    )
+    figure.update_xaxes(title="test error, %")
+    figure.update_yaxes(title="fraction of networks", range=[0, 1.02])
     return figure
 
 

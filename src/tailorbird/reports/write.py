@@ -17,6 +17,7 @@ from pyarrow import parquet
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.reports import figures
 from tailorbird.reports.checked import Checked
+from tailorbird.reports.error_distribution import ErrorDistribution
 from tailorbird.reports.summary import non_dominated, notes
 from tailorbird.search.result import SearchResult
 from tailorbird.storage import strict_json
@@ -131,6 +132,9 @@ def _html(report: Report, mark: str) -> str:
         "latency": figures.latency_figure(both),
         "hypervolume": figures.hypervolume_figure(report.found),
     }
+    errors = 1 - report.random.networks["accuracy_test"].dropna().to_numpy(dtype=np.float64)
+    if len(errors):
+        pictures["errors"] = figures.error_figure(ErrorDistribution(errors))
     typical_ms = float(np.median(report.random.networks["latency_ms_predicted"]))
     call_ratio = typical_ms / report.call_ms if report.call_ms is not None else None
     in_calls = "not known" if call_ratio is None else f"{call_ratio:,.0f} times an empty call"

@@ -2,6 +2,7 @@
 
 from tailorbird.spaces.architecture import Architecture
 from tailorbird.spaces.elastic import Elastic, Stage
+from tailorbird.spaces.own_windows import HasWindows
 from tailorbird.spaces.registry import get
 from tailorbird.spaces.shared import Piece, SharedSpace
 from tailorbird.spaces.space import FloatArray, IntArray, SearchSpace, Variable
@@ -12,6 +13,7 @@ __all__ = [
     "Architecture",
     "Elastic",
     "FloatArray",
+    "HasWindows",
     "IntArray",
     "Piece",
     "SearchSpace",

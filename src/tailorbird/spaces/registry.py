@@ -15,12 +15,15 @@ from tailorbird.spaces.chains import (
     fbnet_layout,
     macro_mobilenetv2_layout,
 )
+from tailorbird.spaces.chains.regnet import regnet_layout
 from tailorbird.spaces.elastic import Elastic
+from tailorbird.spaces.elastic.mobile_networks import mobile_elastic
 from tailorbird.spaces.elastic.residual_networks import (
     cifar_elastic,
     digits_elastic,
     elastic_resnet,
 )
+from tailorbird.spaces.elastic.vision_transformers import Member, elastic_vit
 from tailorbird.spaces.space import SearchSpace
 from tailorbird.spaces.stitching.families.cifar_resnet import CifarResNet
 from tailorbird.spaces.stitching.families.deit import DeiT
@@ -171,6 +174,29 @@ def _elastic_resnet(
     return elastic_resnet(batch, n_layers, n_classes)
 
 
+def _elastic_vit(
+    *,
+    batch: PositiveInt = 1,
+    member: Member = "ti",
+    resolution: PositiveInt = 224,
+    patch: PositiveInt = 16,
+    n_classes: Classes = 1000,
+) -> Chain:
+    return elastic_vit(batch, member, resolution, patch, n_classes)
+
+
+def _mobile_elastic(
+    *, batch: PositiveInt = 1, resolution: PositiveInt = 224, n_classes: Classes = 1000
+) -> Elastic:
+    return mobile_elastic(batch, resolution, n_classes)
+
+
+def _regnet(
+    *, batch: PositiveInt = 1, resolution: PositiveInt = 224, n_classes: Classes = 1000
+) -> Chain:
+    return Chain(regnet_layout(batch, resolution, n_classes))
+
+
 def _without_windows(*skipped_stages: int) -> Callable[[Reach], Rule]:
     """The rule of anchors of which no two are equally deep: there is nothing to slide over."""
     return lambda pairs: Windows(2, 1, pairs, skipped_stages)
@@ -185,10 +211,13 @@ SPACES: Mapping[str, _Factory] = {
     "digits-resnet": _with_windows(DigitsResNet, kernel=3, max_stitches=3),
     "efficientnet-lite-0-1-2": _with_windows(EfficientNetLite),
     "elastic-resnet": _elastic_resnet,
+    "elastic-vit": _elastic_vit,
     "fbnet": _fbnet,
     "macro-mobilenetv2": _macro_mobilenetv2,
+    "mobile-elastic": _mobile_elastic,
     "nasbench201": _nasbench201,
     "ofa-mobilenetv3": _ofa_mobilenetv3,
+    "regnet": _regnet,
     "resnet-18-50": _with_rule(ResNet, _without_windows(0, 3)),
     "swin-ti-s-b": _with_windows(Swin, skipped_stages=(3,)),
 }

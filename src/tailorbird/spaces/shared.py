@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 
 from tailorbird.spaces.footprint import built_on_meta, count_macs
+from tailorbird.spaces.own_windows import said_windows
 from tailorbird.spaces.space import IntArray, SearchSpace
 from tailorbird.spaces.workload import Workload
 
@@ -73,14 +74,20 @@ def fingerprint(pieces: Sequence[Piece]) -> str:
 
     Modules that their author may change under the same name are made and run for that, on torch's
     meta device: how weights are drawn, and what drops out in training, changes no latency, but
-    what is trained. So do the weights of modules that were given. Imports torch.
+    what is trained. So do the weights of modules that were given, and windows that modules say.
+    Imports torch.
     """
-    texts = []
+    texts, of_name = [], dict[str, list[Workload]]()
     for piece in pieces:
         work = piece.workload
         digest = _structure(work) if work.digest else ""
         given = "" if work.module is None else _values(work.module)
         texts.append(f"{piece.kind} {piece.form} {digest}{given}")
+        of_name.setdefault(piece.weights, []).append(work)
+    for workloads in of_name.values():
+        if any(work.digest for work in workloads):
+            modules = [built_on_meta(work.build) for work in workloads]
+            texts += said_windows(modules)
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
 
 

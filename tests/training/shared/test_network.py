@@ -30,10 +30,13 @@ from tailorbird.storage import tensors
 from tailorbird.training import SharedNetwork, Trained
 from tailorbird.training.shared.prefixes import Prefixes
 
-LARGE = ("fbnet", "ofa-mobilenetv3")
+LARGE, LARGEST = ("fbnet", "ofa-mobilenetv3"), ("elastic-vit", "mobile-elastic", "regnet")
 CASES = [
-    *((name, 1 if name in LARGE else 3) for name in (*SHIPPED, *OWN)),
-    *(pytest.param(name, 12, marks=pytest.mark.long) for name in SHIPPED),
+    *((name, 1 if name in LARGE else 3) for name in (*SHIPPED, *OWN) if name not in LARGEST),
+    *(
+        pytest.param(name, 20 if name in LARGEST else 12, marks=pytest.mark.long)
+        for name in SHIPPED
+    ),
 ]
 each_space = pytest.mark.parametrize(("name", "n_rows"), CASES)
 
@@ -142,7 +145,7 @@ def test_weights_of_a_network_are_its_windows(name: str, n_rows: int) -> None:
             assert parameter.is_contiguous()  # as those of a built module: kernels depend on it
 
 
-@pytest.mark.parametrize("name", ["digits-elastic", "recurrent", "tied", "frozen"])
+@pytest.mark.parametrize("name", ["digits-elastic", "recurrent", "tied", "fused", "frozen"])
 def test_a_copy_made_after_a_step_has_weights_of_its_own(name: str) -> None:
     space = space_of(name)
     network = varied(space).train()
@@ -223,7 +226,7 @@ def test_weights_that_are_modules_elsewhere_are_refused_in_a_sentence() -> None:
         SharedNetwork(of_images(Placed, whole=(True, False)))
 
 
-@pytest.mark.parametrize("name", ["normed", "stateful", "recurrent"])
+@pytest.mark.parametrize("name", ["normed", "stateful", "recurrent", "fused"])
 def test_all_of_a_supernet_is_cast_and_cast_back(name: str) -> None:
     """Statistics of norms are moved with all else, as a loop on another device needs."""
     space = space_of(name)
@@ -237,9 +240,10 @@ def test_all_of_a_supernet_is_cast_and_cast_back(name: str) -> None:
         assert network.float()(x, route).dtype == torch.float32
 
 
-def test_windows_are_of_the_tensors_that_are_there_now() -> None:
+@pytest.mark.parametrize("name", ["digits-elastic", "fused"])
+def test_windows_are_of_the_tensors_that_are_there_now(name: str) -> None:
     """Also of those that were put in the place of others, as loading may do."""
-    space = space_of("digits-elastic")
+    space = space_of(name)
     network, other = varied(space), SharedNetwork(space)
     with torch.device("meta"):
         empty = SharedNetwork(space)
@@ -266,7 +270,7 @@ def test_the_seed_alone_decides_fresh_weights() -> None:
 
 def test_every_block_of_a_fresh_supernet_starts_as_it_was_drawn() -> None:
     """Larger ones over smaller ones: no value of a weight is left at zero."""
-    for name in ("digits-elastic", "own-net", "recurrent", "tied"):
+    for name in ("digits-elastic", "own-net", "recurrent", "tied", "fused"):
         for inner, parameter in SharedNetwork(space_of(name)).named_parameters():
             if parameter.ndim > 1:
                 assert (parameter != 0).all(), inner

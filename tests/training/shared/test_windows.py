@@ -1,9 +1,11 @@
 """Windows of shared tensors: which part of each a module has."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from own_shared import Frozen, Recurrent, Tied
+from own_shared import Frozen, Fused, Recurrent, Tied
 from shared_spaces import assert_same, space_of, varied
 from torch import nn
 
@@ -125,6 +127,120 @@ def test_recurrent_layers_run_with_their_windows(cell: str) -> None:
                 parameter.grad = None
         plain = small.plain()
         built.load_state_dict(plain.state_dict())
+
+
+def test_fused_layers_have_the_first_heads_of_each_of_their_parts() -> None:
+    shared, (small, _) = filled(Fused(4, heads=2), Fused(4, heads=3))
+    plain = small.plain().eval()
+    assert shared.get_parameter("qkv.weight").shape == (18, 4)
+    rows = [0, 1, 2, 3, 6, 7, 8, 9, 12, 13, 14, 15]  # two heads of two, of three, thrice
+    assert plain.get_parameter("qkv.bias").tolist() == rows
+    assert plain.get_parameter("qkv.weight")[:, 0].tolist() == [4.0 * row for row in rows]
+    assert_same(
+        plain.get_parameter("project.weight"), shared.get_parameter("project.weight")[:, :4]
+    )
+
+
+class Saying(nn.Module):
+    """A layer that says windows as it was told."""
+
+    def __init__(self, inputs: int, outputs: int, said: dict[str, Any]) -> None:
+        super().__init__()
+        self.layer = nn.Linear(inputs, outputs)
+        self.said = said
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.layer(x)
+        return y
+
+    def windows(self, name: str, shape: tuple[int, ...]) -> Any:
+        answer = self.said.get(name)
+        return answer(shape) if callable(answer) else answer
+
+
+def test_windows_may_be_any_indices_in_any_order_along_several_axes() -> None:
+    said = {"layer.weight": ([5, 0, 3], np.array([4, 1])), "layer.bias": (range(5, 2, -1),)}
+    shared, (_, windowed) = filled(Saying(6, 6, {}), Saying(2, 3, said))
+    whole = shared.get_parameter("layer.weight")
+    plain = windowed.plain()
+    assert_same(plain.get_parameter("layer.weight"), whole[[5, 0, 3]][:, [4, 1]])
+    assert plain.get_parameter("layer.bias").tolist() == [5, 4, 3]
+    x = torch.randn(7, 2)
+    assert_same(windowed(x), plain(x))
+    for y in (windowed(x), plain(x)):
+        y.square().mean().backward()
+    own = plain.get_parameter("layer.weight").grad
+    assert own is not None
+    assert whole.grad is not None
+    assert_same(whole.grad[[5, 0, 3]][:, [4, 1]], own)
+    assert whole.grad.count_nonzero() == 6
+
+
+def test_a_fresh_weight_is_drawn_where_its_module_says_that_it_is() -> None:
+    narrow = Saying(3, 2, {"layer.weight": [[4, 2], range(3)]})
+    tall = Saying(1, 5, {})
+    drawn = [one.layer.weight.detach().clone() for one in (narrow, tall)]
+    whole = SharedTensors([narrow, tall]).get_parameter("layer.weight")
+    assert_same(whole[:, :1], drawn[1])  # larger ones over smaller ones
+    assert_same(whole[[4, 2], 1:], drawn[0][:, 1:])
+    assert not whole[[0, 1, 3], 1:].any()
+
+
+def test_windows_of_neighbouring_indices_are_slices_wherever_they_begin() -> None:
+    said = {"layer.weight": lambda shape: (range(shape[0] - 2, shape[0]), [1, 2])}
+    shared, (_, windowed) = filled(Saying(3, 5, {}), Saying(2, 2, said))
+    plain = windowed.plain()
+    assert_same(plain.get_parameter("layer.weight"), shared.get_parameter("layer.weight")[3:, 1:])
+    assert plain.get_parameter("layer.bias").tolist() == [0, 1]  # of which nothing is said
+
+
+def test_the_innermost_module_that_says_a_window_is_heard() -> None:
+    class Outer(nn.Module):
+        def __init__(self, n: int) -> None:
+            super().__init__()
+            self.inner = Saying(2, n, {"layer.bias": lambda shape: [range(shape[0] - n, shape[0])]})
+
+        def windows(self, name: str, shape: tuple[int, ...]) -> Any:
+            n = len(self.inner.layer.bias)
+            first = min(1, shape[0] - n)
+            return [range(first, first + n), range(2)][: len(shape)]
+
+    shared, (_, windowed) = filled(Outer(5), Outer(3))
+    plain = windowed.plain()
+    assert plain.get_parameter("inner.layer.bias").tolist() == [2, 3, 4]
+    whole = shared.get_parameter("inner.layer.weight")
+    assert_same(plain.get_parameter("inner.layer.weight"), whole[1:4])
+
+
+def test_a_child_that_is_called_windows_says_none() -> None:
+    one = nn.ModuleDict({"windows": nn.Linear(4, 6)})
+    shared, (_, small) = filled(one, nn.ModuleDict({"windows": nn.Linear(4, 3)}))
+    assert_same(
+        small.plain().get_parameter("windows.weight"), shared.get_parameter("windows.weight")[:3]
+    )
+
+
+REFUSED: list[tuple[Any, str]] = [
+    ([[0, 1, 2]], r"gave \[\[0, 1, 2\]\] for a weight of shape \(3, 2\)"),
+    ("weight", "gave 'weight'"),
+    ([[0, 1], [0, 1]], "gave 2 indices for axis 0"),
+    ([[0, 1, 6], [0, 1]], "gave indices from 0 to 6 for axis 0"),
+    ([[0, 1, 2], [-1, 0]], "gave indices from -1 to 0 for axis 1"),
+    ([[0, 1, 1], [0, 1]], "gave an index twice for axis 0"),
+    ([[0, 1, 2], [0.0, 1.0]], r"gave \[0.0, 1.0\] for axis 1"),
+    ([[0, 1, 2], "ab"], "gave 'ab' for axis 1"),
+    ([[0, 1, [2]], [0, 1]], r"gave \[0, 1, \[2\]\] for axis 0"),
+    ([slice(0, 3), slice(0, 2)], r"gave slice\(0, 3, None\) for axis 0"),
+    (lambda shape: shape[3], r"had of every weight, but Saying.windows.* failed \(IndexError"),
+]
+
+
+@pytest.mark.parametrize(("said", "message"), REFUSED, ids=[text for _, text in REFUSED])
+def test_what_is_no_window_is_refused_in_a_sentence(said: Any, message: str) -> None:
+    with pytest.raises(ContractError, match=message) as refused:
+        SharedTensors([Saying(6, 6, {}), Saying(2, 3, {"layer.weight": said})])
+    assert "Saying.windows('layer.weight', (6, 6))" in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_what_is_frozen_stays_so_in_all_sizes() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from shared_spaces import OWN, SHIPPED, images_of, space_of
 from torch import Tensor, nn
@@ -25,8 +26,9 @@ from tailorbird.training.stitching.anchors import place as place_anchor
 from tailorbird.training.supernet.largest import place
 from tailorbird.training.supernet.train import load, started
 
+LARGE = {"elastic-vit", "fbnet", "mobile-elastic", "ofa-mobilenetv3", "regnet"}
 CHAINS = [
-    pytest.param(name, marks=pytest.mark.long if name in ("fbnet", "ofa-mobilenetv3") else ())
+    pytest.param(name, marks=pytest.mark.long if name in LARGE else ())
     for name in (*SHIPPED, *OWN)
     if name != "digits-resnet"  # which is stitched
 ]
@@ -142,6 +144,20 @@ def test_published_residual_networks_are_placed_by_their_names(n_layers: int, fi
         largest = network.train()(x, space.route(space.landmarks[-1]))
         anchor = anchors.train()(x, stitched.route(stitched.landmarks[number]))
     torch.testing.assert_close(largest, anchor, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.long
+def test_vision_transformers_of_timm_are_placed_by_their_names(tmp_path: Path) -> None:
+    space = spaces.get("elastic-vit", resolution=32)
+    assert isinstance(space, Chain)
+    model = timm.create_model("deit_tiny_patch16_224", img_size=32).eval()
+    torch.save(model.state_dict(), tmp_path / "w.pt")
+    network = fresh(space, 0).eval()
+    assert place(space, network, tmp_path / "w.pt").new_head == ""
+    x = images_of(space, 2).batch(np.arange(2))
+    with torch.no_grad():
+        largest = network(x, space.route(smallest_and_largest(space)[1]))
+        torch.testing.assert_close(largest, model(x), rtol=1e-4, atol=1e-5)
 
 
 def test_training_begins_with_the_file_and_another_file_trains_anew(

@@ -35,6 +35,10 @@ class _Stage:
     shared: ClassVar[dict[str, tuple[int, ...]]] = {}
     options: ClassVar = {"ks": (3, 5, 7), "e": (3, 4, 6)}
 
+    def uses(self, name: str, values: tuple[int, ...]) -> bool:
+        """True, of every option."""
+        return True
+
     def block(self, shape: Shape, slot: int, values: tuple[int, ...]) -> tuple[Workload, Shape]:
         """Workload of a block of some kernel and expansion, and the shape of its output."""
         kernel, expand = values

@@ -1,7 +1,7 @@
 """Paths through stages of blocks: how many blocks each has, and what is chosen for each block."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,6 +32,14 @@ class ElasticStage(Protocol):
     def options(self) -> Mapping[str, tuple[Any, ...]]:
         """Choices of each block, two at least, by the names of what is chosen."""
 
+    def uses(self, name: str, values: tuple[Any, ...]) -> bool:
+        """True if a block has an option; one that does not has the first choice, and ignores it.
+
+        Args:
+            name: of the option.
+            values: chosen before, in the order of `shared` and then `options`.
+        """
+
     def block(self, shape: Shape, slot: int, values: tuple[Any, ...]) -> tuple[Workload, Shape]:
         """Workload of a block, and the shape of its output.
 
@@ -47,7 +55,8 @@ class StagePaths:
 
     Variables are in the order of the stages: `depth0`, then what its blocks share, such as `to0`,
     then for each of its slots, as many as the largest depth, a variable for each option:
-    `inner0_0`, `inner0_1` and so on. Those of slots behind the depth are 0 in canonical rows.
+    `inner0_0`, `inner0_1` and so on. Those of slots behind the depth, and of options that a block
+    does not have, are 0 in canonical rows.
 
     Attributes:
         stages: as they were given.
@@ -109,10 +118,12 @@ class StagePaths:
 
         def choose(state: _State, value: object) -> tuple[_State, tuple[Workload, ...]]:
             shape, remain, values = state
-            return (shape, remain, (*values, value)), ()
+            return (shape, remain, (*values, value) if remain else values), ()
 
         def place(state: _State, slot: int) -> tuple[_State, tuple[Workload, ...]]:
             shape, remain, values = state
+            if not remain:
+                return state, ()
             block = (slot == 0, shape, values)
             if block not in placed:
                 placed[block] = stage.block(shape, slot, values)
@@ -120,30 +131,31 @@ class StagePaths:
             shared = values[: len(stage.shared)] if remain > 1 else ()
             return (behind, remain - 1, shared), (workload,)
 
-        self._add(f"depth{number}", stage.depths, enter, is_used=lambda _: True)
+        self._add(f"depth{number}", stage.depths, enter, is_free=lambda _: True)
         for name, values in stage.shared.items():
-            self._add(f"{name}{number}", values, choose, is_used=_remains)
+            self._add(f"{name}{number}", values, choose, is_free=_remains)
         for slot in range(max(stage.depths)):
             for name, values in stage.options.items():
-                self._add(f"{name}{number}_{slot}", values, choose, is_used=_remains)
-            self._add(f"stage{number}_{slot}", (slot,), place, is_used=_remains)
+                is_free = partial(_is_free, stage, name)
+                self._add(f"{name}{number}_{slot}", values, choose, is_free)
+            self._add(f"stage{number}_{slot}", (slot,), place, is_free=_remains)
 
     def _add(
         self,
         name: str,
         values: Sequence[Any],
         step: _Step,
-        is_used: Callable[[_State], bool],
+        is_free: Callable[[_State], bool],
     ) -> None:
-        """Takes a step by each value; by the first alone, which does nothing, where it is unused.
+        """Takes a step by each value; by the first alone where there is nothing to choose.
 
         A step without an alternative is joined to those before it, or to the first behind it.
         """
         after: dict[_State, int] = {}
         edges = []
         for source, state in enumerate(self._states):
-            for choice, value in enumerate(values if is_used(state) else values[:1]):
-                entered, workloads = step(state, value) if is_used(state) else (state, ())
+            for choice, value in enumerate(values if is_free(state) else values[:1]):
+                entered, workloads = step(state, value)
                 target = after.setdefault(entered, len(after))
                 edges.append(Edge(source, choice, target, workloads, (name,) * len(workloads)))
         self._states = tuple(after)
@@ -161,6 +173,10 @@ class StagePaths:
 
 def _remains(state: _State) -> bool:
     return state[1] > 0
+
+
+def _is_free(stage: ElasticStage, name: str, state: _State) -> bool:
+    return _remains(state) and stage.uses(name, state[2])
 
 
 def _joined(edge: Edge, following: Edge) -> Edge:

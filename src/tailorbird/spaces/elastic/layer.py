@@ -39,7 +39,7 @@ class Layer:
         made = module if isinstance(module, partial) else partial(module)
         self._signature = inspect.signature(self.cls)
         parameters = self._signature.parameters.values()
-        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        self._takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
         self._names = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
         if made.args:
             raise ContractError(
@@ -47,8 +47,9 @@ class Layer:
                 f"{shown(made.args[0])} has none."
             )
         self.arguments = {**made.keywords, **(arguments or {})}
-        for name in () if takes_any else self.arguments:
-            self.check_has(name)
+        for name in self.arguments:
+            if not self.takes(name):
+                self.check_has(name)
 
     @property
     def name(self) -> str:
@@ -58,6 +59,10 @@ class Layer:
     def own(self, arguments: Mapping[str, object]) -> dict[str, object]:
         """Those of some arguments that the class has parameters of the names of."""
         return {name: value for name, value in arguments.items() if name in self._names}
+
+    def takes(self, name: str) -> bool:
+        """True if the class can be given an argument of that name."""
+        return self._takes_any or name in self._names
 
     def check_has(self, name: str) -> None:
         """Refuses an argument that the class has no parameter of the name of.

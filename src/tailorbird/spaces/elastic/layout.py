@@ -1,12 +1,12 @@
 """Layouts of chains that users wrote as stages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from tailorbird.spaces.chains.chain import Edge
-from tailorbird.spaces.chains.stage_paths import StagePaths
+from tailorbird.spaces.chains.stage_paths import ElasticStage, StagePaths
 from tailorbird.spaces.footprint import costs
 from tailorbird.spaces.space import IntArray, Variable
 from tailorbird.spaces.workload import Workload
@@ -62,11 +62,11 @@ class ElasticLayout:
         """Width, and depth or each block's options, by stage: `inner=2 inner=4 | to=16 depth=3`."""
         stages = []
         for stage, blocks in zip(self.paths.stages, self.paths.blocks(row), strict=True):
-            shared = _said(stage.shared, blocks[0]) if blocks else ()
-            texts = [",".join(_said(stage.options, b[len(shared) :])) for b in blocks]
-            stages.append(
-                " ".join([*shared, *texts] if any(texts) else [*shared, f"depth={len(blocks)}"])
-            )
+            first = blocks[0] if blocks else ()
+            shared = [f"{name}={value}" for name, value in zip(stage.shared, first, strict=False)]
+            texts = [_options_of(stage, values) for values in blocks]
+            told = texts if any(texts) else [f"depth={len(blocks)}"]
+            stages.append(" ".join([*shared, *told]))
         return " | ".join(stages)
 
     def _extreme(self, macs: Mapping[Workload, int], sign: int) -> list[int]:
@@ -94,6 +94,12 @@ class ElasticLayout:
         return row
 
 
-def _said(options: Mapping[str, object], values: Sequence[object]) -> list[str]:
-    """Values of some options, the first ones, by name."""
-    return [f"{name}={value}" for name, value in zip(options, values, strict=False)]
+def _options_of(stage: ElasticStage, values: tuple[object, ...]) -> str:
+    """Options that a block has, with their values."""
+    n = len(stage.shared)
+    told = [
+        f"{name}={value}"
+        for i, (name, value) in enumerate(zip(stage.options, values[n:], strict=True), n)
+        if stage.uses(name, values[:i])
+    ]
+    return ",".join(told)

@@ -56,7 +56,10 @@ def _tried(workload: Workload, what: str) -> tuple[Workload, tuple[int, ...]]:
         with said_of(law, way_out):
             x = torch.empty(shape)
             output: object
-            output, digest = digested(lambda: module(x))
+            if workload.builder.startswith(_OURS):  # which change under other names
+                output, digest = module(x), ""
+            else:
+                output, digest = digested(lambda: module(x))
     if not isinstance(output, torch.Tensor) or not output.is_floating_point():
         given = output.dtype if isinstance(output, torch.Tensor) else type(output).__name__
         raise ContractError(f"A module must give one tensor of floats, but {what} gave {given}.")
@@ -65,6 +68,4 @@ def _tried(workload: Workload, what: str) -> tuple[Workload, tuple[int, ...]]:
             f"A module must keep the first axis, of {shape[0]} images, but {what} gave "
             f"{tuple(output.shape)}."
         )
-    if workload.builder.startswith(_OURS):  # which change under other names
-        digest = ""
     return replace(workload, digest=digest), tuple(output.shape)

@@ -69,8 +69,7 @@ class Elastic(Chain):
         last = tuple(workloads for workloads, _ in ends)
         _check_variables(paths)
         _check_outputs(name, {shape for _, shape in ends})
-        super().__init__(ElasticLayout(name, image, first, paths, last))
-        self._names = names
+        super().__init__(ElasticLayout(name, image, first, paths, last), names)
         n_routes = n_distinct_routes(self.layout)
         if n_routes < self.size:
             raise ContractError(
@@ -78,10 +77,6 @@ class Elastic(Chain):
                 f"are {n_routes:,} networks, since neighbouring stages hold the same blocks. Make "
                 "one stage of them, or let the depth of one alone vary."
             )
-
-    def own_name(self, name: str) -> str | None:
-        """Name in the largest network of a weight that others call by that one; None if unknown."""
-        return None if self._names is None else self._names(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +123,9 @@ class _NumberedStage:
     @property
     def options(self) -> dict[str, tuple[Any, ...]]:
         return self.stage.options
+
+    def uses(self, name: str, values: tuple[Any, ...]) -> bool:
+        return self.stage.uses(name, values)
 
     def block(self, shape: Shape, slot: int, values: tuple[Any, ...]) -> tuple[Workload, Shape]:
         workload = self.stage.workload(shape, self.modules.width(shape), slot, values)

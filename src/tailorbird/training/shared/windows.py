@@ -91,7 +91,9 @@ class _Cut:
         home: module that has the shared tensor, which may be replaced there by another one.
         leaf: its name there.
         window: of it; empty if it is all of it.
-        margins: what of it lies outside, as `torch.nn.functional.pad` takes it, with a minus.
+        margins: what of it lies outside of slices, as `torch.nn.functional.pad` takes it, with a
+            minus.
+        chosen: axes of which not all indices, or not in their order, are in a mesh, and those.
     """
 
     name: str
@@ -100,11 +102,17 @@ class _Cut:
     leaf: str
     window: Window
     margins: list[int] = field(init=False)
+    chosen: list[tuple[int, Tensor]] = field(init=False)
 
     def __post_init__(self) -> None:
-        shape = self.whole.shape
-        margins = [(-w.start, w.stop - n) for w, n in zip(self.window, shape, strict=False)]
+        margins, chosen = [], list[tuple[int, Tensor]]()
+        for axis, (part, n) in enumerate(zip(self.window, self.whole.shape, strict=False)):
+            if isinstance(part, slice):
+                margins.append((-part.start, part.stop - n))
+            elif not torch.equal(part.flatten(), torch.arange(n, device="cpu")):
+                chosen.append((axis, part.flatten()))
         object.__setattr__(self, "margins", [*chain.from_iterable(margins[::-1])])
+        object.__setattr__(self, "chosen", chosen)
 
     @property
     def whole(self) -> nn.Parameter:
@@ -112,14 +120,16 @@ class _Cut:
         return cast(nn.Parameter, self.home._parameters[self.leaf])
 
     def values(self) -> Tensor:
-        # Not an index: this is one operation, and gives the window memory of its own, in which it
-        # lies as in a plain module, so that torch runs the same kernels.
-        whole = self.whole
-        return torch.constant_pad_nd(whole, self.margins) if self.margins else whole
+        # Not an index: these are few operations, and give the window memory of its own, in which
+        # it lies as in a plain module, so that torch runs the same kernels.
+        values: Tensor = self.whole
+        for axis, indices in self.chosen:
+            values = values.index_select(axis, indices.to(values.device))
+        return torch.constant_pad_nd(values, self.margins) if self.margins else values
 
     def copied(self) -> Tensor:
         values = self.values().detach()
-        return nn.Parameter(values if self.margins else values.clone(), self.whole.requires_grad)
+        return nn.Parameter(values if self.window else values.clone(), self.whole.requires_grad)
 
 
 def _put(module: nn.Module, leaf: str, tensor: Tensor | None) -> None:

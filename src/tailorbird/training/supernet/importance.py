@@ -13,6 +13,7 @@ from tailorbird.registry.python_paths import check_named, load
 from tailorbird.spaces import IntArray, Piece, SharedSpace
 from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training.data.dataset import Split
+from tailorbird.training.shared.named_tensors import Window
 from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.supernet.units import Units, units_of
 
@@ -114,24 +115,24 @@ def sort(space: SharedSpace, network: SharedNetwork, train: Split, importance: s
 def _score(units: Units, saliency: Saliency) -> IntArray:
     """Size of the sum over all values of each unit, (n,)."""
     total = torch.zeros(units.n, dtype=torch.float64)
-    for axis in units.axes:
+    for axis, parts in units.parts.items():
         values = saliency.get((axis.weights, axis.tensor))
         if values is not None:
             by_index = values.double().movedim(axis.axis, 0)
-            total += by_index.reshape(units.n, -1).sum(dim=1)
+            total += by_index[torch.from_numpy(parts)].flatten(1).sum(dim=1)
     return total.abs().numpy()
 
 
 def _reorder(
     network: SharedNetwork, pieces: Mapping[str, Piece], units: Units, order: IntArray
 ) -> None:
-    for axis in units.axes:
+    for axis in units.parts:
         shared, window = network.windows_of(pieces[axis.weights])[axis.tensor]
         own = shared.data[window].index_select(axis.axis, units.indices(order, axis))
         shared.data[window] = own
 
 
-def _windows(inputs: ImportanceInputs) -> Iterator[tuple[Piece, str, Tensor, tuple[slice, ...]]]:
+def _windows(inputs: ImportanceInputs) -> Iterator[tuple[Piece, str, Tensor, Window]]:
     for piece in inputs.route:
         for name, (shared, window) in inputs.network.windows_of(piece).items():
             yield piece, name, shared, window
@@ -142,5 +143,5 @@ def _weights(inputs: ImportanceInputs) -> Iterator[tuple[tuple[str, str], Tensor
         yield (piece.weights, name), shared[window]
 
 
-def _gradient(shared: Tensor, window: tuple[slice, ...]) -> Tensor:
+def _gradient(shared: Tensor, window: Window) -> Tensor:
     return torch.zeros_like(shared[window]) if shared.grad is None else shared.grad[window]

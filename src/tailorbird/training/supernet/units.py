@@ -1,7 +1,7 @@
 """Units of networks, such as channels and heads, whose order does not change what is computed."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import gcd
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tailorbird.errors import ContractError
 from tailorbird.spaces import IntArray, Piece, SharedSpace
+from tailorbird.spaces.own_windows import own_window
 from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training.supernet.tied_axes import Axis, TiedAxes, tied_axes
 
@@ -17,21 +18,23 @@ _IMAGES = 2
 _SAME = 1e-6  # of the largest output, in float64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Units:
     """What the largest network has several of along some axes, equal among each other.
 
     Attributes:
-        axes: along which they lie, as blocks of the same number of indices each.
         n: how many there are.
+        parts: indices of each along each axis, (n, k).
     """
 
-    axes: tuple[Axis, ...]
     n: int
+    parts: Mapping[Axis, IntArray]
 
     def indices(self, order: IntArray, axis: Axis) -> Tensor:
         """Indices (size,) along one of the axes that put the units into another order (n,)."""
-        return torch.from_numpy(np.arange(axis.size).reshape(self.n, -1)[order].ravel())
+        parts, indices = self.parts[axis], np.arange(axis.size)
+        indices[parts.ravel()] = parts[order].ravel()
+        return torch.from_numpy(indices)
 
 
 def units_of(space: SharedSpace) -> list[Units]:
@@ -53,7 +56,7 @@ def units_of(space: SharedSpace) -> list[Units]:
 
 
 def _tried(space: SharedSpace, route: Sequence[Piece], ties: TiedAxes) -> list[Units]:
-    trial = _Trial(route, ties.axes)
+    trial = _Trial(route, ties)
     of_size: dict[int, list[Axis]] = {}
     for axis in ties.axes:
         of_size.setdefault(axis.size, []).append(axis)
@@ -77,18 +80,21 @@ class _Trial:
 
     Args:
         route: of the largest network.
-        axes: of its tensors; the modules that have them run, and those between.
+        ties: of its tensors; the modules that have them run, and those between.
     """
 
-    def __init__(self, route: Sequence[Piece], axes: Sequence[Axis]) -> None:
+    def __init__(self, route: Sequence[Piece], ties: TiedAxes) -> None:
         names = [piece.weights for piece in route]
-        at = sorted({names.index(axis.weights) for axis in axes})
-        self._pieces = route[at[0] : at[-1] + 1]
+        at = sorted({names.index(axis.weights) for axis in ties.axes})
+        self._pieces = {piece.weights: piece for piece in route[at[0] : at[-1] + 1]}
+        self._setting = ties.setting
         self._rng = np.random.default_rng(0)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            self._modules = {p.weights: p.workload.build().eval().double() for p in self._pieces}
-            shape = self._pieces[0].workload.inputs[0][1:]
+            self._modules = {
+                name: piece.workload.build().eval().double() for name, piece in self._pieces.items()
+            }
+            shape = route[at[0]].workload.inputs[0][1:]
             self._x = torch.randn((_IMAGES, *shape), dtype=torch.float64)
             for parameter in (p for m in self._modules.values() for p in m.parameters()):
                 size = float(parameter.detach().abs().mean()) or 1.0
@@ -97,8 +103,13 @@ class _Trial:
 
     def units(self, axes: Sequence[Axis]) -> Units | None:
         """The smallest units along axes whose order may be changed; None if there are none."""
-        for n in _divisors(gcd(*(axis.size for axis in axes))):
-            units = Units(tuple(axes), n)
+        own = {axis: parts for axis in axes if (parts := self._own_parts(axis)) is not None}
+        sizes = {len(parts) for parts in own.values()}
+        for n in sizes or _divisors(gcd(*(axis.size for axis in axes))):
+            if len(sizes) > 1 or n < 2 or any(axis.size % n for axis in axes):
+                return None
+            usual = {axis: np.arange(axis.size).reshape(n, -1) for axis in axes}
+            units = Units(n, usual | own)
             order = _other_order(n, self._rng)
             self._reorder(units, order)
             y = self._run()
@@ -107,15 +118,40 @@ class _Trial:
                 return units
         return None
 
+    def _own_parts(self, axis: Axis) -> IntArray | None:
+        """Indices of each unit (n, k) where a module says its windows; None if it says none.
+
+        Modules with one unit, with two and so on are made for that.
+        """
+        workload, setting = self._pieces[axis.weights].workload, self._setting
+        whole = self._modules[axis.weights].get_parameter(axis.tensor).shape
+        shape = [*whole]
+        n = dict(workload.params).get(setting or "")
+        if own_window(self._modules[axis.weights], axis.tensor, whole, whole) is None:
+            return None
+        if not isinstance(n, int) or axis.size % n:
+            return np.arange(axis.size)[None]
+        known, parts = set[int](), []
+        for number in range(1, n + 1):
+            params = tuple((k, number if k == setting else v) for k, v in workload.params)
+            module = replace(workload, params=params, digest="").build()
+            shape[axis.axis] = axis.size * number // n
+            window = own_window(module, axis.tensor, shape, whole)
+            assert window is not None  # or that of the largest had been None
+            indices = window[axis.axis].tolist()
+            parts.append([index for index in indices if index not in known])
+            known.update(indices)
+        return np.array(parts)
+
     def _run(self) -> Tensor:
         x = self._x
         with torch.no_grad():
-            for piece in self._pieces:
-                x = self._modules[piece.weights](x)
+            for module in self._modules.values():
+                x = module(x)
         return x
 
     def _reorder(self, units: Units, order: IntArray) -> None:
-        for axis in units.axes:
+        for axis in units.parts:
             module: nn.Module = self._modules[axis.weights]
             parameter = module.get_parameter(axis.tensor)
             parameter.data = parameter.data.index_select(axis.axis, units.indices(order, axis))

@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,10 +158,21 @@ def test_programs_agree_with_torch(name: str, target: Target, tmp_path: Path) ->
     compare(module, shape, target, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["digits-resnet", "deit-ti-s-b"])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("digits-resnet", {}),
+        ("deit-ti-s-b", {}),
+        ("elastic-vit", {}),
+        pytest.param("mobile-elastic", {"resolution": 64}, marks=pytest.mark.slow),
+        pytest.param("regnet", {"resolution": 64}, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.long
-def test_no_workload_of_a_shipped_space_runs_scalar_code(name: str, tmp_path: Path) -> None:
-    for workload in spaces.get(name).workloads:
+def test_no_workload_of_a_shipped_space_runs_scalar_code(
+    name: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    for workload in spaces.get(name, **settings).workloads:
         assert compare(workload.build(), workload.inputs[0], HOST, tmp_path) == [], workload.key
 
 

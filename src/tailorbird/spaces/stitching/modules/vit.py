@@ -3,6 +3,8 @@
 Weights have timm's names, those of a block without its number.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -55,22 +57,32 @@ class PatchPositionEmbedding(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention."""
+    """Multi-head self-attention; a part of a larger one has its first heads."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, head_dim: int) -> None:
         super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.heads, self.head_dim = heads, head_dim
+        self.qkv = nn.Linear(width, 3 * heads * head_dim)
+        self.proj = nn.Linear(heads * head_dim, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Keeps the shape (n, tokens, width)."""
-        n, tokens, width = x.shape
-        split = self.qkv(x).reshape(n, tokens, 3, self.heads, width // self.heads)
+        n, tokens, _ = x.shape
+        split = self.qkv(x).reshape(n, tokens, 3, self.heads, self.head_dim)
         q, k, v = split.permute(2, 0, 3, 1, 4).unbind(0)
         y = F.scaled_dot_product_attention(q, k, v)
-        out: Tensor = self.proj(y.transpose(1, 2).reshape(n, tokens, width))
+        out: Tensor = self.proj(y.transpose(1, 2).reshape(n, tokens, self.heads * self.head_dim))
         return out
+
+    def windows(self, name: str, shape: tuple[int, ...]) -> list[Sequence[int]] | None:
+        """First rows of q, of k and of v, which follow each other in the shared tensor."""
+        if not name.startswith("qkv."):
+            return None
+        n = self.heads * self.head_dim
+        rows = [
+            row for first in range(0, shape[0], shape[0] // 3) for row in range(first, first + n)
+        ]
+        return [rows, range(self.qkv.in_features)][: len(shape)]
 
 
 class Mlp(nn.Module):
@@ -87,25 +99,32 @@ class Mlp(nn.Module):
         return y
 
 
-class Block(nn.Module):
+class SizedBlock(nn.Module):
     """Attention and an MLP, each normalised first and added to its input.
 
     References:
         Dosovitskiy et al.: An Image is Worth 16x16 Words. ICLR 2021.
     """
 
-    def __init__(self, width: int, heads: int, mlp_ratio: int) -> None:
+    def __init__(self, width: int, heads: int, head_dim: int, hidden: int) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=_EPS)
-        self.attn = Attention(width, heads)
+        self.attn = Attention(width, heads, head_dim)
         self.norm2 = nn.LayerNorm(width, eps=_EPS)
-        self.mlp = Mlp(width, mlp_ratio * width)
+        self.mlp = Mlp(width, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
         """Keeps the shape (n, tokens, width)."""
         x = x + self.attn(self.norm1(x))
         y: Tensor = self.mlp(self.norm2(x))
         return x + y
+
+
+class Block(SizedBlock):
+    """A block whose heads and MLP follow from its width."""
+
+    def __init__(self, width: int, heads: int, mlp_ratio: int) -> None:
+        super().__init__(width, heads, width // heads, mlp_ratio * width)
 
 
 class LayerScale(nn.Module):
@@ -131,7 +150,7 @@ class ScaledBlock(nn.Module):
     def __init__(self, width: int, heads: int, mlp_ratio: int) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=_EPS)
-        self.attn = Attention(width, heads)
+        self.attn = Attention(width, heads, width // heads)
         self.ls1 = LayerScale(width)
         self.norm2 = nn.LayerNorm(width, eps=_EPS)
         self.mlp = Mlp(width, mlp_ratio * width)
