@@ -5,6 +5,7 @@ from tailorbird.spaces.elastic import Elastic, Stage
 from tailorbird.spaces.registry import get
 from tailorbird.spaces.shared import Piece, SharedSpace
 from tailorbird.spaces.space import FloatArray, IntArray, SearchSpace, Variable
+from tailorbird.spaces.unions import Union, union_of
 from tailorbird.spaces.workload import CALL, Workload
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "SearchSpace",
     "SharedSpace",
     "Stage",
+    "Union",
     "Variable",
     "Workload",
     "get",
+    "union_of",
 ]
