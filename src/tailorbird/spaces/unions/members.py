@@ -15,3 +15,15 @@ def labels_of(X: IntArray, space: SearchSpace) -> list[str]:
     if isinstance(space, Union):
         return [space.labels[m] for m in X[:, 0]]
     return [label_of(space)] * len(X)
+
+
+def member_row(space: SearchSpace, row: IntArray) -> tuple[SearchSpace, IntArray]:
+    """The space of a union that a canonical row (d,) is of, and its row there; both if it is none.
+
+    Raises:
+        ValueError: if it is not canonical.
+    """
+    if not isinstance(space, Union):
+        return space, row
+    m, own = space.rows.own(row)
+    return member_row(space.members[m], own)
