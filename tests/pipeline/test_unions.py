@@ -169,7 +169,8 @@ def test_a_network_is_exported_as_one_of_its_space(tailorbird: Tailorbird) -> No
 @pytest.mark.parametrize(
     ("search", "accuracy"),
     [
-        ('algorithm = "guided"', f"{BOTH}\nworkers = 2"),
+        ('algorithm = "guided"', BOTH),
+        (NSGA2, f"{BOTH}\nworkers = 2"),
         ('algorithm = "exact"', f'{BOTH}\npredictor = "additive"'),
         (f'objectives = ["accuracy", "latency_ms", "peak_mib"]\n{NSGA2}', BOTH),
         (NSGA2, 'trained = "shared.safetensors"'),

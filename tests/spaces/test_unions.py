@@ -60,6 +60,12 @@ def test_a_union_has_the_networks_of_its_members_and_their_texts() -> None:
     assert members_of(ELASTIC) == (ELASTIC,)
 
 
+def test_members_have_equal_parts_of_a_sample() -> None:
+    X = UNION.sample(2_000, np.random.default_rng(0))
+    assert abs(X[:, 0].mean() - 0.5) < 0.05
+    assert len(np.unique(X[X[:, 0] == 1], axis=0)) > 0.9 * ELASTIC.size
+
+
 def test_a_workload_of_two_members_is_one_workload() -> None:
     alone, union = Perceptrons(), union_of([Perceptrons(), Others()])
     assert union.workloads == alone.workloads

@@ -102,9 +102,12 @@ class Union:
                 yield self.rows.of(m, X)
 
     def sample(self, n: int, rng: np.random.Generator) -> IntArray:
-        """Canonical rows (n, d), uniform over distinct architectures, with replacement."""
-        fractions = [int(member.size) / self.size for member in self.members]
-        drawn = rng.choice(len(self.members), size=n, p=fractions)
+        """Canonical rows (n, d), uniform over the architectures of each member, with replacement.
+
+        Members have equal parts: among those of a large one, those of a small one would never be
+        drawn, and so neither evaluated nor searched.
+        """
+        drawn = rng.integers(len(self.members), size=n)
         X = np.empty((n, self.rows.width), dtype=np.int64)
         for m, member in enumerate(self.members):
             at = np.flatnonzero(drawn == m)
