@@ -244,9 +244,9 @@ REFUSED = [
     ((NAMED, NAMED), BOTH, r"names of their own before settings, but two are 'digits-resnet'"),
     ((NAMED, f"{NAMED}\nkernel = 2"), BOTH, r"two are 'digits-resnet'. Drop one"),
     (
-        (NAMED, 'name = "cifar-elastic"'),
+        (NAMED, 'module = "own_code:Perceptrons"'),
         BOTH,
-        r"\[\[space\]\]: .* the same images, .* take \(2, 1, 8, 8\), .* \(2, 3, 32, 32\). Run them",
+        r"\[\[space\]\]: .* the same images, .* take \(2, 1, 8, 8\), .* \(2, 6\). Run them alone",
     ),
     (
         (NAMED, f"{NAMED_ELASTIC}\nn_classes = 7"),
@@ -289,10 +289,11 @@ REFUSED = [
         'routes = "stitches"',
         r"is for spaces with stitches, but",
     ),
-    (
+    pytest.param(
         (NAMED, NAMED_ELASTIC),
         'rule = "own_rules:no_rule"',
         r"It must give a tailorbird.training.Rule",
+        marks=pytest.mark.long,
     ),
     (
         (NAMED, NAMED_ELASTIC),
