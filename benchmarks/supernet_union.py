@@ -1,9 +1,9 @@
 """The example of a union from an empty folder: minutes, and its front against each space alone.
 
-Each space is run alone by the same recipe with that one `[[space]]`, its own training, as many
-evaluations and as many checked networks. Hypervolumes are of measured latency and test accuracy, in
-one box around all networks that any of the runs checked. Weights of a space are the same in the
-union and alone, so fronts differ by what was chosen.
+Each space is run alone by the same recipe with that one space, as many evaluations and as many
+checked networks. It has the table and the weights of the union, which are those that it would make
+itself, so that fronts differ by what was chosen. Hypervolumes are of measured latency and test
+accuracy, in one box around all networks that any of the runs checked.
 """
 
 import json
@@ -33,12 +33,18 @@ IDLE = {
 MOST_MINUTES = 8.0
 
 
-def alone(space: str) -> str:
-    """The recipe with one of its spaces."""
+def written_alone(space: str, folder: Path) -> Path:
+    """Writes the recipe with one of its spaces, with what the union has made for that."""
     recipe = tomllib.loads(RECIPE.read_text())
     (table,) = (one for one in recipe["space"] if one["name"] == space)
     accuracy = {k: value for k, value in recipe["accuracy"].items() if k not in IDLE[space]}
-    return tomli_w.dumps({**recipe, "name": space, "space": table, "accuracy": accuracy})
+    latency = recipe["latency"] | {"store": str(folder / "runs" / "union" / "store.sqlite")}
+    own = {"name": space, "space": table, "accuracy": accuracy, "latency": latency}
+    weights = folder / "runs" / "union" / "weights" / space
+    shutil.copytree(weights, folder / "runs" / space / "weights")
+    path = folder / f"{space}.toml"
+    path.write_text(tomli_w.dumps(recipe | own))
+    return path
 
 
 def ran(recipe: Path) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
@@ -57,9 +63,7 @@ def figures(folder: Path) -> dict[str, Any]:
     minutes = (time.perf_counter() - start) / 60
     fronts, checked = {"union": union}, [union, random]
     for space in IDLE:
-        recipe = folder / f"{space}.toml"
-        recipe.write_text(alone(space))
-        _, fronts[space], random = ran(recipe)
+        _, fronts[space], random = ran(written_alone(space, folder))
         checked += [fronts[space], random]
     box = Box.around(pd.concat(checked))
     if box is None:
