@@ -58,8 +58,7 @@ class Reporter:
         """
         summary = summarise(front, random, found, seconds, self.latency.n_estimated())
         summary |= self.latency.summary()
-        tables, labels = (front.networks, random.networks), self._labels
-        summary["hypervolume_of"] = hypervolumes(*tables, labels)
+        summary["hypervolume_of"] = hypervolumes(front.networks, random.networks, self._labels)
         if regrets is not None:
             summary["regrets"] = regrets.reset_index().to_dict(orient="records")
         record = self.latency.record()
