@@ -1,6 +1,6 @@
 """All weights of a space in one module, so that networks share them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Self
 
 import torch
@@ -48,6 +48,23 @@ class SharedNetwork(nn.Module):
             shared = self.parts[name] = SharedTensors(modules)
             for piece, module in zip(pieces, modules, strict=True):
                 self._windowed[piece.form] = WindowedModule(module, shared)
+
+    @classmethod
+    def joined(cls, networks: Mapping[str, "SharedNetwork"]) -> Self:
+        """The network of all weights of several, which it has in common with these.
+
+        Args:
+            networks: by what the names of their weights begin with here, as in a union of spaces.
+        """
+        joined = cls.__new__(cls)
+        nn.Module.__init__(joined)
+        joined.parts, joined._windowed = nn.ModuleDict(), {}
+        for prefix, network in networks.items():
+            for name, module in network.parts.items():
+                joined.parts[f"{prefix}{name}"] = module
+            for (weights, *form), windowed in network._windowed.items():
+                joined._windowed[(f"{prefix}{weights}", *form)] = windowed
+        return joined
 
     def forward(self, x: Tensor, route: Sequence[Piece]) -> Tensor:
         """Logits (n, classes) of images (n, channels, height, width), along one route."""
