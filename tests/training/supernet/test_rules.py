@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from shared_spaces import assert_same, images_of, space_of
+from shared_spaces import assert_same, space_of
+from supernet_steps import inputs, passes, step_of
 from torch import Tensor, nn
 
 from tailorbird.errors import ContractError
@@ -26,10 +27,9 @@ from tailorbird.training import (
     SupernetTraining,
     train_supernet,
 )
-from tailorbird.training.distillation import labels_only
 from tailorbird.training.fit import Schedule
 from tailorbird.training.shared.network import fresh
-from tailorbird.training.shared.route_sampling import Draw, uniform
+from tailorbird.training.shared.route_sampling import uniform
 from tailorbird.training.supernet.rules.sandwich import sandwich
 from tailorbird.training.supernet.rules.single_path import single_path
 from tailorbird.training.supernet.train import losses_of, rule_of
@@ -40,23 +40,6 @@ RNG = np.random.default_rng
 @pytest.fixture
 def space() -> SharedSpace:
     return space_of("own-net")
-
-
-def inputs(space: SharedSpace, draw: Draw | None = None, distillation: str = "soft") -> RuleInputs:
-    return RuleInputs(space, draw or uniform(space, 0), labels_only, distillation)
-
-
-def step_of(space: SharedSpace, seed: int = 0) -> Step:
-    split = images_of(space, 5, seed)
-    images = split.batch(np.arange(5))
-    network = fresh(space, 0).train()
-    return Step(RNG(seed), images, torch.from_numpy(split.labels), network, seed, 100)
-
-
-def passes(number: int) -> Pass:
-    generator = torch.Generator().manual_seed(number)
-    logits, first = (torch.randn(5, 10, generator=generator) for _ in range(2))
-    return Pass(number, logits, torch.arange(5), torch.zeros(5, 1, 8, 8), first, 0.0)
 
 
 def test_a_single_path_is_one_network_that_learns_from_labels(space: SharedSpace) -> None:

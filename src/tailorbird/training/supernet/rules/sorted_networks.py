@@ -76,23 +76,24 @@ def _check_nested(space: SharedSpace, ranks: Sequence[IntArray]) -> None:
     for _ in range(_N_TRIED):
         X = space.repair(sorted_choices(space.sample(N_NESTED, rng), ranks))
         for outer, inner in pairwise(X):
-            if not lies_in(shapes(inner), shapes(outer)):
+            outside = weights_outside(shapes(inner), shapes(outer))
+            if outside is not None:
                 raise ContractError(
-                    "The rule sorted is for networks that lie in each other, but "
-                    f"{space.describe(inner)} has weights that {space.describe(outer)} lacks. Take "
-                    "another rule, such as single-path."
+                    "The rule sorted is for networks that lie in each other, but smaller ones of "
+                    f"{space.name} have weights that larger ones lack, in {outside}. Take another "
+                    "rule, such as single-path."
                 )
 
 
-def lies_in(inner: Shapes, outer: Shapes) -> bool:
-    """True if all weights of a network are windows of those of another one."""
+def weights_outside(inner: Shapes, outer: Shapes) -> str | None:
+    """Name of weights of a network that are no windows of those of another; None if all are."""
     for piece, of_inner in inner.items():
         of_outer = outer.get(piece, {})
         for name, shape in of_inner.items():
             within = of_outer.get(name, ())
             if len(within) != len(shape) or any(map(int.__gt__, shape, within)):
-                return False
-    return True
+                return f"{piece}.{name}"
+    return None
 
 
 class _ShapesOf:
