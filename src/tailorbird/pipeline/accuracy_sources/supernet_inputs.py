@@ -62,7 +62,8 @@ class SupernetInputs(TrainingInputs):
         A recipe that leaves keys out does not show what was done in their place.
         """
         made = self.settings()
-        told = f"supernet_epochs = {made.epochs}, rule = {made.rule}, routes = {made.routes}"
+        routes = f", routes = {made.routes}" if entry_of(made.rule).draws else ""
+        told = f"supernet_epochs = {made.epochs}, rule = {made.rule}{routes}"
         return f", with weights that all networks share ({told})"
 
     @cached_property
