@@ -26,7 +26,8 @@ errors are those of differences within a seed. Exits with 1 if the default is no
 mean over the sizes is below that of the networks alone, or if one size is lower by more than half a
 point and two standard errors. All that is trained is kept in --folder and picked up. It is some
 180,000 passes, an hour of one quiet core. With --space cifar-elastic all of it is done on CIFAR-10
-as JPEG, by as many passes, in hours; --epochs shortens it, and --parts leaves a part out.
+as JPEG, by as many passes, in hours; --epochs shortens it, and --rules, --routes and --parts
+leave things out.
 """
 
 import os
@@ -43,7 +44,7 @@ import torch
 from scripts import command_line, write_result
 from scripts.alone import spread_over_sizes
 from scripts.seeds import cell, plain_cell, standard_error, verdict_of, with_interval
-from scripts.supernet_bench import TASKS, Bench, accuracy_on, both_of
+from scripts.supernet_bench import TASKS, Bench, both_of
 
 from tailorbird import spaces
 from tailorbird.predictors.metrics import kendall_tau
@@ -101,22 +102,16 @@ def ends_and_random(space: Chain) -> IntArray:
     return np.concatenate([smallest_and_largest(space), X[np.sort(some)]])
 
 
-def compare_rules(bench: Bench) -> tuple[dict[str, object], list[str]]:
-    """Figures of each rule and draw, and what is wrong with the default; prints two tables."""
-    X, data = ends_and_random(bench.space), bench.dataset
+def compare_rules(
+    bench: Bench, named: Sequence[tuple[str, str]]
+) -> tuple[dict[str, object], list[str]]:
+    """Figures of rules and draws, and what is wrong with the default; prints two tables."""
     thirds = [some_of(group) for group in size_groups(bench.space, 0, 3).rows]
-    default = SupernetTraining(bench.epochs, seed=0)
     print(f"{bench.epochs} epochs, {bench.n_seeds} seeds: test accuracy in %, 95 % intervals")
     print(f"{'rule':<18}{'draw':<11}" + "".join(f"{name:<22}" for name in FIGURES) + "validation")
     compared = dict[tuple[str, str], Compared]()
-    for rule, routes in rules_and_draws(default.routes):
-        made = [bench.supernet(bench.epochs, rule, routes, seed) for seed in range(bench.n_seeds)]
-        one = Compared(
-            np.array([trained.evaluate(X, data.test) for trained in made]),
-            mean_of(np.array([trained.evaluate(X, data.validation) for trained in made])),
-            np.array([accuracy_on(t, np.concatenate(thirds), both_of(data)) for t in made]),
-        )
-        compared[rule, routes] = one
+    for rule, routes in named:
+        one = compared[rule, routes] = figures_of(bench, rule, routes, np.concatenate(thirds))
         figures = [with_interval(of(one.test)) for of in FIGURES.values()]
         cells = "".join(f"{cell(figure):<22}" for figure in figures)
         print(f"{rule:<18}{routes:<11}{cells}{cell(with_interval(one.validation))}", flush=True)
@@ -129,17 +124,34 @@ def compare_rules(bench: Bench) -> tuple[dict[str, object], list[str]]:
             **ranks[rule, routes],
             "test_accuracy": one.test.tolist(),
         }
+    default = SupernetTraining(bench.epochs, seed=0)
     validation = {named: one.validation for named, one in compared.items()}
     return result, flaws_of_default(validation, (default.rule, default.routes))
 
 
-def rules_and_draws(default: str) -> list[tuple[str, str]]:
-    """Rules with the draws that they are compared by."""
-    return [
-        (rule, routes)
-        for rule in TRAINING_RULES
-        for routes in (DRAWS if rule in WITH_EVERY_DRAW else [default])
-    ]
+def figures_of(bench: Bench, rule: str, routes: str, ranked: IntArray) -> Compared:
+    """Figures of supernets, one for each seed, that have networks (n, d) to be ranked."""
+    X, data = ends_and_random(bench.space), bench.dataset
+    both = np.concatenate([X, ranked])
+    sizes = [len(data.validation.labels), len(data.test.labels)]
+    accuracies = []
+    for seed in range(bench.n_seeds):
+        made = bench.supernet(bench.epochs, rule, routes, seed)
+        accuracies.append([made.evaluate(both, split) for split in (data.validation, data.test)])
+    validation, test = np.array(accuracies).swapaxes(0, 1)
+    on_all = np.average([validation, test], axis=0, weights=sizes)
+    n = len(X)
+    return Compared(test[:, :n], mean_of(validation[:, :n]), on_all[:, n:])
+
+
+def rules_and_draws(rules: Sequence[str], routes: Sequence[str]) -> list[tuple[str, str]]:
+    """Rules with the draws that they are compared by; the default and uniform ones always."""
+    default = SupernetTraining(1, seed=0)
+    named = dict.fromkeys([(default.rule, default.routes), UNIFORM])
+    for rule in rules:
+        for draw in routes if rule in WITH_EVERY_DRAW else [default.routes]:
+            named[rule, draw] = None
+    return [*named]
 
 
 def some_of(X: IntArray) -> IntArray:
@@ -286,6 +298,8 @@ def main() -> None:
     parser.add_argument("--space", choices=TASKS, default="digits-elastic")
     parser.add_argument("--epochs", type=int, help="of the supernets whose rules are compared")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rules", nargs="+", choices=TRAINING_RULES, default=[*TRAINING_RULES])
+    parser.add_argument("--routes", nargs="+", choices=DRAWS, default=DRAWS)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--folder", type=Path, default=Path("runs/bench/supernet_rules"))
     arguments = parser.parse_args()
@@ -295,7 +309,10 @@ def main() -> None:
     epochs = arguments.epochs or task.epochs
     folder, budgets_alone = arguments.folder, task.epochs_alone
     bench = Bench(space, task.load(), folder, epochs, budgets_alone, arguments.seeds)
-    rules, missed = compare_rules(bench) if "rules" in arguments.parts else ({}, [])
+    rules, missed = dict[str, object](), list[str]()
+    if "rules" in arguments.parts:
+        named = rules_and_draws(arguments.rules, arguments.routes)
+        rules, missed = compare_rules(bench, named)
     budgets: dict[str, object] = {}
     for epochs_alone in budgets_alone if "alone" in arguments.parts else ():
         budgets[f"{N_SIZES * epochs_alone} epochs"], more = compare_alone(bench, epochs_alone)
