@@ -34,6 +34,23 @@ def three(batch: int) -> Elastic:
     return of([Stage(made, to=8, stride=2, depth=(1, 2), inner=(1, 2, 4))], batch=batch)
 
 
+def strips(batch: int) -> Elastic:
+    """A supernet in which neither of two networks lies in the other."""
+    return of([Stage(Strip, tall=(False, True), depth=(1, 2))], batch=batch)
+
+
+class Strip(nn.Module):
+    """A kernel that is three high, or three wide."""
+
+    def __init__(self, width: int, tall: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, (3, 1) if tall else (1, 3), padding="same")
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = x + self.conv(x).relu()
+        return y
+
+
 class Iterating(Block):
     """Goes over its own parameters to compute."""
 

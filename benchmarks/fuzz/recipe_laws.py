@@ -131,7 +131,12 @@ LAWS: dict[str, Law] = {
     "accuracy.stitch_epochs": _whole(0),
     "accuracy.trained": _file,
     "accuracy.supernet_epochs": _whole(1),
-    "accuracy.rule": _or_path(_one_of("single-path", "sandwich")),
+    "accuracy.rule": _or_path(
+        _one_of(
+            *("single-path", "sandwich", "best-up", "worst-up", "alpha-divergence", "sorted"),
+            *("delayed-shrinking", "probability-shift", "strict-fairness"),
+        )
+    ),
     "accuracy.batch": _whole(1),
     "accuracy.learning_rates.embedding": _number(0),
     "accuracy.learning_rates.block": _number(0),

@@ -25,3 +25,15 @@ def cell(interval: Mapping[str, float]) -> str:
     """A fraction in per cent with its interval, in 19 characters."""
     mean, low, high = (100 * interval[name] for name in ("mean", "low", "high"))
     return f"{mean:5.2f} [{low:.1f}, {high:.1f}]".ljust(19)
+
+
+def plain_cell(interval: Mapping[str, float]) -> str:
+    """A figure with its interval."""
+    return f"{interval['mean']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]"
+
+
+def verdict_of(gain: float, two_errors: float) -> str:
+    """Whether something is better, by two standard errors; one seed says nothing."""
+    if np.isnan(two_errors):
+        return "unknown"
+    return "yes" if gain > two_errors else "no, worse" if gain < -two_errors else "no"

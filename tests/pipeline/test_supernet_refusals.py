@@ -69,10 +69,18 @@ KEYS = [
     (
         ELASTIC,
         'distillation = "soft"',
-        r"distillation = 'soft' needs answers to learn from, but with rule = 'single-path' a step "
-        r"trains one network: name a teacher, or another rule",
+        r"distillation = 'soft' needs answers to learn from, but with rule = 'single-path' "
+        r"networks have the labels alone: name a teacher, or another rule",
     ),
     (ELASTIC, 'rule = "single-path"\ndistillation = "hard"', r"distillation = 'hard' needs answ"),
+    (ELASTIC, 'rule = "sorted"\ndistillation = "soft"', r"distillation = 'soft' needs answ"),
+    (
+        ELASTIC,
+        'rule = "strict-fairness"\nroutes = "uniform"',
+        r"routes = 'uniform' has no part with rule = 'strict-fairness', which chooses networks by "
+        r"itself: drop it",
+    ),
+    (ELASTIC, 'rule = "probability-shift"\nroutes = "log-macs"', r"'log-macs' has no part with r"),
     (
         ELASTIC,
         'distillation = "none"\nteacher = "users_module:teacher"',
@@ -83,7 +91,7 @@ KEYS = [
     (
         ELASTIC,
         'rule = "sandwih"',
-        r"'single-path', 'sandwich' or a Python path of your own, .*, but got 'sandwih'",
+        r"'single-path', 'sandwich', .* or a Python path of your own, .*, but got 'sandwih'",
     ),
     (STITCHED, 'largest = "w.pt"', rf"largest .* {STITCHES}"),
     (ELASTIC, 'importance = "l1"', "importance sorts the weights of largest, which is not given"),
@@ -186,6 +194,35 @@ def test_a_rule_that_does_not_do_what_it_must_is_refused(
 ) -> None:
     told = refusal(tailorbird, command, OWN, f'{DATA}\nrule = "own_rules:{rule}"')
     assert told.startswith(f"[accuracy] rule = 'own_rules:{rule}'")
+    assert re.search(law, told), told
+
+
+UNFIT = [
+    (
+        'module = "own_shared_net:strips"',
+        f'{DATA}\nrule = "sorted"',
+        r"\[accuracy\] rule = 'sorted': The rule sorted is for networks that lie in each other, "
+        r"but smaller ones of own-net.* have weights that larger ones lack, in .*Strip.*\. Take",
+    ),
+    (
+        ELASTIC,
+        'rule = "alpha-divergence"\ndistillation = "hard"',
+        r"compares probabilities, so distillation must be 'soft', but is 'hard'\. Leave it out",
+    ),
+    (
+        ELASTIC,
+        'rule = "alpha-divergence"\ndistillation = "none"',
+        r"\[accuracy\] rule = 'alpha-divergence': .* but is 'none'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("space", "accuracy", "law"), UNFIT)
+@pytest.mark.parametrize("command", ["run", "train"])
+def test_rules_that_cannot_serve_are_refused(
+    tailorbird: Tailorbird, command: str, space: str, accuracy: str, law: str
+) -> None:
+    told = refusal(tailorbird, command, space, accuracy)
     assert re.search(law, told), told
 
 

@@ -32,18 +32,18 @@ class Schedule:
         batch: batch size.
         seed: of the order and the augmentation of the images.
         n_passes: of one network over the images of a step, that the step costs: where several
-            networks see them, there are fewer steps.
+            networks see them, there are fewer steps; a mean where steps differ.
     """
 
     epochs: int
     batch: int
     seed: int
-    n_passes: int = 1
+    n_passes: float = 1
 
     def n_steps(self, n_images: int) -> int:
         """Number of steps in all epochs."""
         n_passes = self.epochs * n_batches(n_images, self.batch)
-        return min(n_passes, max(1, n_passes // self.n_passes))
+        return min(n_passes, max(1, int(n_passes / self.n_passes)))
 
 
 def n_batches(n_images: int, batch: int) -> int:

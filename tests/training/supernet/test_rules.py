@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from shared_spaces import assert_same, images_of, space_of
+from shared_spaces import assert_same, space_of
+from supernet_steps import inputs, passes, step_of
 from torch import Tensor, nn
 
 from tailorbird.errors import ContractError
@@ -26,11 +27,11 @@ from tailorbird.training import (
     SupernetTraining,
     train_supernet,
 )
-from tailorbird.training.distillation import labels_only
 from tailorbird.training.fit import Schedule
 from tailorbird.training.shared.network import fresh
-from tailorbird.training.shared.route_sampling import Draw, uniform
-from tailorbird.training.supernet.rules import sandwich, single_path
+from tailorbird.training.shared.route_sampling import uniform
+from tailorbird.training.supernet.rules.sandwich import sandwich
+from tailorbird.training.supernet.rules.single_path import single_path
 from tailorbird.training.supernet.train import losses_of, rule_of
 
 RNG = np.random.default_rng
@@ -39,22 +40,6 @@ RNG = np.random.default_rng
 @pytest.fixture
 def space() -> SharedSpace:
     return space_of("own-net")
-
-
-def inputs(space: SharedSpace, draw: Draw | None = None, distillation: str = "soft") -> RuleInputs:
-    return RuleInputs(space, draw or uniform(space, 0), labels_only, distillation)
-
-
-def step_of(space: SharedSpace, seed: int = 0) -> Step:
-    split = images_of(space, 5, seed)
-    images = split.batch(np.arange(5))
-    return Step(RNG(seed), images, torch.from_numpy(split.labels), fresh(space, 0).train())
-
-
-def passes(number: int) -> Pass:
-    generator = torch.Generator().manual_seed(number)
-    logits, first = (torch.randn(5, 10, generator=generator) for _ in range(2))
-    return Pass(number, logits, torch.arange(5), torch.zeros(5, 1, 8, 8), first)
 
 
 def test_a_single_path_is_one_network_that_learns_from_labels(space: SharedSpace) -> None:
@@ -112,7 +97,7 @@ def test_the_first_network_is_told_to_all_others_without_gradients(space: Shared
 
     rule = replace(sandwich(inputs(space)), loss=loss)
     step = step_of(space)
-    losses = losses_of(space, step.network, rule, 7)(3, step.images, step.labels)
+    losses = losses_of(space, step.network, rule, 7, 4)(3, step.images, step.labels)
     for number, value in enumerate(losses):
         assert len(told) == number + 1  # one network at a time is in memory
         value.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
@@ -128,7 +113,7 @@ def test_the_first_network_is_told_to_all_others_without_gradients(space: Shared
 def test_all_networks_of_a_step_move_the_weights_once(space: SharedSpace) -> None:
     """Gradients of a step are the sum over its networks."""
     step, rule = step_of(space), sandwich(inputs(space, distillation="none"))
-    for value in losses_of(space, step.network, rule, 0)(0, step.images, step.labels):
+    for value in losses_of(space, step.network, rule, 0, 1)(0, step.images, step.labels):
         value.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
     expected = fresh(space, 0).train()
     rows = rule.rows(replace(step, rng=RNG([0, 0])))

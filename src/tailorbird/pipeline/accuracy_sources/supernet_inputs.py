@@ -69,7 +69,8 @@ class SupernetInputs(TrainingInputs):
         A recipe that leaves keys out does not show what was done in their place.
         """
         made = self.settings()
-        told = f"supernet_epochs = {made.epochs}, rule = {made.rule}, routes = {made.routes}"
+        routes = f", routes = {made.routes}" if entry_of(made.rule).draws else ""
+        told = f"supernet_epochs = {made.epochs}, rule = {made.rule}{routes}"
         if made.largest is not None:
             told += f", largest = {made.largest.name}, importance = {made.importance}"
         return f", with weights that all networks share ({told})"
@@ -108,7 +109,12 @@ class SupernetInputs(TrainingInputs):
         if distillation not in (None, "none") and not (asked.teacher or entry_of(rule).distils):
             raise RecipeError(
                 f"[accuracy] distillation = {distillation!r} needs answers to learn from, but with "
-                f"rule = {rule!r} a step trains one network: name a teacher, or another rule."
+                f"rule = {rule!r} networks have the labels alone: name a teacher, or another rule."
+            )
+        if asked.routes is not None and not entry_of(rule).draws:
+            raise RecipeError(
+                f"[accuracy] routes = {asked.routes!r} has no part with rule = {rule!r}, which "
+                "chooses networks by itself: drop it."
             )
 
     def check_fit(self) -> None:

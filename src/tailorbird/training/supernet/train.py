@@ -92,13 +92,15 @@ def train(
     network, _ = started(space, dataset, settings)
     folder.mkdir(parents=True, exist_ok=True)
     stage = stage_of(space, dataset, settings, folder)
+    schedule = Schedule(settings.epochs, settings.batch, settings.seed, made.n_passes)
+    n_steps = schedule.n_steps(len(dataset.train.labels))
     with progress.task("Training", settings.epochs) as advance:
         fit(
             network,
             groups_of(network, space.pieces, settings.learning_rates),
-            losses_of(space, network, made, settings.seed),
+            losses_of(space, network, made, settings.seed, n_steps),
             dataset,
-            Schedule(settings.epochs, settings.batch, settings.seed, made.n_passes),
+            schedule,
             stage.checkpoint,
             logged(advance, "supernet"),
         )
@@ -149,7 +151,7 @@ def rule_of(
     """
     draw = draw_of(settings.routes, space, settings.seed)
     loss = loss_of(settings.distillation, teacher)
-    inputs = RuleInputs(space, draw, loss, settings.distillation)
+    inputs = RuleInputs(space, draw, loss, settings.distillation, settings.seed)
     if make is None:
         check_named(settings.rule, TRAINING_RULES, "rule")
         make = import_path(TRAINING_RULES[settings.rule].path)
@@ -168,16 +170,19 @@ def _check_named(settings: SupernetTraining, make: RuleMaker | None) -> None:
         )
 
 
-def losses_of(space: SharedSpace, network: SharedNetwork, rule: Rule, seed: int) -> Losses:
-    """Losses of the networks that a rule trains in each step."""
+def losses_of(
+    space: SharedSpace, network: SharedNetwork, rule: Rule, seed: int, n_steps: int
+) -> Losses:
+    """Losses of the networks that a rule trains in each of so many steps."""
 
     def losses(number: int, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
         rng, first = np.random.default_rng([seed, number]), None
-        for i, row in enumerate(rows_of(space, rule, Step(rng, images, labels, network))):
+        step = Step(rng, images, labels, network, number, n_steps)
+        for i, row in enumerate(rows_of(space, rule, step)):
             route = space.route(row)
             logits = network(images, route)
             first = logits.detach() if first is None else first
-            yield rule.loss(Pass(i, logits, labels, images, first))
+            yield rule.loss(Pass(i, logits, labels, images, first, step.fraction))
             network.drop_windows(route)  # its gradient was had
 
     return losses

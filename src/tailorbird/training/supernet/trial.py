@@ -58,7 +58,8 @@ def _check_step(
     twice = []
     for _ in range(2):
         rng = np.random.default_rng([0, number])
-        twice.append(rows_of(space, rule, Step(rng, batch.images, batch.labels, network)))
+        step = Step(rng, batch.images, batch.labels, network, number, _STEPS)
+        twice.append(rows_of(space, rule, step))
     if not np.array_equal(twice[0], twice[1]):
         raise ContractError(
             "A rule must give the same rows for the same step, or what is resumed ends up "
@@ -68,7 +69,8 @@ def _check_step(
     for i, row in enumerate(twice[0]):
         logits = network(batch.images, space.route(row))
         first = logits.detach() if first is None else first
-        loss: object = rule.loss(Pass(i, logits, batch.labels, batch.images, first))
+        one = Pass(i, logits, batch.labels, batch.images, first, step.fraction)
+        loss: object = rule.loss(one)
         if not isinstance(loss, Tensor) or loss.ndim or not loss.requires_grad:
             raise ContractError(
                 "A rule's loss must be one number that gradients can be had of, but for network "

@@ -1,17 +1,15 @@
-"""Training rules of supernets: which networks a step trains, and by which losses."""
+"""What a training rule of supernets is: the networks of a step, and the losses of each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
-import torch.nn.functional as F
 from torch import Tensor
 
 from tailorbird.errors import ContractError, shown
 from tailorbird.spaces import IntArray, SharedSpace
 from tailorbird.spaces.module import said_of
-from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training.distillation import Loss
 from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.shared.route_sampling import Draw
@@ -26,12 +24,21 @@ class Step:
         images: of the step, augmented, (n, …).
         labels: of them, (n,).
         network: that is trained, `network(images, space.route(row))` gives logits (n, classes).
+        number: of the step, from 0 on.
+        n_steps: number of all steps.
     """
 
     rng: np.random.Generator
     images: Tensor
     labels: Tensor
     network: SharedNetwork
+    number: int
+    n_steps: int
+
+    @property
+    def fraction(self) -> float:
+        """Fraction of training that is over, 0 in the first step and below 1 in the last."""
+        return self.number / self.n_steps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +51,7 @@ class Pass:
         labels: (n,).
         images: (n, …).
         first: logits of the step's first network, without gradients.
+        fraction: of training that is over, as `Step.fraction`.
     """
 
     number: int
@@ -51,32 +59,48 @@ class Pass:
     labels: Tensor
     images: Tensor
     first: Tensor
+    fraction: float
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """How a supernet is trained.
 
+    Rows and losses follow from the step and the network alone, never from what was asked before:
+    training that was interrupted goes on in another process.
+
     Attributes:
-        n_passes: of one network over the images of a step, forth and back, that a step costs; an
-            epoch has as many steps fewer.
+        n_passes: of one network over the images of a step, forth and back, that a step costs, a
+            mean where steps differ; an epoch has as many steps fewer. A pass that is not gone back
+            counts as a third, since the way back is twice as long.
         rows: gives the canonical rows (k, d) of the networks that a step trains.
         loss: of one of them. A step goes down the sum of the gradients.
+        n_networks: most of them that a step trains, where steps differ; if None, there are never
+            more than `n_passes`.
 
     Raises:
-        ContractError: if there are no such passes.
+        ContractError: if there are no such passes, or no such number of networks.
     """
 
-    n_passes: int
+    n_passes: float
     rows: Callable[[Step], IntArray]
     loss: Callable[[Pass], Tensor]
+    n_networks: int | None = None
 
     def __post_init__(self) -> None:
         n: object = self.n_passes
-        if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
+        if not isinstance(n, Real) or isinstance(n, bool) or not 1 <= float(n) < float("inf"):
             raise ContractError(
                 "A rule's n_passes must be the passes of one network that a step costs, 1 or "
                 f"more, but is {shown(n)}."
+            )
+        most: object = self.n_networks
+        if most is not None and (
+            not isinstance(most, Integral) or isinstance(most, bool) or not most >= n
+        ):
+            raise ContractError(
+                "A rule's n_networks must be the most networks that a step trains, a whole number "
+                f"of at least the mean, n_passes, but is {shown(most)} beside {shown(n)}."
             )
 
 
@@ -89,12 +113,14 @@ class RuleInputs:
         draw: gives the row of a network, as `routes` says.
         loss: to the labels, and to a teacher's answers if there is one.
         distillation: `soft`, `hard` or `none`, for a rule whose networks learn from each other.
+        seed: of the settings, for what is drawn for several steps at once.
     """
 
     space: SharedSpace
     draw: Draw
     loss: Loss
     distillation: str
+    seed: int = 0
 
 
 RuleMaker = Callable[[RuleInputs], Rule]
@@ -115,13 +141,15 @@ def rows_of(space: SharedSpace, rule: Rule, step: Step) -> IntArray:
             f"A rule's rows must be rows of {d} choices each, integers, one row at least, but it "
             f"gave {X.dtype} of shape {X.shape}."
         )
-    if len(X) > rule.n_passes:
+    named = "n_passes" if rule.n_networks is None else "n_networks"
+    most = rule.n_passes if rule.n_networks is None else rule.n_networks
+    if len(X) > most:
         raise ContractError(
-            f"A rule's n_passes must be at least the number of networks that a step trains, but is "
-            f"{rule.n_passes} for {len(X)} of them. Count all passes, also those without gradients."
+            f"A rule's {named} must be at least the number of networks that a step trains, but is "
+            f"{most:g} for {len(X)} of them. Count all passes, three without gradients as one."
         )
-    most = np.array([len(variable.choices) for variable in space.variables])
-    within = ((X >= 0) & (most > X)).all(axis=1)
+    n_choices = np.array([len(variable.choices) for variable in space.variables])
+    within = ((X >= 0) & (n_choices > X)).all(axis=1)
     if not within.all() or not np.array_equal(space.repair(X.astype(np.int64)), X):
         raise ContractError(
             "A rule's rows must be canonical encodings of the space, but it gave "
@@ -129,50 +157,3 @@ def rows_of(space: SharedSpace, rule: Rule, step: Step) -> IntArray:
             "`space.sample`, or pass them through `space.repair`."
         )
     return X.astype(np.int64)
-
-
-def single_path(inputs: RuleInputs) -> Rule:
-    """One network a step.
-
-    References:
-        Guo, Zhang, Mu, Heng, Liu, Wei, Sun: Single Path One-Shot Neural Architecture Search with
-        Uniform Sampling. ECCV 2020.
-    """
-    return Rule(
-        n_passes=1,
-        rows=lambda step: inputs.draw(step.rng)[None],
-        loss=lambda one: inputs.loss(one.logits, one.labels, one.images),
-    )
-
-
-def sandwich(inputs: RuleInputs) -> Rule:
-    """The largest network, two that are drawn, and the smallest; all learn from the largest.
-
-    That learns from the labels, and so do all without distillation.
-
-    References:
-        Yu, Jin, Liu, Bender, Kindermans, Tan, et al.: BigNAS: Scaling Up Neural Architecture Search
-        with Big Single-Stage Models. ECCV 2020.
-    """
-    smallest, largest = smallest_and_largest(inputs.space)
-    in_place = _IN_PLACE.get(inputs.distillation)
-
-    def loss(one: Pass) -> Tensor:
-        if one.number == 0 or in_place is None:
-            return inputs.loss(one.logits, one.labels, one.images)
-        return F.cross_entropy(one.logits, in_place(one.first))
-
-    return Rule(
-        n_passes=4,
-        rows=lambda step: np.stack(
-            [largest, inputs.draw(step.rng), inputs.draw(step.rng), smallest]
-        ),
-        loss=loss,
-    )
-
-
-_IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
-    "soft": lambda first: first.softmax(dim=1),
-    "hard": lambda first: first.argmax(dim=1),
-}
-"""Targets made of the first network's logits."""
