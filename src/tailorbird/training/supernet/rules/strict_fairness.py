@@ -7,7 +7,7 @@ from tailorbird.training.supernet.rules.rule import Rule, RuleInputs, Step
 
 
 def strict_fairness(inputs: RuleInputs) -> Rule:
-    """As many networks a step as a variable has choices at most, each choice dealt out once.
+    """Several networks a step, to which every variable deals out each of its choices once.
 
     Every variable deals its choices like cards that are shuffled whenever they are used up, so
     those of k choices have each choice once in any k networks from a multiple of k on. Where all
