@@ -17,6 +17,7 @@ from tailorbird.registry.python_paths import load
 from tailorbird.spaces import SharedSpace
 from tailorbird.spaces.trial import check_torch
 from tailorbird.training import Dataset, Trained
+from tailorbird.training.finetuning.settings import Finetuning
 from tailorbird.training.score import Score, accuracy
 from tailorbird.training.trial import (
     Batch,
@@ -68,6 +69,29 @@ class TrainingInputs(ABC):
     def origin(self) -> str:
         """Ending of the sentence on accuracies in reports: where the weights are from."""
         return ""
+
+    @abstractmethod
+    def n_epochs(self) -> int | None:
+        """Passes of one network over the training images behind the weights; None if not known."""
+
+    def finetuning(self) -> Finetuning:
+        """Settings of training one network on."""
+        asked = self.recipe.accuracy
+        rates = asked.learning_rates.model_dump()
+        return Finetuning(
+            asked.finetune_epochs,
+            self.recipe.seed,
+            {k: asked.finetune_rate * rate for k, rate in rates.items() if k in self.kinds},
+            batch=asked.batch,
+            distillation=asked.distillation or "soft",
+            teacher=asked.teacher,
+            measure=asked.evaluator or "accuracy",
+        )
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """Kinds of pieces that there are."""
+        return frozenset(piece.kind for piece in self.space.pieces)
 
     @property
     @abstractmethod
@@ -131,6 +155,19 @@ class TrainingInputs(ABC):
             raise RecipeError(
                 f"[accuracy] {min(idle)} has no part in this recipe, since {self.training} for "
                 f"{self.space.name}: drop it."
+            )
+
+    def check_learning_rates(self) -> None:
+        """Refuses learning rates of kinds of pieces that there are not.
+
+        Raises:
+            RecipeError: naming one.
+        """
+        idle = self.recipe.accuracy.learning_rates.model_fields_set - self.kinds
+        if idle:
+            raise RecipeError(
+                f"[accuracy.learning_rates] {min(idle)} has no part in this recipe, since "
+                f"{self.space.name} has no {min(idle)}: drop it."
             )
 
     @property
