@@ -71,7 +71,7 @@ def outcome(space: Chain, row: IntArray, seed: int, folder: Path) -> Outcome:
     supernet = train_supernet(space, DATASET, settings, home, progress)
     lower = {kind: ASKED.finetune_rate * rate for kind, rate in rates.items()}
     on = Finetuning(ASKED.finetune_epochs, seed, lower)
-    found = finetune(supernet, space, row, DATASET, on, home, progress)
+    found = finetune(supernet, row, DATASET, on, home, progress)
     afresh = Finetuning(ASKED.supernet_epochs + ASKED.finetune_epochs, seed, rates)
     alone = train_alone(space, row, DATASET, afresh, home, progress)
     three = (found.before, found.after, alone)

@@ -332,7 +332,9 @@ def refused(tailorbird: Tailorbird, *arguments: str) -> str:
 
 CELLS = 'name = "nasbench201"'
 MACRO = 'name = "macro-mobilenetv2"'
-NOTHING = r"There are no weights to finetune: accuracies of this recipe are those of .*, and noth"
+NOTHING = (
+    r"There are no weights to finetune: accuracies of this recipe are those of .*, and nothing is"
+)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ class FinetunedNetwork:
             "accuracy_test_gain_std": gain.std,
             "finetuned_has_changed": self.found.has_changed,
             "finetuned_epochs": self.finetuner.inputs.finetuning().epochs,
-            "scratch_epochs": self.finetuner.n_epochs_alone if lead is not None else None,
+            "scratch_epochs": self.finetuner.n_epochs_alone if lead is not None else np.nan,
             "scratch_lead": lead.mean if lead is not None else np.nan,
             "scratch_lead_std": lead.std if lead is not None else np.nan,
             "scratch_is_better": lead is not None and lead.is_sure,

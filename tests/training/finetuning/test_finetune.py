@@ -60,7 +60,7 @@ def space_named(name: str) -> SharedSpace:
 
 def of(trained: Trained, row: IntArray, data: Dataset, folder: Path, **more: object) -> Finetuned:
     settings = replace(SETTINGS, **more)  # type: ignore[arg-type]  # some of its fields
-    return finetune(trained, trained.space, row, data, settings, folder, NoProgress())
+    return finetune(trained, row, data, settings, folder, NoProgress())
 
 
 def state(trained: Trained) -> dict[str, Tensor]:
@@ -125,14 +125,14 @@ def test_what_decides_weights_trains_anew(
     shared, row = trained(space), space.landmarks[0]
     settings = replace(SETTINGS, **other)  # type: ignore[arg-type]  # some of its fields
     of(shared, row, few_digits, tmp_path)
-    assert load(shared, space, row, few_digits, SETTINGS, tmp_path) is not None
-    assert load(shared, space, row, few_digits, settings, tmp_path) is None
+    assert load(shared, row, few_digits, SETTINGS, tmp_path) is not None
+    assert load(shared, row, few_digits, settings, tmp_path) is None
     data = replace(few_digits, validation=few_digits.test)
-    assert load(shared, space, row, data, SETTINGS, tmp_path) is None
-    assert load(shared, space, space.landmarks[-1], few_digits, SETTINGS, tmp_path) is None
+    assert load(shared, row, data, SETTINGS, tmp_path) is None
+    assert load(shared, space.landmarks[-1], few_digits, SETTINGS, tmp_path) is None
     with torch.no_grad():
         next(shared.network.parameters()).mul_(1.01)  # the teacher's, or the network's own
-    assert load(shared, space, row, few_digits, SETTINGS, tmp_path) is None
+    assert load(shared, row, few_digits, SETTINGS, tmp_path) is None
 
 
 @pytest.mark.long
@@ -143,16 +143,15 @@ def test_a_network_that_gets_worse_is_kept_as_it_was(few_digits: Dataset, tmp_pa
     (before,) = good.evaluate(row[None], few_digits.validation)
     wrong = (few_digits.train.labels + 1) % 10
     data = replace(few_digits, train=Split(few_digits.train.images, wrong))
-    as_space = good.space  # of one network, which is its own teacher
     settings = replace(SETTINGS, epochs=12, distillation="none")
-    found = finetune(good, as_space, row, data, settings, tmp_path / "worse", NoProgress())
+    found = finetune(good, row, data, settings, tmp_path / "worse", NoProgress())
     assert not found.has_changed
     assert_same(
         found.after.extract(row)(torch.from_numpy(data.test.images)),
         found.before.extract(row)(torch.from_numpy(data.test.images)),
     )
     assert found.after.evaluate(row[None], data.validation)[0] == before
-    again = load(good, as_space, row, data, settings, tmp_path / "worse")
+    again = load(good, row, data, settings, tmp_path / "worse")
     assert again is not None
     assert not again.has_changed
 
@@ -181,7 +180,7 @@ def test_a_network_learns_from_the_largest_or_a_teacher(
         return value
 
     monkeypatch.setattr(fit, "_update", watched)
-    finetune(shared, space, row, few_digits, settings, tmp_path, NoProgress(), teacher=own)
+    finetune(shared, row, few_digits, settings, tmp_path, NoProgress(), teacher=own)
     order = np.random.default_rng([0, 0]).permutation(100)[:25]
     images = few_digits.train.batch(order)
     labels = torch.from_numpy(few_digits.train.labels[order])
@@ -211,7 +210,7 @@ def test_training_that_was_stopped_ends_the_same(few_digits: Dataset, tmp_path: 
         folder = tmp_path / name
         if n:
             with pytest.raises(StoppedError):
-                finetune(shared, space, row, few_digits, SETTINGS, folder, StoppedProgress(n))
+                finetune(shared, row, few_digits, SETTINGS, folder, StoppedProgress(n))
             assert [*folder.glob("*.checkpoint.safetensors")]
         of(shared, row, few_digits, folder)
         (file,) = folder.iterdir()

@@ -93,7 +93,6 @@ class Finetuner:
         inputs = self.inputs
         return finetune(
             self.trained(),
-            inputs.space,
             row,
             inputs.dataset(),
             inputs.finetuning(),
@@ -108,7 +107,6 @@ class Finetuner:
         inputs = self.inputs
         return load(
             self.trained(),
-            inputs.space,
             row,
             inputs.dataset(),
             inputs.finetuning(),

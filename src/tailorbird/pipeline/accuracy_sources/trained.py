@@ -163,6 +163,8 @@ class TrainedAccuracy(EvaluatedAccuracy):
 
     def _finished(self, row: IntArray) -> nn.Module:
         finetuner, named = self.finetuner(), self.space.describe(row)
+        if not finetuner.folder.is_dir():
+            return self.network(row)
         found = finetuner.load(row)
         if found is not None:
             LOG.warning("%s has the weights that `tailorbird finetune RECIPE` gave it.", named)

@@ -44,7 +44,6 @@ class Finetuned:
 
 def load(
     trained: Trained,
-    space: SharedSpace,
     row: IntArray,
     dataset: Dataset,
     settings: Finetuning,
@@ -52,7 +51,7 @@ def load(
     score: Score = accuracy,
 ) -> Finetuned | None:
     """Loads what `finetune` made with the same arguments; None if there is no such thing."""
-    one = OneNetwork(space, row)
+    one = OneNetwork(trained.space, row)
     stage = finetuned_stage(one, trained.fingerprint, dataset, settings, folder)
     if not stage.is_made():
         return None
@@ -65,7 +64,6 @@ def load(
 
 def finetune(
     trained: Trained,
-    space: SharedSpace,
     row: IntArray,
     dataset: Dataset,
     settings: Finetuning,
@@ -83,8 +81,7 @@ def finetune(
     its checkpoint if it was interrupted, to the same result.
 
     Args:
-        trained: all networks of the space.
-        space: of the network.
+        trained: all networks of a space.
         row: its canonical row, (d,).
         dataset: trained on by its training split, chosen by its validation split.
         settings: epochs, seed and the rest.
@@ -97,12 +94,12 @@ def finetune(
         ContractError: if outputs are not finite, or settings name what there is not.
         TrainingError: if training diverges.
     """
-    found = load(trained, space, row, dataset, settings, folder, score)
+    found = load(trained, row, dataset, settings, folder, score)
     if found is not None:
         return found
     if teacher is None:
-        teacher = trained.extract(smallest_and_largest(space)[1])
-    one = OneNetwork(space, row)
+        teacher = trained.extract(smallest_and_largest(trained.space)[1])
+    one = OneNetwork(trained.space, row)
     stage = finetuned_stage(one, trained.fingerprint, dataset, settings, folder)
     start = taken_out(one, trained.network)
     network = deepcopy(start)
