@@ -90,8 +90,9 @@ def exported(tailorbird: Tailorbird, *arguments: str) -> tuple[torch.Tensor, str
     assert code == 0, err
     opened, accuracy = run()
     network = load(FOLDER / "network.safetensors", opened.space)
+    images = torch.from_numpy(accuracy.dataset().test.images)
     with torch.inference_mode():
-        return network(torch.from_numpy(accuracy.dataset().test.images)), err
+        return network(images), err
 
 
 def right(answers: torch.Tensor) -> float:
@@ -179,8 +180,9 @@ def test_any_network_is_finetuned_without_a_front(tailorbird: Tailorbird) -> Non
     assert code == 0, err
     assert out.startswith(f"{text}: ")
     assert "`tailorbird report r.toml` will have it in its report" in err
+    images = torch.from_numpy(accuracy.dataset().test.images)
     with torch.inference_mode():
-        inherited = shared(torch.from_numpy(accuracy.dataset().test.images))
+        inherited = shared(images)
     (found,) = pd.read_parquet(FOLDER / "finetuned.parquet").to_dict("records")
     answers, _ = exported(tailorbird, "--architecture", text)
     assert right(answers) == found["accuracy_test"]
