@@ -156,6 +156,20 @@ def test_a_network_that_gets_worse_is_kept_as_it_was(few_digits: Dataset, tmp_pa
     assert not again.has_changed
 
 
+def test_a_network_that_gets_no_better_is_kept_as_it_was(
+    few_digits: Dataset, tmp_path: Path
+) -> None:
+    """Weights that have hardly moved are as good: those of before are kept, bit for bit."""
+    space = space_of("own-net")
+    shared, row = trained(space), space.landmarks[-1]
+    rates = dict.fromkeys(KINDS, 1e-12)
+    found = of(shared, row, few_digits, tmp_path, learning_rates=rates)
+    assert not found.has_changed
+    (file,) = tmp_path.iterdir()
+    kept = found.before.network.state_dict()
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in load_file(file).items())
+
+
 @pytest.mark.parametrize("teacher", [None, "own"])
 @pytest.mark.parametrize("distillation", ["soft", "hard", "none"])
 def test_a_network_learns_from_the_largest_or_a_teacher(

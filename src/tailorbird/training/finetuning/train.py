@@ -75,10 +75,10 @@ def finetune(
 ) -> Finetuned:
     """Trains one network on, or loads what was made so from the same weights and settings.
 
-    It learns from the labels, and from the answers of the largest network of the space. Of the
-    weights before and after, those that are better on validation images are kept, the trained ones
-    where both are as good; they are saved as safetensors when training is done, which goes on from
-    its checkpoint if it was interrupted, to the same result.
+    It learns from the labels, and from the answers of the largest network of the space. Its new
+    weights are kept if they are better than those of before on validation images. What was kept is
+    saved as safetensors when training is done, which goes on from its checkpoint if it was
+    interrupted, to the same result.
 
     Args:
         trained: all networks of a space.
@@ -108,7 +108,7 @@ def finetune(
     before, after = (Trained(one, n, dataset.train, score) for n in (start, network))
     with one_thread():
         of_both = [t.evaluate(row[None], dataset.validation)[0] for t in (before, after)]
-    if of_both[1] < of_both[0]:
+    if of_both[1] <= of_both[0]:
         network.load_state_dict(start.state_dict())
         after = Trained(one, network, dataset.train, score)
     stage.save(network)
