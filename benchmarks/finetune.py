@@ -3,10 +3,10 @@
 A supernet of digits-elastic (360 networks, 58 times between the fewest and the most multiply-adds)
 is trained as its example recipe says, on 600 digits. Three of its networks, the smallest, the one
 in the middle of log MACs and the largest, are then finetuned as a recipe does by default: trained
-on alone from the labels and the largest network's answers, and kept if they are better on 600
-validation images. Beside them stand the same networks trained from scratch, each for as many passes
-over the training images as the whole supernet and finetuning had, with the learning rates of the
-supernet.
+on alone from the labels and the largest network's answers. Their new weights are kept if they are
+better on 600 validation images by a standard error of the difference. Beside them stand the same
+networks trained from scratch, each for as many passes over the training images as the whole
+supernet and finetuning had, with the learning rates of the supernet.
 
 Figures are test accuracies, means over seeds with 95 % intervals (Student's t), and the differences
 that `finetune` itself tells of each network: paired by image, with a standard error, and whether

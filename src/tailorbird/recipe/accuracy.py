@@ -85,7 +85,7 @@ class AccuracySection(Section):
     supernet_epochs: Annotated[int, Field(ge=1, le=100_000)] = 300
     rule: Annotated[str, one_of_or_path(TRAINING_RULES)] | None = None
     finetune_epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
-    finetune_rate: Annotated[float, Field(gt=0, le=1)] = 0.5
+    finetune_rate: Annotated[float, Field(gt=0, le=1)] = 0.3
     batch: Count = 50
     learning_rates: LearningRates = LearningRates()
     routes: Annotated[str, one_of(ROUTE_DRAWS)] | None = None

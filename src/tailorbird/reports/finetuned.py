@@ -104,8 +104,8 @@ def sentences(network: dict[str, object]) -> list[str]:
     if not network["finetuned_has_changed"]:
         lines.append(
             f"{network['finetuned_epochs']} epochs did not raise its accuracy of "
-            f"{n.percent('accuracy_validation_before')} on validation images, so its weights are "
-            "those of before."
+            f"{n.percent('accuracy_validation_before')} on validation images by a standard error "
+            "or more, so its weights are those of before."
         )
     epochs = network["scratch_epochs"]
     if epochs is None or epochs != epochs:

@@ -282,6 +282,6 @@ def test_differences_are_paired(
     mean = (only[0] - only[1]) / n
     assert found.mean == pytest.approx(scale * mean)
     std = np.sqrt((sum(only) / n - mean**2) / (n - 1))
-    assert found.std == pytest.approx(scale * std, rel=1e-6 if score is accuracy else 0.2)
+    assert found.std == pytest.approx(scale * std, rel=1e-6 if score is accuracy else 0.4)
     same = difference(one, one, row, split, score)
     assert (same.mean, same.std, same.is_sure) == (0, 0, False)
