@@ -25,7 +25,8 @@ earlier = "EARLIER"
 """
 
 COMMANDS = (
-    *(("run",), ("profile",), ("adapt",), ("train",), ("search",), ("report",), ("export",)),
+    *(("run",), ("profile",), ("adapt",), ("train",)),
+    *(("search",), ("report",), ("finetune",), ("export",)),
     *(("table", "show"), ("table", "keys")),
     *(("table", "export", "t.csv"), ("table", "import", "t.csv"), ("compile", "libraries")),
 )

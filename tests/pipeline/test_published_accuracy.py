@@ -80,6 +80,7 @@ def test_tables_from_which_nothing_is_learned_are_refused(
     [
         ("train", "published: nothing is trained"),
         ("export", "published, so there are no weights to export"),
+        ("finetune", "no weights to finetune: accuracies of this recipe are those of 'mean_acc'"),
     ],
 )
 def test_what_needs_weights_is_refused_before_data_are_looked_for(

@@ -57,6 +57,16 @@ Networks = Annotated[
         metavar="FILE", help="Whole networks to measure as well: Parquet, rows of the space."
     ),
 ]
+Architecture = Annotated[
+    str | None,
+    typer.Option(
+        help="As reports name it, such as 'to=8 inner=0.5 inner=1.0' or 'w4:0-2 > w8:3-5'; "
+        "of the front otherwise."
+    ),
+]
+MaxLatency = Annotated[
+    float | None, typer.Option(help="The most that a network of the front may take.")
+]
 _NOT_THE_INPUT = (EvaluationError, FetchError, FullDiskError, MeasurementError)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
@@ -216,18 +226,39 @@ def report(recipe: RecipePath, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def finetune(
+    recipe: RecipePath,
+    architecture: Architecture = None,
+    max_latency_ms: MaxLatency = None,
+    against_scratch: Annotated[
+        bool,
+        typer.Option(
+            "--against-scratch",
+            help="Also train it from scratch, for as many passes as all training had: about as "
+            "long as `train` took.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Trains a network on from its shared weights, and checks it again: the best, or of a text."""
+    from tailorbird.reports.finetuned import sentences
+
+    with held(recipe) as run:
+        network = run.finetune(architecture, max_latency_ms, against_scratch=against_scratch)
+        if as_json:
+            echo_json(network)
+        else:
+            for line in sentences(network):
+                echo(line)
+        if failure := network["latency_failure"]:
+            raise MeasurementError(f"The network could not be measured: {failure}")
+
+
+@app.command()
 def export(
     recipe: RecipePath,
-    architecture: Annotated[
-        str | None,
-        typer.Option(
-            help="As reports name it, such as 'to=8 inner=0.5 inner=1.0' or 'w4:0-2 > w8:3-5'; "
-            "of the front otherwise."
-        ),
-    ] = None,
-    max_latency_ms: Annotated[
-        float | None, typer.Option(help="The most that a network of the front may take.")
-    ] = None,
+    architecture: Architecture = None,
+    max_latency_ms: MaxLatency = None,
     to: Annotated[
         Path | None, typer.Option(metavar="STEM", help="Path of the files, without endings.")
     ] = None,

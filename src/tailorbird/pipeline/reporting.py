@@ -11,6 +11,7 @@ from tailorbird.pipeline.accuracy_sources.source import AccuracySource
 from tailorbird.pipeline.latency_sources.source import LatencySource
 from tailorbird.recipe import Recipe
 from tailorbird.reports import Checked, Report, summarise
+from tailorbird.reports.finetuned import records
 from tailorbird.reports.hypervolumes import hypervolumes
 from tailorbird.reports.summary import non_dominated
 from tailorbird.search.result import SearchResult
@@ -45,6 +46,7 @@ class Reporter:
         regrets: pd.DataFrame | None,
         seconds: Mapping[str, float],
         remarks: tuple[str, ...],
+        finetuned: pd.DataFrame,
     ) -> Report:
         """Builds the report of a run.
 
@@ -55,10 +57,12 @@ class Reporter:
             regrets: what each device's choice gives away on the others; None with one device.
             seconds: that each step took.
             remarks: what a reader must not miss.
+            finetuned: networks that were trained on alone.
         """
         summary = summarise(front, random, found, seconds, self.latency.n_estimated())
         summary |= self.latency.summary()
         summary["hypervolume_of"] = hypervolumes(front.networks, random.networks, self._labels)
+        summary["finetuned"] = records(finetuned)
         if regrets is not None:
             summary["regrets"] = regrets.reset_index().to_dict(orient="records")
         record = self.latency.record()
@@ -78,6 +82,7 @@ class Reporter:
             recipe=self._safe_text(),
             remarks=(*remarks, *self._idle_spaces(front)),
             regrets=regrets,
+            finetuned=finetuned,
         )
 
     @property

@@ -17,6 +17,7 @@ from tailorbird.export.network import Exported, save
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
 from tailorbird.pipeline.checking import Checker
+from tailorbird.pipeline.finetuned_networks import beside, finetuned_networks
 from tailorbird.pipeline.latency_sources.adaptation import Adapted
 from tailorbird.pipeline.latency_sources.source import LatencySource
 from tailorbird.pipeline.own_code.algorithm import Algorithm, try_algorithm
@@ -31,12 +32,12 @@ from tailorbird.predictors import Predictor
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.registry.python_paths import is_path
-from tailorbird.reports import write
+from tailorbird.reports import finetuned, write
 from tailorbird.reports.choice import fastest_enough, named
 from tailorbird.reports.write import FILES
 from tailorbird.search.regret import choices, regrets
 from tailorbird.search.result import SearchResult
-from tailorbird.spaces import SearchSpace
+from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.unions import member_row
 from tailorbird.storage.atomic import written
 from tailorbird.storage.marks import MARK, torn
@@ -269,7 +270,15 @@ class Run:
                 self.recipe, self.recipe_text, self.space, self.latency, self.accuracy
             )
             regretted = self._regrets(found, predictors)
-            report = reporter.report(found, front, random, regretted, self.seconds, self.remarks())
+            report = reporter.report(
+                found,
+                front,
+                random,
+                regretted,
+                self.seconds,
+                self.remarks(),
+                finetuned_networks(self.folder, self.space, self.accuracy),
+            )
             mark = write(report, self.folder)
         return {**report.summary, MARK: mark}
 
@@ -284,6 +293,53 @@ class Run:
         return regrets(choices(found.front.X, accuracy, latencies))
 
     @_alone
+    def finetune(
+        self,
+        architecture: str | None = None,
+        max_latency_ms: float | None = None,
+        *,
+        against_scratch: bool = False,
+    ) -> dict[str, object]:
+        """Trains one network on, from the shared weights, and checks it again.
+
+        What comes out stands beside the front in `finetuned.parquet` and in the report.
+
+        Args:
+            architecture: its text, as reports have it; of all networks of the space.
+            max_latency_ms: otherwise the most accurate one of the checked front that is as fast.
+            against_scratch: trains it from scratch as well, for all passes that its weights had.
+
+        Returns:
+            Its row of the table.
+
+        Raises:
+            RecipeError: if there is no such network, or nothing is trained.
+            MissingStepError: if weights, a latency table or a front that is needed are not there.
+            InfeasibleError: if no network of the front is fast enough.
+            TrainingError: if training diverges.
+        """
+        finetuner = self.accuracy.finetuner()
+        from tailorbird.pipeline.finetuning import finetuned_network  # loads torch
+
+        row = self._chosen(architecture, max_latency_ms)
+        finetuner.trained()
+        latency = self.latency.predictor()
+        self.check_modules()
+        self.accuracy.check(self.progress)
+        finetuner.check(row, from_scratch=against_scratch)
+        with self._step("finetune"):
+            network = finetuned_network(
+                finetuner, row, self.progress, against_scratch=against_scratch
+            )
+        with self._step("check"):
+            checked = network.checked(self.space, self.latency, latency, self.progress)
+        others = finetuned_networks(self.folder, self.space, self.accuracy)
+        (record,) = finetuned.records(checked)
+        if not finetuned.write(self.folder, beside(others, checked)):
+            LOG.warning("`tailorbird report RECIPE` will have it in its report.")
+        return record
+
+    @_alone
     def export(
         self,
         architecture: str | None = None,
@@ -291,6 +347,9 @@ class Run:
         to: Path | None = None,
     ) -> Exported:
         """Writes one network as safetensors and ONNX.
+
+        It has the weights that `finetune` gave it, if it did so from the present shared weights and
+        by the settings of this recipe; a warning says so.
 
         Where accuracies come from a function or a table, nothing was trained: a warning says that
         weights are those that the space builds networks with. A network of a union is written as
@@ -308,17 +367,20 @@ class Run:
             InfeasibleError: if no network of the front is fast enough.
         """
         trained = self.accuracy.trained_networks()
-        if architecture is not None and max_latency_ms is not None:
-            raise RecipeError("Name an architecture or a largest latency, not both.")
-        front = self.folder / "front.parquet"
-        if architecture is None:
-            row = fastest_enough(front, self.space, max_latency_ms)
-        else:
-            row = named(architecture, self.space, front)
+        row = self._chosen(architecture, max_latency_ms)
         to = self.folder / "network" if to is None else Path(to)
         if not to.name.strip(". "):
             raise RecipeError(f"The files need a name, but got {str(to)!r}. Add one to the path.")
         return save(trained(row), *member_row(self.space, row), to)
+
+    def _chosen(self, architecture: str | None, max_latency_ms: float | None) -> IntArray:
+        """Canonical row (d,) of a network: the best of the checked front, or that of a text."""
+        if architecture is not None and max_latency_ms is not None:
+            raise RecipeError("Name an architecture or a largest latency, not both.")
+        front = self.folder / "front.parquet"
+        if architecture is None:
+            return fastest_enough(front, self.space, max_latency_ms)
+        return named(architecture, self.space, front)
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:

@@ -87,6 +87,8 @@ class AccuracySection(Section):
     rule: Annotated[str, one_of_or_path(TRAINING_RULES)] | None = None
     largest: WeightsFile | None = None
     importance: Annotated[str, one_of(IMPORTANCES)] | None = None
+    finetune_epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
+    finetune_rate: Annotated[float, Field(gt=0, le=1)] = 0.3
     batch: Count = 50
     learning_rates: LearningRates = LearningRates()
     routes: Annotated[str, one_of(ROUTE_DRAWS)] | None = None
@@ -152,6 +154,8 @@ class AccuracySection(Section):
             reason = f"with [accuracy] {source} nothing is trained"
         elif self.trained is not None:
             idle = self.model_fields_set & ({"n_images"} | STITCHED_KEYS | SUPERNET_KEYS)
+            if "finetune_epochs" in self.model_fields_set:  # which `finetune` learns by
+                idle -= _LEARNING - {"routes"}
             reason = "with [accuracy] trained weights are there already"
         else:
             idle = self.model_fields_set & {"n_images"}

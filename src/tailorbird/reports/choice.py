@@ -52,7 +52,7 @@ def fastest_enough(front: Path, space: SearchSpace, max_latency_ms: float | None
             f"front takes {apart(ms.min(), max_latency_ms)} ms. Relax the limit."
         )
     best = int(fast["accuracy_validation"].fillna(-1.0).to_numpy().argmax())  # not known: last
-    return _row(fast.iloc[[best]], space, front)
+    return row_of(fast.iloc[[best]], space, front)
 
 
 def named(architecture: str, space: SearchSpace, front: Path) -> IntArray:
@@ -70,11 +70,11 @@ def named(architecture: str, space: SearchSpace, front: Path) -> IntArray:
         networks = _read(front, space)
         same = networks[networks["architecture"] == architecture]
         if len(same):
-            return _row(same.iloc[[0]], space, front)
+            return row_of(same.iloc[[0]], space, front)
     return find(space, architecture)
 
 
-def _row(network: pd.DataFrame, space: SearchSpace, front: Path) -> IntArray:
+def row_of(network: pd.DataFrame, space: SearchSpace, front: Path) -> IntArray:
     """Reads the canonical row (d,) of a network in a front, where text and encoding must agree.
 
     Fronts of earlier versions have texts only, as have those with variables that are named like

@@ -73,6 +73,35 @@ def front_figure(front: pd.DataFrame, random: pd.DataFrame) -> go.Figure:
     return figure
 
 
+def finetuned_figure(front: pd.DataFrame, finetuned: pd.DataFrame) -> go.Figure:
+    """Plots finetuned networks before and after, over their latency, beside a checked front."""
+    figure = go.Figure(layout=_LAYOUT)
+    figure.add_scatter(
+        x=front["latency_ms_measured"].fillna(front["latency_ms_predicted"]),
+        y=100 * front["accuracy_test"],
+        mode="markers",
+        marker={"color": _GREY, "size": 8},
+        name="the front",
+        hovertext=front["architecture"],
+    )
+    ms = finetuned["latency_ms_measured"].fillna(finetuned["latency_ms_predicted"])
+    for column, symbol, name in (
+        ("accuracy_test_before", "circle-open", "before"),
+        ("accuracy_test", "star", "finetuned"),
+    ):
+        figure.add_scatter(
+            x=ms,
+            y=100 * finetuned[column],
+            mode="markers",
+            marker={"color": _COLOURS[0], "symbol": symbol, "size": 11},
+            name=name,
+            hovertext=finetuned["architecture"],
+        )
+    figure.update_xaxes(title="latency of a batch, ms", type="log")
+    figure.update_yaxes(title="test accuracy, %")
+    return figure
+
+
 def latency_figure(networks: pd.DataFrame) -> go.Figure:
     """Plots predicted against measured latency, with the line on which they agree."""
     figure = go.Figure(layout=_LAYOUT)

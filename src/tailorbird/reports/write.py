@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 from pyarrow import parquet
 
 from tailorbird.predictors.metrics import accuracy_std
-from tailorbird.reports import figures
+from tailorbird.reports import figures, finetuned
 from tailorbird.reports.checked import Checked
 from tailorbird.reports.error_distribution import ErrorDistribution
 from tailorbird.reports.summary import non_dominated, notes
@@ -44,6 +44,7 @@ class Report:
         remarks: what a reader must not miss about the run as a whole.
         regrets: what each device's choice gives away on the others, see `search.regret`; None if
             the search was for one device.
+        finetuned: networks of this run that were trained on alone, see `reports.finetuned`.
     """
 
     title: str
@@ -59,6 +60,7 @@ class Report:
     recipe: str
     remarks: tuple[str, ...] = ()
     regrets: pd.DataFrame | None = None
+    finetuned: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 FILES = (
@@ -153,6 +155,7 @@ def _html(report: Report, mark: str) -> str:
             for name, figure in pictures.items()
         },
         networks=shown.to_dict(orient="records"),
+        finetuned=Markup(finetuned.section(front, report.finetuned)),
         n_random=len(report.random.networks),
         summary=report.summary,
         hypervolume_of=report.summary.get("hypervolume_of"),

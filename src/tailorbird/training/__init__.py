@@ -2,6 +2,8 @@
 
 from tailorbird.training.data import digits
 from tailorbird.training.data.dataset import Dataset, Split
+from tailorbird.training.finetuning.settings import Finetuning
+from tailorbird.training.finetuning.train import Finetuned, finetune
 from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.shared.trained import Trained
 from tailorbird.training.stitching.settings import Training
@@ -13,6 +15,8 @@ from tailorbird.training.supernet.train import train as train_supernet
 
 __all__ = [
     "Dataset",
+    "Finetuned",
+    "Finetuning",
     "Pass",
     "Rule",
     "RuleInputs",
@@ -23,6 +27,7 @@ __all__ = [
     "Trained",
     "Training",
     "digits",
+    "finetune",
     "load",
     "load_supernet",
     "train",

@@ -57,7 +57,7 @@ def test_modules_become_a_table(tailorbird: Tailorbird) -> None:
     assert not any("[2x16" in key for key in keys)
 
 
-@pytest.mark.parametrize("command", ["train", "search", "run", "report", "export"])
+@pytest.mark.parametrize("command", ["train", "search", "run", "report", "finetune", "export"])
 def test_there_is_nothing_to_choose(tailorbird: Tailorbird, command: str) -> None:
     write()
     code, out, err = tailorbird(command, "some.toml")

@@ -10,7 +10,7 @@ import numpy as np
 
 from tailorbird.errors import RecipeError
 from tailorbird.pipeline.accuracy_sources.evaluated import EvaluatedAccuracy
-from tailorbird.pipeline.accuracy_sources.source import UNTRAINED
+from tailorbird.pipeline.accuracy_sources.source import UNTRAINED, nothing_to_finetune
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.pipeline.own_code.accuracy_function import KINDS
 from tailorbird.pipeline.own_code.program_text import digest
@@ -169,6 +169,10 @@ class FunctionAccuracy(EvaluatedAccuracy):
     def description(self) -> str:
         """Sentence for reports."""
         return f"Accuracy by {self._path}; the search saw the same figures"
+
+    def finetuner(self) -> NoReturn:
+        """Refuses: nothing is trained."""
+        raise nothing_to_finetune(f"those of {self._path}")
 
     def train(self, progress: Progress) -> NoReturn:
         """Refuses: nothing is trained here."""

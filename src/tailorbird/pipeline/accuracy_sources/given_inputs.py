@@ -54,6 +54,18 @@ class GivenInputs(TrainingInputs):
         assert given is not None  # or other inputs had been chosen
         return f", with the weights in {given.file}, trained elsewhere"
 
+    def n_epochs(self) -> None:
+        """None: nobody knows how the weights were trained."""
+
+    def check_keys(self) -> None:
+        """Refuses learning rates of pieces that there are not.
+
+        Raises:
+            RecipeError: naming one.
+        """
+        super().check_keys()
+        self.check_learning_rates()
+
     @cached_property
     def n_classes(self) -> int:
         """Number of classes that networks tell apart."""

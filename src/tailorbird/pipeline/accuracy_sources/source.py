@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from tailorbird.errors import RecipeError
 from tailorbird.predictors import Learner, Predictor
 from tailorbird.progress import Progress
 from tailorbird.spaces import FloatArray, IntArray
@@ -10,6 +11,7 @@ from tailorbird.spaces import FloatArray, IntArray
 if TYPE_CHECKING:
     from torch import nn
 
+    from tailorbird.pipeline.accuracy_sources.finetuner import Finetuner
     from tailorbird.training import Trained
 
 
@@ -18,6 +20,18 @@ UNTRAINED = (
     "builds it with, which are fresh unless your own code loads some."
 )
 """Warning of sources that train nothing, where networks are exported."""
+
+
+def nothing_to_finetune(accuracies: str) -> RecipeError:
+    """Returns the error of sources that train nothing.
+
+    Args:
+        accuracies: what they are.
+    """
+    return RecipeError(
+        f"There are no weights to finetune: accuracies of this recipe are {accuracies}, and "
+        "nothing is trained. Name data to train on in [accuracy]."
+    )
 
 
 class Evaluations(Protocol):
@@ -102,6 +116,13 @@ class AccuracySource(Protocol):
 
     def network(self, row: IntArray) -> "nn.Module":
         """The network of a canonical row, to be timed."""
+
+    def finetuner(self) -> "Finetuner":
+        """What trains single networks on.
+
+        Raises:
+            RecipeError: if nothing is trained.
+        """
 
     def trained_networks(self) -> "Callable[[IntArray], nn.Module]":
         """Returns a function from a canonical row to its network with trained weights.

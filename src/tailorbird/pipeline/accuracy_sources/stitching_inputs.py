@@ -54,6 +54,13 @@ class StitchingInputs(TrainingInputs):
         """True if `load` will find weights, whole or not; builds no network."""
         return is_trained(self.space, self.dataset(), self.settings(), folder)
 
+    def n_epochs(self) -> int | None:
+        """Passes of all anchors and of all routes; None if anchors were trained elsewhere."""
+        settings = self.settings()
+        if settings.anchors:
+            return None
+        return len(self.space.family.anchors) * settings.train_epochs + settings.stitch_epochs
+
     @property
     def n_classes(self) -> int:
         """Number of classes that networks tell apart."""

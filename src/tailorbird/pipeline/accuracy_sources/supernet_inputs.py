@@ -75,6 +75,10 @@ class SupernetInputs(TrainingInputs):
             told += f", largest = {made.largest.name}, importance = {made.importance}"
         return f", with weights that all networks share ({told})"
 
+    def n_epochs(self) -> int:
+        """Passes of one network that the supernet was trained for."""
+        return self.settings().epochs
+
     @cached_property
     def n_classes(self) -> int:
         """Number of classes that networks tell apart."""
@@ -87,14 +91,9 @@ class SupernetInputs(TrainingInputs):
             RecipeError: naming one.
         """
         super().check_keys()
+        self.check_learning_rates()
         asked = self.recipe.accuracy
-        idle = asked.learning_rates.model_fields_set - self._kinds
-        if idle:
-            raise RecipeError(
-                f"[accuracy.learning_rates] {min(idle)} has no part in this recipe, since "
-                f"{self.space.name} has no {min(idle)}: drop it."
-            )
-        if not any(getattr(asked.learning_rates, kind) for kind in self._kinds):
+        if not any(getattr(asked.learning_rates, kind) for kind in self.kinds):
             raise RecipeError(
                 "[accuracy.learning_rates] must be above 0 for something, or all networks stay "
                 f"untrained, but they are 0 for every part of {self.space.name}. Raise one."
@@ -161,7 +160,7 @@ class SupernetInputs(TrainingInputs):
             asked.supernet_epochs,
             self.recipe.seed,
             batch=asked.batch,
-            learning_rates={kind: rate for kind, rate in rates.items() if kind in self._kinds},
+            learning_rates={kind: rate for kind, rate in rates.items() if kind in self.kinds},
             rule=asked.rule or RULE,
             routes=asked.routes or ROUTES,
             distillation=asked.distillation or "soft",
@@ -181,11 +180,6 @@ class SupernetInputs(TrainingInputs):
         except WeightsKeyError as error:
             example = f'{{ file = "{error.path.name}", key = "{error.key}" }}'
             raise WeightsError(f"{error} In [accuracy]: largest = {example}.") from error
-
-    @cached_property
-    def _kinds(self) -> frozenset[str]:
-        """Kinds of pieces that there are."""
-        return frozenset(piece.kind for piece in self.space.pieces)
 
     @cached_property
     def _rule(self) -> TrainingRule:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 import numpy as np
 
 from tailorbird.errors import RecipeError
+from tailorbird.pipeline.accuracy_sources.source import nothing_to_finetune
 from tailorbird.pipeline.own_code.accuracy_predictor import MakeLearner, try_accuracy_predictor
 from tailorbird.predictors import AccuracyInputs, Additive, KnownAccuracy, Predictor
 from tailorbird.predictors.accuracy.evaluated_samples import FEWEST
@@ -167,6 +168,10 @@ class TabulatedAccuracy(ABC):
     def obtain(self, progress: Progress) -> None:
         """Reads the table; there is nothing to train."""
         self.check(progress)
+
+    def finetuner(self) -> NoReturn:
+        """Refuses: nothing is trained."""
+        raise nothing_to_finetune(f"those of {self.named}")
 
     def train(self, progress: Progress) -> NoReturn:
         """Refuses: nothing is trained."""

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import nn
 
 from tailorbird.errors import MissingStepError
 from tailorbird.pipeline.accuracy_sources.evaluated import EvaluatedAccuracy
+from tailorbird.pipeline.accuracy_sources.finetuner import Finetuner
 from tailorbird.pipeline.accuracy_sources.inputs import inputs_of
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
 from tailorbird.pipeline.accuracy_sources.union_inputs import UnionInputs
@@ -25,6 +25,7 @@ from tailorbird.search.evaluation.executors import Evaluator
 from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.shared import HasPieces
 from tailorbird.training import Dataset, Trained
+from tailorbird.training.one_thread import one_thread
 
 _SCORED = 32  # images that zero-cost scores see
 
@@ -122,12 +123,8 @@ class TrainedAccuracy(EvaluatedAccuracy):
         trained, images = self.trained(), getattr(self.dataset(), split)
 
         def evaluate(X: IntArray) -> FloatArray:
-            n_threads = torch.get_num_threads()
-            torch.set_num_threads(1)
-            try:
+            with one_thread():
                 return trained.evaluate(X, images)
-            finally:
-                torch.set_num_threads(n_threads)
 
         return evaluate
 
@@ -146,8 +143,31 @@ class TrainedAccuracy(EvaluatedAccuracy):
         return self.trained().extract(row)
 
     def trained_networks(self) -> Callable[[IntArray], nn.Module]:
-        """Returns `network`; weights are loaded when it is first called."""
-        return self.network
+        """Returns networks with the weights that they were finetuned to, if they were.
+
+        Weights are loaded when it is first called.
+        """
+        return self._finished
+
+    def _finished(self, row: IntArray) -> nn.Module:
+        finetuner, named = self.finetuner(), self.space.describe(row)
+        if not finetuner.folder.is_dir():
+            return self.network(row)
+        found = finetuner.load(row)
+        if found is not None:
+            LOG.warning("%s has the weights that `tailorbird finetune RECIPE` gave it.", named)
+            return found.after.extract(row)
+        if finetuner.has_others(row):
+            LOG.warning(
+                "%s has the weights that it shares with others: `tailorbird finetune RECIPE` gave "
+                "it its own from other weights or with other settings than the recipe's.",
+                named,
+            )
+        return self.network(row)
+
+    def finetuner(self) -> Finetuner:
+        """Trains single networks on; weights are loaded when they are needed."""
+        return Finetuner(self.inputs, self.trained, self.weights / "finetuned")
 
     def fingerprint(self) -> str:
         """Fingerprint of the trained weights."""

@@ -1,7 +1,7 @@
 """Inputs of every training: data, score and teacher that a recipe names."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -14,9 +14,10 @@ from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.registry.data_sets import DATA_SETS, DEFAULT
 from tailorbird.registry.python_paths import load
-from tailorbird.spaces import SharedSpace
+from tailorbird.spaces import IntArray, SharedSpace
 from tailorbird.spaces.trial import check_torch
 from tailorbird.training import Dataset, Trained
+from tailorbird.training.finetuning.settings import Finetuning
 from tailorbird.training.score import Score, accuracy
 from tailorbird.training.trial import (
     Batch,
@@ -82,6 +83,48 @@ class TrainingInputs(ABC):
         """Ending of the sentence on accuracies in reports: where the weights are from."""
         return ""
 
+    @abstractmethod
+    def n_epochs(self) -> int | None:
+        """Passes of one network over the training images behind the weights; None if not known."""
+
+    def alone(self, row: IntArray) -> Finetuning | None:
+        """Settings of training one network from scratch, for all passes that its weights had.
+
+        Args:
+            row: its canonical row, (d,).
+
+        Returns:
+            None if nobody knows how many these were.
+        """
+        n_epochs, settings = self.n_epochs(), self.finetuning(row)
+        if n_epochs is None:
+            return None
+        rates = self.recipe.accuracy.learning_rates.model_dump()
+        return replace(settings, epochs=n_epochs + settings.epochs, learning_rates=rates)
+
+    def finetuning(self, row: IntArray) -> Finetuning:
+        """Settings of training one network on.
+
+        Args:
+            row: its canonical row, (d,).
+        """
+        asked = self.recipe.accuracy
+        rates = asked.learning_rates.model_dump()
+        return Finetuning(
+            asked.finetune_epochs,
+            self.recipe.seed,
+            {k: asked.finetune_rate * rate for k, rate in rates.items() if k in self.kinds},
+            batch=asked.batch,
+            distillation=asked.distillation or "soft",
+            teacher=asked.teacher,
+            measure=asked.evaluator or "accuracy",
+        )
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """Kinds of pieces that there are."""
+        return frozenset(piece.kind for piece in self.space.pieces)
+
     @property
     @abstractmethod
     def n_classes(self) -> int:
@@ -144,6 +187,19 @@ class TrainingInputs(ABC):
             raise RecipeError(
                 f"[accuracy] {min(idle)} has no part in this recipe, since {self.training} for "
                 f"{self.space.name}: drop it."
+            )
+
+    def check_learning_rates(self) -> None:
+        """Refuses learning rates of kinds of pieces that there are not.
+
+        Raises:
+            RecipeError: naming one.
+        """
+        idle = self.recipe.accuracy.learning_rates.model_fields_set - self.kinds
+        if idle:
+            raise RecipeError(
+                f"[accuracy.learning_rates] {min(idle)} has no part in this recipe, since "
+                f"{self.space.name} has no {min(idle)}: drop it."
             )
 
     @property

@@ -11,8 +11,9 @@ from tailorbird.errors import RecipeError
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
 from tailorbird.pipeline.python_path import users_code
 from tailorbird.progress import Progress
+from tailorbird.spaces import IntArray
 from tailorbird.spaces.unions.kinds import SharedUnion
-from tailorbird.training import Dataset, SharedNetwork, Trained
+from tailorbird.training import Dataset, Finetuning, SharedNetwork, Trained
 from tailorbird.training.score import Score
 
 
@@ -68,6 +69,16 @@ class UnionInputs:
         self.check_keys()
         for one, at in self._placed(weights):
             one.check(at)
+
+    def finetuning(self, row: IntArray) -> Finetuning:
+        """Settings of training one network on: those of its space."""
+        m, own = self.space.rows.own(row)
+        return self.members[m].finetuning(own)
+
+    def alone(self, row: IntArray) -> Finetuning | None:
+        """Settings of training one network from scratch: those of its space, if they are known."""
+        m, own = self.space.rows.own(row)
+        return self.members[m].alone(own)
 
     @property
     def named_space(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -145,9 +146,7 @@ class Trained:
         by_route = {self.space.route(np.array(row)): row for row in rows}
         prefixes = Prefixes(self.network, list(by_route), self._calibration())
         outputs: dict[tuple[int, ...], list[NDArray[Any]]] = {row: [] for row in rows}
-        n = min(_BATCH, _most_images(split))
-        for first in range(0, len(split.labels), n):
-            x = split.batch(np.arange(first, min(first + n, len(split.labels))))
+        for x in _batches(split):
             for route, y in prefixes.outputs(x):
                 if not y.isfinite().all():
                     raise ContractError(
@@ -163,6 +162,12 @@ class Trained:
             self._split, self._accuracy = split, {}
         self._accuracy |= scores
         return np.array([scores[row] for row in _keys(X)])
+
+    def outputs(self, row: IntArray, split: Split) -> NDArray[np.float32]:
+        """Outputs (n, …) of the network of one canonical row for all images of a split."""
+        network = self.extract(row)
+        with torch.inference_mode():
+            return np.concatenate([network(x).numpy() for x in _batches(split)])
 
     def _scored(self, outputs: NDArray[Any], labels: NDArray[np.int64]) -> float:
         if self._score is accuracy:
@@ -181,6 +186,13 @@ class Trained:
 
 def _keys(X: IntArray) -> list[tuple[int, ...]]:
     return [tuple(row) for row in X.tolist()]
+
+
+def _batches(split: Split) -> Iterator[Tensor]:
+    """Yields all images of a split in order, in batches that fit into memory."""
+    n = min(_BATCH, _most_images(split))
+    for first in range(0, len(split.labels), n):
+        yield split.batch(np.arange(first, min(first + n, len(split.labels))))
 
 
 def _most_images(split: Split) -> int:
