@@ -369,3 +369,30 @@ def test_anchors_go_to_the_families_that_have_them() -> None:
     taken = [keys_of(keys, *pair).anchors for pair in ((own, [other]), (other, [own]))]
     # What both families have is for both; what none has is refused as it is alone.
     assert [sorted(anchors) for anchors in taken] == [["w2", "w4", "w5"], ["w16", "w4", "w5"]]
+
+
+@pytest.mark.long
+def test_networks_of_each_space_are_finetuned_and_exported(tailorbird: Tailorbird) -> None:
+    write(accuracy=f"{BOTH}\nfinetune_epochs = 2\nfinetune_rate = 1.0")
+    run(tailorbird, "run", "r.toml")
+    space, accuracy = union_of_recipe()
+    trained = accuracy.trained()
+    for m, member in enumerate(space.members):
+        row = space.rows.of(m, member.landmarks[-1:])[0]
+        named = ("--architecture", space.describe(row))
+        told = json.loads(
+            run(tailorbird, "finetune", "r.toml", "--against-scratch", "--json", *named)
+        )
+        assert told["architecture"] == space.describe(row)
+        assert told["space"] == space.labels[m]
+        assert told["scratch_epochs"] == (4 if m else 1 * 2 + 1 + 2)  # two anchors, all routes
+        before = trained.evaluate(row[None], accuracy.dataset().test)[0]
+        assert told["accuracy_test_before"] == pytest.approx(before)
+        run(tailorbird, "export", "r.toml", *named)
+        network = load(Path("runs/union/network.safetensors"), member)
+        images = torch.from_numpy(accuracy.dataset().test.images)
+        with torch.inference_mode():
+            right = network(images).argmax(1).numpy() == accuracy.dataset().test.labels
+        assert right.mean() == pytest.approx(told["accuracy_test"])
+    tuned = pd.read_parquet("runs/union/finetuned.parquet")
+    assert tuned["space"].tolist() == [*space.labels]
