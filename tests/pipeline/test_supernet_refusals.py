@@ -184,8 +184,8 @@ BLOCKS = [
     ("Drawn", r"but 'mask' of stage\d_0-Drawn .* depends on chance. Make it persistent"),
     (
         "Doubled",
-        r"Windows must be .* each once and .*Doubled.windows\('expand.bias', \(16,\)\) gave an index "
-        r"twice for axis 0",
+        r"Windows must be .* each once and .*Doubled.windows\('expand.bias', \(16,\)\) gave an "
+        r"index twice for axis 0",
     ),
     ("InPlace", r"must leave its input as it is, but stage\d_0-InPlace .* works in place on it"),
 ]
