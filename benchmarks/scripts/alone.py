@@ -28,6 +28,10 @@ class Alone(Chain):
         self.name = f"{space.name}: {space.describe(row)}"
         self._row = row
 
+    @property
+    def landmarks(self) -> IntArray:
+        return self._row[None]
+
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
         return self.route(self._row)

@@ -5,7 +5,7 @@ from own_code import BarePerceptrons, Free, Perceptrons
 
 from contracts.space import SpaceContract
 from tailorbird import spaces
-from tailorbird.spaces import SearchSpace
+from tailorbird.spaces import SearchSpace, union_of
 from tailorbird.spaces.registry import SPACES
 
 LARGE = {
@@ -67,3 +67,31 @@ class TestBareSpaces(SpaceContract):
     @pytest.fixture
     def space(self, name: str) -> SearchSpace:
         return BARE[name]
+
+
+UNIONS: dict[str, tuple[SearchSpace, ...]] = {
+    "stitched and elastic": (
+        spaces.get("digits-resnet", batch=2, max_stitches=1),
+        spaces.get("digits-elastic", batch=2),
+    ),
+    "one that is not layered": (
+        spaces.get("digits-elastic", batch=2),
+        own_shared_net.SharedPerceptrons(batch=2),
+    ),
+    "a union": (
+        own_net.space(batch=2),
+        union_of([own_shared_net.space(batch=2), own_shared_net.SharedPerceptrons(batch=2)]),
+    ),
+    "cells and a chain": (
+        spaces.get("nasbench201", batch=2),
+        spaces.get("macro-mobilenetv2", batch=2),
+    ),
+    "without workloads": (Free((("a", "b", "c"),)), BarePerceptrons(batch=2)),
+}
+
+
+@pytest.mark.parametrize("name", UNIONS)
+class TestUnions(SpaceContract):
+    @pytest.fixture
+    def space(self, name: str) -> SearchSpace:
+        return union_of(UNIONS[name])

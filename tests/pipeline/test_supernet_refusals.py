@@ -85,6 +85,20 @@ KEYS = [
         'rule = "sandwih"',
         r"'single-path', 'sandwich' or a Python path of your own, .*, but got 'sandwih'",
     ),
+    (STITCHED, 'largest = "w.pt"', rf"largest .* {STITCHES}"),
+    (ELASTIC, 'importance = "l1"', "importance sorts the weights of largest, which is not given"),
+    (
+        ELASTIC,
+        'largest = "w.pt"\nimportance = "l3"',
+        r"\[accuracy\] importance' must be 'l1', 'taylor' or 'none', but got 'l3'",
+    ),
+    (ELASTIC, "largest = 3", r"\[accuracy\] largest must have a path as file, but got 3"),
+    (
+        ELASTIC,
+        'largest = { file = "w.pt", kei = "a" }',
+        r"there is no key 'kei' in \[accuracy\] largest, which has file and key",
+    ),
+    (ELASTIC, 'largest = "w.pt"\ntrained = "v.pt"', "weights are there already: drop largest"),
     (ELASTIC, 'routes = "log"', r"'uniform', 'log-macs' or 'resources', but got 'log'"),
     (ELASTIC, 'routes = "own_rules:in_order"', r"but got 'own_rules:in_order'"),
 ]

@@ -36,7 +36,7 @@ def test_a_guided_search_has_a_quick_predictor_unless_told_otherwise(tmp_path: P
 
 def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
     read = load(tmp_path, GOOD + "kernel = 2\n")
-    assert read.space.settings == {"kernel": 2}
+    assert read.space.tables[0].settings == {"kernel": 2}
     assert read.search.max_latency_ms is None
     assert read.report.networks == 16
     assert not read.latency.estimate_missing
@@ -246,7 +246,7 @@ def test_editors_may_save_a_recipe_with_a_byte_order_mark(tmp_path: Path, newlin
 
 def test_settings_of_a_users_own_space_are_theirs_alone(tmp_path: Path) -> None:
     text = 'name = "a"\n[space]\nmodule = "a:b"\nnames = ["x\\n"]\nmodules = 3'
-    assert load(tmp_path, text).space.settings == {"names": ["x\n"], "modules": 3}
+    assert load(tmp_path, text).space.tables[0].settings == {"names": ["x\n"], "modules": 3}
 
 
 def test_what_never_ends_is_not_waited_for(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tailorbird.progress import Progress
 from tailorbird.reports.checked import COLUMNS, ROUNDS, Checked
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace, encodings
 from tailorbird.spaces.footprint import network_costs
+from tailorbird.spaces.unions import labels_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,6 +77,7 @@ class Checker:
             {
                 "architecture": names,
                 "kind": [self.space.kind(row) for row in X],
+                "space": labels_of(X, self.space),
                 "accuracy_predicted": accuracies.mean,
                 "accuracy_std": accuracies.std,
                 "accuracy_validation": validation,

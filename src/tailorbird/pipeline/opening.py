@@ -94,18 +94,31 @@ def _opened(
 
 
 def _space(recipe: "Recipe", home: Path) -> "SearchSpace":
-    """The space that a recipe names, or that a user's own function makes.
+    """The space that a recipe names, or the union of several.
+
+    Raises:
+        RecipeError: if there is none, it does not fit the recipe, or they do not fit each other.
+    """
+    made = [_member(table, recipe, home) for table in recipe.space.tables]
+    if len(made) == 1:
+        return made[0]
+    with users_code(recipe.space.key):
+        return spaces.union_of(made)
+
+
+def _member(asked: "SpaceSection", recipe: "Recipe", home: Path) -> "SearchSpace":
+    """The space of one table.
 
     Raises:
         RecipeError: if there is none, or it does not fit the recipe.
     """
-    settings = {"batch": recipe.device.batch, **recipe.space.settings}
-    if recipe.space.programs is not None:
-        return _programs(recipe.space, home)
-    if recipe.space.module is not None:
-        space = _own_space(recipe.space, home, settings)
+    settings = {"batch": recipe.device.batch, **asked.settings}
+    if asked.programs is not None:
+        return _programs(asked, home)
+    if asked.module is not None:
+        space = _own_space(asked, home, settings)
     else:
-        space = spaces.get(recipe.space.name or "", **settings)
+        space = spaces.get(asked.name or "", **settings)
     n_images = space.input_shape[0]
     if n_images != recipe.device.batch:
         raise RecipeError(

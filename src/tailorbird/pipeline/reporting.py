@@ -1,7 +1,7 @@
 """The report of a run: what was found and checked, with where all of it is from."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,8 +11,11 @@ from tailorbird.pipeline.accuracy_sources.source import AccuracySource
 from tailorbird.pipeline.latency_sources.source import LatencySource
 from tailorbird.recipe import Recipe
 from tailorbird.reports import Checked, Report, summarise
+from tailorbird.reports.hypervolumes import hypervolumes
+from tailorbird.reports.summary import non_dominated
 from tailorbird.search.result import SearchResult
 from tailorbird.spaces import CALL, SearchSpace
+from tailorbird.spaces.unions import label_of, members_of
 from tailorbird.storage.databases.url import without_password
 
 
@@ -55,6 +58,7 @@ class Reporter:
         """
         summary = summarise(front, random, found, seconds, self.latency.n_estimated())
         summary |= self.latency.summary()
+        summary["hypervolume_of"] = hypervolumes(front.networks, random.networks, self._labels)
         if regrets is not None:
             summary["regrets"] = regrets.reset_index().to_dict(orient="records")
         record = self.latency.record()
@@ -72,9 +76,21 @@ class Reporter:
             summary=summary,
             provenance=self._provenance(record),
             recipe=self._safe_text(),
-            remarks=remarks,
+            remarks=(*remarks, *self._idle_spaces(front)),
             regrets=regrets,
         )
+
+    @property
+    def _labels(self) -> tuple[str, ...]:
+        """Names of the spaces that the recipe names, before settings."""
+        return tuple(map(label_of, members_of(self.space)))
+
+    def _idle_spaces(self, front: Checked) -> Iterator[str]:
+        """Yields a sentence on each space of a union that no network of the front is of."""
+        best = {*front.networks["space"][non_dominated(front.networks)]}
+        for label in self._labels:
+            if best and label not in best:
+                yield f"No network of {label} is on the checked front: here the others are as good."
 
     def _provenance(self, record: Record) -> dict[str, str]:
         return {

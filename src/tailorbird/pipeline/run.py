@@ -26,6 +26,7 @@ from tailorbird.pipeline.python_path import users_code
 from tailorbird.pipeline.reporting import Reporter
 from tailorbird.pipeline.run_folder import LOG, held
 from tailorbird.pipeline.searching import RecipeSearch
+from tailorbird.pipeline.space_tables import tables_of
 from tailorbird.predictors import Predictor
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
@@ -36,6 +37,7 @@ from tailorbird.reports.write import FILES
 from tailorbird.search.regret import choices, regrets
 from tailorbird.search.result import SearchResult
 from tailorbird.spaces import SearchSpace
+from tailorbird.spaces.unions import member_row
 from tailorbird.storage.atomic import written
 from tailorbird.storage.marks import MARK, torn
 
@@ -162,16 +164,18 @@ class Run:
 
     @cached_property
     def _modules_run(self) -> bool:
-        own = self.recipe.space
-        if own.path is None or not (self.latency.runs_networks or self.accuracy.runs_networks):
+        tables = tables_of(self.recipe.space, self.space)
+        own = [(table, space) for table, space in tables if table.path is not None]
+        if not own or not (self.latency.runs_networks or self.accuracy.runs_networks):
             return False
         from tailorbird.spaces.trial import check_modules, check_workloads
 
-        with users_code(own.key):
-            if own.programs is None:
-                check_modules(self.space)
-            else:
-                check_workloads(self.space.workloads)
+        for table, space in own:
+            with users_code(table.key):
+                if table.programs is None:
+                    check_modules(space)
+                else:
+                    check_workloads(space.workloads)
         return True
 
     @_alone
@@ -289,7 +293,8 @@ class Run:
         """Writes one network as safetensors and ONNX.
 
         Where accuracies come from a function or a table, nothing was trained: a warning says that
-        weights are those that the space builds networks with.
+        weights are those that the space builds networks with. A network of a union is written as
+        one of the space that it is of, and loaded with that.
 
         Args:
             architecture: its text, as reports have it; of all networks of the space.
@@ -313,7 +318,7 @@ class Run:
         to = self.folder / "network" if to is None else Path(to)
         if not to.name.strip(". "):
             raise RecipeError(f"The files need a name, but got {str(to)!r}. Add one to the path.")
-        return save(trained(row), self.space, row, to)
+        return save(trained(row), *member_row(self.space, row), to)
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from tailorbird.errors import shown
@@ -16,6 +16,7 @@ from tailorbird.recipe.section import (
 )
 from tailorbird.registry.accuracy_predictors import ACCURACY_PREDICTORS, entry_of
 from tailorbird.registry.data_sets import DATA_SETS
+from tailorbird.registry.importances import IMPORTANCES
 from tailorbird.registry.route_draws import ROUTE_DRAWS
 from tailorbird.registry.training_rules import TRAINING_RULES
 from tailorbird.registry.zero_cost_scores import ZERO_COST_SCORES
@@ -39,7 +40,7 @@ STITCHED_KEYS = _LEARNING | {
 }
 """Keys on how anchors and stitches are trained."""
 
-SUPERNET_KEYS = _LEARNING | {"supernet_epochs", "rule"}
+SUPERNET_KEYS = _LEARNING | {"supernet_epochs", "rule", "largest", "importance"}
 """Keys on how a supernet is trained."""
 
 Rate = Annotated[float, Field(ge=0, le=1000)]
@@ -56,7 +57,7 @@ class LearningRates(Section):
 
 
 class WeightsFile(Section):
-    """A file of weights that an anchor starts with, or that all networks share.
+    """A file of weights that an anchor or the largest network starts with, or that all share.
 
     Attributes:
         file: its path, from the recipe's folder.
@@ -84,6 +85,8 @@ class AccuracySection(Section):
     stitch_epochs: Annotated[int, Field(ge=0, le=100_000)] = 150
     supernet_epochs: Annotated[int, Field(ge=1, le=100_000)] = 300
     rule: Annotated[str, one_of_or_path(TRAINING_RULES)] | None = None
+    largest: WeightsFile | None = None
+    importance: Annotated[str, one_of(IMPORTANCES)] | None = None
     batch: Count = 50
     learning_rates: LearningRates = LearningRates()
     routes: Annotated[str, one_of(ROUTE_DRAWS)] | None = None
@@ -112,11 +115,11 @@ class AccuracySection(Section):
             )
         return {name: _file(f"[accuracy.anchors] {name}", v) for name, v in anchors.items()}
 
-    @field_validator("trained", mode="before")
+    @field_validator("trained", "largest", mode="before")
     @classmethod
-    def _file(cls, trained: object) -> object:
+    def _file(cls, given: object, info: ValidationInfo) -> object:
         """Reads a path, or a table of a path and a key."""
-        return None if trained is None else _file("[accuracy] trained", trained)
+        return None if given is None else _file(f"[accuracy] {info.field_name}", given)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -129,6 +132,10 @@ class AccuracySection(Section):
         if self.teacher is not None and self.distillation == "none":
             raise PydanticCustomError(
                 "accuracy", '[accuracy] teacher has nothing to teach with distillation = "none"'
+            )
+        if self.importance is not None and self.largest is None:
+            raise PydanticCustomError(
+                "accuracy", "[accuracy] importance sorts the weights of largest, which is not given"
             )
         if self.predictor_seconds and not entry_of(self.predictor).tunes:
             raise PydanticCustomError(

@@ -51,7 +51,7 @@ def parse(text: str, path: Path) -> dict[str, Any]:
             raise RecipeError(too_deep)
         if isinstance(value, int) and value not in _INTEGERS:
             raise RecipeError(f"{too_long}, but {key} is {shown(value)}.")
-        if not isinstance(value, str) or (where[0] == "space" and where[1:2] not in _OUR_KEYS):
+        if not isinstance(value, str) or (where[0] == "space" and _is_setting(where)):
             continue
         if len(value) > _LONGEST:
             raise RecipeError(
@@ -64,6 +64,12 @@ def parse(text: str, path: Path) -> dict[str, Any]:
                 f"{shown(value)}."
             )
     return document
+
+
+def _is_setting(where: tuple[str, ...]) -> bool:
+    """True for what leads to a setting of a space, in [space] or in one of the tables [[space]]."""
+    own = where[2:] if where[1:2] and where[1].isdigit() else where[1:]
+    return own[:1] not in _OUR_KEYS
 
 
 def _values(document: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], object]]:

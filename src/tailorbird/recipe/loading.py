@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from tailorbird.errors import RecipeError, in_a_line, nearest, shown
 from tailorbird.recipe.document import parse
@@ -34,7 +35,7 @@ def load(source: Path | Mapping[str, object]) -> tuple[Recipe, str]:
         recipe = Recipe.model_validate(parse(text, path))
     except ValidationError as error:
         raise RecipeError(f"Recipe {str(path)!r}: {_explain(error)}") from None
-    if "batch" in recipe.space.settings:
+    if any("batch" in table.settings for table in recipe.space.tables):
         raise RecipeError(
             f"Recipe {str(path)!r}: there is no key '[space] batch'; it is [device] batch."
         )
@@ -60,6 +61,13 @@ def _as_toml(tables: Mapping[str, object]) -> str:
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
+    text, place = _sentence(first), first["loc"][:2]
+    if len(place) == 2 and place[0] == "space" and isinstance(place[1], int):
+        return text.replace("[space]", f"[[space]] number {place[1] + 1}")
+    return text
+
+
+def _sentence(first: ErrorDetails) -> str:
     if first["type"] in ("space", "device", "latency", "accuracy", "search", "recipe"):
         sentence = first["msg"]
         if len(sentence) > _LONGEST:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 from tailorbird.recipe.accuracy import AccuracySection
@@ -11,7 +11,7 @@ from tailorbird.recipe.latency import LatencySection
 from tailorbird.recipe.report import ReportSection
 from tailorbird.recipe.search import SearchSection
 from tailorbird.recipe.section import Section
-from tailorbird.recipe.space import SpaceSection
+from tailorbird.recipe.space import SpaceSection, UnionSection, read_space
 from tailorbird.registry.accuracy_predictors import entry_of
 
 _GUIDE = "process-places"
@@ -22,7 +22,7 @@ class Recipe(Section):
 
     name: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    space: SpaceSection
+    space: Annotated[SpaceSection | UnionSection, PlainValidator(read_space)]
     device: DeviceSection = DeviceSection()
     latency: LatencySection = LatencySection()
     accuracy: AccuracySection = AccuracySection()
@@ -58,6 +58,16 @@ class Recipe(Section):
                 "recipe",
                 "[space] programs are timed each for itself, and no networks beside them: drop "
                 "samples, predictor and adapt_from from [latency]",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _is_published(self) -> Self:
+        if len(self.space.tables) > 1 and self.accuracy.published is not None:
+            raise PydanticCustomError(
+                "recipe",
+                "[accuracy] published figures are of one space, and [[space]] names several: run "
+                "each alone, or give all of them in [accuracy] table",
             )
         return self
 

@@ -1,9 +1,10 @@
-"""The table [space]."""
+"""The table [space], or the tables [[space]] of a union."""
 
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
 from tailorbird.errors import shown
@@ -45,6 +46,11 @@ class SpaceSection(Section):
                 )
 
     @property
+    def tables(self) -> tuple[Self, ...]:
+        """Tables of all spaces: this one."""
+        return (self,)
+
+    @property
     def path(self) -> str | None:
         """Python path of the user's function; None of a named space."""
         return self.module or self.programs
@@ -60,3 +66,61 @@ class SpaceSection(Section):
     def settings(self) -> dict[str, Any]:
         """What the space is made with; the space says which settings it has."""
         return dict(self.model_extra or {})
+
+
+@dataclass(frozen=True, slots=True)
+class UnionSection:
+    """Several spaces, whose networks are searched together: a table `[[space]]` for each.
+
+    Attributes:
+        tables: of the spaces, two at least.
+    """
+
+    tables: tuple[SpaceSection, ...]
+
+    key: ClassVar = "[[space]]"
+    name: ClassVar[None] = None
+    module: ClassVar[None] = None
+    programs: ClassVar[None] = None
+
+    def __post_init__(self) -> None:
+        for number, table in enumerate(self.tables, start=1):
+            if table.programs is not None:
+                raise PydanticCustomError(
+                    "space",
+                    "[[space]] number {number} has programs, which are timed each for itself and "
+                    "in no union: give them a recipe of their own",
+                    {"number": number},
+                )
+            elsewhere = {*table.settings} & {"data", "device"} if table.path is None else ()
+            for key in sorted(elsewhere):
+                raise PydanticCustomError(
+                    "space",
+                    "[[space]] number {number} has {key}, but spaces of a union have one data set "
+                    "and one device: drop it, and say so in {where}",
+                    {
+                        "number": number,
+                        "key": key,
+                        "where": "[accuracy] data" if key == "data" else "[device]",
+                    },
+                )
+
+
+def read_space(value: object) -> SpaceSection | UnionSection:
+    """Reads a table, or a list of tables, one of which stands for itself.
+
+    Raises:
+        ValidationError: if one is wrong; the place in a list is part of where it is.
+        PydanticCustomError: if they are no union.
+    """
+    if isinstance(value, UnionSection):
+        return value
+    if not isinstance(value, list):
+        return SpaceSection.model_validate(value)
+    if not value:
+        raise PydanticCustomError("space", "[[space]] must have a table at least: name a space")
+    tables = tuple(_TABLES.validate_python(value))
+    return tables[0] if len(tables) == 1 else UnionSection(tables)
+
+
+_TABLES = TypeAdapter(list[SpaceSection])

@@ -9,6 +9,7 @@ from tailorbird.spaces import FloatArray
 COLUMNS = (
     "architecture",
     "kind",
+    "space",
     "accuracy_predicted",
     "accuracy_std",
     "accuracy_validation",
@@ -23,7 +24,8 @@ COLUMNS = (
 )
 """Columns of a front: accuracies are fractions, latencies of a batch, MACs of one image.
 
-A latency is extrapolated where it lies far below all that were timed. After these there is a column
+Space is the name, before its settings, of the space that a network is of, also in a union. A
+latency is extrapolated where it lies far below all that were timed. After these there is a column
 for each variable of the space, with the index of its choice, unless one is named like one of these.
 """
 

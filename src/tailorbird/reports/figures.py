@@ -20,10 +20,13 @@ _LAYOUT = {
 
 
 def _by_kind(networks: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
-    kinds = sorted(networks["kind"].unique())
+    """Name, colour and networks of each kind; of several spaces each has kinds of its own."""
+    names = networks["kind"]
+    if networks["space"].nunique() > 1:
+        names = networks["space"] + " " + names
     return [
-        (kind, _COLOURS[i % len(_COLOURS)], networks[networks["kind"] == kind])
-        for i, kind in enumerate(kinds)
+        (name, _COLOURS[i % len(_COLOURS)], networks[names == name])
+        for i, name in enumerate(sorted(names.unique()))
     ]
 
 

@@ -155,6 +155,8 @@ def _html(report: Report, mark: str) -> str:
         networks=shown.to_dict(orient="records"),
         n_random=len(report.random.networks),
         summary=report.summary,
+        hypervolume_of=report.summary.get("hypervolume_of"),
+        has_spaces=both["space"].nunique() > 1,
         accuracy_text=report.accuracy,
         search_text=str(report.found),
         regrets=[] if report.regrets is None else report.regrets.reset_index().to_dict("records"),

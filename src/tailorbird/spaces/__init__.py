@@ -6,6 +6,7 @@ from tailorbird.spaces.own_windows import HasWindows
 from tailorbird.spaces.registry import get
 from tailorbird.spaces.shared import Piece, SharedSpace
 from tailorbird.spaces.space import FloatArray, IntArray, SearchSpace, Variable
+from tailorbird.spaces.unions import Union, union_of
 from tailorbird.spaces.workload import CALL, Workload
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "SearchSpace",
     "SharedSpace",
     "Stage",
+    "Union",
     "Variable",
     "Workload",
     "get",
+    "union_of",
 ]

@@ -18,7 +18,11 @@ from tailorbird.spaces.chains import (
 from tailorbird.spaces.chains.regnet import regnet_layout
 from tailorbird.spaces.elastic import Elastic
 from tailorbird.spaces.elastic.mobile_networks import mobile_elastic
-from tailorbird.spaces.elastic.residual_networks import cifar_elastic, digits_elastic
+from tailorbird.spaces.elastic.residual_networks import (
+    cifar_elastic,
+    digits_elastic,
+    elastic_resnet,
+)
 from tailorbird.spaces.elastic.vision_transformers import Member, elastic_vit
 from tailorbird.spaces.space import SearchSpace
 from tailorbird.spaces.stitching.families.cifar_resnet import CifarResNet
@@ -161,6 +165,15 @@ def _cifar_elastic(*, batch: PositiveInt = 1, n_classes: Classes = 10) -> Elasti
     return cifar_elastic(batch, n_classes)
 
 
+def _elastic_resnet(
+    *,
+    batch: PositiveInt = 1,
+    n_layers: Literal[20, 32, 44, 56] = 20,
+    n_classes: Classes = 10,
+) -> Elastic:
+    return elastic_resnet(batch, n_layers, n_classes)
+
+
 def _elastic_vit(
     *,
     batch: PositiveInt = 1,
@@ -197,6 +210,7 @@ SPACES: Mapping[str, _Factory] = {
     "digits-elastic": _digits_elastic,
     "digits-resnet": _with_windows(DigitsResNet, kernel=3, max_stitches=3),
     "efficientnet-lite-0-1-2": _with_windows(EfficientNetLite),
+    "elastic-resnet": _elastic_resnet,
     "elastic-vit": _elastic_vit,
     "fbnet": _fbnet,
     "macro-mobilenetv2": _macro_mobilenetv2,

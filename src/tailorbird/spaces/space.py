@@ -85,7 +85,10 @@ class SearchSpace(Protocol):
         """
 
     def sample(self, n: int, rng: np.random.Generator) -> IntArray:
-        """Canonical rows (n, d), uniform over distinct architectures, with replacement."""
+        """Canonical rows (n, d), uniform over distinct architectures, with replacement.
+
+        A union draws equal parts from its members, uniform over those of each.
+        """
 
     def count_workloads(self, X: IntArray) -> csr_array:
         """Number of times that each canonical row needs each workload, (n, n_workloads).

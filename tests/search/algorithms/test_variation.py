@@ -24,6 +24,7 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
     "stitches": lambda: spaces.get("digits-resnet"),
     "two-way": lambda: spaces.get("deit-ti-s-b", stitches="two-way", pairs="all", max_stitches=3),
     "anchors": lambda: spaces.get("deit-ti-s-b", max_stitches=0),
+    "union": lambda: spaces.union_of([spaces.get("digits-resnet"), spaces.get("digits-elastic")]),
 }
 
 

@@ -180,12 +180,14 @@ class FunctionAccuracy(EvaluatedAccuracy):
 
 def _digest(asked: OpenedRecipe) -> str:
     """Eight digits that change with the choices of a space, its modules, text and settings."""
-    space, own = asked.space, asked.recipe.space
+    space = asked.space
     parts: list[object] = [
         [(variable.name, variable.choices) for variable in space.variables],
         [workload.key for workload in space.workloads if workload.digest],
     ]
-    if own.module is not None:  # named ones have settings in their names
+    for own in asked.recipe.space.tables:
+        if own.module is None:  # named ones have settings in their names
+            continue
         make = resolve(own.module, asked.home, "[space] module")
         parts += [own.module, digest(own.module, make), sorted(own.settings.items())]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]

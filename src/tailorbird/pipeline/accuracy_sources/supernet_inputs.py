@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import RecipeError, WeightsError, WeightsKeyError
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
 from tailorbird.pipeline.own_code.training_rule import TrainingRule, training_rule_of
 from tailorbird.pipeline.python_path import users_code
@@ -16,10 +16,11 @@ from tailorbird.registry.training_rules import entry_of
 from tailorbird.training import SupernetTraining, Trained, load_supernet, train_supernet
 from tailorbird.training.distillation import loss_of
 from tailorbird.training.shared.fitting_data import n_classes_of
-from tailorbird.training.shared.network import fresh
+from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.shared.network_trial import check_networks
-from tailorbird.training.supernet.settings import ROUTES, RULE
-from tailorbird.training.supernet.train import check, rule_of, stage_of
+from tailorbird.training.supernet.largest import Placement
+from tailorbird.training.supernet.settings import IMPORTANCE, ROUTES, RULE
+from tailorbird.training.supernet.train import check, rule_of, stage_of, started
 from tailorbird.training.supernet.trial import check_rule, tried_rows
 from tailorbird.training.trial import Batch
 
@@ -53,8 +54,14 @@ class SupernetInputs(TrainingInputs):
         return stage_of(self.space, self.dataset(), self.settings(), folder).is_made()
 
     def remarks(self) -> tuple[str, ...]:
-        """None: training starts from fresh weights."""
-        return ()
+        """Sentences on what became of the file of the largest network's weights."""
+        if self.recipe.accuracy.largest is None:
+            return ()
+        placement = self._started[1]
+        if not placement.new_head:
+            return placement.remarks
+        drawn = f"The last layer of the head is drawn anew, since {placement.new_head}."
+        return (*placement.remarks, drawn)
 
     def origin(self) -> str:
         """Says that networks have parts of the same weights, and how these were trained.
@@ -63,6 +70,8 @@ class SupernetInputs(TrainingInputs):
         """
         made = self.settings()
         told = f"supernet_epochs = {made.epochs}, rule = {made.rule}, routes = {made.routes}"
+        if made.largest is not None:
+            told += f", largest = {made.largest.name}, importance = {made.importance}"
         return f", with weights that all networks share ({told})"
 
     @cached_property
@@ -111,13 +120,20 @@ class SupernetInputs(TrainingInputs):
         check(self.space, self.dataset())
 
     def check_start(self) -> None:
-        """Nothing: training starts from fresh weights."""
+        """Refuses a file of weights that does not fit the largest network.
+
+        Raises:
+            WeightsError: if so; an example shows how a recipe chooses by a key.
+            RecipeError: if what it holds cannot be sorted.
+        """
+        if self.recipe.accuracy.largest is not None:
+            self._started  # noqa: B018  # it is made here first
 
     def check_steps(self, batch: Batch) -> None:
         """Runs a few networks as training does, and those of its rule."""
         settings = self.settings()
         with users_code(self.named_space):
-            network = fresh(self.space, settings.seed)
+            network, _ = self._started
             check_networks(
                 self.space,
                 network,
@@ -144,8 +160,21 @@ class SupernetInputs(TrainingInputs):
             routes=asked.routes or ROUTES,
             distillation=asked.distillation or "soft",
             teacher=asked.teacher,
+            largest=None if asked.largest is None else self.home / asked.largest.file,
+            key=None if asked.largest is None else asked.largest.key,
+            importance=asked.importance or IMPORTANCE,
             program=self._rule.program,
         )
+
+    @cached_property
+    def _started(self) -> tuple[SharedNetwork, Placement]:
+        """A network as training begins with it, and what became of the recipe's file."""
+        try:
+            with users_code(self.named_space):
+                return started(self.space, self.dataset(), self.settings())
+        except WeightsKeyError as error:
+            example = f'{{ file = "{error.path.name}", key = "{error.key}" }}'
+            raise WeightsError(f"{error} In [accuracy]: largest = {example}.") from error
 
     @cached_property
     def _kinds(self) -> frozenset[str]:

@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from tailorbird.errors import MissingStepError, RecipeError
+from tailorbird.errors import MissingStepError
 from tailorbird.pipeline.accuracy_sources.evaluated import EvaluatedAccuracy
-from tailorbird.pipeline.accuracy_sources.given_inputs import GivenInputs
-from tailorbird.pipeline.accuracy_sources.stitching_inputs import StitchingInputs
-from tailorbird.pipeline.accuracy_sources.supernet_inputs import SupernetInputs
+from tailorbird.pipeline.accuracy_sources.inputs import inputs_of
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
+from tailorbird.pipeline.accuracy_sources.union_inputs import UnionInputs
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.pipeline.own_code.zero_cost_score import zero_cost_scores_of
 from tailorbird.pipeline.run_folder import LOG
@@ -25,7 +24,6 @@ from tailorbird.registry.python_paths import is_path
 from tailorbird.search.evaluation.executors import Evaluator
 from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.shared import HasPieces
-from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Dataset, Trained
 
 _SCORED = 32  # images that zero-cost scores see
@@ -77,23 +75,13 @@ class TrainedAccuracy(EvaluatedAccuracy):
         self.try_predictor()
 
     @cached_property
-    def inputs(self) -> TrainingInputs:
+    def inputs(self) -> TrainingInputs | UnionInputs:
         """Data, score, teacher and weights of the training.
 
         Raises:
             RecipeError: if the space is none that can be trained.
         """
-        if not isinstance(self.space, HasPieces):
-            raise RecipeError(
-                f"There is no training for {self.space.name}. Give accuracies of your own in "
-                "[accuracy] function, batch_function or table; latencies alone can be had with "
-                "`tailorbird profile RECIPE`."
-            )
-        if self.recipe.accuracy.trained is not None:
-            return GivenInputs(self.recipe, self.home, self.space)
-        if isinstance(self.space, StitchSpace):
-            return StitchingInputs(self.recipe, self.home, self.space)
-        return SupernetInputs(self.recipe, self.home, self.space)
+        return inputs_of(self.recipe, self.home, self.space)
 
     def obtain(self, progress: Progress) -> None:
         """Trains, or loads what was trained."""

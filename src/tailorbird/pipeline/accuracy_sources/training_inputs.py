@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from torch import nn
 
@@ -29,6 +29,16 @@ from tailorbird.training.trial import (
 )
 
 
+class Lender(Protocol):
+    """What has the data set and the teacher of a recipe."""
+
+    def dataset(self) -> Dataset:
+        """The data set."""
+
+    def teacher(self) -> nn.Module | None:
+        """The teacher, if there is one."""
+
+
 @dataclass(frozen=True)
 class TrainingInputs(ABC):
     """Base of what the weights of one recipe are trained from, each thing made on first use.
@@ -37,6 +47,8 @@ class TrainingInputs(ABC):
         recipe: what was asked for.
         home: folder of the recipe; the user's modules and weights are looked for from there.
         space: that the recipe names.
+        lender: other inputs of the same recipe, whose data set and teacher these have as well; None
+            to have them made.
     """
 
     idle: ClassVar[frozenset[str]]
@@ -48,6 +60,7 @@ class TrainingInputs(ABC):
     recipe: Recipe
     home: Path
     space: SharedSpace
+    lender: "Lender | None" = None
 
     @abstractmethod
     def train(self, folder: Path, progress: Progress) -> Trained:
@@ -155,6 +168,8 @@ class TrainingInputs(ABC):
 
     @cached_property
     def _dataset(self) -> Dataset:
+        if self.lender is not None:
+            return self.lender.dataset()
         path = self.recipe.accuracy.module
         if path is not None:
             make = resolve(path, self.home, "[accuracy] module")
@@ -176,6 +191,8 @@ class TrainingInputs(ABC):
 
     @cached_property
     def _teacher(self) -> nn.Module | None:
+        if self.lender is not None:
+            return self.lender.teacher()
         path = self.recipe.accuracy.teacher
         if path is None:
             return None

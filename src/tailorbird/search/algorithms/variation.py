@@ -1,13 +1,12 @@
 """Variation operators: crossover and mutation of whole populations at once."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tailorbird.search.problem import Problem
 from tailorbird.search.violation import Limits
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.layered import graph_of
+from tailorbird.spaces.one_variable import OneVariable
 from tailorbird.spaces.space import HasMutation, Step
 
 CROSSED = 0.5
@@ -15,28 +14,6 @@ CROSSED = 0.5
 is usual, the hypervolume after 10,000 evaluations of ofa-mobilenetv3 is 0.3 to 1.3 % smaller."""
 
 _TRIES = 4  # to change a row
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OneVariable:
-    """Gives one variable of each row another choice.
-
-    Attributes:
-        n_choices: of each variable, (d,).
-    """
-
-    n_choices: IntArray
-
-    def __call__(self, X: IntArray, rng: np.random.Generator) -> IntArray:
-        """Children of rows (n, d)."""
-        several = np.flatnonzero(self.n_choices > 1)
-        if not len(several):
-            return X
-        variable = several[rng.integers(len(several), size=len(X))]
-        rows, stepped = np.arange(len(X)), X.copy()
-        n = self.n_choices[variable]
-        stepped[rows, variable] = (X[rows, variable] + rng.integers(1, n)) % n
-        return stepped
 
 
 class Mutation:
@@ -49,8 +26,7 @@ class Mutation:
     def __init__(self, space: SearchSpace) -> None:
         self._repair = space.repair
         own = space.mutation() if isinstance(space, HasMutation) else None
-        n_choices = np.array([len(variable.choices) for variable in space.variables])
-        self._step: Step = OneVariable(n_choices) if own is None else own
+        self._step: Step = OneVariable.of(space) if own is None else own
 
     def __call__(self, X: IntArray, rng: np.random.Generator) -> IntArray:
         """Other canonical rows (n, d), each one step from a canonical one of X (n, d).

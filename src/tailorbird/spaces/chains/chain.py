@@ -1,7 +1,7 @@
 """Chains: spaces of networks that are a sequence of workloads."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -79,10 +79,17 @@ class Layout(Protocol):
 
 
 class Chain(LayeredSpace):
-    """Layered space of the networks of a layout."""
+    """Layered space of the networks of a layout.
 
-    def __init__(self, layout: Layout) -> None:
+    Args:
+        layout: of them.
+        names: gives, for the name of a weight in state dicts of others, that in the largest network
+            as it is built here; None if there is none.
+    """
+
+    def __init__(self, layout: Layout, names: Callable[[str], str | None] | None = None) -> None:
         self.layout = layout
+        self._names = names
         self.name = layout.name
         self.variables = layout.variables
         self.input_shape = layout.input_shape
@@ -103,6 +110,10 @@ class Chain(LayeredSpace):
         between = (w for step in self._steps for edge in step.values() for w in edge.workloads)
         last = chain.from_iterable(self.layout.last)
         return tuple(dict.fromkeys((*self.layout.first, *between, *last)))
+
+    def own_name(self, name: str) -> str | None:
+        """Name in the largest network of a weight that others call by that one; None if unknown."""
+        return None if self._names is None else self._names(name)
 
     def route(self, row: IntArray) -> tuple[Piece, ...]:
         """The pieces of one canonical row in the order in which they run.

@@ -1,6 +1,8 @@
 """Elastic residual networks for small images, which supernets are trained of here."""
 
+import re
 from functools import partial
+from typing import Literal
 
 from tailorbird.spaces.elastic.space import Elastic
 from tailorbird.spaces.elastic.stage import Stage
@@ -49,3 +51,49 @@ def cifar_elastic(batch: int, n_classes: int = 10) -> Elastic:
         [stage(to=16), stage(to=32, stride=2), stage(to=64, stride=2)],
         partial(Head, classes=n_classes),
     )
+
+
+def elastic_resnet(
+    batch: int, n_layers: Literal[20, 32, 44, 56] = 20, n_classes: int = 10
+) -> Elastic:
+    """Residual networks for CIFAR as published, of which the channels inside blocks are elastic.
+
+    Blocks have a quarter to all of their channels inside, and the last block of each stage may be
+    left out. The largest network is the published one, and takes its weights by the names of
+    akamaster/pytorch_resnet_cifar10.
+
+    Args:
+        batch: batch size.
+        n_layers: of the largest network, 2 in each block and 2 more.
+        n_classes: of the head.
+
+    References:
+        He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition. CVPR 2016.
+    """
+    from tailorbird.spaces.elastic.modules import ElasticCifarBlock
+    from tailorbird.spaces.stitching.modules.cifar_resnet import Embedding
+    from tailorbird.spaces.stitching.modules.heads import Head
+
+    n_blocks = (n_layers - 2) // 6
+    inner = (0.25, 0.5, 0.75, 1.0)
+    stage = partial(Stage, ElasticCifarBlock, depth=(n_blocks - 1, n_blocks), inner=inner)
+    return Elastic(
+        f"elastic-resnet(n_layers={n_layers},n_classes={n_classes})",
+        (batch, 3, 32, 32),
+        partial(Embedding, width=16),
+        [stage(to=16), stage(to=32, stride=2), stage(to=64, stride=2)],
+        partial(Head, classes=n_classes),
+        names=partial(_published_name, n_blocks=n_blocks),
+    )
+
+
+_BLOCK = re.compile(r"layer([1-3])\.(\d+)\.(.+)")
+
+
+def _published_name(name: str, n_blocks: int) -> str | None:
+    """Name here of a weight of akamaster/pytorch_resnet_cifar10."""
+    if found := _BLOCK.fullmatch(name):
+        return f"{1 + (int(found[1]) - 1) * n_blocks + int(found[2])}.{found[3]}"
+    if name.startswith("linear."):
+        return f"{1 + 3 * n_blocks}.{name}"
+    return f"0.{name}" if name.startswith(("conv1.", "bn1.")) else None

@@ -1,6 +1,6 @@
 """Elastic spaces."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,8 @@ class Elastic(Chain):
             in their order; where the class has a parameter `width`, it is given that of its input.
         stages: of which networks differ.
         head: likewise, behind the last stage.
+        names: gives, for the name of a weight in state dicts of others, that in the largest network
+            as it is built here; None if there is none.
         width_axis: axis of activations that `width` is the size of; if left out it is 1, as of
             images (n, channels, height, width), and the last of sequences (n, tokens, channels).
 
@@ -52,6 +54,7 @@ class Elastic(Chain):
         stages: Stage | Sequence[Stage],
         head: "Module | Sequence[Module]",
         *,
+        names: Callable[[str], str | None] | None = None,
         width_axis: int | None = None,
     ) -> None:
         if not isinstance(name, str) or not name:
@@ -66,7 +69,7 @@ class Elastic(Chain):
         last = tuple(workloads for workloads, _ in ends)
         _check_variables(paths)
         _check_outputs(name, {shape for _, shape in ends})
-        super().__init__(ElasticLayout(name, image, first, paths, last))
+        super().__init__(ElasticLayout(name, image, first, paths, last), names)
         n_routes = n_distinct_routes(self.layout)
         if n_routes < self.size:
             raise ContractError(

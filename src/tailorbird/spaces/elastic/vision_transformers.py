@@ -1,5 +1,6 @@
 """Elastic vision transformers: the smaller networks within a DeiT or a ViT."""
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -61,7 +62,7 @@ def elastic_vit(
     """Networks of 6, 8, 10 or 12 blocks, each with a third of the heads, two thirds, or all.
 
     MLPs are nested: each has the first quarter of the largest one's hidden units, the first half or
-    all. Weights have timm's names inside their pieces: those of block `i` are of `stage0_i`.
+    all. Weights of the largest network are taken by timm's names.
 
     Args:
         batch: batch size.
@@ -99,4 +100,16 @@ def elastic_vit(
         StagePaths(tokens, [_Blocks(width, _HEADS[member])]),
         ((_workload("Head", "vit_head", head, tokens),),),
     )
-    return Chain(layout)
+    return Chain(layout, _own_name)
+
+
+_BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
+
+
+def _own_name(name: str) -> str | None:
+    """Name in the largest network of a weight that timm calls by that one."""
+    if found := _BLOCK.fullmatch(name):
+        return f"{1 + int(found[1])}.{found[2]}"
+    if name.startswith(("cls_token", "pos_embed", "patch_embed.")):
+        return f"0.{name}"
+    return f"{1 + _DEPTHS[-1]}.{name}" if name.startswith(("norm.", "head.")) else None

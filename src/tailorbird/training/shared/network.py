@@ -1,6 +1,6 @@
 """All weights of a space in one module, so that networks share them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Self
 
 import torch
@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tailorbird.errors import ContractError
 from tailorbird.spaces import Piece, SharedSpace
+from tailorbird.training.shared.named_tensors import Window
 from tailorbird.training.shared.shared_tensors import SharedTensors
 from tailorbird.training.shared.windows import WindowedModule
 
@@ -48,6 +49,23 @@ class SharedNetwork(nn.Module):
             for piece, module in zip(pieces, modules, strict=True):
                 self._windowed[piece.form] = WindowedModule(module, shared)
 
+    @classmethod
+    def joined(cls, networks: Mapping[str, "SharedNetwork"]) -> Self:
+        """The network of all weights of several, which it has in common with these.
+
+        Args:
+            networks: by what the names of their weights begin with here, as in a union of spaces.
+        """
+        joined = cls.__new__(cls)
+        nn.Module.__init__(joined)
+        joined.parts, joined._windowed = nn.ModuleDict(), {}
+        for prefix, network in networks.items():
+            for name, module in network.parts.items():
+                joined.parts[f"{prefix}{name}"] = module
+            for (weights, *form), windowed in network._windowed.items():
+                joined._windowed[(f"{prefix}{weights}", *form)] = windowed
+        return joined
+
     def forward(self, x: Tensor, route: Sequence[Piece]) -> Tensor:
         """Logits (n, classes) of images (n, channels, height, width), along one route."""
         for piece in route:
@@ -83,17 +101,33 @@ class SharedNetwork(nn.Module):
         module = self._windowed.get(piece.form)
         return [*self.parts[piece.weights].parameters()] if module is None else module.parameters
 
+    def windows_of(self, piece: Piece) -> dict[str, tuple[nn.Parameter, Window]]:
+        """Parameters of a piece by name: the network's tensor, and the part of it that each is.
+
+        The part is empty where it is the whole tensor.
+        """
+        module = self._windowed.get(piece.form)
+        if module is not None:
+            return module.windows
+        return {name: (values, ()) for name, values in self.parts[piece.weights].named_parameters()}
+
     def buffers_of(self, piece: Piece) -> dict[str, Tensor]:
         """Buffers of a piece that no file of weights has, since they are not persistent."""
+        return {name: buffer for name, buffer, is_kept in self._buffers_in(piece) if not is_kept}
+
+    def persistent_buffers_of(self, piece: Piece) -> dict[str, Tensor]:
+        """Buffers of a piece that files of weights have; statistics of norms are none of them."""
+        return {name: buffer for name, buffer, is_kept in self._buffers_in(piece) if is_kept}
+
+    def _buffers_in(self, piece: Piece) -> Iterator[tuple[str, Tensor, bool]]:
+        """Names and values of buffers, and whether they are persistent."""
         windowed = self._windowed.get(piece.form)
         whole = self.parts[piece.weights] if windowed is None else windowed.module
-        return {
-            f"{prefix}.{name}" if prefix else name: buffer
-            for prefix, module in whole.named_modules()
-            if not isinstance(module, _BatchNorm)
-            for name, buffer in module.named_buffers(recurse=False)
-            if name in module._non_persistent_buffers_set
-        }
+        for prefix, module in whole.named_modules():
+            if not isinstance(module, _BatchNorm):
+                for leaf, buffer in module.named_buffers(recurse=False):
+                    name = f"{prefix}.{leaf}" if prefix else leaf
+                    yield name, buffer, leaf not in module._non_persistent_buffers_set
 
     def named_layers(self, kind: str) -> Iterator[tuple[str, nn.Module]]:
         """Modules of all weights of one kind, by their names."""

@@ -1,6 +1,7 @@
 """Files of shared weights that were trained elsewhere, put into a network."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
@@ -35,30 +36,76 @@ def place(network: SharedNetwork, path: Path, name: str, key: str | None = None)
         WeightsError: if names or shapes differ, with missing and surplus ones side by side, or
             values are such that weights cannot have.
     """
-    known = network.state_dict()
     statistics = {*_statistics(network)}
-    own = {name: tensor for name, tensor in known.items() if name not in statistics}
+    own = {name: t for name, t in network.state_dict().items() if name not in statistics}
+    wanted = Wanted(own, name, "a `tailorbird.training.SharedNetwork` of this very space")
+    given, remarks = fitted(wanted, path, key)
+    network.load_state_dict(given, strict=False)
+    return remarks
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Weights that a file must hold.
+
+    Attributes:
+        own: tensors in whose places they go, by name.
+        name: of what they are weights of, for errors.
+        saved: whose state dict fits, for errors.
+        rename: gives the name of a tensor that others call by another; or None.
+        optional: names of those that may be missing, or of other shapes.
+    """
+
+    own: Mapping[str, Tensor]
+    name: str
+    saved: str
+    rename: Callable[[str], str | None] = lambda name: name
+    optional: Collection[str] = ()
+
+
+def fitted(
+    wanted: Wanted, path: Path, key: str | None = None
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Values of weights in a file, by their names here, and what a reader must know of the choice.
+
+    Args:
+        wanted: what is looked for.
+        path: of the file.
+        key: where in it the weights lie; found out if None.
+
+    Raises:
+        WeightsError: if names or shapes differ, with missing and surplus ones side by side, or
+            values are such that weights cannot have.
+    """
+    own = wanted.own
+
+    def find(given: str) -> tuple[str, str] | None:
+        name = given if given in own else wanted.rename(given)
+        return None if name is None or name not in own else (name, "")
+
     state = read(path, key)
-    names = sort_names(state.tensors, lambda given: (given, "") if given in known else None)
-    placed = {there: here for there, (here, _) in names.placed.items() if here in own}
-    misfits = _misfits(own, state, placed, names.unplaced)
+    names = sort_names(state.tensors, find)
+    placed = {there: here for there, (here, _) in names.placed.items()}
+    for there, here in [*placed.items()]:
+        if here in wanted.optional and state.tensors[there].shape != own[here].shape:
+            del placed[there]
+    misfits = _misfits(wanted, state, placed, names.unplaced)
     if len(misfits):
         raise WeightsError(
-            f"The weights in {str(path)!r} do not fit {name}, in {len(misfits):,} places. In the "
-            f"file / looked for: {misfits}. Save the `state_dict()` of a "
-            "`tailorbird.training.SharedNetwork` of this very space."
+            f"The weights in {str(path)!r} do not fit {wanted.name}, in {len(misfits):,} places. "
+            f"In the file / looked for: {misfits}. Save the `state_dict()` of {wanted.saved}."
         )
-    given: dict[str, Tensor] = {}
+    values: dict[str, Tensor] = {}
     for there, here in placed.items():
         check_kind(path, plain(there), state.tensors[there], own[here])
-        given[here] = converted(path, plain(there), state.tensors[there], own[here])
-    network.load_state_dict(given, strict=False)
-    return state.remarks
+        values[here] = converted(path, plain(there), state.tensors[there], own[here])
+    return values, state.remarks
 
 
 def _misfits(
-    own: dict[str, Tensor], state: StateDict, placed: dict[str, str], unplaced: tuple[str, ...]
+    wanted: Wanted, state: StateDict, placed: dict[str, str], unplaced: tuple[str, ...]
 ) -> Misfits:
+    own = wanted.own
     by_place: dict[str, list[str]] = {}
     for there, here in placed.items():
         by_place.setdefault(here, []).append(there)
@@ -71,7 +118,7 @@ def _misfits(
         twice=[(names[0], names[1]) for names in by_place.values() if len(names) > 1],
         shapes=shapes,
         unplaced=[n for n in unplaced if n.rpartition(".")[2] not in _STATISTICS],
-        missing=[name for name in own if name not in by_place],
+        missing=[n for n in own if n not in by_place and n not in wanted.optional],
     )
 
 

@@ -27,13 +27,19 @@ class WindowedModule:
         for tensor in [*named_tensors(module)]:
             path, _, leaf = tensor.name.rpartition(".")
             window = tensor.window(shared.get_parameter(tensor.name).shape)
-            self._cuts.append(_Cut(tensor.owners, shared.get_submodule(path), leaf, window))
+            cut = _Cut(tensor.name, tensor.owners, shared.get_submodule(path), leaf, window)
+            self._cuts.append(cut)
         self.drop()
 
     @property
     def parameters(self) -> list[nn.Parameter]:
         """The shared tensors that it has windows of."""
         return [cut.whole for cut in self._cuts]
+
+    @property
+    def windows(self) -> dict[str, tuple[nn.Parameter, Window]]:
+        """Shared tensor and window of each of its parameters, by name."""
+        return {cut.name: (cut.whole, cut.window) for cut in self._cuts}
 
     def __call__(self, x: Tensor) -> Tensor:
         """Output of the module; gradients reach the shared tensors."""
@@ -80,6 +86,7 @@ class _Cut:
     """One tensor of a module, and the part of a shared one that it is.
 
     Attributes:
+        name: of it there, dotted.
         owners: modules and names that have it there; several if it is tied.
         home: module that has the shared tensor, which may be replaced there by another one.
         leaf: its name there.
@@ -89,6 +96,7 @@ class _Cut:
         chosen: axes of which not all indices, or not in their order, are in a mesh, and those.
     """
 
+    name: str
     owners: list[tuple[nn.Module, str]]
     home: nn.Module
     leaf: str

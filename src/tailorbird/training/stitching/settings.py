@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tailorbird.spaces.shared import KINDS
-from tailorbird.training.weights import state_dict, weight_file
+from tailorbird.training.weights.state_dict import digest
 
 RULES = "stitch-2"
 """Version of training in the identity of weights: raise it when training makes others."""
@@ -61,20 +61,10 @@ class Training:
             "seed": self.seed,
             "batch": self.batch,
             "learning_rates": learning_rates,
-            "weights": self._weights(anchor) if anchor in self.anchors else None,
+            "weights": digest(self.anchors[anchor], self.keys.get(anchor))
+            if anchor in self.anchors
+            else None,
         }
-
-    def _weights(self, anchor: str) -> str:
-        """Digest of a file; with the key, where it is not that under which weights usually lie.
-
-        So weights that were made when `state_dict` was always taken stay valid where it still is.
-        """
-        path, key = self.anchors[anchor], self.keys.get(anchor)
-        digest = weight_file.digest(path)
-        if key is None:
-            state = state_dict.read(path)
-            key = state.key if state.is_averaged else None
-        return digest if key is None else f"{digest}#{key}"
 
     def together(self) -> dict[str, object]:
         """Returns what decides the stitched network's weights, besides its anchors."""

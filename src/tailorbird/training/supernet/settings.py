@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tailorbird.spaces.shared import KINDS
+from tailorbird.training.weights.state_dict import digest
 
 VERSION = "supernet-1"
 """Version of training in the identity of weights: raise it when training makes others."""
 
 RULE, ROUTES = "single-path", "log-macs"
 """What is done unless something else is asked for; `benchmarks/supernet_rules.py` has chosen it."""
+
+IMPORTANCE = "l1"
+"""How units of given weights are sorted unless something else is asked for."""
 
 
 def _same_everywhere() -> Mapping[str, float]:
@@ -31,6 +36,9 @@ class SupernetTraining:
         distillation: what is learned from answers of others, `soft`, `hard` or `none`: of the
             first network of a step, if the rule says so, and of a teacher, if there is one.
         teacher: names it; none if None.
+        largest: file of weights that the largest network starts with; none if None.
+        key: where in it the weights lie; found out if None.
+        importance: by which channels and other units of these weights are sorted.
         program: text or digest of a rule of one's own, so that another one trains anew.
     """
 
@@ -42,4 +50,17 @@ class SupernetTraining:
     routes: str = ROUTES
     distillation: str = "soft"
     teacher: str | None = None
+    largest: Path | None = None
+    key: str | None = None
+    importance: str = IMPORTANCE
     program: str = ""
+
+    def start(self) -> dict[str, object]:
+        """What decides the weights that training starts with; nothing if they are fresh.
+
+        Raises:
+            WeightsError: if the file of the largest network's cannot be read.
+        """
+        if self.largest is None:
+            return {}
+        return {"largest": digest(self.largest, self.key), "importance": self.importance}

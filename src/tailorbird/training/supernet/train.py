@@ -27,6 +27,8 @@ from tailorbird.training.shared.network import SharedNetwork, fresh
 from tailorbird.training.shared.route_sampling import draw_of
 from tailorbird.training.shared.stage import Stage
 from tailorbird.training.shared.trained import Trained
+from tailorbird.training.supernet.importance import sort
+from tailorbird.training.supernet.largest import Placement, check_new_head, place
 from tailorbird.training.supernet.rules import Pass, Rule, RuleInputs, RuleMaker, Step, rows_of
 from tailorbird.training.supernet.settings import VERSION, SupernetTraining
 
@@ -78,6 +80,7 @@ def train(
     Raises:
         ContractError: if data and space do not fit, weights cannot be shared, or nothing tells a
             rule from others, or the settings name what there is not.
+        WeightsError: if weights that the largest network starts with do not fit.
         TrainingError: if training diverges.
     """
     _check_named(settings, rule)
@@ -86,7 +89,7 @@ def train(
         return trained
     check(space, dataset)
     made = rule_of(space, settings, rule, teacher)
-    network = fresh(space, settings.seed)
+    network, _ = started(space, dataset, settings)
     folder.mkdir(parents=True, exist_ok=True)
     stage = stage_of(space, dataset, settings, folder)
     with progress.task("Training", settings.epochs) as advance:
@@ -111,6 +114,26 @@ def check(space: SharedSpace, dataset: Dataset) -> None:
     """
     check_images_fit(space, dataset)
     check_classes_fit(space.name, n_classes_of(space), dataset)
+
+
+def started(
+    space: SharedSpace, dataset: Dataset, settings: SupernetTraining
+) -> tuple[SharedNetwork, Placement]:
+    """A network as training begins with it, and what became of the file that settings name.
+
+    Raises:
+        ContractError: if units of its weights cannot be sorted.
+        WeightsError: if the file does not fit the largest network, or has no head for these classes
+            and settings leave it as it is drawn.
+    """
+    network = fresh(space, settings.seed)
+    if settings.largest is None:
+        return network, Placement("", ())
+    placement = place(space, network, settings.largest, settings.key)
+    if placement.new_head:
+        check_new_head(placement.new_head, settings)
+    sort(space, network, dataset.train, settings.importance)
+    return network, placement
 
 
 def rule_of(
@@ -176,6 +199,7 @@ def stage_of(
         "routes": settings.routes,
         "distillation": settings.distillation,
         "teacher": settings.teacher,
+        **settings.start(),
     }
     made_with = identity(VERSION, space.name, dataset, settings.batch, decides)
     names = [*dict.fromkeys(piece.weights for piece in space.pieces)]

@@ -106,6 +106,25 @@ def read(path: Path, key: str | None = None) -> StateDict:
     return _descend(path, table, [key])
 
 
+def digest(path: Path, key: str | None = None) -> str:
+    """Digest of a file; with the key, where it is not that under which weights usually lie.
+
+    So weights that were made when `state_dict` was always taken stay valid where it still is.
+
+    Args:
+        path: of the file.
+        key: where in it the weights lie; found out if None.
+
+    Raises:
+        WeightsError: if it cannot be read.
+    """
+    content = weight_file.digest(path)
+    if key is None:
+        state = read(path)
+        key = state.key if state.is_averaged else None
+    return content if key is None else f"{content}#{key}"
+
+
 def _descend(path: Path, table: _Table, keys: list[str]) -> StateDict:
     """Goes down the likeliest keys, to where the tensors lie."""
     others: list[str] = []

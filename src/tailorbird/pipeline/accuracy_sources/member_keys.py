@@ -1,0 +1,73 @@
+"""Keys of [accuracy] that one space of a union is trained by."""
+
+from collections.abc import Sequence
+
+from tailorbird.recipe import AccuracySection
+from tailorbird.recipe.accuracy import STITCHED_KEYS, SUPERNET_KEYS, LearningRates
+from tailorbird.registry.route_draws import ROUTE_DRAWS
+from tailorbird.registry.training_rules import entry_of
+from tailorbird.spaces import SearchSpace
+from tailorbird.spaces.shared import HasPieces
+from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.spaces.unions import members_of
+from tailorbird.training.supernet.settings import RULE
+
+
+def keys_of(
+    asked: AccuracySection, space: SearchSpace, others: Sequence[SearchSpace]
+) -> AccuracySection:
+    """What a space takes of keys that are for spaces of other kinds as well.
+
+    Between stitched and elastic spaces each takes the keys of its own kind, and the values that
+    mean something there; what is left out was for the others. Keys that no space takes are left
+    in, so that they are refused as they are for that space alone.
+
+    Args:
+        asked: keys of the whole union.
+        space: one of its spaces.
+        others: the others.
+    """
+    stitched = [other for other in others if isinstance(other, StitchSpace)]
+    if isinstance(space, StitchSpace):
+        if len(stitched) < len(others):
+            asked = _without(asked, SUPERNET_KEYS - STITCHED_KEYS)
+        return _with_anchors_of(asked, space, stitched)
+    is_union = len(members_of(space)) > 1  # which tells its own spaces apart
+    return _of_supernet(asked, space) if stitched and not is_union else asked
+
+
+def _with_anchors_of(
+    asked: AccuracySection, space: StitchSpace, others: Sequence[StitchSpace]
+) -> AccuracySection:
+    """The keys without anchors that other families have, and this one has not."""
+    if not isinstance(asked.anchors, dict):
+        return asked
+    elsewhere = {name for other in others for name in other.family.anchors}
+    dropped = (elsewhere - {*space.family.anchors}) & {*asked.anchors}
+    if not dropped:
+        return asked
+    anchors = {name: file for name, file in asked.anchors.items() if name not in dropped}
+    return _without(asked, frozenset(), anchors=anchors)
+
+
+def _of_supernet(asked: AccuracySection, space: SearchSpace) -> AccuracySection:
+    """The keys of a supernet beside stitched spaces."""
+    dropped = set(STITCHED_KEYS - SUPERNET_KEYS)
+    if asked.routes is not None and ROUTE_DRAWS[asked.routes].of_stitches:
+        dropped.add("routes")
+    if not (asked.teacher or entry_of(asked.rule or RULE).distils):
+        dropped.add("distillation")
+    if "learning_rates" not in asked.model_fields_set or not isinstance(space, HasPieces):
+        return _without(asked, dropped)
+    rates, kinds = asked.learning_rates, {piece.kind for piece in space.pieces}
+    taken = {kind: getattr(rates, kind) for kind in rates.model_fields_set & kinds}
+    return _without(asked, dropped, learning_rates=LearningRates(**taken))
+
+
+def _without(
+    asked: AccuracySection, dropped: set[str] | frozenset[str], **changed: object
+) -> AccuracySection:
+    """The section as if some keys had been left out, and others had other values."""
+    kept = asked.model_fields_set - dropped
+    values = {key: getattr(asked, key) for key in kept} | changed
+    return AccuracySection.model_construct(kept, **values)

@@ -1,0 +1,131 @@
+"""Weights of a trained network, put into the largest of a supernet."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tailorbird.errors import WeightsError
+from tailorbird.spaces import SharedSpace
+from tailorbird.spaces.footprint import built_on_meta
+from tailorbird.spaces.shared import smallest_and_largest
+from tailorbird.training.shared.fitting_data import n_classes_of
+from tailorbird.training.shared.named_tensors import Window
+from tailorbird.training.shared.network import SharedNetwork
+from tailorbird.training.shared.weight_file import Wanted, fitted
+from tailorbird.training.supernet.settings import SupernetTraining
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Outcome of placing a file of weights.
+
+    Attributes:
+        new_head: why the layer of classes is as it was drawn; empty if it is the file's.
+        remarks: what else a reader must know.
+    """
+
+    new_head: str
+    remarks: tuple[str, ...]
+
+
+def place(
+    space: SharedSpace, network: SharedNetwork, path: Path, key: str | None = None
+) -> Placement:
+    """Puts the state dict of the largest network into a supernet, all of it or nothing.
+
+    Names are those of the module that the space builds, or others that the space knows. Where the
+    layer with an output for each class is for other classes, or there is none, it stays as it is;
+    so do statistics of batch norms, since each network takes them anew.
+
+    Args:
+        space: of the networks.
+        network: changed in place.
+        path: of a file of safetensors, or of torch's own format.
+        key: where in the file the weights lie; found out if None.
+
+    Raises:
+        WeightsError: if names or shapes differ, with missing and surplus ones side by side, or
+            values are such that weights cannot have.
+    """
+    own = {slot.name: slot for slot in _slots(space, network)}
+    head = _layer_of_classes(own, n_classes_of(space))
+    wanted = Wanted(
+        {name: slot.values for name, slot in own.items()},
+        f"the largest network of {space.name}",
+        "the module that the space's `build` makes of its last landmark",
+        getattr(space, "own_name", lambda _: None),
+        head,
+    )
+    values, remarks = fitted(wanted, path, key)
+    is_new = any(name not in values for name in head)
+    for name, slot in own.items():
+        if name in values and not (is_new and name in head):
+            slot.put(values[name])
+    new_head = f"{str(path)!r} holds none for {n_classes_of(space):,} classes" if is_new else ""
+    return Placement(new_head, remarks)
+
+
+def check_new_head(why: str, settings: SupernetTraining) -> None:
+    """Refuses settings that need the layer of classes, where it is as it was drawn.
+
+    Args:
+        why: it is.
+        settings: of the training that begins with it.
+
+    Raises:
+        WeightsError: naming the setting.
+    """
+    if not settings.learning_rates.get("head"):
+        raise WeightsError(
+            "`learning_rates.head` must be above 0, since the last layer of the head is drawn anew "
+            f"({why}), but it is 0. Leave it out, or name weights with a head for the classes of "
+            "the space."
+        )
+    if settings.importance == "taylor":
+        raise WeightsError(
+            'Importance "taylor" needs a head that was trained, but its last layer is drawn anew '
+            f'({why}). Take importance = "l1", or name weights with a head for the classes of the '
+            "space."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Where a weight of the largest network goes: a part of a tensor that networks share."""
+
+    name: str
+    kind: str
+    shared: Tensor
+    window: Window
+
+    @property
+    def values(self) -> Tensor:
+        return self.shared.detach()[self.window]
+
+    def put(self, values: Tensor) -> None:
+        with torch.no_grad():
+            self.shared[self.window] = values
+
+
+def _slots(space: SharedSpace, network: SharedNetwork) -> Iterator[_Slot]:
+    for number, piece in enumerate(space.route(smallest_and_largest(space)[1])):
+        windows, first = network.windows_of(piece), dict[int, str]()
+        module = built_on_meta(piece.workload.build)
+        for name, values in module.named_parameters(remove_duplicate=False):
+            known = first.setdefault(id(values), name)  # tied ones have several names
+            yield _Slot(f"{number}.{name}", piece.kind, *windows[known])
+        for name, buffer in network.persistent_buffers_of(piece).items():
+            yield _Slot(f"{number}.{name}", piece.kind, buffer, ())
+
+
+def _layer_of_classes(own: Mapping[str, _Slot], n_classes: int) -> frozenset[str]:
+    """Names of the weights of the last layer of the head, which has an output for each class."""
+    layers = [
+        name.rpartition(".")[0]
+        for name, slot in own.items()
+        if slot.kind == "head" and slot.values.ndim > 1 and len(slot.values) == n_classes
+    ]
+    return frozenset(name for name in own if layers and name.rpartition(".")[0] == layers[-1])

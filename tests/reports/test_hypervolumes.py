@@ -1,0 +1,44 @@
+"""Hypervolumes of checked fronts in one box."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tailorbird.reports.figures import front_figure
+from tailorbird.reports.hypervolumes import Box, hypervolumes
+
+
+def frame(rows: list[tuple[float, float, str]]) -> pd.DataFrame:
+    ms, accuracy, space = zip(*rows, strict=True)
+    return pd.DataFrame({"latency_ms_measured": ms, "accuracy_test": accuracy, "space": space})
+
+
+FRONT = frame([(1.0, 0.6, "a"), (2.0, 0.8, "b"), (np.nan, 1.0, "a")])
+RANDOM = frame([(3.0, 0.7, "a"), (5.0, 0.4, "b"), (2.0, 0.9, "c")])
+
+
+def test_a_front_has_the_fraction_of_the_box_that_it_dominates() -> None:
+    of = hypervolumes(FRONT, RANDOM, ["a", "b", "c"])
+    assert of is not None
+    assert of["box"] == {"latency_ms": [1.0, 5.0], "accuracy": [0.4, 0.9]}
+    # Latencies 0 and 1/4 of the range, accuracies 2/5 and 4/5 of it.
+    assert of["spaces"] == pytest.approx({"a": 0.4, "b": 0.75 * 0.8, "c": 0.0})
+    assert of["union"] == pytest.approx(0.4 + 0.75 * 0.4)
+
+
+@pytest.mark.parametrize(
+    "networks",
+    [FRONT[2:], frame([(1.0, 0.5, "a"), (1.0, 0.6, "a")]), frame([(1.0, 0.5, "a")])],
+)
+def test_networks_that_span_no_box_have_no_hypervolume(networks: pd.DataFrame) -> None:
+    assert Box.around(networks) is None
+    assert hypervolumes(networks, networks, ["a"]) is None
+
+
+def test_networks_of_several_spaces_are_told_apart_in_figures() -> None:
+    front = FRONT.assign(architecture="x", kind="subnet")
+    front[["latency_ms_predicted", "accuracy_predicted"]] = 1.0
+    front[["latency_ms_std", "accuracy_std", "accuracy_test_std", "latency_ms_rounds"]] = 0.0
+    names = [[trace.name for trace in front_figure(f, f).data] for f in (front, front[:1])]
+    assert names[0][2:] == ["a subnet, measured", "b subnet, measured"]
+    assert names[1][2:] == ["subnet, measured"]
