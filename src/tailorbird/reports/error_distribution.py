@@ -30,7 +30,7 @@ class ErrorDistribution:
     References:
         Radosavovic, Kosaraju, Girshick, He, Dollár: Designing Network Design Spaces. CVPR 2020,
         equation 1.
-        He, Xue, Wang, Chen, Yang: Network Pruning Spaces. arXiv:2304.09453, 2023.
+        He, Yang, Song, Pu, Hu, Jiang, Zhang, Ding: Network Pruning Spaces. arXiv:2304.09453, 2023.
     """
 
     errors: FloatArray

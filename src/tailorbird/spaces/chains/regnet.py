@@ -38,7 +38,7 @@ def regnet_layout(batch: int, resolution: int = 224, n_classes: int = 1000) -> L
 
     References:
         Radosavovic, Kosaraju, Girshick, He, Dollár: Designing Network Design Spaces. CVPR 2020.
-        He, Xue, Wang, Chen, Yang: Network Pruning Spaces. arXiv:2304.09453, 2023.
+        He, Yang, Song, Pu, Hu, Jiang, Zhang, Ding: Network Pruning Spaces. arXiv:2304.09453, 2023.
     """
     image = (batch, 3, resolution, resolution)
     return ListedNetworks(
