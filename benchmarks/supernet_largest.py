@@ -24,7 +24,6 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 import numpy as np
 import torch
 from scripts import command_line, write_result
-from scripts.alone import Alone
 from scripts.seeds import cell, with_interval
 
 from tailorbird import spaces
@@ -43,6 +42,7 @@ from tailorbird.training import (
     train_supernet,
 )
 from tailorbird.training.data import cifar10
+from tailorbird.training.finetuning.one_network import OneNetwork
 from tailorbird.training.shared.network import SharedNetwork, fresh
 from tailorbird.training.supernet.importance import sort
 from tailorbird.training.supernet.settings import IMPORTANCE
@@ -148,7 +148,7 @@ def trained_on(
             importance="none",
         )
         one = train_supernet(
-            Alone(space, row), data, own, folder / f"alone-{seed}-{share}", TerminalProgress()
+            OneNetwork(space, row), data, own, folder / f"alone-{seed}-{share}", TerminalProgress()
         )
         alone.append(one.evaluate(row[None], data.test)[0])
     return together.evaluate(X, data.test), np.array(alone)
