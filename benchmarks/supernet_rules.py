@@ -317,6 +317,8 @@ def main() -> None:
     for epochs_alone in budgets_alone if "alone" in arguments.parts else ():
         budgets[f"{N_SIZES * epochs_alone} epochs"], more = compare_alone(bench, epochs_alone)
         missed += more
+    if bench.n_seeds < 2:
+        missed.append("one seed says nothing of differences: give more --seeds")
     print("\n".join(f"MISSED {line}" for line in missed) or "All goals are met.")
     facts = {"space": space.name, "epochs": epochs, "seeds": bench.n_seeds, "missed": missed}
     write_result(arguments.json, {**facts, "rules": rules, "against_alone": budgets})
