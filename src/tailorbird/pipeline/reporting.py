@@ -95,7 +95,7 @@ class Reporter:
         best = {*front.networks["space"][non_dominated(front.networks)]}
         for label in self._labels:
             if best and label not in best:
-                yield f"No network of {label} is on the checked front: here the others are as good."
+                yield f"No network of {label} is on the checked front, as predicted and measured."
 
     def _provenance(self, record: Record) -> dict[str, str]:
         return {
