@@ -49,7 +49,7 @@ def difference(
         right, others_right = (y.argmax(axis=1) == labels for y in (outputs, others))
         each = right.astype(float) - others_right
         spread = float(each.std(ddof=1)) if len(each) > 1 else np.nan
-        return Difference(float(each.mean()), spread / np.sqrt(len(each)))
+        return Difference(float(each.mean()), spread / float(np.sqrt(len(each))))
 
     def lead(kept: IntArray) -> float:
         both = (as_score(score(y[kept], labels[kept])) for y in (outputs, others))
