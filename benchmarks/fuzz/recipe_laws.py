@@ -60,6 +60,10 @@ def _files(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_file, value.values()))
 
 
+def _table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
 def _flag(value: Any) -> bool:
     return type(value) is bool
 
@@ -131,6 +135,10 @@ LAWS: dict[str, Law] = {
     "accuracy.stitch_epochs": _whole(0),
     "accuracy.trained": _file,
     "accuracy.supernet_epochs": _whole(1),
+    "accuracy.largest": _file,
+    "accuracy.importance": _one_of("l1", "taylor", "none"),
+    "accuracy.finetune_epochs": _whole(1),
+    "accuracy.finetune_rate": _number(0, 1, open_=True),
     "accuracy.rule": _or_path(
         _one_of(
             *("single-path", "sandwich", "best-up", "worst-up", "alpha-divergence", "sorted"),
@@ -183,6 +191,9 @@ def settings(recipe: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, Any
         path = f"{of}{name}"
         if isinstance(value, dict) and path not in LAWS:
             yield from settings(value, f"{path}.")
+        elif path == "space" and isinstance(value, list) and all(map(_table, value)):
+            for table in value:
+                yield from settings(table, "space.")
         else:
             yield path, value
 

@@ -127,6 +127,34 @@ _GIVEN = {
         "predictor": "ridge",
     },
 }
+_STARTED = {
+    **_ELASTIC,
+    "name": "started",
+    "accuracy": {
+        "module": "tiny:load",
+        "supernet_epochs": 1,
+        "largest": "largest.safetensors",
+        "importance": "taylor",
+        "batch": 10,
+        "evaluations": 10,
+        "predictor": "ridge",
+    },
+}
+_UNION: dict[str, Any] = {
+    **_TRAINED,
+    "name": "union",
+    "space": [_TRAINED["space"], _ELASTIC["space"]],
+    "device": {"name": "local", "batch": 16},
+    "accuracy": {
+        "module": "tiny:load",
+        "train_epochs": 1,
+        "stitch_epochs": 1,
+        "supernet_epochs": 1,
+        "batch": 10,
+        "evaluations": 10,
+        "predictor": "ridge",
+    },
+}
 _CALLED = {
     **_TRAINED,
     "name": "called",
@@ -170,7 +198,7 @@ _STORES = ("nothing.sqlite", ".", "pipe", "text.sqlite", "a" * 300, "no/such/fol
            "http://127.0.0.1:1/", "://", "sqlite:///store.sqlite?mode=ro", "\x00")  # fmt: skip
 _NAMES = (*_STORES, "tiny:load", "tiny:score", "tiny:teacher", "tiny:accuracy", "tiny:nothing",
           "no:such", "epyc-avx512", "epyc", "local", "a board", "x.parquet", "text.csv",
-          "shared.safetensors",
+          "shared.safetensors", "largest.safetensors",
           "TPESampler", "GridSampler", "snnet", "top1", "127.0.0.1", "127.0.0.1:99999", "x86-64-v3",
           "riscv64-linux-gnu/nothing", "cuda", "nvptx64/sm_80", "true {onnx}", "{onnx}",
           "no {onnx}", "true {outputs} {onnx}", "true {onnx} {}", "true '{onnx}",
@@ -203,6 +231,8 @@ class Recipes:
             _Kind(_TRAINED, ("train", "r.toml")),
             _Kind(_ELASTIC, ("train", "r.toml")),
             _Kind(_GIVEN, ("train", "r.toml")),
+            _Kind(_STARTED, ("train", "r.toml")),
+            _Kind(_UNION, ("train", "r.toml")),
             _Kind(_CALLED, ("search", "r.toml", "--json")),
             _Kind(_ELSEWHERE, ("table", "show", "r.toml")),
             _Kind(_MEASURED, ("table", "keys", "r.toml")),
@@ -215,6 +245,7 @@ class Recipes:
         (self._files / "text.sqlite").write_text("no database\n")
         (self._files / "text.csv").write_text("no,table\n")
         save_file(_shared(), self._files / "shared.safetensors")
+        save_file(_largest(), self._files / "largest.safetensors")
         (folder / "r.toml").write_text(toml_text.document(_IMPORTED))
         (folder / "t.csv").write_text(_plain_table())
         store = filled(folder / "r.toml", "t.csv", "store.sqlite", self._environment)
@@ -337,6 +368,8 @@ def _epochs(recipe: dict[str, Any], accuracy: dict[str, Any]) -> tuple[str, ...]
     """Keys of how long is trained."""
     if "trained" in accuracy:
         return ()
+    if isinstance(recipe.get("space"), list):
+        return ("supernet_epochs", "train_epochs", "stitch_epochs")
     is_elastic = recipe.get("space") == _ELASTIC["space"]
     return ("supernet_epochs",) if is_elastic else ("train_epochs", "stitch_epochs")
 
@@ -374,10 +407,15 @@ _NAMED: dict[str, Iterable[str]] = {
 def _keys_of(model: type[BaseModel], of: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     for name, field in model.model_fields.items():
         inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from _keys_of(inner, f"{of}{name}.")
+        either = typing.get_args(inner) or (inner,)
+        if _is_section(either[0]) and type(None) not in either:
+            yield from _keys_of(either[0], f"{of}{name}.")
         else:
             yield f"{of}{name}", tuple(_literals(inner))
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _literals(annotation: Any) -> Iterator[str]:
@@ -394,6 +432,15 @@ def _shared() -> Any:
     from tailorbird.training import SharedNetwork
 
     return SharedNetwork(digits_elastic(1, 10)).state_dict()
+
+
+def _largest() -> Any:
+    """Weights of the largest elastic network, as nobody trained them."""
+    from tailorbird.spaces.elastic.residual_networks import digits_elastic
+    from tailorbird.spaces.shared import smallest_and_largest
+
+    space = digits_elastic(1, 10)
+    return space.build(smallest_and_largest(space)[1]).state_dict()
 
 
 def _plain_table() -> str:
