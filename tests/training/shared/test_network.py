@@ -30,13 +30,10 @@ from tailorbird.storage import tensors
 from tailorbird.training import SharedNetwork, Trained
 from tailorbird.training.shared.prefixes import Prefixes
 
-LARGE, LARGEST = ("fbnet", "ofa-mobilenetv3"), ("elastic-vit", "mobile-elastic", "regnet")
+LARGE = ("fbnet", "ofa-mobilenetv3", "elastic-vit", "mobile-elastic", "regnet")
 CASES = [
-    *((name, 1 if name in LARGE else 3) for name in (*SHIPPED, *OWN) if name not in LARGEST),
-    *(
-        pytest.param(name, 20 if name in LARGEST else 12, marks=pytest.mark.long)
-        for name in SHIPPED
-    ),
+    *((name, 3) for name in (*SHIPPED, *OWN) if name not in LARGE),
+    *(pytest.param(name, 20, marks=pytest.mark.long) for name in SHIPPED),
 ]
 each_space = pytest.mark.parametrize(("name", "n_rows"), CASES)
 
