@@ -278,7 +278,9 @@ def test_finetuning_that_was_killed_ends_the_same(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "r.toml").write_text(recipe(ELASTIC, accuracy))
         for command in ("profile", "train"):
-            assert start(folder, command).wait(240) == 0
+            done = start(folder, command)
+            _, err = done.communicate(timeout=240)
+            assert done.returncode == 0, err
         if name == "killed":
             process = start(folder, "finetune", *arguments(folder))
             end = time.monotonic() + 120
