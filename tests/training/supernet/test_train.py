@@ -457,7 +457,7 @@ def test_supernets_learn(tmp_path: Path) -> None:
     """The smallest network and the largest, within seconds."""
     data = digits.load()
     for rule in TRAINING_RULES:
-        settings = SupernetTraining(40, seed=0, rule=rule)
+        settings = SupernetTraining(80, seed=0, rule=rule)
         trained, _ = trained_in(tmp_path, data, settings)
         accuracies = trained.evaluate(trained.space.landmarks, data.validation)
         assert accuracies[0] > 0.7
