@@ -3,9 +3,10 @@
 The published ResNet-20 and ResNet-56 for CIFAR become the largest networks of elastic-resnet, with
 channels inside blocks sorted by each importance, and unsorted. First nothing is trained: accuracy
 on CIFAR-10 as JPEG (5,000 test images) with all, three quarters and half of the channels in every
-block, and without the last block of each stage. Then the supernet is trained for a few epochs, and
-four fixed sizes, extracted from it before, are trained on for a quarter of the epochs each: as many
-passes of one network in all, the same images, optimizer and learning rate.
+block, and without the last block of each stage; and with unsorted channels, but the blocks of each
+stage that have the same shapes in the order of their weights. Then the supernet is trained for a
+few epochs, and four fixed sizes, extracted from it before, are trained on for a quarter of the
+epochs each: as many passes of one network in all, the same images, optimizer and learning rate.
 
 Exits with 1 if sorting by a default importance does not beat leaving channels as they are at 3/4
 and 1/2, if networks that are trained together are worse on average than those that are trained
@@ -14,6 +15,7 @@ largest output, in float32 and with random weights and norms. Trained weights ar
 and picked up. Some 20 minutes for a seed on a quiet core.
 """
 
+import copy
 import os
 import sys
 from dataclasses import replace
@@ -25,6 +27,7 @@ import numpy as np
 import torch
 from scripts import command_line, write_result
 from scripts.seeds import cell, with_interval
+from torch import nn
 
 from tailorbird import spaces
 from tailorbird.errors import ContractError
@@ -58,6 +61,9 @@ SPACES: dict[str, dict[str, object]] = {
     "elastic-resnet": {"n_layers": 56},
     "macro-mobilenetv2": {},
     "ofa-mobilenetv3": {"resolution": 96},
+    "elastic-vit": {"resolution": 32, "n_classes": 10},
+    "mobile-elastic": {"resolution": 32, "n_classes": 10},
+    "regnet": {"resolution": 32, "n_classes": 10},
     "fbnet": {},
 }
 
@@ -71,6 +77,7 @@ def chain(name: str, **settings: object) -> Chain:
 def change(space: Chain) -> float | None:
     """By how much sorting changes the largest network's outputs; None if it cannot be sorted."""
     network, rng = fresh(space, 0), np.random.default_rng(0)
+    torch.manual_seed(0)
     with torch.no_grad():
         for parameter in network.parameters():
             size = 0.3 * float(parameter.abs().mean() + 0.1)
@@ -119,7 +126,27 @@ def untrained(n_layers: int, data: Dataset) -> dict[str, list[float]]:
         settings = SupernetTraining(1, 0, largest=file, importance=importance)
         network, _ = started(space, data, settings)
         found[importance] = Trained(space, network, data.train).evaluate(X, data.test).tolist()
+        if importance == "none":
+            order_blocks(space, network)
+            found["blocks"] = Trained(space, network, data.train).evaluate(X, data.test).tolist()
     return found
+
+
+def order_blocks(space: Chain, network: SharedNetwork) -> None:
+    """Puts the blocks of each stage that have the same shapes into the order of their weights."""
+    stages: dict[str, list[nn.Module]] = {}
+    for piece in space.route(smallest_and_largest(space)[1]):
+        if piece.kind == "block":
+            width = piece.workload.inputs[0][1], dict(piece.workload.params)["to"]
+            stages.setdefault(str(width), []).append(network.parts[piece.weights])
+    for blocks in stages.values():
+        states = [copy.deepcopy(block.state_dict()) for block in blocks]
+        sizes = [
+            sum(float(p.detach().abs().sum()) for p in block.parameters() if p.ndim > 1)
+            for block in blocks
+        ]
+        for block, number in zip(blocks, np.argsort(sizes)[::-1], strict=True):
+            block.load_state_dict(states[number])
 
 
 def trained_on(

@@ -22,6 +22,7 @@ CASES = {
 ORIGINALS = 1  # of each class
 
 
+@pytest.mark.long
 def test_wrong_inputs_are_refused_or_rightly_accepted() -> None:
     jobs = [Job(k, n) for k in KINDS for n in range(-ORIGINALS, CASES[k])]
     done = [*tried(jobs, KINDS, seed=17, n_workers=1, limit_s=60)]

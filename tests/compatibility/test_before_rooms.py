@@ -95,6 +95,7 @@ def test_a_run_goes_on_with_weights_and_evaluations(
     pd.testing.assert_frame_equal(front[expected.columns], expected, rtol=1e-4)
 
 
+@pytest.mark.long
 def test_a_network_of_its_front_is_exported(
     before: Path, tailorbird: Callable[..., tuple[int, str, str]]
 ) -> None:

@@ -268,6 +268,7 @@ DEEP = SPACE + "\ndepth = 5"
 TRAINED = DATA + "\nevaluations = 12"
 
 
+@pytest.mark.long
 def test_what_cannot_be_evaluated_is_left_out_and_told(tmp_path: Path, module: str) -> None:
     source = opened(tmp_path, DEEP, TRAINED + '\nevaluator = "own_parts:picky"')
     assert source.train(NoProgress())
@@ -306,6 +307,7 @@ def test_an_owner_that_is_no_file_is_refused_and_one_that_is_no_text_is_a_name(
     assert np.isfinite(source.validation(source.space.landmarks, NoProgress())).all()
 
 
+@pytest.mark.long
 def test_earlier_evaluations_are_learned_from_and_not_repeated(tmp_path: Path, module: str) -> None:
     with pytest.raises(EncodingError, match=r"^\[accuracy\] earlier: .*earlier\.csv.*No such file"):
         opened(tmp_path, DEEP, TRAINED + '\nearlier = "earlier.csv"')

@@ -136,6 +136,7 @@ def test_a_run_times_only_samples_and_says_so_wherever_latencies_are_shown(
     assert runtime.n_measured == n_measured  # what is there is not measured again
 
 
+@pytest.mark.long
 def test_more_samples_go_on_where_fewer_ended(run: Run, runtime: Any) -> None:
     run.adapt(4)
     first = set(run.latency.table().entries)
@@ -149,6 +150,7 @@ def test_more_samples_go_on_where_fewer_ended(run: Run, runtime: Any) -> None:
     np.testing.assert_array_equal(run.latency.predictor().mean(X), adapted.latency.mean(X))
 
 
+@pytest.mark.long
 def test_a_whole_table_beside_is_kept_and_pointed_out(run: Run) -> None:
     run.adapt()
     (only,) = run.latency.remarks()
@@ -159,6 +161,7 @@ def test_a_whole_table_beside_is_kept_and_pointed_out(run: Run) -> None:
     assert "drop [latency] adapt_from" in whole
 
 
+@pytest.mark.long
 def test_a_sample_that_fails_is_named(run: Run, runtime: Any) -> None:
     runtime.broken = frozenset({1})
     with pytest.raises(MeasurementError, match=r"1 of 6 programs .* it is broken"):

@@ -181,6 +181,7 @@ def test_pieces_and_routes_that_do_not_fit_are_refused(how: str, law: str) -> No
 
 
 @pytest.mark.parametrize("name", [n for n in spaces.registry.SPACES if n != "nasbench201"])
+@pytest.mark.long
 def test_spaces_with_pieces_keep_the_laws(name: str) -> None:
     space = spaces.get(name)
     assert isinstance(space, HasPieces)

@@ -50,6 +50,7 @@ CELLS = [
 
 
 @pytest.mark.parametrize("name", ["digits-resnet", "macro-mobilenetv2"])
+@pytest.mark.long
 def test_costs_are_those_of_the_whole_network(name: str) -> None:
     space = spaces.get(name, batch=2)
     rows = CELLS if name == "nasbench201" else space.sample(3, np.random.default_rng(0))

@@ -84,6 +84,7 @@ def rows(space: StitchSpace) -> IntArray:
     return np.vstack([space.landmarks, space.sample(3, np.random.default_rng(1))])
 
 
+@pytest.mark.long
 def test_a_checked_network_has_both_what_was_predicted_and_what_was_measured(
     checker: Checker, objectives: tuple[Objective, ...], rows: IntArray
 ) -> None:
@@ -104,6 +105,7 @@ def test_a_checked_network_has_both_what_was_predicted_and_what_was_measured(
     assert not checked.failures
 
 
+@pytest.mark.long
 def test_macs_and_parameters_are_those_of_the_papers_formula(
     checker: Checker, objectives: tuple[Objective, ...], rows: IntArray
 ) -> None:
@@ -280,6 +282,7 @@ def test_figures_that_cannot_be_had_are_null(
     json.dumps(summary, allow_nan=False)
 
 
+@pytest.mark.long
 def test_other_weights_are_compared_with_torch_again(
     space: StitchSpace,
     checker: Checker,

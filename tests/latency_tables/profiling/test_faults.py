@@ -203,6 +203,7 @@ def test_what_a_killed_profiler_held_is_measured_by_the_other(
     assert_never_timed_at_once(tmp_path)
 
 
+@pytest.mark.long
 def test_programs_that_do_not_work_are_rows_with_reasons_and_stop_nothing(
     tmp_path: Path, store: Store
 ) -> None:

@@ -102,6 +102,7 @@ def test_closed_runtimes_work_again_and_a_killed_worker_costs_one_request(
     assert len(with_worker.measure(artifact, inputs, several, n_copies=1).ms)
 
 
+@pytest.mark.long
 def test_a_torn_program_fails_and_the_next_works(
     with_worker: Runtime, local: Device, tmp_path: Path
 ) -> None:

@@ -184,6 +184,7 @@ class TestClaims:
         assert self.claim(store, "heir") == {"b", "c"}
         assert self.claim(store, "dead") == {"a"}
 
+    @pytest.mark.long
     def test_processes_that_claim_at_once_share_without_overlap(self, url: str) -> None:
         """They also open, and make, the store at once."""
         command = [sys.executable, "-c", CLAIM_ONE_BY_ONE, url]

@@ -150,6 +150,7 @@ def test_extra_features_that_cannot_be_are_refused() -> None:
             accuracy_predictor("ridge", space, extra=extra).fit(X, truth(space, X))
 
 
+@pytest.mark.long
 def test_predictors_are_estimators_that_take_what_holds_rows() -> None:
     space = spaces.get("macro-mobilenetv2")
     X = np.unique(space.sample(40, np.random.default_rng(0)), axis=0)

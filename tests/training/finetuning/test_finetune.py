@@ -232,6 +232,7 @@ def test_training_that_was_stopped_ends_the_same(few_digits: Dataset, tmp_path: 
     assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
 
 
+@pytest.mark.long
 def test_from_scratch_nothing_is_known(few_digits: Dataset, tmp_path: Path) -> None:
     """Weights come from the seed alone, and what was trained is loaded."""
     space = space_of("own-net")

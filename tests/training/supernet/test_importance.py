@@ -165,6 +165,16 @@ def test_units_put_blocks_of_indices_into_an_order() -> None:
     assert order.tolist() == [*range(24, 32), *range(24)]
 
 
+def test_importance_that_is_not_finite_sorts_nothing() -> None:
+    space = space_of("digits-elastic")
+    network, split = varied(space), images_of(space, 2)
+    network.get_parameter("parts.stage0_1-ElasticResidualBlock.first.weight").data[3] = torch.inf
+    before = {n: w.clone() for n, w in network.named_parameters()}
+    with pytest.raises(ContractError, match="Importance must be finite, but for units"):
+        sort(space, network, split, "l1")
+    assert all(torch.equal(w, before[n]) for n, w in network.named_parameters())
+
+
 def test_no_importance_of_that_name() -> None:
     space = space_of("digits-elastic")
     with pytest.raises(ContractError, match="no importance 'l3'; did you mean 'l1'"):

@@ -43,29 +43,3 @@ class ElasticResidualBlock(nn.Module):
         """(n, width, h, w) to (n, to, h / stride, w / stride)."""
         y = F.relu(self.first_norm(self.first(x)))
         return F.relu(self.shortcut(x) + self.second_norm(self.second(y)))
-
-
-class ElasticCifarBlock(nn.Module):
-    """Two 3x3 convolutions with `inner` times `to` channels between them, and a shortcut.
-
-    The shortcut drops pixels and adds channels of zeros, so it has no weights (option A).
-
-    References:
-        He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition. CVPR 2016.
-    """
-
-    def __init__(self, width: int, to: int, stride: int, inner: float) -> None:
-        super().__init__()
-        between = max(1, round(inner * to))
-        self.stride = stride
-        self.margin = (to - width) // 2
-        self.conv1 = nn.Conv2d(width, between, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(between)
-        self.conv2 = nn.Conv2d(between, to, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(to)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, width, h, w) to (n, to, h / stride, w / stride)."""
-        y: Tensor = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        x = x[:, :, :: self.stride, :: self.stride]
-        return F.relu(F.pad(x, (0, 0, 0, 0, self.margin, self.margin)) + y)

@@ -70,13 +70,12 @@ def elastic_resnet(
     References:
         He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition. CVPR 2016.
     """
-    from tailorbird.spaces.elastic.modules import ElasticCifarBlock
-    from tailorbird.spaces.stitching.modules.cifar_resnet import Embedding
+    from tailorbird.spaces.stitching.modules.cifar_resnet import Embedding, SizedBlock
     from tailorbird.spaces.stitching.modules.heads import Head
 
     n_blocks = (n_layers - 2) // 6
     inner = (0.25, 0.5, 0.75, 1.0)
-    stage = partial(Stage, ElasticCifarBlock, depth=(n_blocks - 1, n_blocks), inner=inner)
+    stage = partial(Stage, SizedBlock, depth=(n_blocks - 1, n_blocks), inner=inner)
     return Elastic(
         f"elastic-resnet(n_layers={n_layers},n_classes={n_classes})",
         (batch, 3, 32, 32),

@@ -109,8 +109,7 @@ def finetune(
     before, after = (Trained(one, n, dataset.train, score) for n in (start, network))
     with one_thread():
         gain = difference(after, before, row, dataset.validation, score)
-    # Less is noise: twelve trials on digits-elastic, of several rates and epochs, lost half a point
-    # on test images in the mean, and two of them gained two or three of 600 validation images.
+    # Less is noise: weights that are right on two or three more validation images can be worse.
     if not gain.is_likely:
         network.load_state_dict(start.state_dict())
         after = Trained(one, network, dataset.train, score)

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tailorbird.errors import ContractError
 from tailorbird.registry.importances import IMPORTANCES
 from tailorbird.registry.python_paths import check_named, load
-from tailorbird.spaces import IntArray, Piece, SharedSpace
+from tailorbird.spaces import FloatArray, IntArray, Piece, SharedSpace
 from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training.data.dataset import Split
 from tailorbird.training.shared.named_tensors import Window
@@ -91,7 +92,8 @@ def sort(space: SharedSpace, network: SharedNetwork, train: Split, importance: s
         importance: name of a registered one.
 
     Raises:
-        ContractError: if there is none of that name, or an axis cannot be sorted.
+        ContractError: if there is none of that name, an axis cannot be sorted, or importance is not
+            finite.
 
     References:
         Sarah, Sridhar, Szankin, Sundaresan: InstaTune: Instantaneous Neural Architecture Search
@@ -101,18 +103,25 @@ def sort(space: SharedSpace, network: SharedNetwork, train: Split, importance: s
     route = space.route(smallest_and_largest(space)[1])
     of: Importance = load(IMPORTANCES[importance])
     inputs = ImportanceInputs(network, route, train)
+    found: list[tuple[Units, FloatArray]] = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # for what drops out
-        saliencies = [*of(inputs)]
-    if not saliencies:
-        return
+        for saliency in of(inputs):  # one at a time: each is as large as the network
+            found = found or [(units, np.zeros(units.n)) for units in units_of(space)]
+            for units, scores in found:
+                scores[:] += _score(units, saliency)
+    if not all(np.isfinite(scores).all() for _, scores in found):
+        raise ContractError(
+            "Importance must be finite, but for units of the largest network it is not, since "
+            f"numbers overflow in {space.name} with these weights and images. Look for very large "
+            'ones among them, or take importance = "none".'
+        )
     pieces = {piece.weights: piece for piece in route}
-    for units in units_of(space):
-        scores = sum(_score(units, saliency) for saliency in saliencies)
-        _reorder(network, pieces, units, np.argsort(-np.asarray(scores), kind="stable"))
+    for units, scores in found:
+        _reorder(network, pieces, units, np.argsort(-scores, kind="stable"))
 
 
-def _score(units: Units, saliency: Saliency) -> IntArray:
+def _score(units: Units, saliency: Saliency) -> FloatArray:
     """Size of the sum over all values of each unit, (n,)."""
     total = torch.zeros(units.n, dtype=torch.float64)
     for axis, parts in units.parts.items():

@@ -14,6 +14,7 @@ from tvm import relax
 
 from tailorbird import spaces
 from tailorbird.latency_tables.devices.device import find
+from tailorbird.latency_tables.devices.target import Target
 from tailorbird.latency_tables.runtimes.tvm.compile.build import build_library
 from tailorbird.latency_tables.runtimes.tvm.compile.importer import import_module
 from tailorbird.latency_tables.runtimes.tvm.compile.layout import NCHW_TO_NHWC
@@ -28,14 +29,15 @@ pytestmark = [
 ]
 
 HOST = find("local", threads=1).target
+WIDE = Target.parse("icelake-server")  # what is worth sharing depends on the size of registers
 
 
-def code(module: nn.Module, *shapes: tuple[int, ...], threads: int) -> str:
+def code(module: nn.Module, *shapes: tuple[int, ...], threads: int, target: Target = WIDE) -> str:
     """The kernels of a module, as TVM prints them."""
     inputs = tuple(torch.randn(shape) for shape in shapes)
-    unit = vector_unit(HOST)
+    unit = vector_unit(target)
     program = pack_weights(import_module(module.eval(), inputs), unit)
-    program, unscheduled = lower(program, llvm_target(HOST), unit, threads)
+    program, unscheduled = lower(program, llvm_target(target), unit, threads)
     assert unscheduled == []
     return str(program.script(show_meta=False))
 
@@ -72,7 +74,7 @@ def _threads() -> None:
 def test_what_threads_share_agrees_with_torch(name: str, threads: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
     module, shape = MODULES[name]
-    assert "T.parallel(" in code(module, shape, threads=threads)
+    assert "T.parallel(" in code(module, shape, threads=threads, target=HOST)
     x, path = torch.randn(shape), tmp_path / "program.so"
     assert build_library(module.eval(), (x,), HOST, threads, path) == []
     machine = relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())

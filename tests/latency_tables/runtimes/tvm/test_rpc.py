@@ -313,6 +313,7 @@ def test_what_is_not_there_is_told() -> None:
             facts_of(RpcAddress("127.0.0.1", port))
 
 
+@pytest.mark.long
 def test_another_service_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
 

@@ -209,7 +209,7 @@ def test_scalar_code_is_reported(tmp_path: Path) -> None:
     ("module", "shape"),
     [
         (nn.Conv2d(16, 17, 3, dilation=2), (1, 16, 12, 12)),
-        (nn.Conv2d(18, 18, 3, groups=2), (1, 18, 12, 12)),
+        (nn.Conv2d(15, 15, 3, groups=3), (1, 15, 12, 12)),
         (nn.Conv1d(16, 16, 3), (1, 16, 99)),
         (nn.GELU("tanh"), (4, 64)),
         (nn.Softplus(), (4, 64)),

@@ -193,8 +193,11 @@ def test_the_peak_is_above_what_a_kernel_reaches(tmp_path: Path) -> None:
     module = nn.Linear(128, 96).eval()
     (task,) = tasks_of(import_module(module, (torch.randn(96, 128),)), LLVM, UNIT)
     bench = KernelBench(make(tmp_path, task), LLVM, UNIT, 1)
-    seconds = min(best[0] for best in bench.time(3, 3, 0.002, math.inf))
-    assert 0.2 < task.n_macs / seconds / macs_per_second(LLVM, UNIT) < 1.1
+    peaks, times = [], []
+    for _ in range(5):  # in turns: a core that others use for a while is slow for both
+        peaks.append(macs_per_second(LLVM, UNIT))
+        times += [best[0] for best in bench.time(3, 3, 0.002, math.inf)]
+    assert 0.2 < task.n_macs / min(times) / max(peaks) < 1.1
 
 
 def test_identity_is_that_of_the_plans_that_are_kept(tmp_path: Path) -> None:

@@ -17,20 +17,23 @@ class Embedding(nn.Module):
         return F.relu(self.bn1(self.conv1(x)))
 
 
-class Block(nn.Module):
+class SizedBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut, which drops pixels and adds channels of zeros.
+
+    Between the convolutions there are `inner` times `to` channels.
 
     References:
         He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition. CVPR 2016.
     """
 
-    def __init__(self, width: int, to: int, stride: int) -> None:
+    def __init__(self, width: int, to: int, stride: int, inner: float) -> None:
         super().__init__()
+        between = max(1, round(inner * to))
         self.stride = stride
         self.margin = (to - width) // 2
-        self.conv1 = nn.Conv2d(width, to, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(to)
-        self.conv2 = nn.Conv2d(to, to, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(width, between, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(between)
+        self.conv2 = nn.Conv2d(between, to, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(to)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,3 +44,10 @@ class Block(nn.Module):
         if self.margin:
             x = F.pad(x, (0, 0, 0, 0, self.margin, self.margin))
         return F.relu(x + y)
+
+
+class Block(SizedBlock):
+    """A block with as many channels inside as come out."""
+
+    def __init__(self, width: int, to: int, stride: int) -> None:
+        super().__init__(width, to, stride, inner=1)
