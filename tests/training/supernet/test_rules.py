@@ -6,16 +6,19 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
+import own_net
 import pytest
 import torch
 import torch.nn.functional as F
 from shared_spaces import assert_same, space_of
-from supernet_steps import inputs, passes, step_of
+from supernet_steps import N_STEPS, inputs, passes, step_of
 from torch import Tensor, nn
 
 from tailorbird.errors import ContractError
 from tailorbird.progress import NoProgress
-from tailorbird.spaces import IntArray, SharedSpace
+from tailorbird.registry.python_paths import load
+from tailorbird.registry.training_rules import TRAINING_RULES
+from tailorbird.spaces import IntArray, SharedSpace, Stage
 from tailorbird.spaces.footprint import count_macs
 from tailorbird.training import (
     Dataset,
@@ -50,6 +53,24 @@ def test_a_single_path_is_one_network_that_learns_from_labels(space: SharedSpace
     np.testing.assert_array_equal(rows, expected)
     one = passes(0)
     assert_same(rule.loss(one), F.cross_entropy(one.logits, one.labels))
+
+
+@pytest.mark.parametrize("inner", [(1, 2), (1, 2, 3, 4, 5, 6), (1, 2, 100, 101, 102)])
+@pytest.mark.parametrize("name", TRAINING_RULES)
+def test_a_step_costs_the_passes_that_its_rule_says(name: str, inner: tuple[int, ...]) -> None:
+    """Also of spaces with fewer networks than a step could look at."""
+    space = own_net.of([Stage(own_net.Block, to=4, inner=inner)])
+    rule: Rule = load(TRAINING_RULES[name].path)(inputs(space))
+    first, n_forwards, n_trained = step_of(space), 0, 0
+
+    def count_one(*_: object) -> None:
+        nonlocal n_forwards
+        n_forwards += 1
+
+    first.network.register_forward_hook(count_one)
+    for number in range(N_STEPS):
+        n_trained += len(rule.rows(replace(first, number=number, rng=RNG(number))))
+    assert (n_trained + n_forwards / 3) / N_STEPS == pytest.approx(rule.n_passes, rel=0.02)
 
 
 def test_a_sandwich_is_the_largest_network_two_that_are_drawn_and_the_smallest(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from shared_spaces import space_of
 from supernet_steps import N_STEPS, inputs, step_of
 
+from tailorbird.errors import ContractError
 from tailorbird.training import RuleInputs
 from tailorbird.training.supernet.rules.strict_fairness import dealt, strict_fairness
 
@@ -76,3 +77,9 @@ def test_seeds_deal_differently(seed: int) -> None:
     first, same, other = (rule.rows(step) for rule in rules)
     np.testing.assert_array_equal(first, same)
     assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("name", ["regnet", "digits-resnet"])
+def test_spaces_that_lack_networks_are_refused(name: str) -> None:
+    with pytest.raises(ContractError, match="is for spaces with a network for all choices"):
+        strict_fairness(inputs(space_of(name)))

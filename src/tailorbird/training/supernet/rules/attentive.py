@@ -17,6 +17,8 @@ N_CANDIDATES = 3
 N_GROUPS = 20
 """Groups of networks that are taken to be of one size."""
 
+_N_COUNTED = 200  # drawn networks, for the mean number of candidates
+
 
 def best_up(inputs: RuleInputs) -> Rule:
     """A sandwich whose networks between are each the best of three of a size.
@@ -40,7 +42,7 @@ def attentive(inputs: RuleInputs, chosen: Callable[[FloatArray], np.intp]) -> Ru
 
     A drawn network says of which size they are: of one of twenty groups that part the range of log
     MACs evenly. Others of the group stand beside it as candidates. A step costs six passes, two of
-    which are those of the candidates.
+    which are those of the candidates; groups of fewer than three networks make it less.
 
     Args:
         inputs: of the rule.
@@ -64,5 +66,8 @@ def attentive(inputs: RuleInputs, chosen: Callable[[FloatArray], np.intp]) -> Ru
         best: IntArray = X[int(chosen(losses_now(inputs.space, step, X)))]
         return best
 
-    n_passes = N_BETWEEN + 2 + N_BETWEEN * N_CANDIDATES / 3
+    rng = np.random.default_rng(inputs.seed)
+    sizes = [len(groups.around(inputs.draw(rng))) for _ in range(_N_COUNTED)]
+    n_candidates = float(np.minimum(sizes, N_CANDIDATES).mean())
+    n_passes = N_BETWEEN + 2 + N_BETWEEN * n_candidates / 3
     return Rule(n_passes, rows_between(inputs, between), in_place(inputs))

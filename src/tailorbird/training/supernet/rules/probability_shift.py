@@ -19,7 +19,7 @@ def probability_shift(inputs: RuleInputs) -> Rule:
 
     One network of each of six groups, which part the range of log MACs evenly, is drawn and its
     loss on the images of the step had; two of the six are trained, from the labels. A step costs
-    four passes, two of which look at the six.
+    four passes, two of which look at the six, and fewer where groups are empty.
 
     The paper keeps probabilities, moves them by how the losses of a size change, and learns a
     generator of networks of a wanted size. Here probabilities follow from the network of the step
@@ -36,7 +36,7 @@ def probability_shift(inputs: RuleInputs) -> Rule:
         return X[step.rng.choice(len(X), min(N_TRAINED, len(X)), replace=False, p=p)]
 
     return Rule(
-        n_passes=N_TRAINED + N_GROUPS / 3,
+        n_passes=min(N_TRAINED, len(groups)) + len(groups) / 3,
         rows=rows,
         loss=lambda one: inputs.loss(one.logits, one.labels, one.images),
     )

@@ -2,8 +2,11 @@
 
 import numpy as np
 
-from tailorbird.spaces import IntArray
+from tailorbird.errors import ContractError
+from tailorbird.spaces import IntArray, SharedSpace
 from tailorbird.training.supernet.rules.rule import Rule, RuleInputs, Step
+
+_N_TRIED = 256  # networks, all of which must have the choices that they are dealt
 
 
 def strict_fairness(inputs: RuleInputs) -> Rule:
@@ -17,12 +20,17 @@ def strict_fairness(inputs: RuleInputs) -> Rule:
     A choice that has no part in a network, such as one for a block that it leaves out, is dealt
     out like any other.
 
+    Raises:
+        ContractError: if the space has no network for some choices, so that others take their
+            place.
+
     References:
         Chu, Zhang, Xu: FairNAS: Rethinking Evaluation Fairness of Weight Sharing Neural
         Architecture Search. ICCV 2021.
     """
     space, n_choices = inputs.space, [len(v.choices) for v in inputs.space.variables]
     n_networks = max(n_choices)
+    _check_dealt(space, dealt(n_choices, range(_N_TRIED), inputs.seed))
 
     def rows(step: Step) -> IntArray:
         numbers = range(step.number * n_networks, (step.number + 1) * n_networks)
@@ -33,6 +41,17 @@ def strict_fairness(inputs: RuleInputs) -> Rule:
         rows=rows,
         loss=lambda one: inputs.loss(one.logits, one.labels, one.images),
     )
+
+
+def _check_dealt(space: SharedSpace, X: IntArray) -> None:
+    repaired = space.repair(X)
+    changed = np.flatnonzero(((repaired != X) & (repaired != 0)).any(axis=0))  # 0 is: of no part
+    if len(changed):
+        raise ContractError(
+            "The rule strict-fairness is for spaces with a network for all choices together, but "
+            f"{space.name} has other choices of {space.variables[changed[0]].name!r} in the place "
+            "of some. Take another rule, such as single-path."
+        )
 
 
 def dealt(n_choices: list[int], numbers: range, seed: int) -> IntArray:
