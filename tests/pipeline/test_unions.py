@@ -24,6 +24,7 @@ from tailorbird.errors import RecipeError
 from tailorbird.export.network import load
 from tailorbird.pipeline.accuracy_sources.member_keys import keys_of
 from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
+from tailorbird.pipeline.accuracy_sources.union_inputs import folder_name
 from tailorbird.pipeline.opening import open_recipe
 from tailorbird.progress import NoProgress
 from tailorbird.spaces import SearchSpace, Union
@@ -396,3 +397,17 @@ def test_networks_of_each_space_are_finetuned_and_exported(tailorbird: Tailorbir
         assert right.mean() == pytest.approx(told["accuracy_test"])
     tuned = pd.read_parquet("runs/union/finetuned.parquet")
     assert tuned["space"].tolist() == [*space.labels]
+
+
+@pytest.mark.parametrize("label", ["..", ".", "", "a" * 300, "é" * 40, "a/../../b"])
+def test_a_folder_of_weights_has_a_name_whatever_its_space_is_called(
+    label: str, tmp_path: Path
+) -> None:
+    own = tmp_path / folder_name(label)
+    own.mkdir()
+    assert own.resolve().parent == tmp_path.resolve()
+    assert folder_name(label) == folder_name(label) != folder_name(f"{label}.")
+
+
+def test_folders_have_the_names_of_their_spaces() -> None:
+    assert folder_name("digits-resnet") == "digits-resnet"

@@ -1,6 +1,7 @@
 """Unions: all networks of several spaces in one."""
 
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from tailorbird.search.algorithms.variation import mutate
 from tailorbird.spaces import IntArray, SearchSpace, union_of
 from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.layered import graph_of
-from tailorbird.spaces.shared import HasPieces
+from tailorbird.spaces.shared import HasPieces, Piece
 from tailorbird.spaces.space import HasPeakMemory
 from tailorbird.spaces.unions import labels_of, members_of
 
@@ -193,3 +194,52 @@ def test_peak_memory_is_followed_where_it_is_followed_in_a_member() -> None:
 def test_what_cannot_be_one_space_is_refused(members: list[SearchSpace], law: str) -> None:
     with pytest.raises(ContractError, match=law):
         union_of(members)
+
+
+@dataclass
+class Renamed:
+    """A space with another name, and another beginning of the names of its weights."""
+
+    space: Any
+    name: str
+    prefix: str = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.space, name)
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        return tuple(map(self._piece, self.space.pieces))
+
+    def route(self, row: IntArray) -> tuple[Piece, ...]:
+        return tuple(map(self._piece, self.space.route(row)))
+
+    def _piece(self, piece: Piece) -> Piece:
+        return Piece(piece.kind, f"{self.prefix}{piece.weights}", piece.workload)
+
+
+def test_weights_that_two_members_would_share_are_refused() -> None:
+    wide, other = Renamed(ELASTIC, "net-wide"), Renamed(ELASTIC, "net", "narrow-")
+    union = union_of([wide, other])
+    assert isinstance(union, HasPieces)
+    assert len({piece.weights for piece in union.pieces}) == 2 * len(
+        {p.weights for p in wide.pieces}
+    )
+    with pytest.raises(ContractError, match=r"would be those of net-wide and of net\. Give one"):
+        union_of([wide, Renamed(ELASTIC, "net", "wide-")])
+
+
+class NeverNone(Perceptrons):
+    """Does not know what no networks are."""
+
+    def sample(self, n: int, rng: np.random.Generator) -> IntArray:
+        assert n, "nobody asks for nothing"
+        return super().sample(n, rng)
+
+
+def test_members_are_not_asked_for_no_networks() -> None:
+    union, rng = union_of([NeverNone(), Others()]), np.random.default_rng(0)
+    for _ in range(20):
+        X = union.sample(1, rng)
+        np.testing.assert_array_equal(union.repair(X), X)
+        mutate(union, X, rng)

@@ -1,5 +1,6 @@
 """Inputs of the training of all spaces of a union, each by its own kind."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from tailorbird.spaces import IntArray
 from tailorbird.spaces.unions.kinds import SharedUnion
 from tailorbird.training import Dataset, Finetuning, SharedNetwork, Trained
 from tailorbird.training.score import Score
+
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -115,10 +118,18 @@ class UnionInputs:
     def _placed(self, folder: Path) -> Iterator["tuple[TrainingInputs | UnionInputs, Path]"]:
         """Inputs of each space with the folder of its weights."""
         for label, one in zip(self.space.labels, self.members, strict=True):
-            yield one, folder / quote(label, safe="")
+            yield one, folder / folder_name(label)
 
     def _joined(self, trained: list[Trained]) -> Trained:
         """The networks of all spaces, with the weights that those of each have."""
         networks = zip(self.space.prefixes, trained, strict=True)
         network = SharedNetwork.joined({prefix: one.network for prefix, one in networks})
         return Trained(self.space, network, self.dataset().train, self.score())
+
+
+def folder_name(label: str) -> str:
+    """Name of the folder of a space's weights: the space's, or a digest where that can be none."""
+    name = quote(label, safe="")
+    if name.strip(".") and len(name) <= _LONGEST_NAME:
+        return name
+    return hashlib.sha256(label.encode()).hexdigest()[:12]

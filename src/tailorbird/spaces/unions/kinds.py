@@ -7,7 +7,7 @@ import numpy as np
 from tailorbird.spaces.footprint import workload_peak_bytes
 from tailorbird.spaces.shared import HasPieces, Piece
 from tailorbird.spaces.space import HasPeakMemory, IntArray, SearchSpace
-from tailorbird.spaces.unions.laws import prefix_of
+from tailorbird.spaces.unions.laws import check_weights_differ, prefix_of
 from tailorbird.spaces.unions.union import Union
 
 
@@ -31,7 +31,14 @@ def union_of(members: Sequence[SearchSpace]) -> Union:
 
 
 class SharedUnion(Union):
-    """Union of spaces whose networks share weights with others of the same member."""
+    """Union of spaces whose networks share weights with others of the same member.
+
+    Args:
+        members: two at least.
+
+    Raises:
+        ContractError: as of any union, or if weights of two members would have one name.
+    """
 
     def __init__(self, members: Sequence[SearchSpace]) -> None:
         super().__init__(members)
@@ -43,6 +50,9 @@ class SharedUnion(Union):
             }
             for prefix, member in zip(self.prefixes, self.members, strict=True)
             if isinstance(member, HasPieces)
+        )
+        check_weights_differ(
+            self.members, [{p.weights for p in own.values()} for own in self._piece_of]
         )
 
     @property

@@ -1,6 +1,7 @@
 """What spaces must be to have a union."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from itertools import combinations
 
 from tailorbird.errors import ContractError, shown
 from tailorbird.spaces.space import SearchSpace
@@ -44,4 +45,23 @@ def check_members(members: Sequence[SearchSpace]) -> None:
             raise ContractError(
                 "Spaces of a union must all name their workloads, or none, but "
                 f"{known.name} names some and {open_one.name} none. Name them, or run them alone."
+            )
+
+
+def check_weights_differ(members: Sequence[SearchSpace], names: Sequence[Set[str]]) -> None:
+    """Refuses spaces of which one would have weights of another.
+
+    Args:
+        members: of a union.
+        names: of the weights of each, as the union has them.
+
+    Raises:
+        ContractError: if two have one in common.
+    """
+    for (one, own), (other, others) in combinations(zip(members, names, strict=True), 2):
+        for name in sorted(own & others)[:1]:
+            raise ContractError(
+                "Spaces of a union must have weights of their own, but "
+                f"{shown(name)} would be those of {label_of(one)} and of {label_of(other)}. Give "
+                "one of them another name."
             )

@@ -35,7 +35,8 @@ class MemberMoves:
         others = (X[leaves, 0] + rng.integers(1, n_members, size=len(leaves))) % n_members
         for m, member in enumerate(self._members):
             at = leaves[others == m]
-            moved[at] = self._rows.of(m, member.sample(len(at), rng))
+            if len(at):  # spaces of users need not know what no networks are
+                moved[at] = self._rows.of(m, member.sample(len(at), rng))
         return moved
 
 

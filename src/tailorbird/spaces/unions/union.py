@@ -111,7 +111,8 @@ class Union:
         X = np.empty((n, self.rows.width), dtype=np.int64)
         for m, member in enumerate(self.members):
             at = np.flatnonzero(drawn == m)
-            X[at] = self.rows.of(m, member.sample(len(at), rng))
+            if len(at):  # spaces of users need not know what no networks are
+                X[at] = self.rows.of(m, member.sample(len(at), rng))
         return X
 
     def count_workloads(self, X: IntArray) -> csr_array:
