@@ -10,9 +10,9 @@ supernet and finetuning had, with the learning rates of the supernet.
 
 Figures are test accuracies, means over seeds with 95 % intervals (Student's t), and the differences
 that `finetune` itself tells of each network: paired by image, with a standard error, and whether
-from scratch is better by two of them. Exits with 1 if a network, in the mean over seeds, is worse
-after than before, or if the command would not say so where from scratch wins by two standard
-errors. All that is trained is kept in --folder and picked up: some 55,000 passes.
+from scratch is better by two of them. Exits with 1 if a network of any seed is worse after than
+before, on test or on validation images, or if what `tailorbird finetune` says of it does not
+mention that from scratch wins, by two standard errors, where it does. All that is trained is kept in --folder and picked up: some 55,000 passes.
 """
 
 import os
