@@ -1,167 +1,133 @@
-"""Networks that are finetuned, against what they were, and against the same ones from scratch.
+"""`tailorbird finetune` of three networks: before, after, and against training from scratch.
 
 A supernet of digits-elastic (360 networks, 58 times between the fewest and the most multiply-adds)
-is trained as its example recipe says, on 600 digits. Three of its networks, the smallest, the one
-in the middle of log MACs and the largest, are then finetuned as a recipe does by default: trained
-on alone from the labels and the largest network's answers. Their new weights are kept if they are
-better on 600 validation images by a standard error of the difference. Beside them stand the same
-networks trained from scratch, each for as many passes over the training images as the whole
-supernet and finetuning had, with the learning rates of the supernet.
+is trained by its example recipe on 600 digits; `--recipe` takes another space and other data. Three
+of its networks, the smallest, the one in the middle of log MACs and the largest, are finetuned by
+the command, which also trains each from scratch (`--against-scratch`), for as many passes over the
+training images as the supernet and finetuning had.
 
-Figures are test accuracies, means over seeds with 95 % intervals (Student's t), and the differences
-that `finetune` itself tells of each network: paired by image, with a standard error, and whether
-from scratch is better by two of them. Exits with 1 if a network of any seed is worse after than
-before, on test or on validation images, or if what `tailorbird finetune` says of it does not
-mention that from scratch wins, by two standard errors, where it does. All that is trained is kept in --folder and picked up: some 55,000 passes.
+Figures are those of the table and the sentences that the command leaves: test accuracies, means
+over seeds with 95 % intervals (Student's t), and for each seed the differences, paired by image,
+with a standard error. Exits with 1 if a network of any seed is worse after than before, on test or
+on validation images, or if the command does not say so where from scratch wins by two standard
+errors, or says so where it does not. Some 18,000 passes a seed; what is trained is kept in --folder
+and picked up.
 """
 
 import os
+import subprocess
 import sys
-from dataclasses import dataclass
+import tomllib
 from pathlib import Path
-
-os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+from typing import Any
 
 import numpy as np
-import torch
+import pandas as pd
+import tomli_w
 from scripts import command_line, write_result
 from scripts.alone import spread_over_sizes
 from scripts.seeds import cell, with_interval
 
-from tailorbird import spaces
-from tailorbird.progress import TerminalProgress
-from tailorbird.recipe import AccuracySection
-from tailorbird.spaces import IntArray
+from tailorbird.pipeline.opening import open_recipe
 from tailorbird.spaces.chains import Chain
-from tailorbird.spaces.footprint import count_macs
-from tailorbird.training import SupernetTraining, digits, train_supernet
-from tailorbird.training.finetuning.difference import Difference, difference
-from tailorbird.training.finetuning.settings import Finetuning
-from tailorbird.training.finetuning.train import finetune, train_alone
 
+EXAMPLE = Path(__file__).parents[1] / "examples" / "digits-elastic.toml"
 SIZES = ("smallest", "middle", "largest")
-DATASET = digits.load()
-ASKED = AccuracySection()
+SAYS_SO = "better by two standard errors or more"
+LINES = {"before": "accuracy_test_before", "after": "accuracy_test"}
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One network of one seed.
+def finetuned(recipe: Path, folder: Path, seed: int) -> list[dict[str, Any]]:
+    """Rows of the table of three networks, each with what the command said of it.
 
-    Attributes:
-        test: accuracy before, after and from scratch, (3,).
-        validation: likewise.
-        gain: of after over before.
-        lead: of from scratch over after.
-        has_changed: whether the trained weights were kept.
+    Args:
+        recipe: of the supernet.
+        folder: for its runs; the recipe's own files stay where they are.
+        seed: in the place of the recipe's.
     """
+    name = f"{recipe.stem}-seed-{seed}"
+    path, asked = folder / f"{name}.toml", tomllib.loads(recipe.read_text())
+    latency = asked["latency"] | {"store": str((folder / "store.sqlite").absolute())}
+    path.write_text(tomli_w.dumps(asked | {"name": name, "seed": seed, "latency": latency}))
+    for step in ("profile", "train"):
+        told(folder, step, path.name)
+    space = open_recipe(path).space
+    assert isinstance(space, Chain)
+    rows = []
+    for row in spread_over_sizes(space, len(SIZES)):
+        text = space.describe(row)
+        said = told(folder, "finetune", path.name, "--architecture", text, "--against-scratch")
+        table = pd.read_parquet(folder / "runs" / name / "finetuned.parquet")
+        (network,) = table[table["architecture"] == text].to_dict(orient="records")
+        rows.append({**{str(k): v for k, v in network.items()}, "said": said})
+    return rows
 
-    test: tuple[float, float, float]
-    validation: tuple[float, float, float]
-    gain: Difference
-    lead: Difference
-    has_changed: bool
 
-
-def outcome(space: Chain, row: IntArray, seed: int, folder: Path) -> Outcome:
-    """Trains what is not there yet."""
-    progress, rates = TerminalProgress(), ASKED.learning_rates.model_dump()
-    settings = SupernetTraining(ASKED.supernet_epochs, seed)
-    home = folder / f"seed-{seed}"
-    supernet = train_supernet(space, DATASET, settings, home, progress)
-    lower = {kind: ASKED.finetune_rate * rate for kind, rate in rates.items()}
-    on = Finetuning(ASKED.finetune_epochs, seed, lower)
-    found = finetune(supernet, row, DATASET, on, home, progress)
-    afresh = Finetuning(ASKED.supernet_epochs + ASKED.finetune_epochs, seed, rates)
-    alone = train_alone(space, row, DATASET, afresh, home, progress)
-    three = (found.before, found.after, alone)
-    test, validation = (
-        [float(trained.evaluate(row[None], split)[0]) for trained in three]
-        for split in (DATASET.test, DATASET.validation)
+def told(folder: Path, *arguments: str) -> str:
+    """What a command prints; a line each, as in a file that is no terminal."""
+    command = [sys.executable, "-m", "tailorbird", *arguments]
+    environment = {**os.environ, "COLUMNS": "10000"}
+    done = subprocess.run(
+        command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True, env=environment
     )
-    return Outcome(
-        (test[0], test[1], test[2]),
-        (validation[0], validation[1], validation[2]),
-        difference(found.after, found.before, row, DATASET.test),
-        difference(alone, found.after, row, DATASET.test),
-        found.has_changed,
-    )
+    return done.stdout
 
 
-def compare(
-    size: str, network: str, outcomes: list[Outcome]
-) -> tuple[dict[str, object], list[str]]:
+def compare(size: str, networks: list[dict[str, Any]]) -> tuple[dict[str, object], list[str]]:
     """Figures of one network over seeds, and what is missed; prints its lines."""
-    test = np.array([one.test for one in outcomes])
-    figures = dict(zip(("before", "after", "scratch"), map(with_interval, test.T), strict=True))
-    gain, lead = test[:, 1] - test[:, 0], test[:, 2] - test[:, 1]
+    test = {name: np.array([n[key] for n in networks]) for name, key in LINES.items()}
+    test["scratch"] = np.array([n["accuracy_test"] + n["scratch_lead"] for n in networks])
+    figures = {name: with_interval(values) for name, values in test.items()}
     cells = "".join(f"{cell(figure):<22}" for figure in figures.values())
-    n_sure = sum(one.lead.is_sure for one in outcomes)
-    print(
-        f"{size:<10}{cells}{100 * gain.mean():+6.2f}{100 * lead.mean():+9.2f}"
-        f"{n_sure:>7} of {len(outcomes)}  {network}"
-    )
+    n_better = sum(bool(n["scratch_is_better"]) for n in networks)
+    print(f"{size:<10}{cells}{n_better:>3} of {len(networks)}    {networks[0]['architecture']}")
     missed = []
-    if gain.mean() < 0:
-        missed.append(f"{size}: {-100 * gain.mean():.2f} points lower after than before")
-    for seed, one in enumerate(outcomes):
+    for seed, n in enumerate(networks):
+        gain, lead, error = n["accuracy_test_gain"], n["scratch_lead"], n["scratch_lead_std"]
+        says_so = SAYS_SO in n["said"]
         print(
-            f"  seed {seed}: {100 * one.gain.mean:+.2f} ± {100 * one.gain.std:.2f} points, from "
-            f"scratch {100 * one.lead.mean:+.2f} ± {100 * one.lead.std:.2f} more"
-            f"{': the command says so' if one.lead.is_sure else ''}"
-            f"{'' if one.has_changed else '; kept as before'}"
+            f"  seed {seed}: {100 * gain:+.2f} ± {100 * n['accuracy_test_gain_std']:.2f} points, "
+            f"from scratch {100 * lead:+.2f} ± {100 * error:.2f} more"
+            f"{': the command says so' if says_so else ''}"
+            f"{'' if n['finetuned_has_changed'] else '; kept as before'}"
         )
-        if one.validation[1] < one.validation[0]:
-            missed.append(f"{size}, seed {seed}: kept weights are worse on validation images")
-        wins = one.test[2] - one.test[1]
-        if (wins > 0 and wins >= 2 * one.lead.std) != one.lead.is_sure:
-            missed.append(f"{size}, seed {seed}: the command is silent on from scratch")
-    rows = [
-        {
-            "test": one.test,
-            "validation": one.validation,
-            "gain_std": one.gain.std,
-            "scratch_lead_std": one.lead.std,
-            "scratch_is_better": one.lead.is_sure,
-            "has_changed": one.has_changed,
-        }
-        for one in outcomes
-    ]
-    return {"network": network, **figures, "seeds": rows}, missed
+        missed += [
+            f"{size}, seed {seed}: worse after than before on {split} images"
+            for split in ("test", "validation")
+            if n[f"accuracy_{split}"] < n[f"accuracy_{split}_before"]
+        ]
+        if says_so != (lead > 0 and lead >= 2 * error):
+            missed.append(f"{size}, seed {seed}: the command is wrong about from scratch")
+    kept = ("accuracy_test_gain", "scratch_lead", "finetuned_has_changed", "said")
+    seeds = [{key: n[key] for key in kept} for n in networks]
+    return {"network": networks[0]["architecture"], **figures, "seeds": seeds}, missed
 
 
 def main() -> None:
     parser = command_line(__doc__)
+    parser.add_argument("--recipe", type=Path, default=EXAMPLE)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=Path("runs/bench/finetune"))
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    space = spaces.get("digits-elastic")
-    assert isinstance(space, Chain)
-    X = spread_over_sizes(space, len(SIZES))
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    seeds = range(arguments.seeds)
+    of_seeds = [finetuned(arguments.recipe, arguments.folder, seed) for seed in seeds]
+    first = of_seeds[0][0]
     print(
-        f"{ASKED.supernet_epochs} epochs of the supernet, {ASKED.finetune_epochs} of finetuning at "
-        f"{ASKED.finetune_rate:g} times its learning rates, {arguments.seeds} seeds: test accuracy "
-        "in %, with 95 % intervals"
+        f"{arguments.recipe.stem}, {first['finetuned_epochs']} epochs of finetuning, "
+        f"{first['scratch_epochs']:.0f} from scratch, {arguments.seeds} seeds: test accuracy in %, "
+        "with 95 % intervals"
     )
     heads = "".join(f"{head:<22}" for head in ("before", "after", "from scratch"))
-    print(f"{'':<10}{heads}  gain  scratch  surely  network")
+    print(f"{'':<10}{heads}surely    network")
     result: dict[str, object] = {}
     missed: list[str] = []
-    for size, row in zip(SIZES, X, strict=True):
-        seeds = range(arguments.seeds)
-        outcomes = [outcome(space, row, seed, arguments.folder) for seed in seeds]
-        macs = int(count_macs(space, row[None])[0]) // space.input_shape[0]
-        network, more = compare(size, space.describe(row), outcomes)
-        result[size] = {"n_macs": macs, **network}
+    for size, networks in zip(SIZES, zip(*of_seeds, strict=True), strict=True):
+        result[size], more = compare(size, list(networks))
         missed += more
     print("\n".join(f"MISSED {line}" for line in missed) or "All goals are met.")
-    facts = {"space": space.name, "seeds": arguments.seeds, "missed": missed}
-    epochs = {"supernet": ASKED.supernet_epochs, "finetune": ASKED.finetune_epochs}
-    write_result(
-        arguments.json,
-        {**facts, "epochs": epochs, "finetune_rate": ASKED.finetune_rate, "networks": result},
-    )
+    facts = {"recipe": arguments.recipe.stem, "seeds": arguments.seeds, "missed": missed}
+    write_result(arguments.json, {**facts, "networks": result})
     sys.exit(bool(missed))
 
 
