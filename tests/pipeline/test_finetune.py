@@ -355,6 +355,12 @@ NOTHING = (
             ("--architecture", "a", "--max-latency-ms", "8"),
             r"Name an architecture or a largest latency, not both",
         ),
+        (
+            'name = "elastic-vit"\nn_classes = 10',
+            "",
+            ("--architecture", "a"),
+            r"spaces of up to 1,000,000, but elastic-vit.* has [\d,]+\. Take one of the checked fr",
+        ),
         (ELASTIC, 'function = "own_code:by_width"', (), NOTHING),
         (CELLS, "", (), r"There is no training for nasbench201"),
         (ELASTIC, f"{GOOD}\nfinetune_epochs = 0", (), r"finetune_epochs.* 1.* got 0"),

@@ -7,8 +7,9 @@ import pandas as pd
 from tailorbird.errors import MissingStepError, RecipeError
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
 from tailorbird.reports import finetuned
+from tailorbird.reports.checked import COLUMNS
 from tailorbird.reports.choice import row_of
-from tailorbird.spaces import SearchSpace
+from tailorbird.spaces import SearchSpace, encodings
 
 
 def finetuned_networks(folder: Path, space: SearchSpace, accuracy: AccuracySource) -> pd.DataFrame:
@@ -32,6 +33,8 @@ def finetuned_networks(folder: Path, space: SearchSpace, accuracy: AccuracySourc
 def _is_made(
     network: pd.DataFrame, file: Path, space: SearchSpace, accuracy: AccuracySource
 ) -> bool:
+    if not {*encodings.column_names(space, COLUMNS)} <= {*network.columns}:
+        return False  # of another space; to look for its text would take minutes
     try:
         return accuracy.finetuner().is_made(row_of(network, space, file))
     except (KeyError, MissingStepError, RecipeError):  # of another space, or torn

@@ -15,14 +15,12 @@ from tailorbird.errors import (
     RecipeError,
     apart,
     exactly,
-    nearest,
-    shown,
 )
+from tailorbird.reports.by_text import find
 from tailorbird.reports.checked import COLUMNS
 from tailorbird.spaces import IntArray, SearchSpace, encodings
 
 _NUMBERS = ("accuracy_validation", "latency_ms_measured", "latency_ms_predicted")
-_HINTED = 10_000  # beyond that, the nearest of all texts would take minutes to find
 
 
 def fastest_enough(front: Path, space: SearchSpace, max_latency_ms: float | None) -> IntArray:
@@ -64,7 +62,7 @@ def named(architecture: str, space: SearchSpace, front: Path) -> IntArray:
         front: `front.parquet` of a run, if there is one.
 
     Raises:
-        RecipeError: if there is none.
+        RecipeError: if there is none, or the space is too large to be searched.
     """
     with suppress(MissingStepError):
         networks = _read(front, space)
@@ -82,6 +80,7 @@ def row_of(network: pd.DataFrame, space: SearchSpace, front: Path) -> IntArray:
 
     Raises:
         MissingStepError: if they do not agree.
+        RecipeError: if the space is searched, and has no such network or too many.
     """
     architecture = str(network["architecture"].iloc[0])
     encoding = encodings.column_names(space, COLUMNS)
@@ -117,22 +116,3 @@ def _read(front: Path, space: SearchSpace) -> pd.DataFrame:
     if networks.empty or networks["latency_ms_predicted"].isna().any():
         raise _torn(front)
     return networks
-
-
-def find(space: SearchSpace, architecture: str) -> IntArray:
-    """Finds the canonical row (d,) of a network by its text, in the whole space.
-
-    Raises:
-        RecipeError: if there is none.
-    """
-    some: list[str] = []
-    for X in space.enumerate():
-        for row in X:
-            text = space.describe(row)
-            if text == architecture:
-                return np.asarray(row)
-            some.append(text)
-            if len(some) > _HINTED:
-                some.pop(0)
-    hint = nearest(architecture, some) if len(some) < _HINTED else f"one is {some[-1]!r}."
-    raise RecipeError(f"There is no network {shown(architecture)} in {space.name}; {hint}")
