@@ -12,6 +12,7 @@ from tailorbird import spaces
 from tailorbird.pipeline.finetuned_networks import finetuned_networks
 from tailorbird.spaces import SearchSpace, encodings
 
+BASIS = {"accuracies_of": "digits@1", "latencies_of": "local, batch 2"}
 LARGE = spaces.get("mobile-elastic", batch=2, resolution=32, n_classes=10)
 
 
@@ -20,12 +21,11 @@ def accuracy(*, is_made: bool = True) -> Any:
     return cast(Any, SimpleNamespace(finetuner=lambda: SimpleNamespace(is_made=lambda _: is_made)))
 
 
-def written(folder: Path, space: SearchSpace) -> pd.DataFrame:
-    """A table of a space's reference architectures."""
+def written(folder: Path, space: SearchSpace, **of: list[str] | str) -> pd.DataFrame:
+    """A table of a space's reference architectures, which is of the basis unless it is told."""
     X = space.landmarks
-    networks = pd.DataFrame(
-        {"architecture": [space.describe(row) for row in X], **encodings.columns(X, space, ())}
-    )
+    texts = {"architecture": [space.describe(row) for row in X]}
+    networks = pd.DataFrame({**texts, **encodings.columns(X, space, ())}).assign(**BASIS | of)
     networks.to_parquet(folder / "finetuned.parquet", index=False)
     return networks
 
@@ -33,9 +33,32 @@ def written(folder: Path, space: SearchSpace) -> pd.DataFrame:
 def test_networks_whose_weights_are_there_are_kept(tmp_path: Path) -> None:
     space = own_space(2)
     networks = written(tmp_path, space)
-    kept = finetuned_networks(tmp_path, space, accuracy())
+    kept = finetuned_networks(tmp_path, space, accuracy(), BASIS)
     pd.testing.assert_frame_equal(kept, networks)
-    assert finetuned_networks(tmp_path, space, accuracy(is_made=False)).empty
+    assert finetuned_networks(tmp_path, space, accuracy(is_made=False), BASIS).empty
+
+
+def test_the_network_that_is_made_anew_is_left_out(tmp_path: Path) -> None:
+    space = own_space(2)
+    first, *others = written(tmp_path, space)["architecture"]
+    kept = finetuned_networks(tmp_path, space, accuracy(), BASIS, besides=first)
+    assert [*kept["architecture"]] == others
+
+
+@pytest.mark.parametrize("column", [*BASIS])
+def test_networks_with_figures_of_another_device_or_data_are_left_out(
+    tmp_path: Path, column: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning names them."""
+    space = own_space(2)
+    n = len(space.landmarks)
+    networks = written(tmp_path, space, **{column: ["others"] + [BASIS[column]] * (n - 1)})
+    kept = finetuned_networks(tmp_path, space, accuracy(), BASIS)
+    pd.testing.assert_frame_equal(kept, networks[1:].reset_index(drop=True))
+    (told,) = caplog.messages
+    assert f"1 finetuned networks (first: {networks['architecture'][0]}) were evaluated" in told
+    networks.drop(columns=column).to_parquet(tmp_path / "finetuned.parquet")
+    assert finetuned_networks(tmp_path, space, accuracy(), BASIS).empty
 
 
 @pytest.mark.parametrize("space", [LARGE, spaces.get("digits-elastic", batch=2)])
@@ -49,4 +72,4 @@ def test_networks_of_another_space_are_looked_for_in_none(
         raise AssertionError
 
     monkeypatch.setattr(type(space), "enumerate", enumerated)
-    assert finetuned_networks(tmp_path, space, accuracy()).empty
+    assert finetuned_networks(tmp_path, space, accuracy(), BASIS).empty

@@ -1,33 +1,59 @@
 """Table of a run's finetuned networks, as far as they are of its recipe still."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from tailorbird.errors import MissingStepError, RecipeError
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
+from tailorbird.pipeline.run_folder import LOG
 from tailorbird.reports import finetuned
 from tailorbird.reports.checked import COLUMNS
 from tailorbird.reports.choice import row_of
 from tailorbird.spaces import SearchSpace, encodings
 
 
-def finetuned_networks(folder: Path, space: SearchSpace, accuracy: AccuracySource) -> pd.DataFrame:
-    """Networks of a run's table whose weights are those that its recipe would finetune.
+def finetuned_networks(
+    folder: Path,
+    space: SearchSpace,
+    accuracy: AccuracySource,
+    basis: Mapping[str, str],
+    besides: object = None,
+) -> pd.DataFrame:
+    """Networks of a run's table whose weights and figures are those that its recipe would have.
+
+    A warning names those whose figures alone are others.
 
     Args:
         folder: of the run.
         space: of the networks.
         accuracy: of the recipe.
+        basis: of the figures of its report, see `basis_of`.
+        besides: text of a network that is left out.
     """
     networks = finetuned.read(folder)
-    if networks.empty:
-        return networks
-    is_current = [
+    if "architecture" not in networks:
+        return pd.DataFrame()
+    networks = networks[networks["architecture"] != besides]
+    is_made = [
         _is_made(networks.iloc[[i]], folder / finetuned.FILE, space, accuracy)
         for i in range(len(networks))
     ]
-    return networks[is_current].reset_index(drop=True)
+    networks = networks[np.array(is_made, dtype=bool)]
+    of = networks.reindex(columns=[*basis])
+    is_comparable = (of == pd.Series(basis)).all(axis="columns")
+    if not is_comparable.all():
+        others = networks["architecture"][~is_comparable]
+        LOG.warning(
+            "%d finetuned networks (first: %s) were evaluated or timed otherwise than by this "
+            "recipe, and are left out: `tailorbird finetune RECIPE` with the text of one as "
+            "`--architecture` checks it again.",
+            len(others),
+            others.iloc[0],
+        )
+    return networks[is_comparable].reset_index(drop=True)
 
 
 def _is_made(
@@ -42,13 +68,10 @@ def _is_made(
 
 
 def beside(others: pd.DataFrame, network: pd.DataFrame) -> pd.DataFrame:
-    """Finetuned networks, of which a new one takes the place of its earlier self.
+    """Finetuned networks, and a new one after them.
 
     Args:
         others: a row each.
         network: the new one's row.
     """
-    if others.empty:
-        return network
-    kept = others[others["architecture"] != network["architecture"].iloc[0]]
-    return pd.DataFrame([*kept.to_dict("records"), *network.to_dict("records")])
+    return pd.DataFrame([*others.to_dict("records"), *network.to_dict("records")])

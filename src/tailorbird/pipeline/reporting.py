@@ -8,6 +8,7 @@ import pandas as pd
 
 from tailorbird.latency_tables.tables.record import Record
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
+from tailorbird.pipeline.basis import basis_of
 from tailorbird.pipeline.latency_sources.source import LatencySource
 from tailorbird.recipe import Recipe
 from tailorbird.reports import Checked, Report, summarise
@@ -60,7 +61,7 @@ class Reporter:
             finetuned: networks that were trained on alone.
         """
         summary = summarise(front, random, found, seconds, self.latency.n_estimated())
-        summary |= self.latency.summary()
+        summary |= self.latency.summary() | basis_of(self.latency, self.accuracy)
         summary["hypervolume_of"] = hypervolumes(front.networks, random.networks, self._labels)
         summary["finetuned"] = records(finetuned)
         if regrets is not None:

@@ -16,6 +16,7 @@ from tailorbird.errors import RecipeError, naming, told_of
 from tailorbird.export.network import Exported, save
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
+from tailorbird.pipeline.basis import basis_of
 from tailorbird.pipeline.checking import Checker
 from tailorbird.pipeline.finetuned_networks import beside, finetuned_networks
 from tailorbird.pipeline.latency_sources.adaptation import Adapted
@@ -277,10 +278,14 @@ class Run:
                 regretted,
                 self.seconds,
                 self.remarks(),
-                finetuned_networks(self.folder, self.space, self.accuracy),
+                finetuned_networks(self.folder, self.space, self.accuracy, self._basis),
             )
             mark = write(report, self.folder)
         return {**report.summary, MARK: mark}
+
+    @property
+    def _basis(self) -> dict[str, str]:
+        return basis_of(self.latency, self.accuracy)
 
     def _regrets(
         self, found: SearchResult, predictors: tuple[Predictor, Predictor]
@@ -333,8 +338,11 @@ class Run:
             )
         with self._step("check"):
             checked = network.checked(self.space, self.latency, latency, self.progress)
-        others = finetuned_networks(self.folder, self.space, self.accuracy)
+        checked = checked.assign(**self._basis)
         (record,) = finetuned.records(checked)
+        others = finetuned_networks(
+            self.folder, self.space, self.accuracy, self._basis, besides=record["architecture"]
+        )
         if not finetuned.write(self.folder, beside(others, checked)):
             LOG.warning("`tailorbird report RECIPE` will have it in its report.")
         return record

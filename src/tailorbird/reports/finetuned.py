@@ -16,6 +16,9 @@ from tailorbird.storage import strict_json
 from tailorbird.storage.atomic import written
 
 FILE = "finetuned.parquet"
+ACCURACIES_OF, LATENCIES_OF = BASIS = "accuracies_of", "latencies_of"
+"""Columns, and keys of `summary.json`, that must be equal for networks to stand in one report."""
+
 _BEGIN, _END = "<!-- finetuned networks begin -->", "<!-- finetuned networks end -->"
 
 
@@ -76,13 +79,17 @@ def _in_report(folder: Path, networks: pd.DataFrame) -> dict[str, bytes]:
 
     Raises:
         OSError: if there is none.
-        ValueError: if it has no place for them.
+        KeyError: if it does not say what it is of, as earlier ones.
+        ValueError: if it has no place for them, or is of other accuracies or latencies.
     """
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     begin, _, rest = (folder / "report.html").read_text(encoding="utf-8").partition(_BEGIN)
     _, mark, end = rest.partition(_END)
     if not mark or not isinstance(summary, dict):
         raise ValueError(_END)
+    for key in BASIS:
+        if {*networks[key]} != {summary[key]}:
+            raise ValueError(key)
     new = section(pd.read_parquet(folder / "front.parquet"), networks)
     text = strict_json.dumps({**summary, "finetuned": records(networks)}) + "\n"
     return {"summary.json": text.encode(), "report.html": f"{begin}{new}{end}".encode()}

@@ -75,6 +75,10 @@ class EvaluatedAccuracy(ABC):
     def measure(self) -> str:
         """What the values are, as the study knows it."""
 
+    def basis(self) -> str:
+        """Name of the study of values for reports."""
+        return self.study_name("test")
+
     @abstractmethod
     def n_validation(self) -> int | None:
         """Images behind an accuracy that the search may know; None if that is not known."""

@@ -40,4 +40,4 @@ class NothingToChoose:
 
     check = obtain = train = evaluations = predictor = validation = test = _refuse
     network = trained_networks = fingerprint = n_validation = n_test = description = _refuse
-    finetuner = _refuse
+    finetuner = basis = _refuse

@@ -76,6 +76,9 @@ class AccuracySource(Protocol):
     def fingerprint(self) -> str:
         """Fingerprint of the weights, which changes with any of them."""
 
+    def basis(self) -> str:
+        """Text that changes with whatever accuracies for reports rest on: data, score, weights."""
+
     def n_validation(self) -> int | None:
         """Images behind an accuracy that the search may know; None if that is not known."""
 

@@ -81,6 +81,10 @@ class TabulatedAccuracy(ABC):
     def fingerprint(self) -> str:
         """Stands for weights that are not here."""
 
+    def basis(self) -> str:
+        """Says which table it is."""
+        return self.named
+
     @abstractmethod
     def trained_networks(self) -> "Callable[[IntArray], nn.Module]":
         """Networks to export, if there are any."""

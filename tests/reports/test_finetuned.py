@@ -1,0 +1,58 @@
+"""Finetuned networks in a report that is there already."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tailorbird.reports import finetuned
+from tailorbird.reports.finetuned import BASIS
+
+PLACE = "<html><!-- finetuned networks begin --><!-- finetuned networks end --></html>"
+OF = {"accuracies_of": "digits@1", "latencies_of": "local, batch 2"}
+
+
+def report(folder: Path, of: dict[str, str]) -> dict[str, bytes]:
+    """Files of a report, of which finetuned networks become a part."""
+    front = {"architecture": ["a"], "latency_ms_measured": [2.0], "latency_ms_predicted": [2.1]}
+    pd.DataFrame({**front, "accuracy_test": [0.8]}).to_parquet(folder / "front.parquet")
+    (folder / "summary.json").write_text(json.dumps({"mape": 0.1, **of}))
+    (folder / "report.html").write_text(PLACE)
+    return {name: (folder / name).read_bytes() for name in ("summary.json", "report.html")}
+
+
+def network() -> pd.DataFrame:
+    numbers = {
+        "latency_ms_measured": 1.5,
+        "latency_ms_predicted": 1.6,
+        "latency_ms_std": 0.1,
+        "accuracy_test": 0.9,
+        "accuracy_test_before": 0.8,
+        "accuracy_test_gain": 0.1,
+        "accuracy_test_gain_std": 0.02,
+        "accuracy_validation": 0.9,
+        "accuracy_validation_before": 0.8,
+        "scratch_lead": float("nan"),
+    }
+    facts = {"architecture": "a", "finetuned_epochs": 3, "finetuned_has_changed": True}
+    return pd.DataFrame([{**facts, **numbers, "latency_failure": "", **OF}])
+
+
+def test_a_report_of_the_same_accuracies_and_latencies_gets_them(tmp_path: Path) -> None:
+    report(tmp_path, OF)
+    assert finetuned.write(tmp_path, network())
+    assert "Finetuned networks" in (tmp_path / "report.html").read_text()
+    (one,) = json.loads((tmp_path / "summary.json").read_text())["finetuned"]
+    assert one["architecture"] == "a"
+    assert {key: one[key] for key in BASIS} == OF
+
+
+@pytest.mark.parametrize("key", BASIS)
+@pytest.mark.parametrize("value", ["others", None])
+def test_a_report_of_others_stays_as_it_is(tmp_path: Path, key: str, value: str | None) -> None:
+    of = {**OF, key: value} if value else {k: v for k, v in OF.items() if k != key}
+    files = report(tmp_path, of)
+    assert not finetuned.write(tmp_path, network())
+    assert {name: (tmp_path / name).read_bytes() for name in files} == files
+    assert len(pd.read_parquet(tmp_path / "finetuned.parquet")) == 1
