@@ -56,3 +56,30 @@ def test_a_report_of_others_stays_as_it_is(tmp_path: Path, key: str, value: str 
     assert not finetuned.write(tmp_path, network())
     assert {name: (tmp_path / name).read_bytes() for name in files} == files
     assert len(pd.read_parquet(tmp_path / "finetuned.parquet")) == 1
+
+
+def test_a_difference_without_a_standard_error_says_so(tmp_path: Path) -> None:
+    unknown = network().assign(
+        accuracy_test_gain_std=float("nan"),
+        finetuned_has_changed=False,
+        n_test=30,
+        scratch_epochs=9.0,
+        scratch_lead=0.01,
+        scratch_lead_std=float("nan"),
+        scratch_is_better=False,
+    )
+    (row,) = finetuned.records(unknown)
+    first, kept, error, alone = finetuned.sentences(row)
+    assert "(+10.00 points)" in first
+    assert "did not raise its accuracy of 80.00 % on validation images, so its weights" in kept
+    assert error.startswith("Standard errors are not known")
+    assert alone.endswith("it is not surely better (+1.00 points).")
+    report(tmp_path, OF)
+    assert finetuned.write(tmp_path, unknown)
+    page = (tmp_path / "report.html").read_text()
+    assert "<td>+10.00</td>" in page
+    assert "<td>+1.00</td>" in page
+    known = finetuned.records(unknown.assign(accuracy_test_gain_std=0.02))[0]
+    first, kept, _ = finetuned.sentences(known)
+    assert "(+10.00 ± 2.00 points)" in first
+    assert "on validation images by a standard error or more" in kept

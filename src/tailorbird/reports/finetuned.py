@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
@@ -108,19 +109,26 @@ def sentences(network: dict[str, object]) -> list[str]:
         f"{n.percent('accuracy_test')} {after} on {network['n_test']} test images "
         f"({n.points('accuracy_test_gain')}); {n.ms}."
     ]
+    is_known = n.is_known("accuracy_test_gain_std")
     if not network["finetuned_has_changed"]:
+        enough = " by a standard error or more" if is_known else ""
         lines.append(
             f"{network['finetuned_epochs']} epochs did not raise its accuracy of "
-            f"{n.percent('accuracy_validation_before')} on validation images by a standard error "
-            "or more, so its weights are those of before."
+            f"{n.percent('accuracy_validation_before')} on validation images{enough}, so its "
+            "weights are those of before."
         )
-    epochs = network["scratch_epochs"]
-    if epochs is None or epochs != epochs:
+    if not is_known:
+        lines.append(
+            "Standard errors are not known, as there is no score of parts of the images: weights "
+            "that are better at all on validation images are kept."
+        )
+    if not n.is_known("scratch_epochs"):
         return [
             *lines,
             "Whether it would be better trained from scratch is not known; `--against-scratch` "
             "tells, in as many passes as all training had.",
         ]
+    epochs = n.number("scratch_epochs")
     alone = f"Trained from scratch for {epochs:.0f} epochs, all passes that its weights had, it is"
     lead = n.points("scratch_lead")
     if network["scratch_is_better"]:
@@ -142,16 +150,19 @@ class _Row:
     def number(self, column: str) -> float:
         return float(str(self._network[column]))
 
+    def is_known(self, column: str) -> bool:
+        return self._network[column] is not None and not math.isnan(self.number(column))
+
     def percent(self, column: str) -> str:
         return f"{100 * self.number(column):.2f} %"
 
     def points(self, column: str) -> str:
         std = self.number(f"{column}_std")
-        return f"{100 * self.number(column):+.2f} ± {100 * std:.2f} points"
+        error = f" ± {100 * std:.2f}" if self.is_known(f"{column}_std") else ""
+        return f"{100 * self.number(column):+.2f}{error} points"
 
     @property
     def ms(self) -> str:
-        measured = self.number("latency_ms_measured")
-        if measured == measured:
-            return f"{measured:.4g} ms measured"
+        if self.is_known("latency_ms_measured"):
+            return f"{self.number('latency_ms_measured'):.4g} ms measured"
         return f"{self.number('latency_ms_predicted'):.4g} ms predicted"

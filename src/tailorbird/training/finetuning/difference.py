@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tailorbird.errors import raising
 from tailorbird.spaces import IntArray
 from tailorbird.training.data.dataset import Split
 from tailorbird.training.score import Score, accuracy, as_score
@@ -18,7 +19,8 @@ class Difference:
 
     Attributes:
         mean: of the split, a fraction.
-        std: standard error over images drawn anew, the same ones for both networks.
+        std: standard error over images drawn anew, the same ones for both networks; NaN if it is
+            not known.
     """
 
     mean: float
@@ -26,8 +28,8 @@ class Difference:
 
     @property
     def is_likely(self) -> bool:
-        """True if the first one is higher by a standard error or more."""
-        return self.mean > 0 and self.mean >= self.std
+        """True if the first one is higher, by a standard error or more if that is known."""
+        return self.mean > 0 and not self.mean < self.std
 
     @property
     def is_sure(self) -> bool:
@@ -41,7 +43,8 @@ def difference(
     """Difference of two networks of one architecture on a split.
 
     Of accuracies its error follows from the images that only one of them is right on; of a score of
-    the user's own from the scores without each of twenty parts of the images, a jackknife.
+    the user's own from the scores without each of twenty parts of the images, a jackknife. A score
+    that is for whole splits alone, and fails without a part, leaves it unknown.
     """
     outputs, others = (trained.outputs(row, split) for trained in (one, other))
     labels = split.labels
@@ -56,5 +59,16 @@ def difference(
         return next(both) - next(both)
 
     every, n = np.arange(len(labels)), min(_GROUPS, len(labels))
-    without = [lead(every[every % n != i]) for i in range(n)] if n > 1 else [np.nan]
-    return Difference(lead(every), float(np.std(without) * np.sqrt(max(1, n - 1))))
+    mean = lead(every)
+    if n == 1:
+        return Difference(mean, np.nan)
+    try:
+        with raising(_FailedError):
+            without = [lead(every[every % n != i]) for i in range(n)]
+    except _FailedError:
+        return Difference(mean, np.nan)
+    return Difference(mean, float(np.std(without) * np.sqrt(n - 1)))
+
+
+class _FailedError(Exception):
+    """Stands for whatever a score raises without a part of the images."""

@@ -78,8 +78,8 @@ def finetune(
 
     It learns from the labels, and from the answers of the largest network of the space. Its new
     weights are kept if they are better than those of before on validation images, by a standard
-    error of the difference at least. What was kept is saved as safetensors when training is done,
-    which goes on from its checkpoint if it was interrupted, to the same result.
+    error of the difference at least if that is known. What was kept is saved as safetensors when
+    training is done, which goes on from its checkpoint if it was interrupted, to the same result.
 
     Args:
         trained: all networks of a space.
