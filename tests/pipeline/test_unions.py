@@ -362,6 +362,10 @@ def test_keys_go_to_the_spaces_that_they_are_for() -> None:
     one_a_step = keys_of(asked(distillation="hard"), elastic, [stitched])
     assert one_a_step.distillation is None  # with nobody to learn from
     assert keys_of(keys, elastic, [elastic]) is keys  # refused as it is alone
+    assert keys_of(asked(distillation="none"), elastic, [stitched]).distillation == "none"
+    fair = asked(rule="strict-fairness", routes="uniform")  # which chooses networks by itself
+    assert keys_of(fair, elastic, [stitched]).routes is None
+    assert keys_of(fair, stitched, [elastic]).routes == "uniform"
 
 
 def test_anchors_go_to_the_families_that_have_them() -> None:

@@ -10,7 +10,7 @@ from tailorbird.pipeline.accuracy_sources.supernet_inputs import SupernetInputs
 from tailorbird.pipeline.accuracy_sources.training_inputs import Lender, TrainingInputs
 from tailorbird.pipeline.accuracy_sources.union_inputs import UnionInputs
 from tailorbird.pipeline.space_tables import tables_of
-from tailorbird.recipe import Recipe
+from tailorbird.recipe import AccuracySection, Recipe
 from tailorbird.spaces import SearchSpace
 from tailorbird.spaces.shared import HasPieces
 from tailorbird.spaces.stitching import StitchSpace
@@ -19,7 +19,11 @@ from tailorbird.spaces.unions.kinds import SharedUnion
 
 
 def inputs_of(
-    recipe: Recipe, home: Path, space: SearchSpace, lender: Lender | None = None
+    recipe: Recipe,
+    home: Path,
+    space: SearchSpace,
+    lender: Lender | None = None,
+    union: AccuracySection | None = None,
 ) -> TrainingInputs | UnionInputs:
     """Inputs of the training of a space.
 
@@ -28,6 +32,7 @@ def inputs_of(
         home: folder of the recipe.
         space: that it names.
         lender: whose data set and teacher they have, if not their own.
+        union: keys of [accuracy] of the union that the space is of, if it is of one.
 
     Raises:
         RecipeError: if the space is none that can be trained.
@@ -40,16 +45,22 @@ def inputs_of(
             "`tailorbird profile RECIPE`."
         )
     if recipe.accuracy.trained is not None:
-        return GivenInputs(recipe, home, space, lender)
+        return GivenInputs(recipe, home, space, lender, union)
     if isinstance(space, SharedUnion):
-        return UnionInputs(space, _of_members(recipe, home, space, lender))
+        return UnionInputs(
+            space, _of_members(recipe, home, space, lender, union or recipe.accuracy)
+        )
     if isinstance(space, StitchSpace):
-        return StitchingInputs(recipe, home, space, lender)
-    return SupernetInputs(recipe, home, space, lender)
+        return StitchingInputs(recipe, home, space, lender, union)
+    return SupernetInputs(recipe, home, space, lender, union)
 
 
 def _of_members(
-    recipe: Recipe, home: Path, union: SharedUnion, lender: Lender | None
+    recipe: Recipe,
+    home: Path,
+    union: SharedUnion,
+    lender: Lender | None,
+    asked: AccuracySection,
 ) -> tuple[TrainingInputs | UnionInputs, ...]:
     """Inputs of each space of a union, as of a recipe that names it alone."""
     made = list[TrainingInputs | UnionInputs]()
@@ -58,5 +69,5 @@ def _of_members(
         others = [other for n, (_, other) in enumerate(tables) if n != m]
         own = {"space": table, "accuracy": keys_of(recipe.accuracy, space, others)}
         data = lender or (made[0] if made else None)
-        made.append(inputs_of(recipe.model_copy(update=own), home, space, data))
+        made.append(inputs_of(recipe.model_copy(update=own), home, space, data, asked))
     return tuple(made)

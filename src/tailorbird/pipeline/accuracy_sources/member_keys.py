@@ -53,9 +53,10 @@ def _with_anchors_of(
 def _of_supernet(asked: AccuracySection, space: SearchSpace) -> AccuracySection:
     """The keys of a supernet beside stitched spaces."""
     dropped = set(STITCHED_KEYS - SUPERNET_KEYS)
-    if asked.routes is not None and ROUTE_DRAWS[asked.routes].of_stitches:
+    rule = entry_of(asked.rule or RULE)
+    if asked.routes is not None and (ROUTE_DRAWS[asked.routes].of_stitches or not rule.draws):
         dropped.add("routes")
-    if not (asked.teacher or entry_of(asked.rule or RULE).distils):
+    if asked.distillation != "none" and not (asked.teacher or rule.distils):
         dropped.add("distillation")
     if "learning_rates" not in asked.model_fields_set or not isinstance(space, HasPieces):
         return _without(asked, dropped)

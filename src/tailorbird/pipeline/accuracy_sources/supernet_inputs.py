@@ -104,11 +104,12 @@ class SupernetInputs(TrainingInputs):
                 f"[accuracy] routes = {asked.routes!r} is for spaces with stitches, but "
                 f"{self.space.name} has none: take one of {others}."
             )
-        rule, distillation = asked.rule or RULE, asked.distillation
-        if distillation not in (None, "none") and not (asked.teacher or entry_of(rule).distils):
+        rule = asked.rule or RULE
+        if self._has_nobody_to_learn_from and "finetune_epochs" not in asked.model_fields_set:
             raise RecipeError(
-                f"[accuracy] distillation = {distillation!r} needs answers to learn from, but with "
-                f"rule = {rule!r} networks have the labels alone: name a teacher, or another rule."
+                f"[accuracy] distillation = {asked.distillation!r} needs answers to learn from, "
+                f"but with rule = {rule!r} networks have the labels alone: name a teacher, or "
+                "another rule; or finetune_epochs, as finetuned networks learn from the largest."
             )
         if asked.routes is not None and not entry_of(rule).draws:
             raise RecipeError(
@@ -163,13 +164,20 @@ class SupernetInputs(TrainingInputs):
             learning_rates={kind: rate for kind, rate in rates.items() if kind in self.kinds},
             rule=asked.rule or RULE,
             routes=asked.routes or ROUTES,
-            distillation=asked.distillation or "soft",
+            distillation="soft" if self._has_nobody_to_learn_from else asked.distillation or "soft",
             teacher=asked.teacher,
             largest=None if asked.largest is None else self.home / asked.largest.file,
             key=None if asked.largest is None else asked.largest.key,
             importance=asked.importance or IMPORTANCE,
             program=self._rule.program,
         )
+
+    @property
+    def _has_nobody_to_learn_from(self) -> bool:
+        """True if the recipe names a distillation that no step of the training has a part in."""
+        asked = self.recipe.accuracy
+        is_asked = asked.distillation not in (None, "none")
+        return is_asked and not (asked.teacher or entry_of(asked.rule or RULE).distils)
 
     @cached_property
     def _started(self) -> tuple[SharedNetwork, Placement]:

@@ -11,7 +11,7 @@ from torch import nn
 from tailorbird.errors import RecipeError
 from tailorbird.pipeline.python_path import resolve, users_code
 from tailorbird.progress import Progress
-from tailorbird.recipe import Recipe
+from tailorbird.recipe import AccuracySection, Recipe
 from tailorbird.registry.data_sets import DATA_SETS, DEFAULT
 from tailorbird.registry.python_paths import load
 from tailorbird.spaces import IntArray, SharedSpace
@@ -50,6 +50,8 @@ class TrainingInputs(ABC):
         space: that the recipe names.
         lender: other inputs of the same recipe, whose data set and teacher these have as well; None
             to have them made.
+        union: keys of [accuracy] of the union that the space is of, of which `recipe` has those
+            that the space is trained by; None if it stands alone.
     """
 
     idle: ClassVar[frozenset[str]]
@@ -62,6 +64,7 @@ class TrainingInputs(ABC):
     home: Path
     space: SharedSpace
     lender: "Lender | None" = None
+    union: AccuracySection | None = None
 
     @abstractmethod
     def train(self, folder: Path, progress: Progress) -> Trained:
@@ -110,12 +113,14 @@ class TrainingInputs(ABC):
         """
         asked = self.recipe.accuracy
         rates = asked.learning_rates.model_dump()
+        # Training may have nobody to learn from; a network that is trained on has the largest.
+        distillation = (self.union or asked).distillation
         return Finetuning(
             asked.finetune_epochs,
             self.recipe.seed,
             {k: asked.finetune_rate * rate for k, rate in rates.items() if k in self.kinds},
             batch=asked.batch,
-            distillation=asked.distillation or "soft",
+            distillation=distillation or "soft",
             teacher=asked.teacher,
             measure=asked.evaluator or "accuracy",
         )
