@@ -2,6 +2,7 @@
 
 import pytest
 
+from tailorbird.errors import RecipeError
 from tailorbird.pipeline.accuracy_sources.supernet_inputs import SupernetInputs
 from tailorbird.pipeline.accuracy_sources.trained import TrainedAccuracy
 from tailorbird.pipeline.accuracy_sources.union_inputs import UnionInputs
@@ -34,3 +35,24 @@ def test_networks_of_every_space_learn_as_the_recipe_says(
         assert isinstance(elastic, SupernetInputs)
         trainings.append(elastic.settings())
     assert distillation == "none" or trainings[0] == trainings[1]
+
+
+@pytest.mark.parametrize(
+    ("table", "weights", "n_epochs"),
+    [
+        (ELASTIC, {}, 300),
+        (ELASTIC, {"largest": "a.pt"}, None),
+        (STITCHED, {"train_epochs": 2}, 4 * 2 + 150),
+    ],
+)
+def test_weights_that_began_in_a_file_had_nobody_knows_how_many_passes(
+    table: dict[str, object], weights: dict[str, object], n_epochs: int | None
+) -> None:
+    for tables in ((table,), (table, ELASTIC if table is STITCHED else STITCHED)):
+        run, accuracy = opened(*tables, **weights)
+        row = run.space.landmarks[0]
+        alone = accuracy.inputs.alone(row)
+        assert (None if alone is None else alone.epochs - 30) == n_epochs
+        if n_epochs is None:
+            with pytest.raises(RecipeError, match=r"nobody knows for how long\. Leave out"):
+                accuracy.finetuner().check(row, from_scratch=True)

@@ -83,3 +83,12 @@ def test_a_difference_without_a_standard_error_says_so(tmp_path: Path) -> None:
     first, kept, _ = finetuned.sentences(known)
     assert "(+10.00 ± 2.00 points)" in first
     assert "on validation images by a standard error or more" in kept
+
+
+def test_training_from_scratch_is_advised_where_it_can_be_done() -> None:
+    facts = {"n_test": 30, "accuracy_test_gain_std": 0.02, "scratch_lead": float("nan")}
+    for epochs, advised in ((9.0, ["9 epochs"]), (float("nan"), [])):
+        (row,) = finetuned.records(network().assign(**facts, scratch_epochs=epochs))
+        _, *told = finetuned.sentences(row)
+        assert len(told) == len(advised)
+        assert all(f"`--against-scratch` tells, in {n}" in told[0] for n in advised)

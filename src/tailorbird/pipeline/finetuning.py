@@ -62,6 +62,7 @@ class FinetunedNetwork:
             )
             gain = self._lead(self.found.after, before)
             lead = None if self.alone is None else self._lead(self.alone, self.found.after)
+        epochs = self.finetuner.n_epochs_alone(self.row)
         return {
             "accuracy_validation_before": validation,
             "accuracy_test_before": test,
@@ -69,9 +70,7 @@ class FinetunedNetwork:
             "accuracy_test_gain_std": gain.std,
             "finetuned_has_changed": self.found.has_changed,
             "finetuned_epochs": self.finetuner.inputs.finetuning(self.row).epochs,
-            "scratch_epochs": self.finetuner.n_epochs_alone(self.row)
-            if lead is not None
-            else np.nan,
+            "scratch_epochs": np.nan if epochs is None else epochs,
             "scratch_lead": lead.mean if lead is not None else np.nan,
             "scratch_lead_std": lead.std if lead is not None else np.nan,
             "scratch_is_better": lead is not None and lead.is_sure,

@@ -122,13 +122,15 @@ def sentences(network: dict[str, object]) -> list[str]:
             "Standard errors are not known, as there is no score of parts of the images: weights "
             "that are better at all on validation images are kept."
         )
-    if not n.is_known("scratch_epochs"):
+    if not n.is_known("scratch_epochs"):  # nor could it be tried
+        return lines
+    epochs = n.number("scratch_epochs")
+    if not n.is_known("scratch_lead"):
         return [
             *lines,
             "Whether it would be better trained from scratch is not known; `--against-scratch` "
-            "tells, in as many passes as all training had.",
+            f"tells, in {epochs:.0f} epochs, as many passes as all training had.",
         ]
-    epochs = n.number("scratch_epochs")
     alone = f"Trained from scratch for {epochs:.0f} epochs, all passes that its weights had, it is"
     lead = n.points("scratch_lead")
     if network["scratch_is_better"]:

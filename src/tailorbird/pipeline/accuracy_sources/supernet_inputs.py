@@ -75,9 +75,10 @@ class SupernetInputs(TrainingInputs):
             told += f", largest = {made.largest.name}, importance = {made.importance}"
         return f", with weights that all networks share ({told})"
 
-    def n_epochs(self) -> int:
-        """Passes of one network that the supernet was trained for."""
-        return self.settings().epochs
+    def n_epochs(self) -> int | None:
+        """Passes of one network that the supernet was trained for; None if it began with others."""
+        settings = self.settings()
+        return settings.epochs if settings.largest is None else None
 
     @cached_property
     def n_classes(self) -> int:
