@@ -1,5 +1,7 @@
 """Members of a space, whether it is a union or stands for itself."""
 
+import numpy as np
+
 from tailorbird.spaces.space import IntArray, SearchSpace
 from tailorbird.spaces.unions.laws import label_of
 from tailorbird.spaces.unions.union import Union
@@ -27,3 +29,12 @@ def member_row(space: SearchSpace, row: IntArray) -> tuple[SearchSpace, IntArray
         return space, row
     m, own = space.rows.own(row)
     return member_row(space.members[m], own)
+
+
+def landmarks_beside(row: IntArray, space: SearchSpace) -> IntArray:
+    """Reference architectures of the space of a union that a canonical row (d,) is of, (k, d).
+
+    They are rows of the union, or all that there are if it is none.
+    """
+    own, _ = member_row(space, row)
+    return np.array([mark for mark in space.landmarks if member_row(space, mark)[0] is own])

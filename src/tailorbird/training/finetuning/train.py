@@ -10,7 +10,9 @@ from torch import nn
 
 from tailorbird.progress import Progress
 from tailorbird.spaces import IntArray, SharedSpace
-from tailorbird.spaces.shared import fingerprint, smallest_and_largest
+from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces.shared import fingerprint
+from tailorbird.spaces.unions.members import landmarks_beside
 from tailorbird.training.data.dataset import Dataset
 from tailorbird.training.distillation import Loss, loss_of
 from tailorbird.training.finetuning.difference import difference
@@ -76,10 +78,11 @@ def finetune(
 ) -> Finetuned:
     """Trains one network on, or loads what was made so from the same weights and settings.
 
-    It learns from the labels, and from the answers of the largest network of the space. Its new
-    weights are kept if they are better than those of before on validation images, by a standard
-    error of the difference at least if that is known. What was kept is saved as safetensors when
-    training is done, which goes on from its checkpoint if it was interrupted, to the same result.
+    It learns from the labels, and from the answers of the largest network of its space, of which
+    a union has several. Its new weights are kept if they are better than those of before on
+    validation images, by a standard error of the difference at least if that is known. What was
+    kept is saved as safetensors when training is done, which goes on from its checkpoint if it was
+    interrupted, to the same result.
 
     Args:
         trained: all networks of a space.
@@ -99,7 +102,8 @@ def finetune(
     if found is not None:
         return found
     if teacher is None:
-        teacher = trained.extract(smallest_and_largest(trained.space)[1])
+        X = landmarks_beside(row, trained.space)
+        teacher = trained.extract(X[count_macs(trained.space, X).argmax()])
     one = OneNetwork(trained.space, row)
     stage = finetuned_stage(one, trained.fingerprint, dataset, settings, folder)
     start = taken_out(one, trained.network)
