@@ -1,5 +1,6 @@
 """Inputs of training by the kind of space and by what a recipe gives."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tailorbird.errors import RecipeError
@@ -10,12 +11,13 @@ from tailorbird.pipeline.accuracy_sources.supernet_inputs import SupernetInputs
 from tailorbird.pipeline.accuracy_sources.training_inputs import Lender, TrainingInputs
 from tailorbird.pipeline.accuracy_sources.union_inputs import UnionInputs
 from tailorbird.pipeline.space_tables import tables_of
-from tailorbird.recipe import AccuracySection, Recipe
+from tailorbird.recipe import Recipe
 from tailorbird.spaces import SearchSpace
 from tailorbird.spaces.shared import HasPieces
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.spaces.unions import members_of
 from tailorbird.spaces.unions.kinds import SharedUnion
+from tailorbird.spaces.unions.members import leaves_of
 
 
 def inputs_of(
@@ -23,7 +25,7 @@ def inputs_of(
     home: Path,
     space: SearchSpace,
     lender: Lender | None = None,
-    union: AccuracySection | None = None,
+    others: Sequence[SearchSpace] = (),
 ) -> TrainingInputs | UnionInputs:
     """Inputs of the training of a space.
 
@@ -32,7 +34,7 @@ def inputs_of(
         home: folder of the recipe.
         space: that it names.
         lender: whose data set and teacher they have, if not their own.
-        union: keys of [accuracy] of the union that the space is of, if it is of one.
+        others: beside which the space stands in a union.
 
     Raises:
         RecipeError: if the space is none that can be trained.
@@ -45,14 +47,14 @@ def inputs_of(
             "`tailorbird profile RECIPE`."
         )
     if recipe.accuracy.trained is not None:
-        return GivenInputs(recipe, home, space, lender, union)
+        return GivenInputs(recipe, home, space, lender)
     if isinstance(space, SharedUnion):
-        return UnionInputs(
-            space, _of_members(recipe, home, space, lender, union or recipe.accuracy)
-        )
+        return UnionInputs(space, _of_members(recipe, home, space, lender, others))
+    keys = keys_of(recipe.accuracy, space, others)
+    own = recipe.model_copy(update={"accuracy": keys})
     if isinstance(space, StitchSpace):
-        return StitchingInputs(recipe, home, space, lender, union)
-    return SupernetInputs(recipe, home, space, lender, union)
+        return StitchingInputs(own, home, space, lender, recipe.accuracy)
+    return SupernetInputs(own, home, space, lender, recipe.accuracy)
 
 
 def _of_members(
@@ -60,14 +62,16 @@ def _of_members(
     home: Path,
     union: SharedUnion,
     lender: Lender | None,
-    asked: AccuracySection,
+    others: Sequence[SearchSpace],
 ) -> tuple[TrainingInputs | UnionInputs, ...]:
     """Inputs of each space of a union, as of a recipe that names it alone."""
     made = list[TrainingInputs | UnionInputs]()
     tables = tables_of(recipe.space, union)
     for m, (table, space) in enumerate(tables):
-        others = [other for n, (_, other) in enumerate(tables) if n != m]
-        own = {"space": table, "accuracy": keys_of(recipe.accuracy, space, others)}
+        beside = [
+            leaf for n, (_, other) in enumerate(tables) if n != m for leaf in leaves_of(other)
+        ]
+        own = recipe.model_copy(update={"space": table})
         data = lender or (made[0] if made else None)
-        made.append(inputs_of(recipe.model_copy(update=own), home, space, data, asked))
+        made.append(inputs_of(own, home, space, data, [*others, *beside]))
     return tuple(made)

@@ -9,7 +9,6 @@ from tailorbird.registry.training_rules import entry_of
 from tailorbird.spaces import SearchSpace
 from tailorbird.spaces.shared import HasPieces
 from tailorbird.spaces.stitching import StitchSpace
-from tailorbird.spaces.unions import members_of
 from tailorbird.training.supernet.settings import RULE
 
 
@@ -25,15 +24,14 @@ def keys_of(
     Args:
         asked: keys of the whole union.
         space: one of its spaces.
-        others: the others.
+        others: the others; none of all of these is a union.
     """
     stitched = [other for other in others if isinstance(other, StitchSpace)]
     if isinstance(space, StitchSpace):
         if len(stitched) < len(others):
             asked = _without(asked, SUPERNET_KEYS - STITCHED_KEYS)
         return _with_anchors_of(asked, space, stitched)
-    is_union = len(members_of(space)) > 1  # which tells its own spaces apart
-    return _of_supernet(asked, space) if stitched and not is_union else asked
+    return _of_supernet(asked, space) if stitched else asked
 
 
 def _with_anchors_of(

@@ -50,8 +50,8 @@ class TrainingInputs(ABC):
         space: that the recipe names.
         lender: other inputs of the same recipe, whose data set and teacher these have as well; None
             to have them made.
-        union: keys of [accuracy] of the union that the space is of, of which `recipe` has those
-            that the space is trained by; None if it stands alone.
+        whole: all keys of [accuracy], of which `recipe` in a union has those that the space is
+            trained by; None if it has all.
     """
 
     idle: ClassVar[frozenset[str]]
@@ -64,7 +64,7 @@ class TrainingInputs(ABC):
     home: Path
     space: SharedSpace
     lender: "Lender | None" = None
-    union: AccuracySection | None = None
+    whole: AccuracySection | None = None
 
     @abstractmethod
     def train(self, folder: Path, progress: Progress) -> Trained:
@@ -114,7 +114,7 @@ class TrainingInputs(ABC):
         asked = self.recipe.accuracy
         rates = asked.learning_rates.model_dump()
         # Training may have nobody to learn from; a network that is trained on has the largest.
-        distillation = (self.union or asked).distillation
+        distillation = (self.whole or asked).distillation
         return Finetuning(
             asked.finetune_epochs,
             self.recipe.seed,

@@ -12,6 +12,13 @@ def members_of(space: SearchSpace) -> tuple[SearchSpace, ...]:
     return space.members if isinstance(space, Union) else (space,)
 
 
+def leaves_of(space: SearchSpace) -> tuple[SearchSpace, ...]:
+    """The spaces, none of them a union, that a union is made of; a space alone if it is none."""
+    if not isinstance(space, Union):
+        return (space,)
+    return tuple(leaf for member in space.members for leaf in leaves_of(member))
+
+
 def labels_of(X: IntArray, space: SearchSpace) -> list[str]:
     """Name, before settings, of the space that each canonical row (n, d) is of."""
     if isinstance(space, Union):
