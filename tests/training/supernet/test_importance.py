@@ -50,6 +50,18 @@ class Attention(nn.Module):
         return z
 
 
+class Scaled(Attention):
+    """Begins as what it is given, nearly, as blocks with LayerScale do."""
+
+    def __init__(self, width: int, heads: int, hidden: int) -> None:
+        super().__init__(width, heads, hidden)
+        self.scale = nn.Parameter(torch.full((width,), 1e-6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = x + self.scale * super().forward(x)
+        return y
+
+
 def largest(space: SharedSpace, network: SharedNetwork, x: Tensor) -> Tensor:
     """What the largest network answers in training mode, by statistics of the images."""
     with torch.no_grad():
@@ -112,8 +124,9 @@ def test_channels_of_groups_have_no_other_order(name: str) -> None:
         units_of(space_of(name))
 
 
-def test_heads_are_units_and_so_are_channels() -> None:
-    space = of_tokens(Attention, heads=(2, 3, 6), hidden=(5, 24))
+@pytest.mark.parametrize("block", [Attention, Scaled])
+def test_heads_are_units_and_so_are_channels(block: type[nn.Module]) -> None:
+    space = of_tokens(block, heads=(2, 3, 6), hidden=(5, 24))
     found = {(units.n, len(units.parts)) for units in units_of(space)}
     assert found == {(6, 7), (24, 3)}  # axes of weights and of biases
     names = {t.variable: {a.tensor for a in t.axes} for t in tied_axes(space)}

@@ -11,11 +11,12 @@ from torch import Tensor
 from tailorbird.errors import ContractError
 from tailorbird.registry.importances import IMPORTANCES
 from tailorbird.registry.python_paths import check_named, load
-from tailorbird.spaces import FloatArray, IntArray, Piece, SharedSpace
+from tailorbird.spaces import FloatArray, Piece, SharedSpace
 from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training.data.dataset import Split
 from tailorbird.training.shared.named_tensors import Window
 from tailorbird.training.shared.network import SharedNetwork
+from tailorbird.training.supernet.reordering import reorder
 from tailorbird.training.supernet.units import Units, units_of
 
 _MOST_IMAGES = 1_000
@@ -92,8 +93,8 @@ def sort(space: SharedSpace, network: SharedNetwork, train: Split, importance: s
         importance: name of a registered one.
 
     Raises:
-        ContractError: if there is none of that name, an axis cannot be sorted, or importance is not
-            finite.
+        ContractError: if there is none of that name, an axis cannot be sorted, importance is not
+            finite, or the largest network would compute something else.
 
     References:
         Sarah, Sridhar, Szankin, Sundaresan: InstaTune: Instantaneous Neural Architecture Search
@@ -116,9 +117,8 @@ def sort(space: SharedSpace, network: SharedNetwork, train: Split, importance: s
             f"numbers overflow in {space.name} with these weights and images. Look for very large "
             'ones among them, or take importance = "none".'
         )
-    pieces = {piece.weights: piece for piece in route}
-    for units, scores in found:
-        _reorder(network, pieces, units, np.argsort(-scores, kind="stable"))
+    orders = [(units, np.argsort(-scores, kind="stable")) for units, scores in found]
+    reorder(network, route, orders, train, space.name)
 
 
 def _score(units: Units, saliency: Saliency) -> FloatArray:
@@ -130,15 +130,6 @@ def _score(units: Units, saliency: Saliency) -> FloatArray:
             by_index = values.double().movedim(axis.axis, 0)
             total += by_index[torch.from_numpy(parts)].flatten(1).sum(dim=1)
     return total.abs().numpy()
-
-
-def _reorder(
-    network: SharedNetwork, pieces: Mapping[str, Piece], units: Units, order: IntArray
-) -> None:
-    for axis in units.parts:
-        shared, window = network.windows_of(pieces[axis.weights])[axis.tensor]
-        own = shared.data[window].index_select(axis.axis, units.indices(order, axis))
-        shared.data[window] = own
 
 
 def _windows(inputs: ImportanceInputs) -> Iterator[tuple[Piece, str, Tensor, Window]]:

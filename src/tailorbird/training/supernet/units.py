@@ -16,6 +16,8 @@ from tailorbird.training.supernet.tied_axes import Axis, TiedAxes, tied_axes
 
 _IMAGES = 2
 _SAME = 1e-6  # of the largest output, in float64
+_LEAST_SIZE = 1e-2
+"""Least that weights are varied by: scales of 1e-6, as of LayerScale, would hide a branch."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +100,7 @@ class _Trial:
             self._x = torch.randn((_IMAGES, *shape), dtype=torch.float64)
             for parameter in (p for m in self._modules.values() for p in m.parameters()):
                 size = float(parameter.detach().abs().mean()) or 1.0
-                parameter.data += size * torch.randn_like(parameter)
+                parameter.data += max(size, _LEAST_SIZE) * torch.randn_like(parameter)
         self._y = self._run()
 
     def units(self, axes: Sequence[Axis]) -> Units | None:
