@@ -58,7 +58,8 @@ def test_the_largest_network_computes_what_the_one_in_the_file_does(
     space = space_of(name)
     network, module = fresh(space, 0), built(space)
     placement = place(space, network, saved(space, tmp_path / "w.pt"))
-    assert (placement.new_head, placement.remarks) == ("", ())
+    assert placement.new_head == ""
+    assert bool(placement.remarks) == (name == "stateful")  # which has buffers of its own
     x = images_of(space, 4).batch(np.arange(4))
     with torch.no_grad():
         torch.manual_seed(0)  # for what drops out

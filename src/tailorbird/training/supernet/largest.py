@@ -1,6 +1,6 @@
 """Weights of a trained network, put into the largest of a supernet."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from tailorbird.errors import WeightsError
-from tailorbird.spaces import SharedSpace
+from tailorbird.spaces import Piece, SharedSpace
 from tailorbird.spaces.footprint import built_on_meta
 from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training.shared.fitting_data import n_classes_of
 from tailorbird.training.shared.named_tensors import Window
 from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.shared.weight_file import Wanted, fitted
+from tailorbird.training.supernet.buffers import buffers_of, hand_down
 from tailorbird.training.supernet.settings import SupernetTraining
 
 
@@ -38,7 +39,8 @@ def place(
 
     Names are those of the module that the space builds, or others that the space knows. Where the
     layer with an output for each class is for other classes, or there is none, it stays as it is;
-    so do statistics of batch norms, since each network takes them anew.
+    so do statistics of batch norms, since each network takes them anew. Smaller networks have their
+    parts of weights, and of other buffers where these are such parts.
 
     Args:
         space: of the networks.
@@ -50,7 +52,8 @@ def place(
         WeightsError: if names or shapes differ, with missing and surplus ones side by side, or
             values are such that weights cannot have.
     """
-    own = {slot.name: slot for slot in _slots(space, network)}
+    route = space.route(smallest_and_largest(space)[1])
+    own, drawn = {s.name: s for s in _slots(network, route)}, buffers_of(network, route)
     head = _layer_of_classes(own, n_classes_of(space))
     wanted = Wanted(
         {name: slot.values for name, slot in own.items()},
@@ -64,6 +67,12 @@ def place(
     for name, slot in own.items():
         if name in values and not (is_new and name in head):
             slot.put(values[name])
+    left = hand_down(space, network, route, drawn)
+    if left:
+        remarks += (
+            "The file of the largest network has buffers that those of smaller networks are no "
+            f"parts of; {len(left):,} of theirs begin as they are built (first: {left[0]}).",
+        )
     new_head = f"{str(path)!r} holds none for {n_classes_of(space):,} classes" if is_new else ""
     return Placement(new_head, remarks)
 
@@ -110,8 +119,8 @@ class _Slot:
             self.shared[self.window] = values
 
 
-def _slots(space: SharedSpace, network: SharedNetwork) -> Iterator[_Slot]:
-    for number, piece in enumerate(space.route(smallest_and_largest(space)[1])):
+def _slots(network: SharedNetwork, route: Sequence[Piece]) -> Iterator[_Slot]:
+    for number, piece in enumerate(route):
         windows, first = network.windows_of(piece), dict[int, str]()
         module = built_on_meta(piece.workload.build)
         for name, values in module.named_parameters(remove_duplicate=False):
