@@ -32,12 +32,10 @@ class TiedAxes:
 
     Attributes:
         variable: name of what is chosen.
-        setting: parameter of workloads that it sets, if it is one only.
         axes: in the order of the route and of the tensors there.
     """
 
     variable: str
-    setting: str | None
     axes: tuple[Axis, ...]
 
 
@@ -58,15 +56,12 @@ def tied_axes(space: SharedSpace) -> list[TiedAxes]:
     found = []
     for number, variable in enumerate(space.variables):
         axes: dict[Axis, None] = {}
-        settings: set[str] = set()
         for other in _others(space, largest, number):
             if [p.weights for p in other] == [p.weights for p in route]:
                 axes |= dict.fromkeys(_smaller(whole, _tensors(other)))
-                settings.update(_settings(route, other))
         if axes:
             order = {axis: None for axis in _all_axes(whole) if axis in axes}
-            setting = settings.pop() if len(settings) == 1 else None
-            found.append(TiedAxes(variable.name, setting, tuple(order)))
+            found.append(TiedAxes(variable.name, tuple(order)))
     found.sort(key=lambda ties: len(ties.axes))
     claimed: set[Axis] = set()
     apart = []
@@ -97,13 +92,6 @@ def _others(space: SharedSpace, row: IntArray, number: int) -> Iterator[tuple[Pi
         repaired = space.repair(other[None])[0]
         if choice != row[number] and repaired[number] == choice:
             yield space.route(repaired)
-
-
-def _settings(route: Sequence[Piece], other: Sequence[Piece]) -> Iterator[str]:
-    """Names of the parameters that two routes of the same pieces differ in."""
-    for one, another in zip(route, other, strict=True):
-        known = dict(another.workload.params)
-        yield from (name for name, value in one.workload.params if known.get(name) != value)
 
 
 def _all_axes(whole: _Tensors) -> Iterator[Axis]:

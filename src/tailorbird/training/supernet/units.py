@@ -1,7 +1,8 @@
 """Units of networks, such as channels and heads, whose order does not change what is computed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import islice, product
 from math import gcd
 
 import numpy as np
@@ -10,11 +11,12 @@ from torch import Tensor, nn
 
 from tailorbird.errors import ContractError
 from tailorbird.spaces import IntArray, Piece, SharedSpace
-from tailorbird.spaces.own_windows import own_window
 from tailorbird.spaces.shared import smallest_and_largest
+from tailorbird.training.supernet.nesting import AxisNestings, Nesting
 from tailorbird.training.supernet.tied_axes import Axis, TiedAxes, tied_axes
 
 _IMAGES = 2
+_MOST_NESTINGS = 64  # of all axes together that are tried
 _SAME = 1e-6  # of the largest output, in float64
 _LEAST_SIZE = 1e-2
 """Least that weights are varied by: scales of 1e-6, as of LayerScale, would hide a branch."""
@@ -44,21 +46,29 @@ def units_of(space: SharedSpace) -> list[Units]:
 
     Which ones there are is tried: modules with random weights must compute the same when units
     change places. Channels are as many units as there are; heads are found as the largest number of
-    equal parts along all of their axes.
+    equal parts along all of their axes. The first units are those of the smallest network.
 
     Args:
         space: of the networks.
 
     Raises:
         ContractError: if an axis has no order that could be changed, such as the channels that
-            come into a grouped convolution.
+            come into a grouped convolution, or smaller networks are no parts of larger ones there.
     """
     route = space.route(smallest_and_largest(space)[1])
-    return [units for ties in tied_axes(space) for units in _tried(space, route, ties)]
+    nestings = AxisNestings(space, route)
+    return [units for ties in tied_axes(space) for units in _tried(space, route, ties, nestings)]
 
 
-def _tried(space: SharedSpace, route: Sequence[Piece], ties: TiedAxes) -> list[Units]:
-    trial = _Trial(route, ties)
+def _tried(
+    space: SharedSpace, route: Sequence[Piece], ties: TiedAxes, nestings: AxisNestings
+) -> list[Units]:
+    of_axis = {axis: nestings.of(axis) for axis in ties.axes}
+    for axis, known in of_axis.items():
+        if not known:
+            why = ", since smaller networks have indices there that larger ones lack"
+            raise _unsorted(space, ties, axis, why)
+    trial = _Trial(route, of_axis)
     of_size: dict[int, list[Axis]] = {}
     for axis in ties.axes:
         of_size.setdefault(axis.size, []).append(axis)
@@ -69,12 +79,16 @@ def _tried(space: SharedSpace, route: Sequence[Piece], ties: TiedAxes) -> list[U
     together = trial.units(ties.axes)
     if together is None:
         axis = next(axis for axis in ties.axes if apart[axis.size] is None)
-        raise ContractError(
-            "What smaller networks leave out must be the last of what could stand in any order, "
-            f"but of {space.name}, axis {axis.axis} of {axis.tensor!r} of {axis.weights}, which "
-            f'{ties.variable} changes, cannot be sorted. Take importance = "none".'
-        )
+        raise _unsorted(space, ties, axis)
     return [together]
+
+
+def _unsorted(space: SharedSpace, ties: TiedAxes, axis: Axis, why: str = "") -> ContractError:
+    return ContractError(
+        "What smaller networks leave out must be the last of what could stand in any order, but of "
+        f"{space.name}, axis {axis.axis} of {axis.tensor!r} of {axis.weights}, which "
+        f'{ties.variable} changes, cannot be sorted{why}. Take importance = "none".'
+    )
 
 
 class _Trial:
@@ -82,19 +96,18 @@ class _Trial:
 
     Args:
         route: of the largest network.
-        ties: of its tensors; the modules that have them run, and those between.
+        nestings: of axes of its tensors; the modules that have them run, and those between.
     """
 
-    def __init__(self, route: Sequence[Piece], ties: TiedAxes) -> None:
+    def __init__(self, route: Sequence[Piece], nestings: Mapping[Axis, Sequence[Nesting]]) -> None:
         names = [piece.weights for piece in route]
-        at = sorted({names.index(axis.weights) for axis in ties.axes})
-        self._pieces = {piece.weights: piece for piece in route[at[0] : at[-1] + 1]}
-        self._setting = ties.setting
-        self._rng = np.random.default_rng(0)
+        at = sorted({names.index(axis.weights) for axis in nestings})
+        self._nestings = nestings
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             self._modules = {
-                name: piece.workload.build().eval().double() for name, piece in self._pieces.items()
+                piece.weights: piece.workload.build().eval().double()
+                for piece in route[at[0] : at[-1] + 1]
             }
             shape = route[at[0]].workload.inputs[0][1:]
             self._x = torch.randn((_IMAGES, *shape), dtype=torch.float64)
@@ -105,45 +118,18 @@ class _Trial:
 
     def units(self, axes: Sequence[Axis]) -> Units | None:
         """The smallest units along axes whose order may be changed; None if there are none."""
-        own = {axis: parts for axis in axes if (parts := self._own_parts(axis)) is not None}
-        sizes = {len(parts) for parts in own.values()}
-        for n in sizes or _divisors(gcd(*(axis.size for axis in axes))):
-            if len(sizes) > 1 or n < 2 or any(axis.size % n for axis in axes):
-                return None
-            usual = {axis: np.arange(axis.size).reshape(n, -1) for axis in axes}
-            units = Units(n, usual | own)
-            order = _other_order(n, self._rng)
-            self._reorder(units, order)
-            y = self._run()
-            self._reorder(units, np.argsort(order))
-            if float((y - self._y).abs().max()) <= _SAME * float(self._y.abs().max()):
+        for n, nestings in _layouts([self._nestings[axis] for axis in axes]):
+            of_axis = zip(axes, nestings, strict=True)
+            units = Units(n, {axis: nesting.parts(n) for axis, nesting in of_axis})
+            if all(self._is_same(units, order) for order in _orders(n)):
                 return units
         return None
 
-    def _own_parts(self, axis: Axis) -> IntArray | None:
-        """Indices of each unit (n, k) where a module says its windows; None if it says none.
-
-        Modules with one unit, with two and so on are made for that.
-        """
-        workload, setting = self._pieces[axis.weights].workload, self._setting
-        whole = self._modules[axis.weights].get_parameter(axis.tensor).shape
-        shape = [*whole]
-        n = dict(workload.params).get(setting or "")
-        if own_window(self._modules[axis.weights], axis.tensor, whole, whole) is None:
-            return None
-        if not isinstance(n, int) or axis.size % n:
-            return np.arange(axis.size)[None]
-        known, parts = set[int](), []
-        for number in range(1, n + 1):
-            params = tuple((k, number if k == setting else v) for k, v in workload.params)
-            module = replace(workload, params=params, digest="").build()
-            shape[axis.axis] = axis.size * number // n
-            window = own_window(module, axis.tensor, shape, whole)
-            assert window is not None  # or that of the largest had been None
-            indices = window[axis.axis].tolist()
-            parts.append([index for index in indices if index not in known])
-            known.update(indices)
-        return np.array(parts)
+    def _is_same(self, units: Units, order: IntArray) -> bool:
+        self._reorder(units, order)
+        y = self._run()
+        self._reorder(units, np.argsort(order))
+        return float((y - self._y).abs().max()) <= _SAME * float(self._y.abs().max())
 
     def _run(self) -> Tensor:
         x = self._x
@@ -159,11 +145,19 @@ class _Trial:
             parameter.data = parameter.data.index_select(axis.axis, units.indices(order, axis))
 
 
-def _divisors(size: int) -> Iterator[int]:
-    """Divisors from the largest down to 2."""
-    return (n for n in range(size, 1, -1) if size % n == 0)
+def _layouts(nestings: Sequence[Sequence[Nesting]]) -> Iterator[tuple[int, list[Nesting]]]:
+    """Numbers of units, the most first, and the nesting of each axis; equal axes nest equally."""
+    kinds = [*dict.fromkeys(map(tuple, nestings))]
+    found = list[tuple[int, tuple[Nesting, ...]]]()
+    for chosen in islice(product(*kinds), _MOST_NESTINGS):
+        most = gcd(*(len(nesting.order) for nesting in chosen))
+        found += [(n, chosen) for n in range(2, most + 1) if most % n == 0]
+    for n, chosen in sorted(found, key=lambda layout: -layout[0]):
+        of_kind = dict(zip(kinds, chosen, strict=True))
+        yield n, [of_kind[tuple(kind)] for kind in nestings]
 
 
-def _other_order(n: int, rng: np.random.Generator) -> IntArray:
-    order = rng.permutation(n)
-    return np.roll(order, 1) if np.array_equal(order, np.arange(n)) else order
+def _orders(n: int) -> Iterator[IntArray]:
+    """Orders of which every other one is made."""
+    yield np.roll(np.arange(n), 1)
+    yield np.array([1, 0, *range(2, n)])
