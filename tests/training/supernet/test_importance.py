@@ -1,24 +1,30 @@
 """Units are sorted by importance, and the largest network computes what it did before."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from own_net import Stem, of
 from own_shared import of_tokens
 from shared_spaces import OWN, SHIPPED, images_of, space_of, varied
 from torch import Tensor, nn
 
 from tailorbird.errors import ContractError
-from tailorbird.spaces import SharedSpace
+from tailorbird.spaces import SharedSpace, Stage
+from tailorbird.spaces.elastic.modules import ElasticResidualBlock
 from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training import SharedNetwork
 from tailorbird.training.supernet.importance import ImportanceInputs, l1, sort, taylor
+from tailorbird.training.supernet.sortable_units import units_of
 from tailorbird.training.supernet.tied_axes import tied_axes
-from tailorbird.training.supernet.units import Units, units_of
+from tailorbird.training.supernet.units import Units
 
 UNSORTED = {"fbnet", "recurrent", "regnet", "stateful"}
 """Those with groups of channels, gates above each other, or buffers by channel."""
 
+Residual = partial(Stage, ElasticResidualBlock, inner=0.5)
 LARGE = {"elastic-vit", "fbnet", "mobile-elastic", "ofa-mobilenetv3", "regnet"}
 CHAINS = [name for name in (*SHIPPED, *OWN) if name != "digits-resnet"]  # which is stitched
 SORTED = [
@@ -147,6 +153,27 @@ def test_an_elastic_stream_is_sorted_through_all_of_its_blocks() -> None:
     assert {a.tensor for a in stream.axes if a.weights.startswith("last")} == {"linear.weight"}
     shortcut = {a.tensor for a in stream.axes if a.tensor.startswith("shortcut")}
     assert shortcut == {"shortcut.0.weight", "shortcut.1.weight", "shortcut.1.bias"}
+
+
+@pytest.mark.parametrize(
+    ("stages", "n_units"),
+    [
+        ([Residual(to=(4, 8), depth=(1, 2))], {4, 8}),
+        # What the second stage's block reads is as large as what is inside it.
+        ([Residual(to=(2, 8), depth=(1, 2)), Residual(to=(8, 16))], {4, 8, 16}),
+    ],
+)
+def test_shortcuts_go_with_the_stream_and_not_with_what_is_as_large_by_chance(
+    stages: list[Stage], n_units: set[int]
+) -> None:
+    space = of(stages, partial(Stem, to=4))
+    assert {units.n for units in units_of(space)} == n_units
+    split, network = images_of(space, 8), varied(space)
+    x = split.batch(np.arange(8))
+    before = largest(space, network, x)
+    sort(space, network, split, "l1")
+    after = largest(space, network, x)
+    assert float((after - before).abs().max()) <= 1e-5 * float(before.abs().max())
 
 
 def test_first_order_importance_is_what_a_unit_contributes_to_the_loss() -> None:

@@ -13,7 +13,7 @@ from tailorbird.errors import ContractError
 from tailorbird.spaces import SharedSpace
 from tailorbird.training.supernet.importance import sort
 from tailorbird.training.supernet.nesting import Nesting, nestings
-from tailorbird.training.supernet.units import units_of
+from tailorbird.training.supernet.sortable_units import units_of
 
 
 class Gated(nn.Module):

@@ -17,7 +17,8 @@ from tailorbird.training.data.dataset import Split
 from tailorbird.training.shared.named_tensors import Window
 from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.supernet.reordering import reorder
-from tailorbird.training.supernet.units import Units, units_of
+from tailorbird.training.supernet.sortable_units import units_of
+from tailorbird.training.supernet.units import Units
 
 _MOST_IMAGES = 1_000
 _BATCH = 100

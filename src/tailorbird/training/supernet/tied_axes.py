@@ -1,6 +1,6 @@
 """Axes of shared tensors whose indices belong together, such as the channels inside a block."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tailorbird.spaces import IntArray, Piece, SharedSpace
@@ -33,10 +33,12 @@ class TiedAxes:
     Attributes:
         variable: name of what is chosen.
         axes: in the order of the route and of the tensors there.
+        guessed: those of them that no network has fewer of; only their sizes are the same.
     """
 
     variable: str
     axes: tuple[Axis, ...]
+    guessed: frozenset[Axis] = frozenset()
 
 
 def tied_axes(space: SharedSpace) -> list[TiedAxes]:
@@ -44,8 +46,9 @@ def tied_axes(space: SharedSpace) -> list[TiedAxes]:
 
     They are found by comparing the shapes in the largest network with those in networks that differ
     from it in one choice; nothing is known of modules. Tensors that a smaller network has no use
-    for, such as those of a shortcut, go with the others of their piece where their sizes are the
-    same. A choice that takes modules away, and the sizes of kernels, tie nothing.
+    for, such as those of a shortcut, may go with the others of their piece where their sizes are
+    the same; these are guesses, and may be with several choices. A choice that takes modules away,
+    and the sizes of kernels, tie nothing.
 
     Args:
         space: of the networks.
@@ -55,21 +58,25 @@ def tied_axes(space: SharedSpace) -> list[TiedAxes]:
     whole = _tensors(route)
     found = []
     for number, variable in enumerate(space.variables):
-        axes: dict[Axis, None] = {}
+        smaller, alike = set[Axis](), set[Axis]()
         for other in _others(space, largest, number):
             if [p.weights for p in other] == [p.weights for p in route]:
-                axes |= dict.fromkeys(_smaller(whole, _tensors(other)))
-        if axes:
-            order = {axis: None for axis in _all_axes(whole) if axis in axes}
-            found.append(TiedAxes(variable.name, tuple(order)))
+                tensors = _tensors(other)
+                some = {*_smaller(whole, tensors)}
+                smaller |= some
+                alike |= {*_alike(whole, tensors, some)}
+        if smaller:
+            order = [axis for axis in _all_axes(whole) if axis in smaller | alike]
+            found.append(TiedAxes(variable.name, tuple(order), frozenset(alike - smaller)))
     found.sort(key=lambda ties: len(ties.axes))
     claimed: set[Axis] = set()
     apart = []
     for ties in found:
         left = tuple(axis for axis in ties.axes if axis not in claimed)
-        claimed.update(left)
+        guessed = ties.guessed.intersection(left)
+        claimed.update(axis for axis in left if axis not in guessed)
         if left:
-            apart.append(replace(ties, axes=left))
+            apart.append(replace(ties, axes=left, guessed=guessed))
     return apart
 
 
@@ -102,14 +109,16 @@ def _all_axes(whole: _Tensors) -> Iterator[Axis]:
 
 
 def _smaller(whole: _Tensors, other: _Tensors) -> Iterator[Axis]:
-    """Axes of the larger tensors that are smaller in another network, or go with those."""
-    axes = [*_all_axes(whole)]
-    sizes: dict[str, set[int]] = {}
-    for axis in axes:
+    """Axes of the larger tensors that are smaller in another network."""
+    for axis in _all_axes(whole):
         tensor = other[axis.weights].get(axis.tensor)
         if tensor is not None and tensor.values.shape[axis.axis] < axis.size:
-            sizes.setdefault(axis.weights, set()).add(axis.size)
             yield axis
-    for axis in axes:
-        if axis.tensor not in other[axis.weights] and axis.size in sizes.get(axis.weights, ()):
+
+
+def _alike(whole: _Tensors, other: _Tensors, smaller: Collection[Axis]) -> Iterator[Axis]:
+    """Axes of tensors that another network lacks, as large as smaller ones of their piece."""
+    sizes = {(axis.weights, axis.size) for axis in smaller}
+    for axis in _all_axes(whole):
+        if axis.tensor not in other[axis.weights] and (axis.weights, axis.size) in sizes:
             yield axis

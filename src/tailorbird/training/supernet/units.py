@@ -1,6 +1,6 @@
 """Units of networks, such as channels and heads, whose order does not change what is computed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from math import gcd
@@ -9,11 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tailorbird.errors import ContractError
-from tailorbird.spaces import IntArray, Piece, SharedSpace
-from tailorbird.spaces.shared import smallest_and_largest
-from tailorbird.training.supernet.nesting import AxisNestings, Nesting
-from tailorbird.training.supernet.tied_axes import Axis, TiedAxes, tied_axes
+from tailorbird.spaces import IntArray, Piece
+from tailorbird.training.supernet.nesting import Nesting
+from tailorbird.training.supernet.tied_axes import Axis
 
 _IMAGES = 2
 _MOST_NESTINGS = 64  # of all axes together that are tried
@@ -41,57 +39,7 @@ class Units:
         return torch.from_numpy(indices)
 
 
-def units_of(space: SharedSpace) -> list[Units]:
-    """Units of the largest network that smaller ones have fewer of.
-
-    Which ones there are is tried: modules with random weights must compute the same when units
-    change places. Channels are as many units as there are; heads are found as the largest number of
-    equal parts along all of their axes. The first units are those of the smallest network.
-
-    Args:
-        space: of the networks.
-
-    Raises:
-        ContractError: if an axis has no order that could be changed, such as the channels that
-            come into a grouped convolution, or smaller networks are no parts of larger ones there.
-    """
-    route = space.route(smallest_and_largest(space)[1])
-    nestings = AxisNestings(space, route)
-    return [units for ties in tied_axes(space) for units in _tried(space, route, ties, nestings)]
-
-
-def _tried(
-    space: SharedSpace, route: Sequence[Piece], ties: TiedAxes, nestings: AxisNestings
-) -> list[Units]:
-    of_axis = {axis: nestings.of(axis) for axis in ties.axes}
-    for axis, known in of_axis.items():
-        if not known:
-            why = ", since smaller networks have indices there that larger ones lack"
-            raise _unsorted(space, ties, axis, why)
-    trial = _Trial(route, of_axis)
-    of_size: dict[int, list[Axis]] = {}
-    for axis in ties.axes:
-        of_size.setdefault(axis.size, []).append(axis)
-    apart = {size: trial.units(axes) for size, axes in of_size.items()}
-    found = [units for units in apart.values() if units is not None]
-    if len(found) == len(apart):
-        return found
-    together = trial.units(ties.axes)
-    if together is None:
-        axis = next(axis for axis in ties.axes if apart[axis.size] is None)
-        raise _unsorted(space, ties, axis)
-    return [together]
-
-
-def _unsorted(space: SharedSpace, ties: TiedAxes, axis: Axis, why: str = "") -> ContractError:
-    return ContractError(
-        "What smaller networks leave out must be the last of what could stand in any order, but of "
-        f"{space.name}, axis {axis.axis} of {axis.tensor!r} of {axis.weights}, which "
-        f'{ties.variable} changes, cannot be sorted{why}. Take importance = "none".'
-    )
-
-
-class _Trial:
+class UnitsTrial:
     """Modules with random weights, which run with units in their own order and in others.
 
     Args:
@@ -116,8 +64,19 @@ class _Trial:
                 parameter.data += max(size, _LEAST_SIZE) * torch.randn_like(parameter)
         self._y = self._run()
 
-    def units(self, axes: Sequence[Axis]) -> Units | None:
-        """The smallest units along axes whose order may be changed; None if there are none."""
+    def units(self, axes: Sequence[Axis], guessed: Collection[Axis]) -> list[Units] | None:
+        """The smallest units along axes whose order may be changed, at most one; None if not all.
+
+        Axes that only may go with the others are left out where that helps.
+        """
+        for left_out in _left_out([axis for axis in axes if axis in guessed]):
+            kept = [axis for axis in axes if axis not in left_out]
+            units = self._units(kept)
+            if units is not None or not kept:
+                return [units] if units is not None else []
+        return None
+
+    def _units(self, axes: Sequence[Axis]) -> Units | None:
         for n, nestings in _layouts([self._nestings[axis] for axis in axes]):
             of_axis = zip(axes, nestings, strict=True)
             units = Units(n, {axis: nesting.parts(n) for axis, nesting in of_axis})
@@ -143,6 +102,14 @@ class _Trial:
             module: nn.Module = self._modules[axis.weights]
             parameter = module.get_parameter(axis.tensor)
             parameter.data = parameter.data.index_select(axis.axis, units.indices(order, axis))
+
+
+def _left_out(guessed: Sequence[Axis]) -> Iterator[Sequence[Axis]]:
+    """None of the axes, each alone, and all of them."""
+    yield ()
+    yield from ([axis] for axis in guessed)
+    if len(guessed) > 1:
+        yield guessed
 
 
 def _layouts(nestings: Sequence[Sequence[Nesting]]) -> Iterator[tuple[int, list[Nesting]]]:
