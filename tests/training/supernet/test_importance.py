@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from own_net import Stem, of
-from own_shared import of_tokens
+from own_shared import of_images, of_tokens
 from shared_spaces import OWN, SHIPPED, images_of, space_of, varied
 from torch import Tensor, nn
 
@@ -68,6 +68,20 @@ class Scaled(Attention):
         return y
 
 
+class Blurred(nn.Module):
+    """A block with a fixed kernel that is neither parameter nor buffer, and stays in float32."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.up, self.down = nn.Conv2d(width, inner, 1), nn.Conv2d(inner, width, 1)
+        self.kernel = torch.ones(inner, 1, 3, 3) / 9
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.conv2d(self.up(x), self.kernel, padding=1, groups=len(self.kernel))
+        z: Tensor = x + self.down(y.relu())
+        return z
+
+
 def largest(space: SharedSpace, network: SharedNetwork, x: Tensor) -> Tensor:
     """What the largest network answers in training mode, by statistics of the images."""
     with torch.no_grad():
@@ -121,6 +135,17 @@ def test_axes_that_have_no_other_order_are_refused(name: str) -> None:
     assert all(torch.equal(w, before[n]) for n, w in network.named_parameters())
     sort(space, network, split, "none")
     assert all(torch.equal(w, before[n]) for n, w in network.named_parameters())
+
+
+def test_modules_that_run_in_float32_alone_are_refused() -> None:
+    space = of_images(Blurred, inner=(4, 8))
+    network, split = varied(space), images_of(space, 2)
+    law = (
+        r"must run in float64 .* but stage0_\d-Blurred does not \(.*\)\. Take importance = \"none\""
+    )
+    with pytest.raises(ContractError, match=law):
+        sort(space, network, split, "l1")
+    sort(space, network, split, "none")
 
 
 @pytest.mark.parametrize("name", ["fbnet", "regnet"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from own_net import Block, of
 from shared_spaces import OWN, SHIPPED, images_of, space_of
 from torch import Tensor, nn
 
@@ -15,7 +16,7 @@ from tailorbird import spaces
 from tailorbird.errors import ContractError, WeightsError
 from tailorbird.progress import NoProgress
 from tailorbird.published.data_folder import data_folder
-from tailorbird.spaces import SharedSpace
+from tailorbird.spaces import SharedSpace, Stage
 from tailorbird.spaces.chains import Chain
 from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.spaces.stitching import StitchSpace
@@ -123,6 +124,16 @@ def test_a_key_chooses_and_its_absence_is_found_out(tmp_path: Path) -> None:
     assert all(torch.equal(w, other.get_parameter(n)) for n, w in one.named_parameters())
     with pytest.raises(WeightsError, match="no tensors under the key 'ema'"):
         place(space, other, tmp_path / "w.pt", "ema")
+
+
+def test_names_that_a_space_fails_to_give_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    space = of([Stage(Block, to=4, depth=(1, 2))], names={"stem.weight": "0.weight"}.__getitem__)
+    torch.save({"stem.weight": torch.ones(4, 1, 3, 3), "mean": torch.ones(1)}, tmp_path / "w.pt")
+    law = (
+        r"`names` of a space must give .* but for 'mean' it failed \(KeyError: 'mean'\)\. Give None"
+    )
+    with pytest.raises(ContractError, match=law):
+        place(space, fresh(space, 0), tmp_path / "w.pt")
 
 
 @pytest.mark.data("resnet_cifar10_akamaster")

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tailorbird.errors import WeightsError
+from tailorbird.spaces.module import said_of
 from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.weights.misfits import Misfits
 from tailorbird.training.weights.names import sort_names
@@ -76,12 +77,15 @@ def fitted(
     Raises:
         WeightsError: if names or shapes differ, with missing and surplus ones side by side, or
             values are such that weights cannot have.
+        ContractError: if `rename` fails.
     """
     own = wanted.own
 
     def find(given: str) -> tuple[str, str] | None:
-        name = given if given in own else wanted.rename(given)
-        return None if name is None or name not in own else (name, "")
+        law = "`names` of a space must give a name, or None, for that of any tensor in a file, but "
+        with said_of(f"{law}for {plain(given)!r} it failed", " Give None where none is known."):
+            name = given if given in own else wanted.rename(given)
+            return None if name is None or name not in own else (name, "")
 
     state = read(path, key)
     names = sort_names(state.tensors, find)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tailorbird.spaces import IntArray, Piece
+from tailorbird.spaces.module import said_of
 from tailorbird.training.supernet.nesting import Nesting
 from tailorbird.training.supernet.tied_axes import Axis
 
@@ -92,8 +93,9 @@ class UnitsTrial:
 
     def _run(self) -> Tensor:
         x = self._x
-        with torch.no_grad():
-            for module in self._modules.values():
+        for weights, module in self._modules.items():
+            law = f"Modules must run in float64 for their units to be found, but {weights} does not"
+            with torch.no_grad(), said_of(law, ' Take importance = "none".'):
                 x = module(x)
         return x
 
