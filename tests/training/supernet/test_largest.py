@@ -1,5 +1,6 @@
 """Weights of a trained network become those of the largest of a supernet."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,17 @@ def test_a_key_chooses_and_its_absence_is_found_out(tmp_path: Path) -> None:
     assert all(torch.equal(w, other.get_parameter(n)) for n, w in one.named_parameters())
     with pytest.raises(WeightsError, match="no tensors under the key 'ema'"):
         place(space, other, tmp_path / "w.pt", "ema")
+
+
+def test_the_largest_network_is_named_where_others_have_as_many_macs(tmp_path: Path) -> None:
+    space = of([Stage(Block, to=4, depth=(1, 2), norm=(False, True))])
+    row = smallest_and_largest(space)[1]
+    assert (row != space.landmarks[-1]).any()
+    torch.save(space.build(space.landmarks[-1]).state_dict(), tmp_path / "other.pt")
+    law = rf"that `space.build` makes of {re.escape(repr(space.describe(row)))}, which is `tailorb"
+    with pytest.raises(WeightsError, match=law):
+        place(space, fresh(space, 0), tmp_path / "other.pt")
+    assert not place(space, fresh(space, 0), saved(space, tmp_path / "w.pt")).new_head
 
 
 def test_names_that_a_space_fails_to_give_are_refused_in_a_sentence(tmp_path: Path) -> None:

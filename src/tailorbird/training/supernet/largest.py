@@ -52,13 +52,15 @@ def place(
         WeightsError: if names or shapes differ, with missing and surplus ones side by side, or
             values are such that weights cannot have.
     """
-    route = space.route(smallest_and_largest(space)[1])
+    row = smallest_and_largest(space)[1]
+    route = space.route(row)
     own, drawn = {s.name: s for s in _slots(network, route)}, buffers_of(network, route)
     head = _layer_of_classes(own, n_classes_of(space))
     wanted = Wanted(
         {name: slot.values for name, slot in own.items()},
         f"the largest network of {space.name}",
-        "the module that the space's `build` makes of its last landmark",
+        f"the module that `space.build` makes of {space.describe(row)!r}, which is "
+        "`tailorbird.spaces.shared.smallest_and_largest(space)[1]`",
         getattr(space, "own_name", lambda _: None),
         head,
     )
