@@ -1,12 +1,16 @@
 """The largest network computes what it did, or nothing is sorted."""
 
+from functools import partial
+
 import pytest
 import torch
+from own_net import of
 from own_shared import of_images
 from shared_spaces import images_of, varied
 from torch import Tensor, nn
 
 from tailorbird.errors import ContractError
+from tailorbird.spaces import Stage
 from tailorbird.training.supernet.importance import sort
 
 
@@ -34,6 +38,24 @@ class FixedNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = x + self.down(self.norm(self.up(x)).relu())
         return y
+
+
+class Cast(nn.Conv2d):
+    """A layer that takes images of any type."""
+
+    def __init__(self, to: int) -> None:
+        super().__init__(1, to, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.float())
+
+
+def test_modules_that_cast_are_compared_in_float32() -> None:
+    space = of([Stage(FixedNorm, depth=(1, 2), inner=(4, 8))], partial(Cast, to=4))
+    network, split = varied(space), images_of(space, 8)
+    before = {n: w.clone() for n, w in network.named_parameters()}
+    sort(space, network, split, "l1")
+    assert any(not torch.equal(w, before[n]) for n, w in network.named_parameters())
 
 
 @pytest.mark.parametrize("importance", ["l1", "taylor"])

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.supernet.units import Units
 
 _IMAGES = 16
-_SAME = 1e-4  # of the largest answer, in float32
+_SAME = 1e-4  # of the largest answer; rounding takes 1e-11 of it in float64, 1e-5 in float32
 
 
 def reorder(
@@ -63,8 +64,14 @@ def reorder(
 
 def _answers(network: SharedNetwork, route: Sequence[Piece], x: Tensor) -> Tensor:
     """Answers by the batch's own statistics, from a copy, which alone keeps those."""
-    module = copy.deepcopy(nn.Sequential(*(network.module_of(piece) for piece in route))).eval()
-    for part in module.modules():
+    module = nn.Sequential(*(network.module_of(piece) for piece in route))
+    with suppress(RuntimeError):  # of modules that make float32 of what they are given
+        return _run(copy.deepcopy(module).double(), x.double())
+    return _run(copy.deepcopy(module), x)
+
+
+def _run(module: nn.Module, x: Tensor) -> Tensor:
+    for part in module.eval().modules():
         if isinstance(part, _BatchNorm):
             part.train()
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
