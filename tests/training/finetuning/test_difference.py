@@ -6,9 +6,12 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from tailorbird.training import Split, Trained
-from tailorbird.training.finetuning.difference import Difference, difference
+from tailorbird.training.finetuning.difference import Difference, difference, paired_error
 
 N = 40
 LABELS = np.arange(N) % 10
@@ -70,3 +73,21 @@ def test_a_score_that_fails_of_a_whole_split_is_an_error() -> None:
 @pytest.mark.parametrize(("mean", "is_likely"), [(0.03, True), (0.01, False), (-0.03, False)])
 def test_less_than_a_known_standard_error_is_noise(mean: float, is_likely: bool) -> None:
     assert Difference(mean, 0.02).is_likely == is_likely
+
+
+@pytest.mark.parametrize("n", [10, 20, 39])
+def test_one_image_is_never_a_standard_error(n: int) -> None:
+    better, row = right_on(n + 1), np.zeros(1, int)
+    found = difference(better, right_on(n), row, SPLIT)
+    assert found.mean == pytest.approx(1 / N)
+    assert not found.is_likely
+    assert difference(right_on(n), right_on(n - 5), row, SPLIT).is_likely
+    assert not difference(right_on(n), right_on(n - 4), row, SPLIT).is_sure  # a coin does so often
+
+
+@given(won=st.integers(0, 60), lost=st.integers(0, 60))
+def test_what_is_surely_better_would_be_rare_among_equal_networks(won: int, lost: int) -> None:
+    """As an exact sign test says."""
+    found = Difference((won - lost) / 600, paired_error(won, lost, 600))
+    if found.is_sure:
+        assert binomtest(won, won + lost, alternative="greater").pvalue < 0.06

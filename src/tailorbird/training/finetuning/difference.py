@@ -1,5 +1,6 @@
 """Differences between the scores of two networks on the same images."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,17 +43,21 @@ def difference(
 ) -> Difference:
     """Difference of two networks of one architecture on a split.
 
-    Of accuracies its error follows from the images that only one of them is right on; of a score of
-    the user's own from the scores without each of twenty parts of the images, a jackknife. A score
-    that is for whole splits alone, and fails without a part, leaves it unknown.
+    Of accuracies its error follows from the images that only one of them is right on, with one more
+    of either kind, so that a single image is never a standard error; of a score of the user's own
+    from the scores without each of twenty parts of the images, a jackknife. A score that is for
+    whole splits alone, and fails without a part, leaves it unknown.
+
+    References:
+        Bonett, Price: Adjusted Wald Confidence Interval for a Difference of Binomial Proportions
+        Based on Paired Data. Journal of Educational and Behavioral Statistics, 2012.
     """
     outputs, others = (trained.outputs(row, split) for trained in (one, other))
     labels = split.labels
     if score is accuracy:
         right, others_right = (y.argmax(axis=1) == labels for y in (outputs, others))
-        each = right.astype(float) - others_right
-        spread = float(each.std(ddof=1)) if len(each) > 1 else np.nan
-        return Difference(float(each.mean()), spread / float(np.sqrt(len(each))))
+        won, lost = int((right & ~others_right).sum()), int((others_right & ~right).sum())
+        return Difference((won - lost) / len(labels), paired_error(won, lost, len(labels)))
 
     def lead(kept: IntArray) -> float:
         both = (as_score(score(y[kept], labels[kept])) for y in (outputs, others))
@@ -68,6 +73,12 @@ def difference(
     except _FailedError:
         return Difference(mean, np.nan)
     return Difference(mean, float(np.std(without) * np.sqrt(n - 1)))
+
+
+def paired_error(won: int, lost: int, n: int) -> float:
+    """Standard error of (won - lost) / n, where n pairs differ one way or the other."""
+    up, down = (won + 1) / (n + 2), (lost + 1) / (n + 2)
+    return math.sqrt((up + down - (up - down) ** 2) / (n + 2))
 
 
 class _FailedError(Exception):
