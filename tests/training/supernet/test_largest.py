@@ -34,6 +34,8 @@ CHAINS = [
     for name in (*SHIPPED, *OWN)
     if name != "digits-resnet"  # which is stitched
 ]
+WITH_OTHERS = {"fbnet", "macro-mobilenetv2", "mobile-elastic", "regnet"}
+"""Whose smaller networks have parts that the largest has not."""
 SETTINGS = SupernetTraining(2, 0)
 
 
@@ -61,7 +63,9 @@ def test_the_largest_network_computes_what_the_one_in_the_file_does(
     network, module = fresh(space, 0), built(space)
     placement = place(space, network, saved(space, tmp_path / "w.pt"))
     assert placement.new_head == ""
-    assert bool(placement.remarks) == (name == "stateful")  # which has buffers of its own
+    said = " ".join(placement.remarks)
+    assert ("has buffers" in said) == (name == "stateful")
+    assert ("begin as they are drawn" in said) == (name in WITH_OTHERS)
     x = images_of(space, 4).batch(np.arange(4))
     with torch.no_grad():
         torch.manual_seed(0)  # for what drops out
@@ -233,3 +237,34 @@ def test_settings_that_need_a_head_are_refused_without_one(
     with pytest.raises((ContractError, WeightsError), match=law):
         train_supernet(space, few_digits, wrong, tmp_path / "run", NoProgress())
     assert not [*tmp_path.glob("run/*")]
+
+
+def of_tied() -> tuple[dict[str, Tensor], tuple[str, str]]:
+    """State of a network with tied weights, and two names of one of them."""
+    module, first = built(space_of("tied")), dict[int, str]()
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        if first.setdefault(id(parameter), name) != name:
+            return module.state_dict(), (first[id(parameter)], name)
+    raise AssertionError
+
+
+@pytest.mark.parametrize("left_out", [0, 1])
+def test_a_tied_weight_needs_one_of_its_names(left_out: int, tmp_path: Path) -> None:
+    """As safetensors writes it."""
+    space, network = space_of("tied"), fresh(space_of("tied"), 0)
+    state, names = of_tied()
+    del state[names[left_out]]
+    torch.save(state, tmp_path / "w.pt")
+    assert place(space, network, tmp_path / "w.pt").remarks == ()
+    x = images_of(space, 4).batch(np.arange(4))
+    with torch.no_grad():
+        largest = network.train()(x, space.route(smallest_and_largest(space)[1]))
+        assert torch.equal(largest, built(space).train()(x))
+
+
+def test_weights_that_are_tied_here_and_were_not_there_are_refused(tmp_path: Path) -> None:
+    space, network = space_of("tied"), fresh(space_of("tied"), 0)
+    state, (_, other) = of_tied()
+    torch.save({**state, other: state[other] + 1}, tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match=r"are one weight of the largest network of .* differ"):
+        place(space, network, tmp_path / "w.pt")

@@ -1,9 +1,10 @@
 """Files of shared weights that were trained elsewhere, put into a network."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -39,7 +40,9 @@ def place(network: SharedNetwork, path: Path, name: str, key: str | None = None)
     """
     statistics = {*_statistics(network)}
     own = {name: t for name, t in network.state_dict().items() if name not in statistics}
-    wanted = Wanted(own, name, "a `tailorbird.training.SharedNetwork` of this very space")
+    tied = tied_names(network.named_parameters(remove_duplicate=False))
+    of = "a `tailorbird.training.SharedNetwork` of this very space"
+    wanted = Wanted(own, name, of, tied=tied)
     given, remarks = fitted(wanted, path, key)
     network.load_state_dict(given, strict=False)
     return remarks
@@ -55,6 +58,7 @@ class Wanted:
         saved: whose state dict fits, for errors.
         rename: gives the name of a tensor that others call by another; or None.
         optional: names of those that may be missing, or of other shapes.
+        tied: for further names of a tensor that has several, the first; a file needs one of them.
     """
 
     own: Mapping[str, Tensor]
@@ -62,6 +66,18 @@ class Wanted:
     saved: str
     rename: Callable[[str], str | None] = lambda name: name
     optional: Collection[str] = ()
+    tied: Mapping[str, str] = field(default_factory=dict)
+
+    def first(self, name: str) -> str:
+        """First name of the tensor that has this one."""
+        return self.tied.get(name, name)
+
+
+def tied_names(named: Iterable[tuple[str, Tensor]]) -> dict[str, str]:
+    """For each further name of a tensor that has several, the first."""
+    first = dict[int, str]()
+    names = {name: first.setdefault(id(tensor), name) for name, tensor in named}
+    return {name: one for name, one in names.items() if name != one}
 
 
 def fitted(
@@ -103,13 +119,19 @@ def fitted(
     for there, here in placed.items():
         check_kind(path, plain(there), state.tensors[there], own[here])
         values[here] = converted(path, plain(there), state.tensors[there], own[here])
+    for name, first in wanted.tied.items():
+        if name in values and not torch.equal(values[name], values.setdefault(first, values[name])):
+            raise WeightsError(
+                f"{first!r} and {name!r} are one weight of {wanted.name}, but their values in "
+                f"{str(path)!r} differ. Tie them before training, or name another file."
+            )
     return values, state.remarks
 
 
 def _misfits(
     wanted: Wanted, state: StateDict, placed: dict[str, str], unplaced: tuple[str, ...]
 ) -> Misfits:
-    own = wanted.own
+    own, first = wanted.own, wanted.first
     by_place: dict[str, list[str]] = {}
     for there, here in placed.items():
         by_place.setdefault(here, []).append(there)
@@ -118,11 +140,12 @@ def _misfits(
         for there, here in placed.items()
         if state.tensors[there].shape != own[here].shape
     }
+    known = {first(name) for name in by_place}
     return Misfits(
         twice=[(names[0], names[1]) for names in by_place.values() if len(names) > 1],
         shapes=shapes,
         unplaced=[n for n in unplaced if n.rpartition(".")[2] not in _STATISTICS],
-        missing=[n for n in own if n not in by_place and n not in wanted.optional],
+        missing=[n for n in own if first(n) not in known and n not in wanted.optional],
     )
 
 

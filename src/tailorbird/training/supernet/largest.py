@@ -14,7 +14,7 @@ from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training.shared.fitting_data import n_classes_of
 from tailorbird.training.shared.named_tensors import Window
 from tailorbird.training.shared.network import SharedNetwork
-from tailorbird.training.shared.weight_file import Wanted, fitted
+from tailorbird.training.shared.weight_file import Wanted, fitted, tied_names
 from tailorbird.training.supernet.buffers import buffers_of, hand_down
 from tailorbird.training.supernet.settings import SupernetTraining
 
@@ -63,6 +63,7 @@ def place(
         "`tailorbird.spaces.shared.smallest_and_largest(space)[1]`",
         getattr(space, "own_name", lambda _: None),
         head,
+        {name: slot.first for name, slot in own.items() if slot.first != name},
     )
     values, remarks = fitted(wanted, path, key)
     is_new = any(name not in values for name in head)
@@ -75,8 +76,25 @@ def place(
             "The file of the largest network has buffers that those of smaller networks are no "
             f"parts of; {len(left):,} of theirs begin as they are built (first: {left[0]}).",
         )
+    remarks += _as_drawn(network, route)
     new_head = f"{str(path)!r} holds none for {n_classes_of(space):,} classes" if is_new else ""
     return Placement(new_head, remarks)
+
+
+def _as_drawn(network: SharedNetwork, route: Sequence[Piece]) -> tuple[str, ...]:
+    """What to say of weights that the largest network has no part of."""
+    has = {piece.weights for piece in route}
+    sizes = {
+        name: sum(p.numel() for p in part.parameters()) for name, part in network.parts.items()
+    }
+    lacking = [name for name, n in sizes.items() if n and name not in has]
+    if not lacking:
+        return ()
+    share = sum(sizes[name] for name in lacking) / sum(sizes.values())
+    return (
+        f"{100 * share:.0f} % of all weights are of {len(lacking):,} parts that the largest "
+        f"network does not have (first: {lacking[0]}), and begin as they are drawn.",
+    )
 
 
 def check_new_head(why: str, settings: SupernetTraining) -> None:
@@ -111,6 +129,7 @@ class _Slot:
     kind: str
     shared: Tensor
     window: Window
+    first: str  # its first name, if it has several
 
     @property
     def values(self) -> Tensor:
@@ -123,13 +142,14 @@ class _Slot:
 
 def _slots(network: SharedNetwork, route: Sequence[Piece]) -> Iterator[_Slot]:
     for number, piece in enumerate(route):
-        windows, first = network.windows_of(piece), dict[int, str]()
-        module = built_on_meta(piece.workload.build)
-        for name, values in module.named_parameters(remove_duplicate=False):
-            known = first.setdefault(id(values), name)  # tied ones have several names
-            yield _Slot(f"{number}.{name}", piece.kind, *windows[known])
+        windows = network.windows_of(piece)
+        named = [*built_on_meta(piece.workload.build).named_parameters(remove_duplicate=False)]
+        tied = tied_names(named)
+        for name, _ in named:
+            known = tied.get(name, name)
+            yield _Slot(f"{number}.{name}", piece.kind, *windows[known], f"{number}.{known}")
         for name, buffer in network.persistent_buffers_of(piece).items():
-            yield _Slot(f"{number}.{name}", piece.kind, buffer, ())
+            yield _Slot(f"{number}.{name}", piece.kind, buffer, (), f"{number}.{name}")
 
 
 def _layer_of_classes(own: Mapping[str, _Slot], n_classes: int) -> frozenset[str]:
