@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from fake_runtime import FakeRuntime
@@ -92,7 +93,10 @@ def test_a_run_goes_on_with_weights_and_evaluations(
     assert {path.name: path.stat().st_mtime_ns for path in weights.iterdir()} == written
     assert trials(run / "store.sqlite") == n_trials
     front = pd.read_parquet(run / "front.parquet")
-    pd.testing.assert_frame_equal(front[expected.columns], expected, rtol=1e-4)
+    # The uncertainty is of a kernel that is fitted, to an optimum that CPUs round differently.
+    exact = expected.columns.drop("accuracy_std")
+    pd.testing.assert_frame_equal(front[exact], expected[exact], rtol=1e-4)
+    np.testing.assert_allclose(front["accuracy_std"], expected["accuracy_std"], rtol=1e-2)
 
 
 @pytest.mark.long
