@@ -74,7 +74,7 @@ class Wanted:
 
 
 def tied_names(named: Iterable[tuple[str, Tensor]]) -> dict[str, str]:
-    """For each further name of a tensor that has several, the first."""
+    """The first name by each further one, of tensors that have several."""
     first = dict[int, str]()
     names = {name: first.setdefault(id(tensor), name) for name, tensor in named}
     return {name: one for name, one in names.items() if name != one}
