@@ -11,6 +11,7 @@ does not need), how many choices AutoNAS finds by its defaults, and which with t
 modelopt is not among our dependencies. It needs an interpreter of its own, here `--modelopt`:
 
     python -m venv modelopt && modelopt/bin/pip install nvidia-modelopt==0.47.0 torch torchvision
+    modelopt/bin/pip install requests huggingface-hub  # which it imports, and does not ask for
 
 Figures are means over seeds with 95 % intervals (Student's t). Exits with 1 if any of the three is
 lower than AutoNAS's by two standard errors of the difference within a seed, or if a recipe takes
@@ -62,14 +63,15 @@ def ours(space: Chain, X: IntArray, epochs: int, seed: int) -> FloatArray:
 
 
 def theirs(python: Path, widths: list[list[int]], epochs: int, seed: int) -> dict[str, Any]:
-    """What `users/my_autonas.py` prints, for networks of some inner widths of the six blocks."""
+    """What `users/my_autonas.py` finds, for networks of some inner widths of the six blocks."""
     train, test = DATASET.train, DATASET.test
     with tempfile.TemporaryDirectory() as folder:
         settings, images = Path(folder, "settings.json"), Path(folder, "images.npz")
         settings.write_text(json.dumps({"epochs": epochs, "seed": seed, "networks": widths}))
         np.savez(images, train.images, train.labels, test.images, test.labels)
-        command = [str(python.absolute()), "my_autonas.py", str(settings), str(images)]
-        told = subprocess.run(command, cwd=USERS, stdout=subprocess.PIPE, check=True, text=True)
+        command = [str(python.absolute()), "-m", "peers.autonas", str(settings), str(images)]
+        here = USERS.parent
+        told = subprocess.run(command, cwd=here, stdout=subprocess.PIPE, check=True, text=True)
     found: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
     return found
 

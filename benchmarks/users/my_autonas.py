@@ -1,17 +1,8 @@
-"""The same supernet by modelopt's AutoNAS: conversion, a loop of training, and evaluation.
-
-python my_autonas.py SETTINGS IMAGES   # JSON and npz; prints accuracies as JSON
-"""
-
-import json
-import sys
-from pathlib import Path
+"""The same supernet by modelopt's AutoNAS: conversion, a loop of training, and evaluation."""
 
 import modelopt.torch.nas as mtn
-import numpy as np
 import torch
 import torch.nn.functional as F
-from modelopt.torch.utils.random import _set_deterministic_seed
 from my_digits_net import Net
 
 SPACE = {
@@ -20,6 +11,10 @@ SPACE = {
     "nn.Linear": {"*": {"features_ratio": (1.0,), "feature_divisor": 1}},
     "nn.Sequential": {"min_depth": 6},
 }
+
+
+def supernet():
+    return mtn.convert(Net(), [("autonas", SPACE)])
 
 
 def shifted(x):
@@ -50,23 +45,3 @@ def accuracy(model, config, x, labels):
     model.eval()  # calibrates batch norms on batches of training that it has kept
     with torch.inference_mode():
         return float((model(x).argmax(1) == labels).float().mean())
-
-
-def main():
-    settings, images = json.loads(Path(sys.argv[1]).read_text()), np.load(sys.argv[2])
-    x, labels, x_test, labels_test = (torch.from_numpy(images[name]) for name in images.files)
-    torch.set_num_threads(1)
-    torch.manual_seed(settings["seed"])
-    _set_deterministic_seed(settings["seed"] + 1)
-    by_default = mtn.get_subnet_config(mtn.convert(Net(), "autonas"), configurable=True)
-    model = mtn.convert(Net(), [("autonas", SPACE)])
-    names = [*mtn.get_subnet_config(model, configurable=True)]
-    if settings["epochs"]:
-        train(model, x, labels, settings["epochs"])
-    configs = [dict(zip(names, widths, strict=True)) for widths in settings["networks"]]
-    found = [accuracy(model, config, x_test, labels_test) for config in configs]
-    print(json.dumps({"by_default": by_default, "names": names, "accuracy": found}))
-
-
-if __name__ == "__main__":
-    main()

@@ -120,7 +120,10 @@ def fitted(
         check_kind(path, plain(there), state.tensors[there], own[here])
         values[here] = converted(path, plain(there), state.tensors[there], own[here])
     for name, first in wanted.tied.items():
-        if name in values and not torch.equal(values[name], values.setdefault(first, values[name])):
+        if name not in values:
+            continue
+        known = values.setdefault(first, values[name])
+        if not torch.equal(values[name], known):
             raise WeightsError(
                 f"{first!r} and {name!r} are one weight of {wanted.name}, but their values in "
                 f"{str(path)!r} differ. Tie them before training, or name another file."
