@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 
 from tailorbird.progress import LineProgress, NoProgress, TerminalProgress
 
@@ -38,7 +39,7 @@ def err(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
     """Waits until standard error matches a pattern; the lines that came since the last match."""
 
     def matches(pattern: str) -> None:
-        text, end = "", time.monotonic() + 30
+        text, end = "", time.monotonic() + PATIENCE_S
         while not re.fullmatch(pattern, text) and time.monotonic() < end:
             time.sleep(0.001)
             text += capsys.readouterr().err
@@ -125,7 +126,7 @@ def test_lines_are_logged_as_well(caplog: pytest.LogCaptureFixture) -> None:
         caplog.at_level(logging.INFO, "tailorbird"),
         LineProgress(first_s=0.01, clock=Clock()).task("Tuning", 7),
     ):
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE_S
         while not caplog.messages and time.monotonic() < end:
             time.sleep(0.001)
     assert caplog.messages == ["Tuning: 0/7 in 0 s"]
@@ -143,7 +144,7 @@ def test_lines_that_nobody_reads_end_no_work(monkeypatch: pytest.MonkeyPatch) ->
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stderr", closed)
         with LineProgress(every_s=0.001, step_s=0.001).step("search"):
-            end = time.monotonic() + 30
+            end = time.monotonic() + PATIENCE_S
             while closed.n_tries < 3 and time.monotonic() < end:
                 time.sleep(0.001)
             patched.undo()
@@ -156,7 +157,7 @@ def test_a_process_that_is_killed_has_said_what_it_was_doing(tmp_path: Path) -> 
         err.open("wb") as stream,
         subprocess.Popen([sys.executable, "-c", HANGING], stderr=stream) as process,
     ):
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE_S
         while b"last" not in err.read_bytes() and time.monotonic() < end:
             time.sleep(0.01)
         process.kill()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 from tailorbird.published.data_folder import data_folder
 
@@ -109,7 +110,7 @@ def ended(process: subprocess.Popen[str], number: signal.Signals) -> bool:
     """Sends a signal; whether it came in time, after which nothing is told but that it ended."""
     if process.poll() is None:
         os.kill(process.pid, number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE_S)
     if process.returncode == 0:
         return False
     assert "Traceback" not in err

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 from commands import BY_SIZE, script
+from patience import PATIENCE_S
 
 from tailorbird.latency_tables.store.schema import SAMPLE
 
@@ -170,7 +171,7 @@ def test_a_killed_profile_goes_on_where_it_was(tailorbird: Tailorbird) -> None:
     write(f"sleep 0.05; echo $$ >> started; {BY_SIZE}")
     command = [sys.executable, "-m", "tailorbird", "profile", "r.toml"]
     profiler = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 120
+    end = time.monotonic() + PATIENCE_S
     while n_rounds() < 5 and time.monotonic() < end:
         time.sleep(0.1)
     os.kill(profiler.pid, signal.SIGKILL)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pandas as pd
 import pytest
 import torch
 from own_shared_net import space as own_space
+from patience import PATIENCE_S
 from safetensors.torch import load_file, save_file
 
 from tailorbird import spaces
@@ -273,17 +275,19 @@ def test_a_teacher_of_ones_own_and_a_score_take_part(tailorbird: Tailorbird) -> 
 def test_finetuning_that_was_killed_ends_the_same(tmp_path: Path) -> None:
     accuracy = OF_ELASTIC.replace("finetune_epochs = 4", "finetune_epochs = 60")
     weights, told = [], []
+    before = tmp_path / "before"
+    before.mkdir()
+    (before / "r.toml").write_text(recipe(ELASTIC, accuracy))
+    for command in ("profile", "train"):
+        done = start(before, command)
+        _, err = done.communicate(timeout=PATIENCE_S)
+        assert done.returncode == 0, err
     for name in ("whole", "killed"):
         folder = tmp_path / name
-        folder.mkdir()
-        (folder / "r.toml").write_text(recipe(ELASTIC, accuracy))
-        for command in ("profile", "train"):
-            done = start(folder, command)
-            _, err = done.communicate(timeout=240)
-            assert done.returncode == 0, err
+        shutil.copytree(before, folder)
         if name == "killed":
             process = start(folder, "finetune", *arguments(folder))
-            end = time.monotonic() + 120
+            end = time.monotonic() + PATIENCE_S
             while time.monotonic() < end and not any(checkpoints(folder)):
                 time.sleep(0.02)
             time.sleep(0.3)
@@ -291,7 +295,7 @@ def test_finetuning_that_was_killed_ends_the_same(tmp_path: Path) -> None:
             process.communicate()
             assert any(checkpoints(folder))
         process = start(folder, "finetune", *arguments(folder))
-        out, err = process.communicate(timeout=240)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, err
         told.append(out)
         (file,) = (folder / WEIGHTS).iterdir()

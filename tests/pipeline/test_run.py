@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
+from patience import PATIENCE_S
 from small_recipe import small
 
 from tailorbird import recipe, spaces
@@ -56,7 +57,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def in_a_process(folder: Path, *arguments: str) -> tuple[int, str, str]:
     process = start(folder, *arguments)
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=PATIENCE_S)
     return process.returncode, out, err
 
 
@@ -72,7 +73,7 @@ def count_rounds(folder: Path) -> int:
 
 
 def wait_for_rounds(folder: Path, n: int) -> None:
-    end = time.monotonic() + 120
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         try:
             if count_rounds(folder) >= n:
@@ -152,13 +153,13 @@ def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
     wait_for_rounds(folder, 20)
     assert workers_of(folder)
     os.kill(process.pid, how)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert "Profiling: " in err  # though half a minute has not passed
     if how == signal.SIGINT:
         assert process.returncode == 1
         assert "What was done is kept" in err
         assert "Traceback" not in err
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE_S
     while workers_of(folder) and time.monotonic() < end:
         time.sleep(0.1)
     assert not workers_of(folder)

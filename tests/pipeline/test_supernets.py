@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from patience import PATIENCE_S
 from safetensors.torch import load_file
 
 from tailorbird import spaces
@@ -240,7 +241,9 @@ def test_a_rule_that_is_edited_trains_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("rule", ["own_rules:slow_pair", "sandwich"])
+@pytest.mark.parametrize(
+    "rule", ["own_rules:slow_pair", pytest.param("sandwich", marks=pytest.mark.slow)]
+)
 def test_training_that_was_killed_ends_the_same(tmp_path: Path, rule: str) -> None:
     accuracy = f'module = "users_module:good"\nsupernet_epochs = 40\nrule = "{rule}"'
     told, weights = [], []
@@ -250,7 +253,7 @@ def test_training_that_was_killed_ends_the_same(tmp_path: Path, rule: str) -> No
         if n_steps is not None:
             process = start(folder, OWN, accuracy)
             checkpoint = folder / WEIGHTS.with_suffix(".checkpoint.safetensors")
-            end = time.monotonic() + 120
+            end = time.monotonic() + PATIENCE_S
             while not checkpoint.exists() and time.monotonic() < end:
                 time.sleep(0.02)
             os.kill(process.pid, signal.SIGKILL)
@@ -282,7 +285,7 @@ def start(folder: Path, space: str, accuracy: str) -> "subprocess.Popen[str]":
 
 def in_a_process(folder: Path, space: str, accuracy: str) -> "subprocess.CompletedProcess[str]":
     process = start(folder, space, accuracy)
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=PATIENCE_S)
     return subprocess.CompletedProcess([], process.returncode, out, err)
 
 

@@ -16,6 +16,7 @@ import pytest
 import torch
 import users_module
 from own_shared_net import space as own_space
+from patience import PATIENCE_S
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -171,7 +172,7 @@ def test_a_network_is_exported_as_one_of_its_space(tailorbird: Tailorbird) -> No
     ("search", "accuracy"),
     [
         ('algorithm = "guided"', BOTH),
-        (NSGA2, f"{BOTH}\nworkers = 2"),
+        pytest.param(NSGA2, f"{BOTH}\nworkers = 2", marks=pytest.mark.slow),
         ('algorithm = "exact"', f'{BOTH}\npredictor = "additive"'),
         (f'objectives = ["accuracy", "latency_ms", "peak_mib"]\n{NSGA2}', BOTH),
         (NSGA2, 'trained = "shared.safetensors"'),
@@ -210,7 +211,7 @@ def test_training_that_was_killed_ends_the_same(tmp_path: Path) -> None:
         if name == "killed":
             process = start(folder)
             checkpoint = folder / WEIGHTS / "own-net/supernet.checkpoint.safetensors"
-            end = time.monotonic() + 120
+            end = time.monotonic() + PATIENCE_S
             while not checkpoint.exists() and time.monotonic() < end:
                 time.sleep(0.02)
             os.kill(process.pid, signal.SIGKILL)
@@ -218,7 +219,7 @@ def test_training_that_was_killed_ends_the_same(tmp_path: Path) -> None:
             assert checkpoint.exists()
             assert (folder / WEIGHTS / "mine/stitched.safetensors").exists()
         process = start(folder)
-        _, err = process.communicate(timeout=240)
+        _, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, err
         files = sorted((folder / WEIGHTS).rglob("*.safetensors"))
         content.append([(path.relative_to(folder), path.read_bytes()) for path in files])

@@ -86,12 +86,12 @@ SPACES: dict[str, SearchSpace] = {
 }
 
 
-@pytest.mark.parametrize("which", SPACES)
 @pytest.mark.parametrize(
-    "name",
+    ("name", "which"),
     [
-        pytest.param(name, marks=pytest.mark.long if name in SLOW else ())
+        pytest.param(name, which, marks=pytest.mark.long if name in SLOW else ())
         for name in ACCURACY_PREDICTORS
+        for which in (("layered", "binary") if name in SLOW else SPACES)
         if name != "additive"
     ],
 )

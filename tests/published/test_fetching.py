@@ -16,6 +16,7 @@ import mirrors
 import pandas as pd
 import pytest
 from mirrors import CONTENTS, Fault, Mirror, toy
+from patience import PATIENCE_S
 
 from tailorbird.published import fetching
 from tailorbird.published.tables import TABLES
@@ -415,7 +416,7 @@ def mounted(options: str, folder: Path, url: str) -> subprocess.CompletedProcess
     folder.mkdir(parents=True)
     command = ["unshare", "--map-root-user", "--mount", "sh", "-c", program]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     except FileNotFoundError:
         pytest.skip("there is no unshare")
     if done.returncode == 77 or done.stderr.startswith("unshare"):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from killed_writer import killed
+from patience import PATIENCE_S
 from safetensors import safe_open
 
 from tailorbird.reports.write import _parquet
@@ -59,7 +60,7 @@ def test_a_pipe_among_the_files_is_not_waited_for(tmp_path: Path) -> None:
     told: list[str | None] = []
     asked = Thread(target=lambda: told.append(torn(paths)), daemon=True)
     asked.start()
-    asked.join(10)
+    asked.join(PATIENCE_S)
     assert told == ["a.json and b.json are of two runs"]
 
 

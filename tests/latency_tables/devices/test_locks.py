@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from filelock import Timeout
+from patience import PATIENCE_S
 
 from tailorbird.errors import LockError
 from tailorbird.latency_tables.devices.locks import file_lock, seat, timing_lock
@@ -217,7 +218,7 @@ def test_what_another_user_planted_in_a_public_folder_changes_nothing(public_fol
     before = precious.read_text()
     for what in ("seat()", "timing_lock('local')"):
         process = hold(what, user=VICTIM)
-        told, _ = process.communicate("\n", timeout=20)
+        told, _ = process.communicate("\n", timeout=PATIENCE_S)
         assert process.returncode == 0
         assert "not to be used" not in told
     assert precious.read_text() == before

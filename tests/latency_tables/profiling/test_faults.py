@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from patience import PATIENCE_S
 from torch import nn
 
 from tailorbird.errors import MeasurementError
@@ -173,7 +174,7 @@ def test_a_profiler_killed_twenty_times_ends_with_the_table_of_one_never_killed(
         assert max(now.values(), default=0) <= ROUNDS
         kept = now
     process = start(tmp_path, url, "killed", n)
-    process.join(120)
+    process.join(PATIENCE_S)
     assert process.exitcode == 0
     assert_nothing_is_lost_or_doubled(tmp_path, url, n)
 
@@ -182,7 +183,7 @@ def test_a_profiler_killed_twenty_times_ends_with_the_table_of_one_never_killed(
 def test_two_profilers_share_the_work_and_never_time_at_once(tmp_path: Path, url: str) -> None:
     both = [start(tmp_path, url, name, 40) for name in ("first", "second")]
     for process in both:
-        process.join(120)
+        process.join(PATIENCE_S)
         assert process.exitcode == 0
     assert_nothing_is_lost_or_doubled(tmp_path, url, 40)
     assert assert_never_timed_at_once(tmp_path) == {process.pid for process in both}
@@ -193,11 +194,11 @@ def test_what_a_killed_profiler_held_is_measured_by_the_other(
     tmp_path: Path, url: str, victim: int
 ) -> None:
     both = [start(tmp_path, url, name, 32, lease_s=2.0) for name in ("first", "second")]
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE_S
     while not (tmp_path / "log").exists() and time.monotonic() < end:
         time.sleep(0.02)
     both[victim].kill()
-    both[1 - victim].join(60)
+    both[1 - victim].join(PATIENCE_S)
     assert both[1 - victim].exitcode == 0
     assert_nothing_is_lost_or_doubled(tmp_path, url, 32)
     assert_never_timed_at_once(tmp_path)

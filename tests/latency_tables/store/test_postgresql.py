@@ -19,6 +19,7 @@ import optuna
 import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState
+from patience import PATIENCE_S
 from small_recipe import small
 
 from tailorbird import spaces
@@ -385,7 +386,7 @@ def at_once(n: int, do: Callable[[int], Any]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE_S)
     assert not raised
     return given
 
@@ -530,7 +531,9 @@ def test_a_study_that_is_not_there_is_told_without_the_password(url: str) -> Non
 def test_the_main_job_keeps_its_table_and_its_study_on_a_server(url: str, tmp_path: Path) -> None:
     def tailorbird(*arguments: str) -> str:
         command = [sys.executable, "-W", "error", "-m", "tailorbird", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from patience import PATIENCE_S
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from tailorbird.errors import (
@@ -192,7 +193,7 @@ class TestClaims:
             subprocess.Popen([*command, owner], stdout=subprocess.PIPE, text=True)
             for owner in ("a", "b", "c")
         ]
-        claimed = [process.communicate(timeout=60)[0].split() for process in started]
+        claimed = [process.communicate(timeout=PATIENCE_S)[0].split() for process in started]
         assert sorted(key for keys in claimed for key in keys) == sorted(map(str, range(60)))
 
 

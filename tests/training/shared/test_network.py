@@ -33,7 +33,7 @@ from tailorbird.training.shared.prefixes import Prefixes
 LARGE = ("fbnet", "ofa-mobilenetv3", "elastic-vit", "mobile-elastic", "regnet")
 CASES = [
     *((name, 3) for name in (*SHIPPED, *OWN) if name not in LARGE),
-    *(pytest.param(name, 20, marks=pytest.mark.long) for name in SHIPPED),
+    *(pytest.param(name, 8, marks=pytest.mark.long) for name in SHIPPED),
 ]
 each_space = pytest.mark.parametrize(("name", "n_rows"), CASES)
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from fake_runtime import FakeRuntime
+from patience import PATIENCE_S
 from servers import RpcProcess, rpc_server, rpc_tracker
 from torch import nn
 
@@ -280,7 +281,7 @@ def test_a_tracker_gives_its_devices_by_key(tmp_path: Path) -> None:
         address = RpcAddress.parse(tracker.address)
         assert devices_behind(address) == {}
         with rpc_server(tmp_path, "--tracker", tracker.address, "--key", "board") as one:
-            end = time.monotonic() + 20
+            end = time.monotonic() + PATIENCE_S
             while not devices_behind(address):
                 assert time.monotonic() < end
             assert devices_behind(address) == {"board": [one.address]}

@@ -163,7 +163,7 @@ def test_programs_agree_with_torch(name: str, target: Target, tmp_path: Path) ->
     [
         ("digits-resnet", {}),
         ("deit-ti-s-b", {}),
-        ("elastic-vit", {}),
+        pytest.param("elastic-vit", {}, marks=pytest.mark.slow),
         pytest.param("mobile-elastic", {"resolution": 64}, marks=pytest.mark.slow),
         pytest.param("regnet", {"resolution": 64}, marks=pytest.mark.slow),
     ],

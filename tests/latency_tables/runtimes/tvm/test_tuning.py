@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import tvm
+from patience import PATIENCE_S
 from safetensors.numpy import load_file
 from torch import Tensor, nn
 from tvm import relax
@@ -300,7 +301,7 @@ def tuning_process(folder: Path, n_trials: int) -> "subprocess.Popen[str]":
 def test_processes_share_tasks_and_come_to_the_same(tmp_path: Path) -> None:
     processes = [tuning_process(tmp_path, 4) for _ in "ab"]
     try:
-        schedules = {process.communicate(timeout=120)[0] for process in processes}
+        schedules = {process.communicate(timeout=PATIENCE_S)[0] for process in processes}
     finally:
         for process in processes:
             with suppress(ProcessLookupError):
@@ -314,7 +315,7 @@ def test_processes_share_tasks_and_come_to_the_same(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_tuning_that_is_killed_goes_on(tmp_path: Path) -> None:
     process = tuning_process(tmp_path, 50)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not (found := list(tmp_path.glob("*/*/database_tuning_record.json"))):
         assert time.monotonic() < deadline
         time.sleep(0.1)
