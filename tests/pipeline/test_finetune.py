@@ -202,7 +202,7 @@ def test_any_network_is_finetuned_without_a_front(tailorbird: Tailorbird) -> Non
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("space", [ELASTIC, STITCHED])
+@pytest.mark.parametrize("space", [ELASTIC, pytest.param(STITCHED, marks=pytest.mark.slow)])
 def test_training_from_scratch_is_compared(tailorbird: Tailorbird, space: str) -> None:
     """With the largest network, which learns little in a few passes that others share."""
     accuracy = OF_ELASTIC if space == ELASTIC else OF_STITCHED
@@ -236,7 +236,7 @@ def test_training_from_scratch_is_compared(tailorbird: Tailorbird, space: str) -
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("space", [ELASTIC, STITCHED])
+@pytest.mark.parametrize("space", [ELASTIC, pytest.param(STITCHED, marks=pytest.mark.slow)])
 def test_weights_from_a_file_are_finetuned(tailorbird: Tailorbird, space: str) -> None:
     write(space, f"{GOOD}\n{TUNED}" + ("\nsupernet_epochs = 1" if space == ELASTIC else ""))
     opened, source = run()

@@ -5,6 +5,7 @@ import linecache
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -369,18 +370,21 @@ def test_a_killed_run_goes_on_and_evaluates_nothing_twice(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     command = [sys.executable, "-m", "tailorbird", "search", "odd.toml", "--json"]
     fronts = []
-    Path("odd.toml").write_text("")
+    profiled = home / "profiled"
+    profiled.mkdir()
+    monkeypatch.chdir(profiled)
+    Path("counting.py").write_text(COUNTING.format(seconds=0))
+    write(
+        f'function = "counting:accuracy"\nworkers = {workers}',
+        'algorithm = "guided"\nbatch = 4',
+    )
+    subprocess.run([*command[:3], "profile", "odd.toml"], check=True, capture_output=True)
     for is_killed in (True, False):
         folder = home / f"killed-{is_killed}"
-        folder.mkdir()
+        shutil.copytree(profiled, folder)
         monkeypatch.chdir(folder)
         seconds = 0.2 if is_killed else 0
         Path("counting.py").write_text(COUNTING.format(seconds=seconds))
-        write(
-            f'function = "counting:accuracy"\nworkers = {workers}',
-            'algorithm = "guided"\nbatch = 4',
-        )
-        subprocess.run([*command[:3], "profile", "odd.toml"], check=True, capture_output=True)
         if is_killed:
             process = subprocess.Popen(
                 command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -27,11 +27,7 @@ UNSORTED = {"fbnet", "recurrent", "regnet", "stateful"}
 Residual = partial(Stage, ElasticResidualBlock, inner=0.5)
 LARGE = {"elastic-vit", "fbnet", "mobile-elastic", "ofa-mobilenetv3", "regnet"}
 CHAINS = [name for name in (*SHIPPED, *OWN) if name != "digits-resnet"]  # which is stitched
-SORTED = [
-    pytest.param(name, marks=pytest.mark.long if name in LARGE else ())
-    for name in CHAINS
-    if name not in UNSORTED
-]
+SORTED = [name for name in CHAINS if name not in UNSORTED]
 
 
 class Attention(nn.Module):
@@ -89,7 +85,9 @@ def largest(space: SharedSpace, network: SharedNetwork, x: Tensor) -> Tensor:
         return y
 
 
-@pytest.mark.parametrize("name", SORTED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.long if n in LARGE else ()) for n in SORTED]
+)
 def test_sorting_keeps_what_the_largest_network_computes(name: str) -> None:
     space = space_of(name)
     network, split = varied(space), images_of(space, 8)
@@ -109,7 +107,9 @@ def test_sorting_keeps_what_the_largest_network_computes(name: str) -> None:
         )
 
 
-@pytest.mark.parametrize("name", SORTED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in LARGE else ()) for n in SORTED]
+)
 def test_sorted_units_stand_in_the_order_of_their_weights(name: str) -> None:
     space = space_of(name)
     network, split = varied(space), images_of(space, 2)
