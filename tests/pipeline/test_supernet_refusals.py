@@ -107,6 +107,33 @@ KEYS = [
         r"there is no key 'kei' in \[accuracy\] largest, which has file and key",
     ),
     (ELASTIC, 'largest = "w.pt"\ntrained = "v.pt"', "weights are there already: drop largest"),
+    (ELASTIC, "share_of_anchors = 0.5", rf"share_of_anchors .* {SUPERNET}"),
+    (
+        STITCHED.replace("= 1", "= 0"),
+        "share_of_anchors = 0.5",
+        r"share_of_anchors has no part in this recipe, since digits-resnet.* has anchors alone",
+    ),
+    (
+        ELASTIC,
+        'rule = "sandwich"\nroutes_per_step = 2',
+        r"routes_per_step = 2 has no part with rule = 'sandwich', which trains several networks",
+    ),
+    (
+        ELASTIC,
+        "shared_learning_rates = { stitch = 0.1 }",
+        r"\[accuracy.shared_learning_rates\] stitch has no part .* has no stitch: drop it",
+    ),
+    (
+        ELASTIC,
+        "shared_learning_rates = { embedding = 0, block = 0, head = 0 }",
+        r"shared_learning_rates\] must be above 0 for something, .* every part of digits-elastic",
+    ),
+    (ELASTIC, 'optimizer = "adam"', r"optimizer' must be 'adamw' or 'sgd', but got 'adam'"),
+    (ELASTIC, 'schedule = "linear"', r"'one-cycle' or 'cosine', but got 'linear'"),
+    (ELASTIC, "label_smoothing = 1.0", r"label_smoothing.* 1"),
+    (ELASTIC, "weight_decay = -0.1", r"weight_decay.* 0"),
+    (ELASTIC, "decay_norms = 1", r"decay_norms.* but got 1"),
+    (ELASTIC, 'trained = "v.pt"\nclip = 1.0', "weights are there already: drop clip"),
     (ELASTIC, 'routes = "log"', r"'uniform', 'log-macs' or 'resources', but got 'log'"),
     (ELASTIC, 'routes = "own_rules:in_order"', r"but got 'own_rules:in_order'"),
 ]
@@ -118,6 +145,23 @@ def test_keys_that_are_for_other_trainings_are_refused(
 ) -> None:
     told = refusal(tailorbird, "run", space, accuracy)
     assert re.search(law, told), told
+
+
+@pytest.mark.parametrize(
+    ("space", "accuracy", "law"),
+    [
+        (ELASTIC, "supernet_epochs = 5", "below supernet_epochs, .* is 5 beside 5"),
+        (STITCHED, "train_epochs = 5", "below train_epochs, .* is 5 beside 5"),
+        (STITCHED, "train_epochs = 6\nstitch_epochs = 3", "below stitch_epochs, .* 5 beside 3"),
+        (ELASTIC, "finetune_epochs = 2", "below finetune_epochs, .* is 5 beside 2. Lower it, or"),
+    ],
+)
+@pytest.mark.parametrize("command", ["profile", "train"])
+def test_a_warm_up_must_leave_something_of_every_stage(
+    tailorbird: Tailorbird, command: str, space: str, accuracy: str, law: str
+) -> None:
+    told = refusal(tailorbird, command, space, f"warm_up_epochs = 5\n{accuracy}")
+    assert re.search(rf"^\[accuracy\] warm_up_epochs must be {law}", told), told
 
 
 @pytest.mark.parametrize("command", ["profile", "train", "search", "report", "export"])

@@ -178,7 +178,7 @@ class Shown(NoProgress):
         yield self.done.append
 
 
-def test_each_epoch_tells_its_loss_rate_and_seconds(
+def test_each_epoch_tells_its_loss_rate_seconds_and_speed(
     small_space: StitchSpace,
     few_digits: Dataset,
     tmp_path: Path,
@@ -190,9 +190,14 @@ def test_each_epoch_tells_its_loss_rate_and_seconds(
     with caplog.at_level(logging.INFO, "tailorbird"):
         train(small_space, few_digits, settings, tmp_path, shown)
     text = "\n".join(shown.done)
-    assert "\n".join(caplog.messages).replace(": epoch", ", epoch") == text
-    told = r"(anchor w4|anchor w8|all routes), epoch (\d) of 2, loss (.*), rate (.*), (\d+\.\d) s"
-    stages, epochs, losses, rates, _ = zip(*re.findall(told, text), strict=True)
+    epochs_logged = [message for message in caplog.messages if ": epoch" in message]
+    assert "\n".join(epochs_logged).replace(": epoch", ", epoch") == text
+    told = (
+        r"(anchor w4|anchor w8|all routes), epoch (\d) of 2, loss (.*), rate (.*), (\d+\.\d) s, "
+        r"([\d,]+) images a second"
+    )
+    stages, epochs, losses, rates, _, speeds = zip(*re.findall(told, text), strict=True)
+    assert all(int(speed.replace(",", "")) > 0 for speed in speeds)
     assert stages == ("anchor w4",) * 2 + ("anchor w8",) * 2 + ("all routes",) * 2
     assert epochs == ("1", "2") * 3
     assert all(0.5 < float(loss) < 5.0 for loss in losses)  # ten classes: log(10) to begin with
@@ -255,7 +260,7 @@ def test_a_pipe_in_the_place_of_weights_is_not_waited_for(
     assert not stage.is_made()
     assert not stage.load(network)
     checkpoint = Checkpoint(path, "any", [*map(str, small_space.parts)])
-    assert checkpoint.load(network, torch.optim.SGD(network.parameters(), lr=1.0)) == 0
+    assert checkpoint.load(network, torch.optim.SGD(network.parameters(), lr=1.0), {}) == 0
 
 
 def test_training_that_fails_at_once_has_a_good_checkpoint_all_the_same(
@@ -277,13 +282,13 @@ def test_a_checkpoint_leaves_the_parts_of_others_alone(
     trained = [p for piece in second for p in network.parameters_of(piece)]
     optimizer = torch.optim.AdamW(trained)
     checkpoint = Checkpoint(tmp_path / "c.safetensors", "x", [*map(str, second)])
-    checkpoint.save(network, optimizer, 3)
+    checkpoint.save(network, optimizer, 3, {})
     # The stitches of another rule, and another start of the first anchor.
     other = StitchSpace(small_space.family, Windows(1, 1), max_stitches=1)
     changed = SharedNetwork(other)
     before = {n: t.clone() for n, t in changed.state_dict().items()}
     own = [p for piece in second for p in changed.parameters_of(piece)]
-    assert checkpoint.load(changed, torch.optim.AdamW(own)) == 3
+    assert checkpoint.load(changed, torch.optim.AdamW(own), {}) == 3
     for name, tensor in changed.state_dict().items():
         of_second = name.startswith(tuple(f"parts.{part}." for part in second))
         source = network.state_dict()[name] if of_second else before[name]

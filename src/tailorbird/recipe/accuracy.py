@@ -34,9 +34,19 @@ _TAKEN = {
 }
 """Further keys of sources of accuracies that train nothing."""
 
-_LEARNING = frozenset({"batch", "learning_rates", "routes", "distillation", "teacher"})
+_OPTIMIZATION = frozenset(
+    {
+        *("optimizer", "weight_decay", "decay_norms", "clip", "schedule", "warm_up_epochs"),
+        "label_smoothing",
+    }
+)
+_SHARED = frozenset({"routes", "routes_per_step", "shared_learning_rates"})
+_LEARNING = (
+    _OPTIMIZATION | _SHARED | frozenset({"batch", "learning_rates", "distillation", "teacher"})
+)
 STITCHED_KEYS = _LEARNING | {
     *("anchors", "train_epochs", "stitch_epochs", "stitch_images", "stitch_rank"),
+    "share_of_anchors",
 }
 """Keys on how anchors and stitches are trained."""
 
@@ -54,6 +64,15 @@ class LearningRates(Section):
     block: Rate = LEARNING_RATE
     stitch: Rate = LEARNING_RATE
     head: Rate = LEARNING_RATE
+
+
+class SharedLearningRates(Section):
+    """Peak learning rates while weights are shared; those of `learning_rates` where left out."""
+
+    embedding: Rate | None = None
+    block: Rate | None = None
+    stitch: Rate | None = None
+    head: Rate | None = None
 
 
 class WeightsFile(Section):
@@ -91,7 +110,17 @@ class AccuracySection(Section):
     finetune_rate: Annotated[float, Field(gt=0, le=1)] = 0.3
     batch: Count = 50
     learning_rates: LearningRates = LearningRates()
+    shared_learning_rates: SharedLearningRates = SharedLearningRates()
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 1e-2
+    decay_norms: bool = True
+    clip: Annotated[float, Field(ge=0, le=1e6)] = 5.0
+    schedule: Literal["one-cycle", "cosine"] = "one-cycle"
+    warm_up_epochs: Annotated[int, Field(ge=0, le=100_000)] | None = None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     routes: Annotated[str, one_of(ROUTE_DRAWS)] | None = None
+    routes_per_step: Annotated[int, Field(ge=1, le=64)] = 1
+    share_of_anchors: Annotated[float, Field(ge=0, le=1)] | None = None
     distillation: Literal["soft", "hard", "none"] | None = None
     teacher: PythonPath | None = None
     stitch_images: Annotated[int, Field(ge=0)] = 500
@@ -155,13 +184,19 @@ class AccuracySection(Section):
         elif self.trained is not None:
             idle = self.model_fields_set & ({"n_images"} | STITCHED_KEYS | SUPERNET_KEYS)
             if "finetune_epochs" in self.model_fields_set:  # which `finetune` learns by
-                idle -= _LEARNING - {"routes"}
+                idle -= _LEARNING - _SHARED
             reason = "with [accuracy] trained weights are there already"
         else:
             idle = self.model_fields_set & {"n_images"}
             reason = "images of a data set are counted"
         if idle:
             raise PydanticCustomError("accuracy", f"{reason}: drop {min(idle)}")
+
+    @property
+    def rates_while_shared(self) -> dict[str, float]:
+        """Peak learning rates of the stage in which networks share weights, by kind of part."""
+        given = self.shared_learning_rates.model_dump(exclude_none=True)
+        return self.learning_rates.model_dump() | given
 
     @property
     def is_tabulated(self) -> bool:

@@ -12,16 +12,18 @@ class TrainingRuleEntry:
         path: Python path of what makes it from `RuleInputs`.
         distils: True if networks of a step learn from each other, as `distillation` says.
         draws: True if networks are drawn as `routes` says.
+        is_single: True if a step trains one network, so that `routes_per_step` may ask for more.
     """
 
     path: str
     distils: bool = False
     draws: bool = True
+    is_single: bool = False
 
 
 _HERE = "tailorbird.training.supernet.rules"
 TRAINING_RULES: Mapping[str, TrainingRuleEntry] = {
-    "single-path": TrainingRuleEntry(f"{_HERE}.single_path:single_path"),
+    "single-path": TrainingRuleEntry(f"{_HERE}.single_path:single_path", is_single=True),
     "sandwich": TrainingRuleEntry(f"{_HERE}.sandwich:sandwich", distils=True),
     "best-up": TrainingRuleEntry(f"{_HERE}.attentive:best_up", distils=True),
     "worst-up": TrainingRuleEntry(f"{_HERE}.attentive:worst_up", distils=True),
@@ -41,4 +43,4 @@ TRAINING_RULES: Mapping[str, TrainingRuleEntry] = {
 
 def entry_of(name: str) -> TrainingRuleEntry:
     """Entry of a name; that of a Python path may do whatever a recipe says."""
-    return TRAINING_RULES.get(name, TrainingRuleEntry(name, distils=True))
+    return TRAINING_RULES.get(name, TrainingRuleEntry(name, distils=True, is_single=True))

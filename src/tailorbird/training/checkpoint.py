@@ -24,8 +24,10 @@ class Checkpoint:
     identity: str
     names: Sequence[str]
 
-    def save(self, network: nn.Module, optimizer: optim.Optimizer, step: int) -> None:
-        """Writes weights, optimizer and step, whole or not at all.
+    def save(
+        self, network: nn.Module, optimizer: optim.Optimizer, step: int, counts: Mapping[str, int]
+    ) -> None:
+        """Writes weights, optimizer, step and updates by part, whole or not at all.
 
         Raises:
             WriteError: if it cannot be written.
@@ -38,11 +40,16 @@ class Checkpoint:
             "identity": self.identity,
             "step": str(step),
             "groups": json.dumps(state["param_groups"]),
+            "updates": json.dumps(dict(counts)),
         }
         write(self.path, tensors, metadata)
 
-    def load(self, network: nn.Module, optimizer: optim.Optimizer) -> int:
-        """Restores weights and optimizer, and returns how many steps were done; 0 if no file."""
+    def load(self, network: nn.Module, optimizer: optim.Optimizer, counts: dict[str, int]) -> int:
+        """Restores weights, optimizer and updates by part.
+
+        Returns:
+            How many steps were done; 0 if there is no file.
+        """
         content = read(self.path, self.identity)
         if content is None:
             return 0
@@ -60,6 +67,7 @@ class Checkpoint:
             return 0
         groups = json.loads(metadata["groups"])
         optimizer.load_state_dict({"state": states, "param_groups": groups})
+        counts |= json.loads(metadata.get("updates", "{}"))
         return int(metadata["step"])
 
     def remove(self) -> None:

@@ -1,8 +1,8 @@
 """Gradient steps of a network whose weights several networks may share."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from tailorbird.errors import TrainingError
 from tailorbird.progress import Advance
 from tailorbird.training.checkpoint import Checkpoint
 from tailorbird.training.data.dataset import Dataset
+from tailorbird.training.optimization import Group, Optimization
+from tailorbird.training.updates import Updates
 
-_WEIGHT_DECAY = 1e-2
-_LARGEST_GRADIENT = 5.0
 _SAVED_EVERY_S = 30.0
 
 
@@ -54,97 +54,134 @@ def n_batches(n_images: int, batch: int) -> int:
 
 def fit(
     network: nn.Module,
-    groups: Sequence[Mapping[str, object]],
+    groups: Sequence[Group],
     losses: Losses,
     dataset: Dataset,
     schedule: Schedule,
+    optimization: Optimization,
     checkpoint: Checkpoint,
     advance: Advance,
-) -> None:
-    """Trains with AdamW on a one-cycle schedule.
+) -> Updates | None:
+    """Trains by gradient steps.
 
     A step depends on the weights, the state of the optimizer and its own number, so what goes on
     from a checkpoint ends up the same.
 
     Args:
         network: changed in place.
-        groups: parameters that learn, `params`, with their peak learning rates, `lr`.
+        groups: parameters that learn, with their peak learning rates; others keep no gradient.
         losses: of a step; it goes down the sum of their gradients.
         dataset: its training split is used.
         schedule: epochs and seed.
+        optimization: how a step changes weights.
         checkpoint: written every half minute, and resumed from.
-        advance: called after each epoch, with its mean loss, learning rates and seconds.
+        advance: called after each epoch, with its mean loss, learning rates, seconds and images a
+            second.
+
+    Returns:
+        How often each part learned; None if there was nothing to learn.
 
     Raises:
         TrainingError: if the loss or its gradient is not finite; the last checkpoint is kept.
     """
     n_steps = schedule.n_steps(len(dataset.train.labels))
     if not groups or not n_steps:
-        return
-    optimizer = optim.AdamW(
-        [dict(group) for group in groups], weight_decay=_WEIGHT_DECAY, fused=True
-    )
-    first = checkpoint.load(network, optimizer)
-    rate = _one_cycle(optimizer, n_steps, first)
+        return None
+    optimizer = optimization.optimizer_of(groups)
+    updates = Updates.of(network, (p for g in optimizer.param_groups for p in g["params"]))
+    saved = _Saved(network, optimizer, updates, checkpoint)
+    first = saved.load()
+    rate = optimization.rates(optimizer, n_steps, first, schedule.epochs)
     network.train()
     if not first:
-        checkpoint.save(network, optimizer, 0)  # so that there is a good one from the start
-    saved = time.monotonic()
-    n_done = first * schedule.epochs // n_steps
-    for epoch in range(n_done):
-        advance(f"epoch {epoch + 1} of {schedule.epochs}, trained before")
-    passed = _Epoch(optimizer)
+        saved.save(0)  # so that there is a good one from the start
+    told = _Epochs(schedule.epochs, n_steps, advance, first)
     with torch.random.fork_rng(devices=[]):  # layers such as dropout draw from torch's generator
         for step, x, labels in _batches(dataset, schedule, range(first, n_steps)):
-            passed.add(_update(optimizer, losses(step, x, labels), step, checkpoint))
+            network.zero_grad()  # of parts as well that do not learn
+            made = losses(step, x, labels)
+            loss = _update(optimizer, optimization, made, step, checkpoint)
+            rates = [*map(float, rate.get_last_lr())]
             rate.step()
-            if time.monotonic() - saved > _SAVED_EVERY_S:
-                checkpoint.save(network, optimizer, step + 1)
-                saved = time.monotonic()
-            n_now = (step + 1) * schedule.epochs // n_steps
-            if n_now > n_done:
-                for epoch in range(n_done, n_now):  # more than one where steps are as long
-                    advance(f"epoch {epoch + 1} of {schedule.epochs}, {passed}")
-                n_done, passed = n_now, _Epoch(optimizer)
+            updates.add()
+            saved.save_at_times(step + 1)
+            told.add(loss, rates, len(labels))
+    network.zero_grad()
     network.eval()
+    return updates
 
 
-class _Epoch:
-    """Mean loss, learning rates and seconds of one epoch, or of what was left of it.
+@dataclass(slots=True)
+class _Saved:
+    """What training goes on from, and its checkpoint."""
+
+    network: nn.Module
+    optimizer: optim.Optimizer
+    updates: Updates
+    checkpoint: Checkpoint
+    at: float = field(default_factory=time.monotonic)
+
+    def load(self) -> int:
+        """Restores all, and returns how many steps were done."""
+        return self.checkpoint.load(self.network, self.optimizer, self.updates.counts)
+
+    def save(self, n_steps: int) -> None:
+        self.checkpoint.save(self.network, self.optimizer, n_steps, self.updates.counts)
+        self.at = time.monotonic()
+
+    def save_at_times(self, n_steps: int) -> None:
+        if time.monotonic() - self.at > _SAVED_EVERY_S:
+            self.save(n_steps)
+
+
+class _Epochs:
+    """Tells of each epoch its mean loss, learning rates, seconds and speed.
 
     Args:
-        optimizer: whose groups have learning rates; the lowest and the highest mean are shown.
+        n_epochs: in all.
+        n_steps: in all of them.
+        advance: called with a text after each.
+        first: steps that were taken before; of an epoch that had begun, the rest is told.
     """
 
-    def __init__(self, optimizer: optim.Optimizer) -> None:
-        self._optimizer = optimizer
-        self._losses: list[Tensor] = []
-        self._rates: list[list[float]] = []
-        self._begin = time.monotonic()
+    def __init__(self, n_epochs: int, n_steps: int, advance: Advance, first: int) -> None:
+        self._n_epochs, self._n_steps = n_epochs, n_steps
+        self._advance = advance
+        self._step = first
+        self._n_told = 0
+        self._tell("trained before")
+        self._begin()
 
-    def add(self, loss: Tensor) -> None:
+    def add(self, loss: Tensor, rates: Sequence[float], n_images: int) -> None:
         """Takes in the loss of a step, which nobody waits for before the epoch ends."""
         self._losses.append(loss)
-        self._rates.append([group["lr"] for group in self._optimizer.param_groups])
+        self._rates.append(rates)
+        self._n_images += n_images
+        self._step += 1
+        if self._step * self._n_epochs // self._n_steps > self._n_told:
+            self._tell(self._text())
+            self._begin()
 
-    def __str__(self) -> str:
+    def _tell(self, text: str) -> None:
+        """Tells of the epochs that ended, more than one where steps are as long."""
+        n_ended = self._step * self._n_epochs // self._n_steps
+        for epoch in range(self._n_told, n_ended):
+            self._advance(f"epoch {epoch + 1} of {self._n_epochs}, {text}")
+        self._n_told = n_ended
+
+    def _begin(self) -> None:
+        self._losses: list[Tensor] = []
+        self._rates: list[Sequence[float]] = []
+        self._n_images = 0
+        self._begun_at = time.monotonic()
+
+    def _text(self) -> str:
         loss = float(torch.stack(self._losses).mean())
         means = np.mean(self._rates, axis=0)
         rate = " to ".join(dict.fromkeys(f"{mean:.2g}" for mean in (means.min(), means.max())))
-        return f"loss {loss:.4g}, rate {rate}, {time.monotonic() - self._begin:.1f} s"
-
-
-def _one_cycle(
-    optimizer: optim.Optimizer, n_steps: int, first: int
-) -> optim.lr_scheduler.OneCycleLR:
-    """The schedule of learning rates from step `first` on; a loaded optimizer knows its peaks.
-
-    So does one that was saved before its first step, whose rates are low already.
-    """
-    peaks = [group.get("max_lr", group["lr"]) for group in optimizer.param_groups]
-    return optim.lr_scheduler.OneCycleLR(
-        optimizer, peaks, total_steps=n_steps + 1, last_epoch=first - 1 if first else -1
-    )
+        seconds = time.monotonic() - self._begun_at
+        speed = f"{self._n_images / seconds:,.0f} images a second"
+        return f"loss {loss:.4g}, rate {rate}, {seconds:.1f} s, {speed}"
 
 
 def _batches(
@@ -166,21 +203,23 @@ def _batches(
 
 
 def _update(
-    optimizer: optim.Optimizer, losses: Iterable[Tensor], step: int, checkpoint: Checkpoint
+    optimizer: optim.Optimizer,
+    optimization: Optimization,
+    losses: Iterable[Tensor],
+    step: int,
+    checkpoint: Checkpoint,
 ) -> Tensor:
     """Steps down the clipped sum of the gradients of losses; returns their mean.
 
     Raises:
         TrainingError: if one of them is not finite; no weight is changed then.
     """
-    optimizer.zero_grad()
     values = []
     for loss in losses:
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
         values.append(loss.detach())
     value = torch.stack(values).mean()
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    norm = nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT)
+    norm = optimization.clipped(optimizer)
     if not (torch.isfinite(value) and torch.isfinite(norm)):
         raise TrainingError(
             f"Loss and gradient must be finite, but at step {step} the loss is "

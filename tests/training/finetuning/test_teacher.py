@@ -49,7 +49,7 @@ def test_the_teacher_is_the_largest_network_of_the_same_space(
     )
     asked: list[nn.Module] = []
 
-    def loss_of(distillation: str, teacher: nn.Module) -> None:
+    def loss_of(distillation: str, teacher: nn.Module, label_smoothing: float) -> None:
         asked.append(teacher)
         raise KnownError
 

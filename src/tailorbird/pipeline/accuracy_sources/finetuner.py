@@ -50,8 +50,8 @@ class Finetuner:
             from_scratch: whether it is to be trained from scratch as well.
 
         Raises:
-            RecipeError: if nothing of the network learns, the teacher gives no logits, or nobody
-                knows how long the shared weights were trained.
+            RecipeError: if nothing of the network learns, learning rates never fall, the teacher
+                gives no logits, or nobody knows how long the shared weights were trained.
         """
         settings = self.inputs.finetuning(row)
         one = OneNetwork(self.inputs.space, row)
@@ -60,6 +60,7 @@ class Finetuner:
                 "[accuracy.learning_rates] must be above 0 for some part of a network that is "
                 "finetuned, but they are 0 for every part. Raise one."
             )
+        self.inputs.check_warm_up({"finetune_epochs": settings.epochs})
         if from_scratch and self.inputs.alone(row) is None:
             raise RecipeError(
                 "From scratch a network is trained for as many passes as its weights had, but "
@@ -84,7 +85,7 @@ class Finetuner:
                 row[None],
                 settings.learning_rates,
                 batch,
-                loss_of(settings.distillation, teacher),
+                loss_of(settings.distillation, teacher, settings.optimization.label_smoothing),
                 inputs.n_classes,
             )
 

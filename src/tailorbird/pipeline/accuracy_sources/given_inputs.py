@@ -1,5 +1,6 @@
 """Shared weights that were trained with a loop of the user's own, and that a recipe names."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -56,6 +57,11 @@ class GivenInputs(TrainingInputs):
 
     def n_epochs(self) -> None:
         """None: nobody knows how the weights were trained."""
+
+    @property
+    def n_epochs_of(self) -> Mapping[str, int]:
+        """None: nothing is trained."""
+        return {}
 
     def check_keys(self) -> None:
         """Refuses learning rates of pieces that there are not.

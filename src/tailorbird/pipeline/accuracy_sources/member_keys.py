@@ -1,15 +1,26 @@
 """Keys of [accuracy] that one space of a union is trained by."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from tailorbird.recipe import AccuracySection
-from tailorbird.recipe.accuracy import STITCHED_KEYS, SUPERNET_KEYS, LearningRates
+from tailorbird.recipe.accuracy import (
+    STITCHED_KEYS,
+    SUPERNET_KEYS,
+    LearningRates,
+    SharedLearningRates,
+)
+from tailorbird.recipe.section import Section
 from tailorbird.registry.route_draws import ROUTE_DRAWS
 from tailorbird.registry.training_rules import entry_of
 from tailorbird.spaces import SearchSpace
 from tailorbird.spaces.shared import HasPieces
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training.supernet.settings import RULE
+
+_RATES: Mapping[str, type[Section]] = {
+    "learning_rates": LearningRates,
+    "shared_learning_rates": SharedLearningRates,
+}
 
 
 def keys_of(
@@ -56,11 +67,19 @@ def _of_supernet(asked: AccuracySection, space: SearchSpace) -> AccuracySection:
         dropped.add("routes")
     if asked.distillation != "none" and not (asked.teacher or rule.distils):
         dropped.add("distillation")
-    if "learning_rates" not in asked.model_fields_set or not isinstance(space, HasPieces):
+    if not rule.is_single:
+        dropped.add("routes_per_step")
+    rates = _RATES.keys() & asked.model_fields_set
+    if not rates or not isinstance(space, HasPieces):
         return _without(asked, dropped)
-    rates, kinds = asked.learning_rates, {piece.kind for piece in space.pieces}
-    taken = {kind: getattr(rates, kind) for kind in rates.model_fields_set & kinds}
-    return _without(asked, dropped, learning_rates=LearningRates(**taken))
+    kinds = {piece.kind for piece in space.pieces}
+    return _without(asked, dropped, **{key: _of_kinds(asked, key, kinds) for key in rates})
+
+
+def _of_kinds(asked: AccuracySection, key: str, kinds: Set[str]) -> Section:
+    """Learning rates of these kinds of pieces alone."""
+    rates = getattr(asked, key)
+    return _RATES[key](**{kind: getattr(rates, kind) for kind in rates.model_fields_set & kinds})
 
 
 def _without(

@@ -1,5 +1,6 @@
 """Inputs of the training of stitched networks: weights that anchors start with, and settings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,9 +63,28 @@ class StitchingInputs(TrainingInputs):
         return len(self.space.family.anchors) * settings.train_epochs + settings.stitch_epochs
 
     @property
+    def n_epochs_of(self) -> Mapping[str, int]:
+        """Epochs of each anchor, and of all routes together."""
+        settings = self.settings()
+        return {"train_epochs": settings.train_epochs, "stitch_epochs": settings.stitch_epochs}
+
+    @property
     def n_classes(self) -> int:
         """Number of classes that networks tell apart."""
         return self.space.family.n_classes
+
+    def check_keys(self) -> None:
+        """Refuses keys of [accuracy] that are for other trainings, and values that do nothing.
+
+        Raises:
+            RecipeError: naming one.
+        """
+        super().check_keys()
+        if self.recipe.accuracy.share_of_anchors is not None and not self.space.stitches:
+            raise RecipeError(
+                f"[accuracy] share_of_anchors has no part in this recipe, since {self.space.name} "
+                "has anchors alone: drop it."
+            )
 
     def check_fit(self) -> None:
         """Refuses data that do not fit the space.
@@ -92,16 +112,22 @@ class StitchingInputs(TrainingInputs):
     def check_steps(self, batch: Batch) -> None:
         """Runs the smallest and the largest network, and one with a stitch, as training does."""
         settings = self.settings()
-        is_trained = settings.train_epochs or settings.stitch_epochs
+        rates = dict[str, float]()
+        if settings.stitch_epochs:
+            rates = self.recipe.accuracy.rates_while_shared
+        if settings.train_epochs:
+            rates |= {kind: rate for kind, rate in settings.learning_rates.items() if rate}
         with users_code(self.named_space):
             network, _ = self._placed()
             check_networks(
                 self.space,
                 network,
                 self._tried,
-                settings.learning_rates if is_trained else {},
+                rates,
                 batch,
-                loss_of(settings.distillation, self.teacher()),
+                loss_of(
+                    settings.distillation, self.teacher(), settings.optimization.label_smoothing
+                ),
                 self.n_classes,
             )
 
@@ -136,7 +162,13 @@ class StitchingInputs(TrainingInputs):
             self.recipe.seed,
             batch=asked.batch,
             learning_rates=asked.learning_rates.model_dump(),
+            shared_learning_rates=asked.rates_while_shared
+            if asked.shared_learning_rates.model_fields_set
+            else None,
+            optimization=self.optimization,
             routes=asked.routes or "stitches",
+            routes_per_step=asked.routes_per_step,
+            share_of_anchors=asked.share_of_anchors,
             distillation=asked.distillation or "soft",
             teacher=asked.teacher,
             stitch_images=asked.stitch_images,

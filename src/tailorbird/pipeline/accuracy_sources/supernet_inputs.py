@@ -1,5 +1,6 @@
 """Inputs of the training of supernets: rule and settings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -80,6 +81,11 @@ class SupernetInputs(TrainingInputs):
         settings = self.settings()
         return settings.epochs if settings.largest is None else None
 
+    @property
+    def n_epochs_of(self) -> Mapping[str, int]:
+        """Epochs of all networks together."""
+        return {"supernet_epochs": self.settings().epochs}
+
     @cached_property
     def n_classes(self) -> int:
         """Number of classes that networks tell apart."""
@@ -94,10 +100,12 @@ class SupernetInputs(TrainingInputs):
         super().check_keys()
         self.check_learning_rates()
         asked = self.recipe.accuracy
-        if not any(getattr(asked.learning_rates, kind) for kind in self.kinds):
+        if not any(asked.rates_while_shared[kind] for kind in self.kinds):
+            of_stage = "shared_" if asked.shared_learning_rates.model_fields_set else ""
             raise RecipeError(
-                "[accuracy.learning_rates] must be above 0 for something, or all networks stay "
-                f"untrained, but they are 0 for every part of {self.space.name}. Raise one."
+                f"[accuracy.{of_stage}learning_rates] must be above 0 for something, or all "
+                "networks stay untrained, but they are 0 for every part of "
+                f"{self.space.name}. Raise one."
             )
         if asked.routes is not None and ROUTE_DRAWS[asked.routes].of_stitches:
             others = ", ".join(repr(n) for n, draw in ROUTE_DRAWS.items() if not draw.of_stitches)
@@ -111,6 +119,11 @@ class SupernetInputs(TrainingInputs):
                 f"[accuracy] distillation = {asked.distillation!r} needs answers to learn from, "
                 f"but with rule = {rule!r} networks have the labels alone: name a teacher, or "
                 "another rule; or finetune_epochs, as finetuned networks learn from the largest."
+            )
+        if asked.routes_per_step > 1 and not entry_of(rule).is_single:
+            raise RecipeError(
+                f"[accuracy] routes_per_step = {asked.routes_per_step} has no part with rule = "
+                f"{rule!r}, which trains several networks a step by itself: drop it."
             )
         if asked.routes is not None and not entry_of(rule).draws:
             raise RecipeError(
@@ -147,7 +160,9 @@ class SupernetInputs(TrainingInputs):
                 tried_rows(self.space),
                 settings.learning_rates if settings.epochs else {},
                 batch,
-                loss_of(settings.distillation, self.teacher()),
+                loss_of(
+                    settings.distillation, self.teacher(), settings.optimization.label_smoothing
+                ),
                 self.n_classes,
             )
         with users_code(f"[accuracy] rule = {settings.rule!r}"):
@@ -157,14 +172,16 @@ class SupernetInputs(TrainingInputs):
     def settings(self) -> SupernetTraining:
         """Settings of training."""
         asked = self.recipe.accuracy
-        rates = asked.learning_rates.model_dump()
+        rates = asked.rates_while_shared
         return SupernetTraining(
             asked.supernet_epochs,
             self.recipe.seed,
             batch=asked.batch,
             learning_rates={kind: rate for kind, rate in rates.items() if kind in self.kinds},
+            optimization=self.optimization,
             rule=asked.rule or RULE,
             routes=asked.routes or ROUTES,
+            routes_per_step=asked.routes_per_step,
             distillation="soft" if self._has_nobody_to_learn_from else asked.distillation or "soft",
             teacher=asked.teacher,
             largest=None if asked.largest is None else self.home / asked.largest.file,

@@ -1,6 +1,7 @@
 """Inputs of every training: data, score and teacher that a recipe names."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from tailorbird.spaces import IntArray, SharedSpace
 from tailorbird.spaces.trial import check_torch
 from tailorbird.training import Dataset, Trained
 from tailorbird.training.finetuning.settings import Finetuning
+from tailorbird.training.optimization import Optimization
 from tailorbird.training.score import Score, accuracy
 from tailorbird.training.trial import (
     Batch,
@@ -123,7 +125,44 @@ class TrainingInputs(ABC):
             distillation=distillation or "soft",
             teacher=asked.teacher,
             measure=asked.evaluator or "accuracy",
+            optimization=self.optimization,
         )
+
+    @property
+    def optimization(self) -> Optimization:
+        """How a step changes weights."""
+        asked = self.recipe.accuracy
+        return Optimization(
+            asked.optimizer,
+            asked.weight_decay,
+            asked.decay_norms,
+            asked.clip,
+            asked.schedule,
+            asked.warm_up_epochs,
+            asked.label_smoothing,
+        )
+
+    @property
+    @abstractmethod
+    def n_epochs_of(self) -> Mapping[str, int]:
+        """Epochs of each stage of training, by the key of [accuracy] that says how many."""
+
+    def check_warm_up(self, n_epochs_of: Mapping[str, int]) -> None:
+        """Refuses a warm-up that leaves nothing of a stage of training.
+
+        Args:
+            n_epochs_of: epochs of stages, by the key that says how many; 0 is no stage.
+
+        Raises:
+            RecipeError: naming the stage.
+        """
+        warm_up = self.recipe.accuracy.warm_up_epochs
+        for key, n_epochs in n_epochs_of.items():
+            if warm_up is not None and 0 < n_epochs <= warm_up:
+                raise RecipeError(
+                    f"[accuracy] warm_up_epochs must be below {key}, in which learning rates are "
+                    f"to fall again, but is {warm_up} beside {n_epochs}. Lower it, or raise {key}."
+                )
 
     @cached_property
     def kinds(self) -> frozenset[str]:
@@ -170,6 +209,9 @@ class TrainingInputs(ABC):
             check_score(self.score(), self.dataset())
             check_torch()
         self.check_start()
+        self.check_warm_up(self.n_epochs_of)
+        if "finetune_epochs" in asked.model_fields_set:
+            self.check_warm_up({"finetune_epochs": asked.finetune_epochs})
         if self.is_trained(weights):
             return
         with users_code(self.named_data):
@@ -200,12 +242,13 @@ class TrainingInputs(ABC):
         Raises:
             RecipeError: naming one.
         """
-        idle = self.recipe.accuracy.learning_rates.model_fields_set - self.kinds
-        if idle:
-            raise RecipeError(
-                f"[accuracy.learning_rates] {min(idle)} has no part in this recipe, since "
-                f"{self.space.name} has no {min(idle)}: drop it."
-            )
+        for key in ("learning_rates", "shared_learning_rates"):
+            idle = getattr(self.recipe.accuracy, key).model_fields_set - self.kinds
+            if idle:
+                raise RecipeError(
+                    f"[accuracy.{key}] {min(idle)} has no part in this recipe, since "
+                    f"{self.space.name} has no {min(idle)}: drop it."
+                )
 
     @property
     def named_space(self) -> str:

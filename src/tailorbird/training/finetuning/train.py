@@ -108,7 +108,7 @@ def finetune(
     stage = finetuned_stage(one, trained.fingerprint, dataset, settings, folder)
     start = taken_out(one, trained.network)
     network = deepcopy(start)
-    loss = loss_of(settings.distillation, teacher)
+    loss = loss_of(settings.distillation, teacher, settings.optimization.label_smoothing)
     _fit(one, network, dataset, settings, stage, loss, progress, "Finetuning")
     before, after = (Trained(one, n, dataset.train, score) for n in (start, network))
     with one_thread():
@@ -170,7 +170,7 @@ def train_alone(
     one = OneNetwork(space, row)
     stage = _alone_stage(one, dataset, settings, folder)
     network = fresh(one, settings.seed)
-    loss = loss_of(settings.distillation, teacher)
+    loss = loss_of(settings.distillation, teacher, settings.optimization.label_smoothing)
     _fit(one, network, dataset, settings, stage, loss, progress, "From scratch")
     stage.save(network)
     return Trained(one, network, dataset.train, score)
@@ -195,6 +195,7 @@ def _fit(
             lambda step, x, labels: (loss(network(x, route), labels, x),),
             dataset,
             Schedule(settings.epochs, settings.batch, settings.seed),
+            settings.optimization,
             stage.checkpoint,
             logged(advance, title.lower()),
         )
@@ -229,8 +230,11 @@ def _stage(
 ) -> Stage:
     kinds = {piece.kind for piece in one.pieces}
     rates = {k: rate for k, rate in settings.learning_rates.items() if k in kinds}
+    plain = asdict(settings)
+    del plain["optimization"]
     decides = {
-        **asdict(settings),
+        **plain,
+        **settings.optimization.decides,
         "learning_rates": rates,
         "architecture": one.row.tolist(),
         "pieces": fingerprint(one.pieces),

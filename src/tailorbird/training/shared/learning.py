@@ -8,6 +8,7 @@ from tailorbird.progress import Advance
 from tailorbird.spaces import Piece
 from tailorbird.training.data.dataset import Dataset
 from tailorbird.training.shared.network import SharedNetwork
+from tailorbird.training.updates import FEW, Updates
 
 _LOG = logging.getLogger("tailorbird")
 
@@ -40,6 +41,26 @@ def logged(advance: Advance, stage: str) -> Advance:
         advance(f"{stage}, {epoch}")
 
     return advanced
+
+
+def tell_updates(stage: str, updates: Updates | None, remedy: str) -> None:
+    """Logs how often parts that networks share learned, with a warning where that is seldom.
+
+    Args:
+        stage: of training.
+        updates: numbers of steps; None if there was nothing to learn.
+        remedy: what to do about it.
+    """
+    if updates is None:
+        return
+    _LOG.info("%s: %s", stage, updates)
+    if updates.few:
+        least = updates.few[0]
+        _LOG.warning(
+            "%s: %d of %d parts learned in fewer than %d steps (%s in %d): %s",
+            *(stage, len(updates.few), len(updates.counts), FEW, least, updates.counts[least]),
+            remedy,
+        )
 
 
 def identity(

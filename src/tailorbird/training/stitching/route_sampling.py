@@ -1,4 +1,4 @@
-"""Sampling of stitched networks by their number of stitches."""
+"""Sampling of stitched networks by their number of stitches, and of anchors among them."""
 
 import numpy as np
 
@@ -37,3 +37,23 @@ def by_stitches(space: SharedSpace, seed: int) -> Draw:
                 return row
 
     return draw
+
+
+def with_share_of_anchors(draw: Draw, space: StitchSpace, share: float) -> Draw:
+    """Draws an anchor, uniformly, in this share of all cases, and else a network with a stitch.
+
+    Args:
+        draw: gives networks of all kinds; those with stitches stay as likely among each other.
+        space: of the networks, some of which have a stitch.
+        share: from 0 to 1.
+    """
+    X = space.landmarks
+
+    def drawn(rng: np.random.Generator) -> IntArray:
+        if rng.random() < share:
+            return np.asarray(X[int(rng.integers(len(X)))])
+        while not (row := draw(rng))[1:].any():
+            pass
+        return row
+
+    return drawn

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tailorbird.spaces.shared import KINDS
+from tailorbird.training.optimization import Optimization
 from tailorbird.training.weights.state_dict import digest
 
 RULES = "stitch-2"
@@ -25,7 +26,11 @@ class Training:
         seed: of weights, images and routes.
         batch: batch size.
         learning_rates: peak for each kind of part; 0 leaves it as it is.
+        shared_learning_rates: those with which all routes learn together; `learning_rates` if None.
+        optimization: how a step changes weights.
         routes: how the route of a step is drawn.
+        routes_per_step: routes that a step goes along, each with all of its images.
+        share_of_anchors: share of the routes that are anchors; as the draw has it if None.
         distillation: what is learned from the teacher's answers besides the labels.
         teacher: names it; the largest anchor as it was alone, unless given.
         stitch_images: images for least squares; 0 leaves stitching layers random.
@@ -40,7 +45,11 @@ class Training:
     seed: int
     batch: int = 50
     learning_rates: Mapping[str, float] = field(default_factory=_same_everywhere)
+    shared_learning_rates: Mapping[str, float] | None = None
+    optimization: Optimization = field(default_factory=Optimization)
     routes: str = "stitches"
+    routes_per_step: int = 1
+    share_of_anchors: float | None = None
     distillation: str = "soft"
     teacher: str | None = None
     stitch_images: int = 500
@@ -64,10 +73,16 @@ class Training:
             "weights": digest(self.anchors[anchor], self.keys.get(anchor))
             if anchor in self.anchors
             else None,
+            **self.optimization.decides,
         }
 
     def together(self) -> dict[str, object]:
         """Returns what decides the stitched network's weights, besides its anchors."""
+        later = {  # than the first weights, which are found by what they were made with
+            "shared_learning_rates": self.shared_learning_rates,
+            "routes_per_step": self.routes_per_step if self.routes_per_step > 1 else None,
+            "share_of_anchors": self.share_of_anchors,
+        }
         return {
             "epochs": self.stitch_epochs,
             "stitch_learning_rate": self.learning_rates.get("stitch"),
@@ -76,4 +91,5 @@ class Training:
             "teacher": self.teacher,
             "stitch_images": self.stitch_images,
             "stitch_rank": self.stitch_rank,
+            **{key: value for key, value in later.items() if value is not None},
         }

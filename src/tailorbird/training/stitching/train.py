@@ -13,20 +13,20 @@ from tailorbird.progress import Advance, Progress
 from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.stitching import Pretrained, StitchSpace
 from tailorbird.spaces.stitching.order import check_order
-from tailorbird.training import distillation
 from tailorbird.training.checkpoint import Checkpoint
 from tailorbird.training.data.dataset import Dataset
-from tailorbird.training.distillation import loss_of
+from tailorbird.training.distillation import loss_of, smoothed
 from tailorbird.training.fit import Schedule, fit
 from tailorbird.training.score import Score, accuracy
 from tailorbird.training.shared.fitting_data import check_classes_fit, check_images_fit
-from tailorbird.training.shared.learning import groups_of, identity, logged
+from tailorbird.training.shared.learning import groups_of, identity, logged, tell_updates
 from tailorbird.training.shared.network import SharedNetwork, fresh
 from tailorbird.training.shared.route_sampling import draw_of
 from tailorbird.training.shared.stage import Stage
 from tailorbird.training.shared.trained import Trained
 from tailorbird.training.stitching import anchors, low_rank
 from tailorbird.training.stitching.least_squares import initialise_stitches
+from tailorbird.training.stitching.route_sampling import with_share_of_anchors
 from tailorbird.training.stitching.settings import RULES, Training
 
 
@@ -118,12 +118,14 @@ def _train_anchor(
     """Trains one anchor alone, from its file of weights if settings name one."""
     _place(space, settings, network, anchor)
     route = space.route(space.landmarks[anchor])
+    loss = smoothed(settings.optimization.label_smoothing)
     fit(
         network,
         groups_of(network, route, settings.learning_rates),
-        lambda step, x, labels: (distillation.labels_only(network(x, route), labels, x),),
+        lambda step, x, labels: (loss(network(x, route), labels, x),),
         dataset,
         Schedule(settings.train_epochs, settings.batch, settings.seed),
+        settings.optimization,
         checkpoint,
         logged(advance, f"anchor {space.family.anchors[anchor]}"),
     )
@@ -145,21 +147,28 @@ def _train_routes(
             torch.manual_seed(settings.seed)
             low_rank.freeze(stitches, settings.stitch_rank)
     draw = draw_of(settings.routes, space, settings.seed)
-    loss = loss_of(settings.distillation, teacher)
+    if settings.share_of_anchors is not None:
+        draw = with_share_of_anchors(draw, space, settings.share_of_anchors)
+    optimization, n_routes = settings.optimization, settings.routes_per_step
+    loss = loss_of(settings.distillation, teacher, optimization.label_smoothing)
 
     def losses(step: int, x: Tensor, labels: Tensor) -> Iterator[Tensor]:
-        row = draw(np.random.default_rng([settings.seed, step]))
-        yield loss(network(x, space.route(row)), labels, x)
+        rng = np.random.default_rng([settings.seed, step])
+        for _ in range(n_routes):
+            yield loss(network(x, space.route(draw(rng))), labels, x)
 
-    fit(
+    rates = settings.shared_learning_rates
+    updates = fit(
         network,
-        groups_of(network, space.pieces, settings.learning_rates),
+        groups_of(network, space.pieces, settings.learning_rates if rates is None else rates),
         losses,
         dataset,
-        Schedule(settings.stitch_epochs, settings.batch, settings.seed),
+        Schedule(settings.stitch_epochs, settings.batch, settings.seed, n_routes),
+        optimization,
         checkpoint,
         logged(advance, "all routes"),
     )
+    tell_updates("all routes", updates, "raise stitch_epochs, or make batches smaller")
     if settings.stitch_rank is not None:
         low_rank.merge(stitches)
 

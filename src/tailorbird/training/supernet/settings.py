@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tailorbird.spaces.shared import KINDS
+from tailorbird.training.optimization import Optimization
 from tailorbird.training.weights.state_dict import digest
 
 VERSION = "supernet-1"
@@ -31,8 +32,10 @@ class SupernetTraining:
         seed: of weights, images and networks.
         batch: batch size.
         learning_rates: peak for each kind of piece; 0 leaves it as it is, and so does none.
+        optimization: how a step changes weights.
         rule: which networks a step trains, and by which losses.
         routes: how networks are drawn: `log-macs`, `resources` or `uniform`.
+        routes_per_step: networks that a step draws, by a rule that would draw one.
         distillation: what is learned from answers of others, `soft`, `hard` or `none`: of the
             first network of a step, if the rule says so, and of a teacher, if there is one.
         teacher: names it; none if None.
@@ -46,8 +49,10 @@ class SupernetTraining:
     seed: int
     batch: int = 50
     learning_rates: Mapping[str, float] = field(default_factory=_same_everywhere)
+    optimization: Optimization = field(default_factory=Optimization)
     rule: str = RULE
     routes: str = ROUTES
+    routes_per_step: int = 1
     distillation: str = "soft"
     teacher: str | None = None
     largest: Path | None = None

@@ -22,7 +22,7 @@ from tailorbird.training.shared.fitting_data import (
     check_images_fit,
     n_classes_of,
 )
-from tailorbird.training.shared.learning import groups_of, identity, logged
+from tailorbird.training.shared.learning import groups_of, identity, logged, tell_updates
 from tailorbird.training.shared.network import SharedNetwork, fresh
 from tailorbird.training.shared.route_sampling import draw_of
 from tailorbird.training.shared.stage import Stage
@@ -30,6 +30,7 @@ from tailorbird.training.shared.trained import Trained
 from tailorbird.training.supernet.importance import sort
 from tailorbird.training.supernet.largest import Placement, check_new_head, place
 from tailorbird.training.supernet.rules import Pass, Rule, RuleInputs, RuleMaker, Step, rows_of
+from tailorbird.training.supernet.rules.repeated import repeated
 from tailorbird.training.supernet.settings import VERSION, SupernetTraining
 
 
@@ -95,15 +96,17 @@ def train(
     schedule = Schedule(settings.epochs, settings.batch, settings.seed, made.n_passes)
     n_steps = schedule.n_steps(len(dataset.train.labels))
     with progress.task("Training", settings.epochs) as advance:
-        fit(
+        updates = fit(
             network,
             groups_of(network, space.pieces, settings.learning_rates),
             losses_of(space, network, made, settings.seed, n_steps),
             dataset,
             schedule,
+            settings.optimization,
             stage.checkpoint,
             logged(advance, "supernet"),
         )
+    tell_updates("supernet", updates, "raise supernet_epochs, or make batches smaller")
     stage.save(network)
     return Trained(space, network, dataset.train, score)
 
@@ -147,16 +150,16 @@ def rule_of(
     """The rule that settings name, or that is made by a function of one's own.
 
     Raises:
-        ContractError: if there is no rule, draw or distillation of a name.
+        ContractError: if there is no rule, draw or distillation of a name, or several networks a
+            step are asked of a rule that has several already.
     """
     draw = draw_of(settings.routes, space, settings.seed)
-    loss = loss_of(settings.distillation, teacher)
+    loss = loss_of(settings.distillation, teacher, settings.optimization.label_smoothing)
     inputs = RuleInputs(space, draw, loss, settings.distillation, settings.seed)
     if make is None:
         check_named(settings.rule, TRAINING_RULES, "rule")
         make = import_path(TRAINING_RULES[settings.rule].path)
-    rule: Rule = make(inputs)
-    return rule
+    return repeated(make(inputs), settings.routes_per_step)
 
 
 def _check_named(settings: SupernetTraining, make: RuleMaker | None) -> None:
@@ -205,7 +208,10 @@ def stage_of(
         "distillation": settings.distillation,
         "teacher": settings.teacher,
         **settings.start(),
+        **settings.optimization.decides,
     }
+    if settings.routes_per_step > 1:
+        decides["routes_per_step"] = settings.routes_per_step
     made_with = identity(VERSION, space.name, dataset, settings.batch, decides)
     names = [*dict.fromkeys(piece.weights for piece in space.pieces)]
     return Stage(folder / "supernet.safetensors", made_with, names)

@@ -1,0 +1,131 @@
+"""How the steps of training change weights: optimizer, decay, clipping, schedule, smoothing."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+from torch import Tensor, nn, optim
+
+from tailorbird.errors import ContractError
+from tailorbird.registry.python_paths import check_named
+
+OPTIMIZERS = ("adamw", "sgd")
+SCHEDULES = ("one-cycle", "cosine")
+
+_RISE = 0.3  # of all steps, in which the rates of one cycle rise unless something else is asked for
+_MOMENTUM = 0.9
+
+Group = Mapping[str, object]
+"""Parameters that learn, `params`, with their peak learning rate, `lr`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optimization:
+    """Settings of the steps of training; the defaults are right for networks from scratch.
+
+    Attributes:
+        optimizer: `adamw`, or `sgd` with Nesterov's momentum.
+        weight_decay: share of a weight that a step takes off, times the learning rate; of `sgd` it
+            is a part of the gradient.
+        decay_norms: whether scales of norms and biases decay as well: tensors of one dimension.
+        clip: largest norm of the gradient of a step; 0 leaves gradients as they are.
+        schedule: `one-cycle` or `cosine`: how learning rates fall from their peaks.
+        warm_up_epochs: in which they rise to them; if None, three tenths of all epochs in one
+            cycle, and none by a cosine.
+        label_smoothing: share of the target of a loss that all classes have alike.
+
+    Raises:
+        ContractError: if there is no optimizer or schedule of a name.
+
+    References:
+        Loshchilov, Hutter: Decoupled Weight Decay Regularization. ICLR 2019.
+        Smith, Topin: Super-Convergence: Very Fast Training of Neural Networks Using Large Learning
+        Rates. 2018.
+        Loshchilov, Hutter: SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR 2017.
+        Szegedy et al.: Rethinking the Inception Architecture for Computer Vision. CVPR 2016.
+    """
+
+    optimizer: str = "adamw"
+    weight_decay: float = 1e-2
+    decay_norms: bool = True
+    clip: float = 5.0
+    schedule: str = "one-cycle"
+    warm_up_epochs: int | None = None
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_named(self.optimizer, OPTIMIZERS, "optimizer")
+        check_named(self.schedule, SCHEDULES, "schedule")
+
+    @property
+    def decides(self) -> dict[str, object]:
+        """What decides weights: only what is no default, so that earlier weights are known."""
+        plain = asdict(Optimization())
+        return {key: value for key, value in asdict(self).items() if value != plain[key]}
+
+    def optimizer_of(self, groups: Iterable[Group]) -> optim.Optimizer:
+        """Optimizer of groups of parameters."""
+        parted = [part for group in groups for part in self._parted(group)]
+        if self.optimizer == "sgd":  # not fused: that fails where some parts had no gradient yet
+            return optim.SGD(
+                parted, weight_decay=self.weight_decay, momentum=_MOMENTUM, nesterov=True
+            )
+        return optim.AdamW(parted, weight_decay=self.weight_decay, fused=True)
+
+    def _parted(self, group: Group) -> list[dict[str, Any]]:
+        """A group, or its parameters that decay and those that do not."""
+        if self.decay_norms:
+            return [dict(group)]
+        parameters = cast("list[Tensor]", group["params"])
+        decaying = [p for p in parameters if p.ndim > 1]
+        others = [p for p in parameters if p.ndim <= 1]
+        parts = [{**group, "params": decaying}, {**group, "params": others, "weight_decay": 0.0}]
+        return [part for part in parts if part["params"]]
+
+    def rates(
+        self, optimizer: optim.Optimizer, n_steps: int, first: int, epochs: int
+    ) -> optim.lr_scheduler.LRScheduler:
+        """Schedule of learning rates from a step on; a loaded optimizer knows its peaks.
+
+        So does one that was saved before its first step, whose rates are low already.
+
+        Args:
+            optimizer: whose rates they are.
+            n_steps: of all training.
+            first: step that is the next.
+            epochs: in which these steps are taken.
+
+        Raises:
+            ContractError: if the warm-up is as long.
+        """
+        if self.warm_up_epochs is not None and self.warm_up_epochs >= epochs:
+            raise ContractError(
+                f"warm_up_epochs must be below the {epochs} epochs of training, in which learning "
+                f"rates are to fall again, but is {self.warm_up_epochs}."
+            )
+        last = first - 1 if first else -1
+        n_rising = n_steps * (self.warm_up_epochs or 0) // epochs
+        if self.schedule == "cosine":
+            if not first:
+                for group in optimizer.param_groups:
+                    group["lr"] = group.get("initial_lr", group["lr"])
+
+            def share(step: int) -> float:
+                if step < n_rising:
+                    return (step + 1) / (n_rising + 1)
+                return (1 + math.cos(math.pi * (step - n_rising) / (n_steps - n_rising))) / 2
+
+            return optim.lr_scheduler.LambdaLR(optimizer, share, last_epoch=last)
+        peaks = [group.get("max_lr", group["lr"]) for group in optimizer.param_groups]
+        rise = _RISE
+        if self.warm_up_epochs is not None:  # a rise of one step would divide by 0
+            rise = (n_rising + 1) / (n_steps + 1) if n_rising else 0.0
+        return optim.lr_scheduler.OneCycleLR(
+            optimizer, peaks, total_steps=n_steps + 1, pct_start=rise, last_epoch=last
+        )
+
+    def clipped(self, optimizer: optim.Optimizer) -> Tensor:
+        """Shortens the gradient of a step to its largest norm; returns the norm that it had."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        return nn.utils.clip_grad_norm_(parameters, self.clip or math.inf)
