@@ -115,7 +115,7 @@ def test_a_head_that_was_drawn_must_learn_and_cannot_tell_what_matters(
     write('largest = "w.pt"\nimportance = "taylor"')
     assert 'Take importance = "l1"' in refused(tailorbird)
     write('largest = "w.pt"\nlearning_rates = { head = 0 }')
-    assert "`learning_rates.head` must be above 0" in refused(tailorbird)
+    assert "The learning rate of `head` must be above 0" in refused(tailorbird)
 
 
 @pytest.mark.long

@@ -128,6 +128,17 @@ KEYS = [
         "shared_learning_rates = { embedding = 0, block = 0, head = 0 }",
         r"shared_learning_rates\] must be above 0 for something, .* every part of digits-elastic",
     ),
+    (STITCHED, "share_of_anchors = 1.0", "share_of_anchors.* 1"),
+    (
+        STITCHED,
+        "stitch_epochs = 0\nroutes_per_step = 2",
+        r"routes_per_step has no part with stitch_epochs = 0, by which routes are not trained",
+    ),
+    (
+        STITCHED,
+        "shared_learning_rates = { embedding = 0, block = 0, stitch = 0, head = 0 }",
+        r"shared_learning_rates\] must be above 0 for something, .* every part of digits-resnet",
+    ),
     (ELASTIC, 'optimizer = "adam"', r"optimizer' must be 'adamw' or 'sgd', but got 'adam'"),
     (ELASTIC, 'schedule = "linear"', r"'one-cycle' or 'cosine', but got 'linear'"),
     (ELASTIC, "label_smoothing = 1.0", r"label_smoothing.* 1"),

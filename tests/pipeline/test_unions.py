@@ -369,6 +369,26 @@ def test_keys_go_to_the_spaces_that_they_are_for() -> None:
     assert keys_of(fair, stitched, [elastic]).routes == "uniform"
 
 
+def test_steps_of_routes_go_to_the_spaces_that_have_them() -> None:
+    stitched, elastic = spaces_of_tests()
+    bare = spaces.get("digits-resnet", max_stitches=0)
+    rates = {"stitch": 0.1, "head": 0.2}
+    keys = asked(routes_per_step=2, share_of_anchors=0.5, shared_learning_rates=rates)
+    assert keys_of(keys, stitched, [elastic]).model_fields_set == keys.model_fields_set
+    own = keys_of(keys, elastic, [stitched])
+    assert own.model_fields_set == keys.model_fields_set - {"share_of_anchors"}
+    assert own.shared_learning_rates.model_fields_set == {"head"}
+    several = asked(rule="sandwich", routes_per_step=2)
+    assert "routes_per_step" not in keys_of(several, elastic, [stitched]).model_fields_set
+    assert keys_of(several, stitched, [elastic]).routes_per_step == 2
+    without = keys_of(keys, bare, [stitched])
+    assert without.share_of_anchors is None
+    assert without.shared_learning_rates.model_fields_set == {"head"}
+    assert keys_of(keys, bare, []) is keys  # refused as it is alone
+    alone = keys_of(asked(routes_per_step=2, stitch_epochs=0), stitched, [elastic])
+    assert alone.routes_per_step == 1
+
+
 def test_anchors_go_to_the_families_that_have_them() -> None:
     own, other = users_module.space(2), spaces.get("digits-resnet")
     keys = asked(anchors={"w2": "a.pt", "w4": "b.pt", "w16": "c.pt", "w5": "d.pt"})

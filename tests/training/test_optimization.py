@@ -12,7 +12,7 @@ from torch import Tensor, nn, optim
 
 from tailorbird.errors import ContractError
 from tailorbird.progress import NoProgress
-from tailorbird.spaces.stitching import StitchSpace
+from tailorbird.spaces.stitching import StitchSpace, Windows
 from tailorbird.training import SupernetTraining, Training, fit, train, train_supernet
 from tailorbird.training.checkpoint import Checkpoint
 from tailorbird.training.data.dataset import Dataset
@@ -177,6 +177,28 @@ def test_what_does_not_learn_keeps_no_gradient(few_digits: Dataset, tmp_path: Pa
     assert all(p.grad is None for p in net.parameters())
 
 
+def test_momentum_of_sgd_stays_as_it_is() -> None:
+    for schedule in SCHEDULES:
+        _, state = rates_of(Optimization("sgd", schedule=schedule), last=20)
+        assert isinstance(state, dict)
+        assert [group["momentum"] for group in state["param_groups"]] == [0.9]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"weight_decay": value} for value in (-0.1, float("nan"), float("inf"), True, "no")),
+        *({"clip": value} for value in (-1.0, float("nan"), None)),
+        *({"label_smoothing": value} for value in (1.0, 2.0, -0.1)),
+        *({"warm_up_epochs": value} for value in (-3, float("nan"))),
+    ],
+    ids=str,
+)
+def test_what_is_no_such_number_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ContractError, match=f"{min(wrong)} must be a number from 0 to .*, but is"):
+        Optimization(**wrong)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", ["optimizer", "schedule"])
 def test_unknown_names_are_refused(name: str) -> None:
     with pytest.raises(ContractError, match=f"There is no {name} 'adam'"):
@@ -258,6 +280,59 @@ def test_other_steps_of_stitched_networks_make_other_weights(
     # Anchors alone learn as before, unless their steps are others.
     again = {path: path.stat().st_mtime_ns for path in tmp_path.glob("anchor-*")}
     assert (again == anchors) == ("optimization" not in other)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "law"),
+    [
+        ({"routes_per_step": 0}, "routes_per_step must be a whole number from 1 on, but is 0"),
+        ({"share_of_anchors": 1.0}, "from 0 to below 1, or stitches never learn, but is 1.0"),
+        ({"share_of_anchors": float("nan")}, "from 0 to below 1, .* but is nan"),
+        ({"optimization": Optimization(warm_up_epochs=4)}, "below the 4 epochs of training"),
+        ({"optimization": Optimization(warm_up_epochs=3)}, "below the 2 epochs of training"),
+    ],
+    ids=str,
+)
+def test_steps_that_cannot_be_are_refused_before_anything_is_trained(
+    small_space: StitchSpace,
+    few_digits: Dataset,
+    tmp_path: Path,
+    wrong: dict[str, object],
+    law: str,
+) -> None:
+    settings: Training = replace(STITCHED, **wrong)  # type: ignore[arg-type]
+    if "4 epochs" in law:
+        settings = replace(settings, train_epochs=5)
+    with pytest.raises(ContractError, match=law):
+        train(small_space, few_digits, settings, tmp_path, NoProgress())
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_share_of_anchors_needs_networks_with_stitches(
+    small_space: StitchSpace, few_digits: Dataset, tmp_path: Path
+) -> None:
+    bare = StitchSpace(small_space.family, Windows(2, 1), max_stitches=0)
+    settings = replace(STITCHED, share_of_anchors=0.0)
+    with pytest.raises(ContractError, match=r"is for networks with stitches, but .* alone"):
+        train(bare, few_digits, settings, tmp_path, NoProgress())
+
+
+def test_what_is_asked_for_as_it_is_by_default_is_not_trained_again(
+    small_space: StitchSpace, few_digits: Dataset, tmp_path: Path
+) -> None:
+    train(small_space, few_digits, STITCHED, tmp_path, NoProgress())
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    for same in (
+        replace(STITCHED, shared_learning_rates=dict(STITCHED.learning_rates)),
+        replace(STITCHED, optimization=Optimization("adamw", 1e-2), routes_per_step=1),
+    ):
+        train(small_space, few_digits, same, tmp_path, NoProgress())
+        assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files
+    # The rate of stitches is that of the only stage that has some.
+    rates = {**STITCHED.learning_rates, "stitch": 0.5}
+    one = replace(STITCHED, learning_rates=rates)
+    other = replace(STITCHED, shared_learning_rates=rates)
+    assert one.together() == other.together() != STITCHED.together()
 
 
 def test_parts_without_a_shared_learning_rate_stay_as_they_were_alone(

@@ -50,6 +50,9 @@ STITCHED_KEYS = _LEARNING | {
 }
 """Keys on how anchors and stitches are trained."""
 
+TOGETHER_KEYS = frozenset({"routes_per_step", "shared_learning_rates", "share_of_anchors"})
+"""Keys on how all routes through anchors and stitches are trained together."""
+
 SUPERNET_KEYS = _LEARNING | {"supernet_epochs", "rule", "largest", "importance"}
 """Keys on how a supernet is trained."""
 
@@ -120,7 +123,7 @@ class AccuracySection(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     routes: Annotated[str, one_of(ROUTE_DRAWS)] | None = None
     routes_per_step: Annotated[int, Field(ge=1, le=64)] = 1
-    share_of_anchors: Annotated[float, Field(ge=0, le=1)] | None = None
+    share_of_anchors: Annotated[float, Field(ge=0, lt=1)] | None = None
     distillation: Literal["soft", "hard", "none"] | None = None
     teacher: PythonPath | None = None
     stitch_images: Annotated[int, Field(ge=0)] = 500

@@ -179,7 +179,7 @@ class _Epochs:
         loss = float(torch.stack(self._losses).mean())
         means = np.mean(self._rates, axis=0)
         rate = " to ".join(dict.fromkeys(f"{mean:.2g}" for mean in (means.min(), means.max())))
-        seconds = time.monotonic() - self._begun_at
+        seconds = max(time.monotonic() - self._begun_at, 1e-6)
         speed = f"{self._n_images / seconds:,.0f} images a second"
         return f"loss {loss:.4g}, rate {rate}, {seconds:.1f} s, {speed}"
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn, optim
 
-from tailorbird.errors import ContractError
+from tailorbird.errors import ContractError, shown
 from tailorbird.registry.python_paths import check_named
 
 OPTIMIZERS = ("adamw", "sgd")
@@ -25,7 +25,7 @@ class Optimization:
     """Settings of the steps of training; the defaults are right for networks from scratch.
 
     Attributes:
-        optimizer: `adamw`, or `sgd` with Nesterov's momentum.
+        optimizer: `adamw`, or `sgd` with Nesterov's momentum of 0.9.
         weight_decay: share of a weight that a step takes off, times the learning rate; of `sgd` it
             is a part of the gradient.
         decay_norms: whether scales of norms and biases decay as well: tensors of one dimension.
@@ -36,7 +36,8 @@ class Optimization:
         label_smoothing: share of the target of a loss that all classes have alike.
 
     Raises:
-        ContractError: if there is no optimizer or schedule of a name.
+        ContractError: if there is no optimizer or schedule of a name, or a number is none of its
+            kind.
 
     References:
         Loshchilov, Hutter: Decoupled Weight Decay Regularization. ICLR 2019.
@@ -57,12 +58,29 @@ class Optimization:
     def __post_init__(self) -> None:
         check_named(self.optimizer, OPTIMIZERS, "optimizer")
         check_named(self.schedule, SCHEDULES, "schedule")
+        _check_number("weight_decay", self.weight_decay, 10)
+        _check_number("clip", self.clip, 1e6)
+        _check_number("label_smoothing", self.label_smoothing, math.nextafter(1, 0))
+        if self.warm_up_epochs is not None:
+            _check_number("warm_up_epochs", self.warm_up_epochs, 1e6)
 
     @property
     def decides(self) -> dict[str, object]:
         """What decides weights: only what is no default, so that earlier weights are known."""
         plain = asdict(Optimization())
         return {key: value for key, value in asdict(self).items() if value != plain[key]}
+
+    def check_warm_up(self, epochs: int) -> None:
+        """Refuses a warm-up that leaves nothing of training; without any epochs there is none.
+
+        Raises:
+            ContractError: if so.
+        """
+        if self.warm_up_epochs is not None and 0 < epochs <= self.warm_up_epochs:
+            raise ContractError(
+                f"warm_up_epochs must be below the {epochs} epochs of training, in which learning "
+                f"rates are to fall again, but is {self.warm_up_epochs}."
+            )
 
     def optimizer_of(self, groups: Iterable[Group]) -> optim.Optimizer:
         """Optimizer of groups of parameters."""
@@ -95,15 +113,8 @@ class Optimization:
             n_steps: of all training.
             first: step that is the next.
             epochs: in which these steps are taken.
-
-        Raises:
-            ContractError: if the warm-up is as long.
         """
-        if self.warm_up_epochs is not None and self.warm_up_epochs >= epochs:
-            raise ContractError(
-                f"warm_up_epochs must be below the {epochs} epochs of training, in which learning "
-                f"rates are to fall again, but is {self.warm_up_epochs}."
-            )
+        self.check_warm_up(epochs)
         last = first - 1 if first else -1
         n_rising = n_steps * (self.warm_up_epochs or 0) // epochs
         if self.schedule == "cosine":
@@ -122,10 +133,26 @@ class Optimization:
         if self.warm_up_epochs is not None:  # a rise of one step would divide by 0
             rise = (n_rising + 1) / (n_steps + 1) if n_rising else 0.0
         return optim.lr_scheduler.OneCycleLR(
-            optimizer, peaks, total_steps=n_steps + 1, pct_start=rise, last_epoch=last
+            optimizer,
+            peaks,
+            total_steps=n_steps + 1,
+            pct_start=rise,
+            cycle_momentum=self.optimizer == "adamw",
+            last_epoch=last,
         )
 
     def clipped(self, optimizer: optim.Optimizer) -> Tensor:
         """Shortens the gradient of a step to its largest norm; returns the norm that it had."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         return nn.utils.clip_grad_norm_(parameters, self.clip or math.inf)
+
+
+def _check_number(name: str, value: object, most: float) -> None:
+    """Refuses what is no number from 0 on.
+
+    Raises:
+        ContractError: naming it.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= cast("float", value) <= most:
+        raise ContractError(f"{name} must be a number from 0 to {most:g}, but is {shown(value)}.")

@@ -16,7 +16,7 @@ def test_routes_to_train_have_every_number_of_stitches_alike(digits_space: Stitc
 
 def test_anchors_have_the_share_that_is_asked_for(digits_space: StitchSpace) -> None:
     draw = route_sampling.by_stitches(digits_space, 0)
-    for share in (0.0, 0.5, 1.0):
+    for share in (0.0, 0.5, 0.9):
         drawn = route_sampling.with_share_of_anchors(draw, digits_space, share)
         rng = np.random.default_rng(0)
         rows = np.array([drawn(rng) for _ in range(2000)])

@@ -220,7 +220,7 @@ def test_training_begins_with_the_file_and_another_file_trains_anew(
 @pytest.mark.parametrize(
     ("settings", "law"),
     [
-        ({"learning_rates": {"block": 0.1}}, "`learning_rates.head` must be above 0, since .* 7"),
+        ({"learning_rates": {"block": 0.1}}, "rate of `head` must be above 0, since .* 7"),
         ({"importance": "taylor"}, 'Importance "taylor" needs a head that was trained'),
         ({"importance": "l3"}, "no importance 'l3'; did you mean 'l1'"),
     ],

@@ -60,7 +60,13 @@ class Finetuner:
                 "[accuracy.learning_rates] must be above 0 for some part of a network that is "
                 "finetuned, but they are 0 for every part. Raise one."
             )
-        self.inputs.check_warm_up({"finetune_epochs": settings.epochs})
+        warm_up = settings.optimization.warm_up_epochs
+        if warm_up is not None and warm_up >= settings.epochs:
+            raise RecipeError(
+                f"[accuracy] finetune_epochs must be above warm_up_epochs = {warm_up}, or learning "
+                f"rates never fall again, but are {settings.epochs}. Raise finetune_epochs: with "
+                "another warm-up all weights would be trained anew."
+            )
         if from_scratch and self.inputs.alone(row) is None:
             raise RecipeError(
                 "From scratch a network is trained for as many passes as its weights had, but "

@@ -60,7 +60,7 @@ class GivenInputs(TrainingInputs):
 
     @property
     def n_epochs_of(self) -> Mapping[str, int]:
-        """None: nothing is trained."""
+        """No stages: nothing is trained."""
         return {}
 
     def check_keys(self) -> None:
@@ -70,7 +70,7 @@ class GivenInputs(TrainingInputs):
             RecipeError: naming one.
         """
         super().check_keys()
-        self.check_learning_rates()
+        self.check_learning_rates("learning_rates")
 
     @cached_property
     def n_classes(self) -> int:

@@ -6,6 +6,7 @@ from tailorbird.recipe import AccuracySection
 from tailorbird.recipe.accuracy import (
     STITCHED_KEYS,
     SUPERNET_KEYS,
+    TOGETHER_KEYS,
     LearningRates,
     SharedLearningRates,
 )
@@ -39,8 +40,16 @@ def keys_of(
     """
     stitched = [other for other in others if isinstance(other, StitchSpace)]
     if isinstance(space, StitchSpace):
+        dropped = set[str]()
         if len(stitched) < len(others):
-            asked = _without(asked, SUPERNET_KEYS - STITCHED_KEYS)
+            dropped |= SUPERNET_KEYS - STITCHED_KEYS
+            if not asked.stitch_epochs:  # a supernet beside it has them
+                dropped |= TOGETHER_KEYS - {"share_of_anchors"}
+        if not space.stitches and any(other.stitches for other in stitched):
+            dropped.add("share_of_anchors")
+        key = "shared_learning_rates"
+        rates = {key: _of_kinds(asked, key, _kinds(space))} if key in asked.model_fields_set else {}
+        asked = _without(asked, dropped, **rates) if others else asked
         return _with_anchors_of(asked, space, stitched)
     return _of_supernet(asked, space) if stitched else asked
 
@@ -72,8 +81,12 @@ def _of_supernet(asked: AccuracySection, space: SearchSpace) -> AccuracySection:
     rates = _RATES.keys() & asked.model_fields_set
     if not rates or not isinstance(space, HasPieces):
         return _without(asked, dropped)
-    kinds = {piece.kind for piece in space.pieces}
+    kinds = _kinds(space)
     return _without(asked, dropped, **{key: _of_kinds(asked, key, kinds) for key in rates})
+
+
+def _kinds(space: HasPieces) -> set[str]:
+    return {piece.kind for piece in space.pieces}
 
 
 def _of_kinds(asked: AccuracySection, key: str, kinds: Set[str]) -> Section:

@@ -12,7 +12,7 @@ from tailorbird.errors import RecipeError, WeightsError, WeightsKeyError
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
 from tailorbird.pipeline.python_path import users_code
 from tailorbird.progress import Progress
-from tailorbird.recipe.accuracy import STITCHED_KEYS, SUPERNET_KEYS
+from tailorbird.recipe.accuracy import STITCHED_KEYS, SUPERNET_KEYS, TOGETHER_KEYS
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.stitching import StitchSpace
@@ -85,6 +85,16 @@ class StitchingInputs(TrainingInputs):
                 f"[accuracy] share_of_anchors has no part in this recipe, since {self.space.name} "
                 "has anchors alone: drop it."
             )
+        self.check_learning_rates("shared_learning_rates")
+        asked = self.recipe.accuracy
+        together = asked.model_fields_set & TOGETHER_KEYS
+        if together and not asked.stitch_epochs:
+            raise RecipeError(
+                f"[accuracy] {min(together)} has no part with stitch_epochs = 0, by which routes "
+                "are not trained together: drop it."
+            )
+        if asked.shared_learning_rates.model_fields_set:
+            self.check_something_learns()
 
     def check_fit(self) -> None:
         """Refuses data that do not fit the space.

@@ -98,15 +98,9 @@ class SupernetInputs(TrainingInputs):
             RecipeError: naming one.
         """
         super().check_keys()
-        self.check_learning_rates()
+        self.check_learning_rates("learning_rates", "shared_learning_rates")
         asked = self.recipe.accuracy
-        if not any(asked.rates_while_shared[kind] for kind in self.kinds):
-            of_stage = "shared_" if asked.shared_learning_rates.model_fields_set else ""
-            raise RecipeError(
-                f"[accuracy.{of_stage}learning_rates] must be above 0 for something, or all "
-                "networks stay untrained, but they are 0 for every part of "
-                f"{self.space.name}. Raise one."
-            )
+        self.check_something_learns()
         if asked.routes is not None and ROUTE_DRAWS[asked.routes].of_stitches:
             others = ", ".join(repr(n) for n, draw in ROUTE_DRAWS.items() if not draw.of_stitches)
             raise RecipeError(

@@ -209,9 +209,6 @@ class TrainingInputs(ABC):
             check_score(self.score(), self.dataset())
             check_torch()
         self.check_start()
-        self.check_warm_up(self.n_epochs_of)
-        if "finetune_epochs" in asked.model_fields_set:
-            self.check_warm_up({"finetune_epochs": asked.finetune_epochs})
         if self.is_trained(weights):
             return
         with users_code(self.named_data):
@@ -224,7 +221,7 @@ class TrainingInputs(ABC):
         self.check_steps(batch)
 
     def check_keys(self) -> None:
-        """Refuses keys of [accuracy] that are for other trainings.
+        """Refuses keys of [accuracy] that are for other trainings, and warm-ups without an end.
 
         Raises:
             RecipeError: naming one.
@@ -235,20 +232,43 @@ class TrainingInputs(ABC):
                 f"[accuracy] {min(idle)} has no part in this recipe, since {self.training} for "
                 f"{self.space.name}: drop it."
             )
+        asked = self.recipe.accuracy
+        if asked.warm_up_epochs is not None:  # else no file is read to know what is trained
+            self.check_warm_up(self.n_epochs_of)
+            if "finetune_epochs" in asked.model_fields_set:
+                self.check_warm_up({"finetune_epochs": asked.finetune_epochs})
 
-    def check_learning_rates(self) -> None:
+    def check_learning_rates(self, *keys: str) -> None:
         """Refuses learning rates of kinds of pieces that there are not.
+
+        Args:
+            keys: of [accuracy] with learning rates.
 
         Raises:
             RecipeError: naming one.
         """
-        for key in ("learning_rates", "shared_learning_rates"):
+        for key in keys:
             idle = getattr(self.recipe.accuracy, key).model_fields_set - self.kinds
             if idle:
                 raise RecipeError(
                     f"[accuracy.{key}] {min(idle)} has no part in this recipe, since "
                     f"{self.space.name} has no {min(idle)}: drop it."
                 )
+
+    def check_something_learns(self) -> None:
+        """Refuses learning rates with which weights that networks share would never change.
+
+        Raises:
+            RecipeError: naming them.
+        """
+        asked = self.recipe.accuracy
+        if not any(asked.rates_while_shared[kind] for kind in self.kinds):
+            of_stage = "shared_" if asked.shared_learning_rates.model_fields_set else ""
+            raise RecipeError(
+                f"[accuracy.{of_stage}learning_rates] must be above 0 for something, or all "
+                "networks stay untrained, but they are 0 for every part of "
+                f"{self.space.name}. Raise one."
+            )
 
     @property
     def named_space(self) -> str:

@@ -1,7 +1,7 @@
 """Inputs of the training of all spaces of a union, each by its own kind."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -72,10 +72,6 @@ class UnionInputs:
         self.check_keys()
         for one, at in self._placed(weights):
             one.check(at)
-
-    def check_warm_up(self, n_epochs_of: Mapping[str, int]) -> None:
-        """Refuses a warm-up that leaves nothing of a stage, see `TrainingInputs.check_warm_up`."""
-        self.members[0].check_warm_up(n_epochs_of)
 
     def finetuning(self, row: IntArray) -> Finetuning:
         """Settings of training one network on: those of its space."""

@@ -43,13 +43,13 @@ def logged(advance: Advance, stage: str) -> Advance:
     return advanced
 
 
-def tell_updates(stage: str, updates: Updates | None, remedy: str) -> None:
+def tell_updates(stage: str, updates: Updates | None, epochs: str) -> None:
     """Logs how often parts that networks share learned, with a warning where that is seldom.
 
     Args:
         stage: of training.
         updates: numbers of steps; None if there was nothing to learn.
-        remedy: what to do about it.
+        epochs: name of the setting with the epochs of the stage.
     """
     if updates is None:
         return
@@ -57,9 +57,10 @@ def tell_updates(stage: str, updates: Updates | None, remedy: str) -> None:
     if updates.few:
         least = updates.few[0]
         _LOG.warning(
-            "%s: %d of %d parts learned in fewer than %d steps (%s in %d): %s",
+            "%s: %d of %d parts learned in fewer than %d steps (%s in %d). Raise %s, or lower "
+            "batch or routes_per_step.",
             *(stage, len(updates.few), len(updates.counts), FEW, least, updates.counts[least]),
-            remedy,
+            epochs,
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tailorbird.errors import ContractError, shown
 from tailorbird.registry.python_paths import check_named, load
 from tailorbird.registry.route_draws import ROUTE_DRAWS
 from tailorbird.spaces import IntArray, SharedSpace
@@ -15,6 +16,16 @@ Draw = Callable[[np.random.Generator], IntArray]
 
 _GROUPS = 50
 _LOG_GROUPS = 20
+
+
+def check_routes_per_step(n: int) -> None:
+    """Refuses a number of networks that no step can train.
+
+    Raises:
+        ContractError: if so.
+    """
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise ContractError(f"routes_per_step must be a whole number from 1 on, but is {shown(n)}.")
 
 
 def draw_of(name: str, space: SharedSpace, seed: int) -> Draw:

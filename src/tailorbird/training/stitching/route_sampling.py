@@ -44,9 +44,20 @@ def with_share_of_anchors(draw: Draw, space: StitchSpace, share: float) -> Draw:
 
     Args:
         draw: gives networks of all kinds; those with stitches stay as likely among each other.
-        space: of the networks, some of which have a stitch.
-        share: from 0 to 1.
+        space: of the networks.
+        share: from 0 to below 1.
+
+    Raises:
+        ContractError: if it is another number, or no network has a stitch.
     """
+    if not 0 <= share < 1:
+        raise ContractError(
+            f"share_of_anchors must be from 0 to below 1, or stitches never learn, but is {share}."
+        )
+    if not space.stitches:
+        raise ContractError(
+            f"share_of_anchors is for networks with stitches, but {space.name} has anchors alone."
+        )
     X = space.landmarks
 
     def drawn(rng: np.random.Generator) -> IntArray:

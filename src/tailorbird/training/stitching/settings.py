@@ -29,8 +29,9 @@ class Training:
         shared_learning_rates: those with which all routes learn together; `learning_rates` if None.
         optimization: how a step changes weights.
         routes: how the route of a step is drawn.
-        routes_per_step: routes that a step goes along, each with all of its images.
-        share_of_anchors: share of the routes that are anchors; as the draw has it if None.
+        routes_per_step: routes that a step goes along, each with all of its images; it goes down
+            the sum of their gradients, and there are as many times fewer steps.
+        share_of_anchors: share of the routes that are anchors, below 1; as the draw has it if None.
         distillation: what is learned from the teacher's answers besides the labels.
         teacher: names it; the largest anchor as it was alone, unless given.
         stitch_images: images for least squares; 0 leaves stitching layers random.
@@ -57,6 +58,15 @@ class Training:
     anchors: Mapping[str, Path] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def shared(self) -> Mapping[str, float]:
+        """Peak learning rates of all routes together."""
+        return (
+            self.learning_rates
+            if self.shared_learning_rates is None
+            else self.shared_learning_rates
+        )
+
     def alone(self, anchor: str) -> dict[str, object]:
         """Returns what decides an anchor's weights; how it is going to be stitched does not.
 
@@ -78,14 +88,17 @@ class Training:
 
     def together(self) -> dict[str, object]:
         """Returns what decides the stitched network's weights, besides its anchors."""
+        alone = {k: rate for k, rate in self.learning_rates.items() if k != "stitch"}
+        rates = dict(self.shared)
+        stitch = rates.pop("stitch", None)
         later = {  # than the first weights, which are found by what they were made with
-            "shared_learning_rates": self.shared_learning_rates,
+            "shared_learning_rates": rates if rates != alone else None,
             "routes_per_step": self.routes_per_step if self.routes_per_step > 1 else None,
             "share_of_anchors": self.share_of_anchors,
         }
         return {
             "epochs": self.stitch_epochs,
-            "stitch_learning_rate": self.learning_rates.get("stitch"),
+            "stitch_learning_rate": stitch,
             "routes": self.routes,
             "distillation": self.distillation,
             "teacher": self.teacher,

@@ -21,7 +21,7 @@ from tailorbird.training.score import Score, accuracy
 from tailorbird.training.shared.fitting_data import check_classes_fit, check_images_fit
 from tailorbird.training.shared.learning import groups_of, identity, logged, tell_updates
 from tailorbird.training.shared.network import SharedNetwork, fresh
-from tailorbird.training.shared.route_sampling import draw_of
+from tailorbird.training.shared.route_sampling import Draw, check_routes_per_step, draw_of
 from tailorbird.training.shared.stage import Stage
 from tailorbird.training.shared.trained import Trained
 from tailorbird.training.stitching import anchors, low_rank
@@ -78,7 +78,8 @@ def train(
         score: what `Trained.evaluate` gives.
 
     Raises:
-        ContractError: if data and space do not fit, or anchors are not ordered by size.
+        ContractError: if data and space do not fit, anchors are not ordered by size, or settings
+            ask for routes or a warm-up that cannot be.
         WeightsError: if weights that anchors start with do not fit.
         TrainingError: if training diverges.
     """
@@ -86,6 +87,9 @@ def train(
     if trained is not None:
         return trained
     check(space, dataset)
+    draw = _draw_of(space, settings)
+    for epochs in (settings.train_epochs, settings.stitch_epochs):
+        settings.optimization.check_warm_up(epochs)
     network = fresh(space, settings.seed)
     folder.mkdir(parents=True, exist_ok=True)
     n_anchors = len(space.family.anchors)
@@ -101,7 +105,9 @@ def train(
         if teacher is None:
             largest = Trained(space, network, dataset.train)
             teacher = largest.extract(space.landmarks[-1])
-        _train_routes(space, network, dataset, settings, teacher, together.checkpoint, advance)
+        _train_routes(
+            space, network, dataset, settings, draw, teacher, together.checkpoint, advance
+        )
     together.save(network)
     return Trained(space, network, dataset.train, score)
 
@@ -136,6 +142,7 @@ def _train_routes(
     network: SharedNetwork,
     dataset: Dataset,
     settings: Training,
+    draw: Draw,
     teacher: nn.Module,
     checkpoint: Checkpoint,
     advance: Advance,
@@ -146,9 +153,6 @@ def _train_routes(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             low_rank.freeze(stitches, settings.stitch_rank)
-    draw = draw_of(settings.routes, space, settings.seed)
-    if settings.share_of_anchors is not None:
-        draw = with_share_of_anchors(draw, space, settings.share_of_anchors)
     optimization, n_routes = settings.optimization, settings.routes_per_step
     loss = loss_of(settings.distillation, teacher, optimization.label_smoothing)
 
@@ -157,10 +161,9 @@ def _train_routes(
         for _ in range(n_routes):
             yield loss(network(x, space.route(draw(rng))), labels, x)
 
-    rates = settings.shared_learning_rates
     updates = fit(
         network,
-        groups_of(network, space.pieces, settings.learning_rates if rates is None else rates),
+        groups_of(network, space.pieces, settings.shared),
         losses,
         dataset,
         Schedule(settings.stitch_epochs, settings.batch, settings.seed, n_routes),
@@ -168,9 +171,22 @@ def _train_routes(
         checkpoint,
         logged(advance, "all routes"),
     )
-    tell_updates("all routes", updates, "raise stitch_epochs, or make batches smaller")
+    tell_updates(f"all routes of {space.name}", updates, "stitch_epochs")
     if settings.stitch_rank is not None:
         low_rank.merge(stitches)
+
+
+def _draw_of(space: StitchSpace, settings: Training) -> Draw:
+    """How the routes of all steps are drawn.
+
+    Raises:
+        ContractError: if they cannot be drawn so.
+    """
+    check_routes_per_step(settings.routes_per_step)
+    draw = draw_of(settings.routes, space, settings.seed)
+    if settings.share_of_anchors is None:
+        return draw
+    return with_share_of_anchors(draw, space, settings.share_of_anchors)
 
 
 def check(space: StitchSpace, dataset: Dataset) -> None:

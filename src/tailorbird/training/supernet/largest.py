@@ -109,7 +109,7 @@ def check_new_head(why: str, settings: SupernetTraining) -> None:
     """
     if not settings.learning_rates.get("head"):
         raise WeightsError(
-            "`learning_rates.head` must be above 0, since the last layer of the head is drawn anew "
+            "The learning rate of `head` must be above 0, since its last layer is drawn anew "
             f"({why}), but it is 0. Leave it out, or name weights with a head for the classes of "
             "the space."
         )

@@ -35,7 +35,8 @@ class SupernetTraining:
         optimization: how a step changes weights.
         rule: which networks a step trains, and by which losses.
         routes: how networks are drawn: `log-macs`, `resources` or `uniform`.
-        routes_per_step: networks that a step draws, by a rule that would draw one.
+        routes_per_step: networks that a step draws, by a rule that would draw one; it goes down the
+            sum of their gradients, and there are as many times fewer steps.
         distillation: what is learned from answers of others, `soft`, `hard` or `none`: of the
             first network of a step, if the rule says so, and of a teacher, if there is one.
         teacher: names it; none if None.

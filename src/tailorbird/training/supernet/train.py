@@ -90,6 +90,7 @@ def train(
         return trained
     check(space, dataset)
     made = rule_of(space, settings, rule, teacher)
+    settings.optimization.check_warm_up(settings.epochs)
     network, _ = started(space, dataset, settings)
     folder.mkdir(parents=True, exist_ok=True)
     stage = stage_of(space, dataset, settings, folder)
@@ -106,7 +107,7 @@ def train(
             stage.checkpoint,
             logged(advance, "supernet"),
         )
-    tell_updates("supernet", updates, "raise supernet_epochs, or make batches smaller")
+    tell_updates(f"supernet of {space.name}", updates, "supernet_epochs")
     stage.save(network)
     return Trained(space, network, dataset.train, score)
 
@@ -159,7 +160,7 @@ def rule_of(
     if make is None:
         check_named(settings.rule, TRAINING_RULES, "rule")
         make = import_path(TRAINING_RULES[settings.rule].path)
-    return repeated(make(inputs), settings.routes_per_step)
+    return repeated(make(inputs), space, settings.routes_per_step)
 
 
 def _check_named(settings: SupernetTraining, make: RuleMaker | None) -> None:
