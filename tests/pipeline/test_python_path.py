@@ -304,3 +304,9 @@ def test_what_a_command_ends_with_stays() -> None:
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == code
         assert "Nobody" not in done.stderr
+
+
+def test_this_package_is_no_users_though_a_recipe_may_name_it(tmp_path: Path) -> None:
+    """Errors name lines of users alone."""
+    python_path.resolve("tailorbird.training.data.digits:load", tmp_path, "[accuracy] module")
+    assert not python_path.is_users(python_path.__file__)

@@ -24,6 +24,7 @@ _HOMES: set[str] = set()
 _NAMED: set[str] = set()
 """Folders of recipes and of what they named, and what they named itself: files or packages."""
 
+_PACKAGE = str(Path(__file__).resolve().parents[1])
 _INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib")
 
 
@@ -134,10 +135,17 @@ def take_over(places: tuple[frozenset[str], frozenset[str]]) -> None:
 
 
 def is_users(file: str) -> bool:
-    """True for files that recipes named, that lie beside these, or in folders of recipes."""
+    """True for files that recipes named, that lie beside these, or in folders of recipes.
+
+    Files of this package are never a user's.
+    """
     if file.startswith("<"):  # of Python itself, or made from a text
         return False
     path = str(Path(file).resolve())
+    if path.startswith(
+        f"{_PACKAGE}{os.sep}"
+    ):  # which a recipe may name by its Python paths as well
+        return False
     if any(path == named or path.startswith(f"{named}{os.sep}") for named in _NAMED):
         return True
     installed = (sysconfig.get_paths()[name] for name in _INSTALLED)
