@@ -402,7 +402,7 @@ def test_a_file_that_may_not_grow_is_told_and_opens_again(tmp_path: Path) -> Non
     url = f"sqlite:///{tmp_path / 's.sqlite'}"
     Store(url)
     program = (
-        "import resource, sys; sys.path.insert(0, sys.argv[2])\n"
+        "import resource, sys; sys.path[:0] = sys.argv[2:]\n"
         "import test_store as t\n"
         "from tailorbird.errors import StoreError\n"
         "store = t.Store(sys.argv[1]); session = store.begin({})\n"
@@ -411,8 +411,9 @@ def test_a_file_that_may_not_grow_is_told_and_opens_again(tmp_path: Path) -> Non
         "    while True: t.add(store, 'conv', *[1.0] * 40, session=session)\n"
         "except StoreError as error: print(error)\n"
     )
+    here = Path(__file__).parent
     done = subprocess.run(
-        [sys.executable, "-c", program, url, str(Path(__file__).parent)],
+        [sys.executable, "-c", program, url, str(here), str(here.parents[1])],
         capture_output=True,
         text=True,
         check=True,

@@ -287,12 +287,13 @@ def test_a_schedule_that_hangs_is_noted_and_never_tried_again(tmp_path: Path, be
 
 def tuning_process(folder: Path, n_trials: int) -> "subprocess.Popen[str]":
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path;"
+        "import sys; sys.path[:0] = sys.argv[3:]; from pathlib import Path;"
         "import test_tuning as t;"
-        "tuning = t.tuning(Path(sys.argv[2]), int(sys.argv[3]));"
+        "tuning = t.tuning(Path(sys.argv[1]), int(sys.argv[2]));"
         "print(tuning.run(t.PROGRAMS, t.NoProgress()).schedule)"
     )
-    arguments = [str(Path(__file__).parent), str(folder), str(n_trials)]
+    here = Path(__file__).parent
+    arguments = [str(folder), str(n_trials), str(here), str(here.parents[2])]
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, text=True)
 
