@@ -44,8 +44,8 @@ class TrainingRuleContract:
         least: accuracy that the smallest and the largest network must have on them.
     """
 
-    epochs = 120
-    least = 0.6
+    epochs = 150
+    least = 0.7
 
     @pytest.fixture
     def space(self) -> SharedSpace:

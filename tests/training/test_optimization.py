@@ -74,7 +74,7 @@ def test_steps_are_by_default_those_that_they_always_were(
     rates = optim.lr_scheduler.OneCycleLR(optimizer, 0.02, total_steps=n_steps + 1)
     for _, x, labels in fit._batches(few_digits, Schedule(3, 25, 7), range(n_steps)):
         optimizer.zero_grad()
-        F.cross_entropy(plain(x), labels).backward()  # type: ignore[no-untyped-call]
+        F.cross_entropy(plain(x), labels).backward()  # type: ignore[no-untyped-call]  # torch
         nn.utils.clip_grad_norm_(parameters, 5.0)
         optimizer.step()
         rates.step()
@@ -88,7 +88,7 @@ def rates_of(how: Optimization, first: int = 0, last: int = N_STEPS) -> tuple[li
     weight = nn.Parameter(torch.ones(2, 2))
     optimizer = how.optimizer_of([{"params": [weight], "lr": 0.5}])
     if first:
-        optimizer.load_state_dict(rates_of(how, last=first)[1])  # type: ignore[arg-type]
+        optimizer.load_state_dict(rates_of(how, last=first)[1])  # type: ignore[arg-type]  # any field
     schedule = how.rates(optimizer, N_STEPS, first, EPOCHS)
     rates = []
     for _ in range(first, last):
@@ -196,13 +196,13 @@ def test_momentum_of_sgd_stays_as_it_is() -> None:
 )
 def test_what_is_no_such_number_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ContractError, match=f"{min(wrong)} must be a number from 0 to .*, but is"):
-        Optimization(**wrong)  # type: ignore[arg-type]
+        Optimization(**wrong)  # type: ignore[arg-type]  # any field
 
 
 @pytest.mark.parametrize("name", ["optimizer", "schedule"])
 def test_unknown_names_are_refused(name: str) -> None:
     with pytest.raises(ContractError, match=f"There is no {name} 'adam'"):
-        Optimization(**{name: "adam"})  # type: ignore[arg-type]
+        Optimization(**{name: "adam"})  # type: ignore[arg-type]  # any field
 
 
 HOW = [
@@ -274,7 +274,7 @@ def test_other_steps_of_stitched_networks_make_other_weights(
 ) -> None:
     first = train(small_space, few_digits, STITCHED, tmp_path, NoProgress())
     anchors = {path: path.stat().st_mtime_ns for path in tmp_path.glob("anchor-*")}
-    changed: Training = replace(STITCHED, **other)  # type: ignore[arg-type]
+    changed: Training = replace(STITCHED, **other)  # type: ignore[arg-type]  # any field
     second = train(small_space, few_digits, changed, tmp_path, NoProgress())
     assert second.fingerprint != first.fingerprint
     # Anchors alone learn as before, unless their steps are others.
@@ -300,7 +300,7 @@ def test_steps_that_cannot_be_are_refused_before_anything_is_trained(
     wrong: dict[str, object],
     law: str,
 ) -> None:
-    settings: Training = replace(STITCHED, **wrong)  # type: ignore[arg-type]
+    settings: Training = replace(STITCHED, **wrong)  # type: ignore[arg-type]  # any field
     if "4 epochs" in law:
         settings = replace(settings, train_epochs=5)
     with pytest.raises(ContractError, match=law):
