@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scripts import command_line, write_result
+from scripts.image_arrays import some_of
 
 from tailorbird import spaces
 from tailorbird.errors import RecipeError
@@ -100,12 +101,8 @@ def splits_of(name: str, n_images: int) -> tuple[Split, Split, str]:
             halves = slice(CALIBRATED), slice(CALIBRATED, None)
             train, split = (Split(images[half], labels[half]) for half in halves)
             return train, split, "random images"
-    train, split = dataset.train, dataset.validation
-    return (
-        Split(train.images[:CALIBRATED], train.labels[:CALIBRATED]),
-        Split(split.images[:n_images], split.labels[:n_images]),
-        dataset.name,
-    )
+    known, validation = dataset.train, dataset.validation
+    return some_of(known, CALIBRATED), some_of(validation, n_images), dataset.name
 
 
 def macs_of(space: StitchSpace) -> dict[Part, int]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from scripts import command_line, write_result
+from scripts.image_arrays import some_of
 from torch import nn
 
 from tailorbird import spaces
@@ -80,7 +81,7 @@ def before_training(
     space: StitchSpace, X: IntArray, dataset: Dataset, weights: Path, folder: Path
 ) -> dict[str, dict[str, float]]:
     """Accuracy of stitched routes on some validation images, by how their stitches start."""
-    some = Split(dataset.validation.images[:COMPARED], dataset.validation.labels[:COMPARED])
+    some = some_of(dataset.validation, COMPARED)
     found = {}
     print(f"\nBefore fine-tuning, {len(X)} stitched routes on {COMPARED} images: mean, min, max")
     for images in IMAGES:
@@ -117,7 +118,7 @@ def main() -> None:
     dataset = cifar10.load(data_folder())
     halves = (dataset.validation, dataset.test)
     test = Split(
-        np.concatenate([half.images for half in halves]),
+        np.concatenate([some_of(half).images for half in halves]),
         np.concatenate([half.labels for half in halves]),
     )
     X = np.concatenate([space.landmarks, *space.enumerate()])

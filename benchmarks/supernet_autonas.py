@@ -34,6 +34,7 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 import numpy as np
 import torch
 from scripts import command_line, write_result
+from scripts.image_arrays import some_of
 from scripts.seeds import cell, standard_error, with_interval
 
 from tailorbird.progress import TerminalProgress
@@ -64,7 +65,7 @@ def ours(space: Chain, X: IntArray, epochs: int, seed: int) -> FloatArray:
 
 def theirs(python: Path, widths: list[list[int]], epochs: int, seed: int) -> dict[str, Any]:
     """What `users/my_autonas.py` finds, for networks of some inner widths of the six blocks."""
-    train, test = DATASET.train, DATASET.test
+    train, test = some_of(DATASET.train), some_of(DATASET.test)
     with tempfile.TemporaryDirectory() as folder:
         settings, images = Path(folder, "settings.json"), Path(folder, "images.npz")
         settings.write_text(json.dumps({"epochs": epochs, "seed": seed, "networks": widths}))

@@ -36,6 +36,7 @@ from tailorbird.published.rows import published_rows
 from tailorbird.registry.zero_cost_scores import ZERO_COST_SCORES
 from tailorbird.spaces import FloatArray
 from tailorbird.training.data import cifar10
+from tailorbird.training.data.images import inputs
 
 N_NETWORKS = 200
 N_IMAGES = 32
@@ -91,7 +92,7 @@ def main() -> None:
     X, accuracy = published.X[drawn], published.column(ACCURACY)[drawn]
     train = cifar10.load(data_folder()).train
     index = rng.choice(len(train.labels), N_IMAGES, replace=False)  # they lie sorted by label
-    images, labels = train.images[index], train.labels[index]
+    images, labels = inputs(train, index).numpy(), train.labels[index]
     functions = zero_cost_scores(tuple(ZERO_COST_SCORES))
     scores(space, X[:1], images, labels, functions, arguments.seed, NoProgress())  # loads late
     rows: list[dict[str, Any]] = []

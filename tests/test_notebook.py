@@ -44,7 +44,7 @@ from tailorbird.spaces import CALL, Architecture, Stage, Variable, Workload
 from tailorbird.spaces.layered import LayeredGraph, LayeredSpace
 from tailorbird.spaces.programs import Programs
 from tailorbird.training import Dataset
-from tailorbird.training.data.dataset import Split
+from tailorbird.training.data.arrays import Split
 
 SPACE = spaces.get("digits-resnet", batch=1)
 OFA = spaces.get("ofa-mobilenetv3")

@@ -79,6 +79,16 @@ def _each(law: Law) -> Law:
     return lambda value: isinstance(value, list) and all(map(law, value))
 
 
+def _data(value: Any) -> bool:
+    """A name of ours, or the path of a folder or a name of timm's, which have slashes."""
+    has_slash = _text(value) and ("/" in value or "\\" in value)
+    return has_slash or _one_of("digits", "cifar10-jpeg")(value)
+
+
+def _n_of(law: Law, n: int) -> Law:
+    return lambda value: _each(law)(value) and len(value) == n
+
+
 def _command(value: Any) -> bool:
     """Braces hold the program's file, and folders of inputs and outputs or neither."""
     places = set(re.findall(r"\{(.*?)\}", value)) if isinstance(value, str) else set()
@@ -122,7 +132,25 @@ LAWS: dict[str, Law] = {
     "latency.estimate_missing": _flag,
     "latency.adapt_from": _texts,
     "latency.samples": _whole(3),
-    "accuracy.data": _one_of("digits", "cifar10-jpeg"),
+    "accuracy.data": _data,
+    "accuracy.data_root": _text,
+    "accuracy.download": _flag,
+    "accuracy.split_seed": _whole(0, 2**32 - 1),
+    "accuracy.skip_unreadable": _flag,
+    "accuracy.preprocessing.size": lambda value: _whole(1)(value) or _n_of(_whole(1), 2)(value),
+    "accuracy.preprocessing.crop": _number(0, 1, open_=True),
+    "accuracy.preprocessing.interpolation": _one_of("bicubic", "bilinear", "nearest", "lanczos"),
+    "accuracy.preprocessing.mean": _each(_number(-math.inf)),
+    "accuracy.preprocessing.std": _each(_number(0, open_=True)),
+    "accuracy.preprocessing.channels": _one_of("rgb", "bgr", "grey"),
+    "accuracy.preprocessing.value_range": _n_of(_number(-math.inf), 2),
+    "accuracy.augmentation.scale": _n_of(_number(0, 1, open_=True), 2),
+    "accuracy.augmentation.flip": _number(0, 1),
+    "accuracy.augmentation.color_jitter": _number(0, 1),
+    "accuracy.augmentation.auto_augment": _text,
+    "accuracy.device": _matches(r"auto|cpu|mps|cuda(:\d{1,3})?"),
+    "accuracy.precision": _one_of("f32", "bf16", "f16"),
+    "accuracy.loader_workers": _whole(0),
     "accuracy.module": _PATH,
     "accuracy.published": _text,
     "accuracy.function": _PATH,
@@ -161,6 +189,11 @@ LAWS: dict[str, Law] = {
     "accuracy.schedule": _one_of("one-cycle", "cosine"),
     "accuracy.warm_up_epochs": _whole(0),
     "accuracy.label_smoothing": _number(0, math.nextafter(1, 0)),
+    "accuracy.accumulation": _whole(1),
+    "accuracy.weight_averaging": _number(0, math.nextafter(1, 0)),
+    "accuracy.mixup": _number(0),
+    "accuracy.cutmix": _number(0),
+    "accuracy.drop_path": _number(0, math.nextafter(1, 0)),
     "accuracy.routes_per_step": _whole(1),
     "accuracy.share_of_anchors": _number(0, math.nextafter(1, 0)),
     "accuracy.routes": _one_of("stitches", "uniform", "log-macs", "resources"),

@@ -12,13 +12,13 @@ from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.chains import Chain
 from tailorbird.training import (
     Dataset,
-    Split,
     SupernetTraining,
     Trained,
     digits,
     train_supernet,
 )
 from tailorbird.training.data import cifar10
+from tailorbird.training.data.images import LabelledImages
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,9 @@ class Bench:
         settings = SupernetTraining(epochs, seed, rule=rule, routes=routes)
         return train_supernet(self.space, self.dataset, settings, folder, TerminalProgress())
 
-    def alone(self, X: IntArray, epochs: int, splits: Sequence[Split], seed: int) -> FloatArray:
+    def alone(
+        self, X: IntArray, epochs: int, splits: Sequence[LabelledImages], seed: int
+    ) -> FloatArray:
         """Accuracies of networks (n, d), each trained alone, on some splits together, (n,)."""
         folder = self.folder / "alone"
         made = [trained_alone(self.space, r, self.dataset, epochs, seed, folder) for r in X]
@@ -76,12 +78,12 @@ class Bench:
         )
 
 
-def both_of(dataset: Dataset) -> tuple[Split, Split]:
+def both_of(dataset: Dataset) -> tuple[LabelledImages, LabelledImages]:
     """All images that nothing was trained on."""
     return dataset.validation, dataset.test
 
 
-def accuracy_on(trained: Trained, X: IntArray, splits: Sequence[Split]) -> FloatArray:
+def accuracy_on(trained: Trained, X: IntArray, splits: Sequence[LabelledImages]) -> FloatArray:
     """Accuracies of networks (n, d) on the images of all splits together, (n,)."""
     n = np.array([len(split.labels) for split in splits])
     return np.asarray(n @ [trained.evaluate(X, split) for split in splits] / n.sum())

@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from arrays import arrays
 from torch import Tensor
 
 from tailorbird.progress import Advance, NoProgress
 from tailorbird.spaces import IntArray, SharedSpace
 from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training import Rule, Step, SupernetTraining, digits, train_supernet
-from tailorbird.training.data.dataset import Dataset, Split
+from tailorbird.training.data.arrays import Split
+from tailorbird.training.data.dataset import Dataset
 from tailorbird.training.shared.network import SharedNetwork, fresh
 from tailorbird.training.supernet.rules import RuleMaker, rows_of
 from tailorbird.training.supernet.train import losses_of, rule_of
@@ -67,7 +69,7 @@ class TrainingRuleContract:
     def data(self) -> Dataset:
         """A hundred images of digits to learn."""
         whole = digits.load()
-        few = Split(whole.train.images[:100], whole.train.labels[:100])
+        few = Split(arrays(whole.train).images[:100], whole.train.labels[:100])
         return replace(whole, train=few)
 
     @pytest.fixture
@@ -157,7 +159,7 @@ class TrainingRuleContract:
         self, space: SharedSpace, make: RuleMaker, data: Dataset, tmp_path: Path
     ) -> None:
         settings = SupernetTraining(2, seed=0, batch=10, program="of a test")
-        data = replace(data, train=Split(data.train.images[:60], data.train.labels[:60]))
+        data = replace(data, train=Split(arrays(data.train).images[:60], data.train.labels[:60]))
         whole = train_supernet(space, data, settings, tmp_path / "whole", NoProgress(), rule=make)
         broken = tmp_path / "broken"
         with pytest.raises(InterruptedError):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from arrays import arrays
 from safetensors.torch import save_file
 
 from tailorbird.errors import (
@@ -171,7 +172,9 @@ def test_a_users_own_space_data_evaluator_and_teacher_are_used(tmp_path: Path, m
     X = own.space.landmarks
     split = own.dataset().test
     with torch.inference_mode():
-        answers = [trained.extract(row)(torch.from_numpy(split.images)).argmax(1) for row in X]
+        answers = [
+            trained.extract(row)(torch.from_numpy(arrays(split).images)).argmax(1) for row in X
+        ]
     right = [np.mean(answer.numpy() == split.labels) for answer in answers]
     np.testing.assert_allclose(trained.evaluate(X, split), np.array(right) / 2)
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from arrays import arrays
 from own_shared_net import space as own_space
 from patience import PATIENCE_S
 from safetensors.torch import load_file, save_file
@@ -92,7 +93,7 @@ def exported(tailorbird: Tailorbird, *arguments: str) -> tuple[torch.Tensor, str
     assert code == 0, err
     opened, accuracy = run()
     network = load(FOLDER / "network.safetensors", opened.space)
-    images = torch.from_numpy(accuracy.dataset().test.images)
+    images = torch.from_numpy(arrays(accuracy.dataset().test).images)
     with torch.inference_mode():
         return network(images), err
 
@@ -183,7 +184,7 @@ def test_any_network_is_finetuned_without_a_front(tailorbird: Tailorbird) -> Non
     assert code == 0, err
     assert out.startswith(f"{text}: ")
     assert "`tailorbird report r.toml` will have it in its report" in err
-    images = torch.from_numpy(accuracy.dataset().test.images)
+    images = torch.from_numpy(arrays(accuracy.dataset().test).images)
     with torch.inference_mode():
         inherited = shared(images)
     (found,) = pd.read_parquet(FOLDER / "finetuned.parquet").to_dict("records")

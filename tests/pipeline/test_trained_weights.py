@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 import users_module
+from arrays import arrays
 from own_shared_net import space as own_space
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -135,7 +136,7 @@ def test_networks_are_those_of_the_network_that_was_saved(
     np.testing.assert_array_equal(
         given.trained().evaluate(X, data.test), saved.evaluate(X, data.test)
     )
-    x = torch.from_numpy(data.test.images)
+    x = torch.from_numpy(arrays(data.test).images)
     with torch.inference_mode():
         assert torch.equal(given.network(X[0])(x), saved.extract(X[0])(x))
 

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 import users_module
+from arrays import arrays
 from own_shared_net import space as own_space
 from patience import PATIENCE_S
 from safetensors import safe_open
@@ -416,7 +417,7 @@ def test_networks_of_each_space_are_finetuned_and_exported(tailorbird: Tailorbir
         assert told["accuracy_test_before"] == pytest.approx(before)
         run(tailorbird, "export", "r.toml", *named)
         network = load(Path("runs/union/network.safetensors"), member)
-        images = torch.from_numpy(accuracy.dataset().test.images)
+        images = torch.from_numpy(arrays(accuracy.dataset().test).images)
         with torch.inference_mode():
             right = network(images).argmax(1).numpy() == accuracy.dataset().test.labels
         assert right.mean() == pytest.approx(told["accuracy_test"])

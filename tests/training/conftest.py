@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from arrays import arrays
 from torch import nn
 
 from tailorbird.spaces.stitching import StitchSpace, Windows
@@ -23,7 +24,7 @@ def small_space() -> StitchSpace:
 def few_digits() -> Dataset:
     """A hundred training images."""
     data = digits.load()
-    return replace(data, train=Split(data.train.images[:100], data.train.labels[:100]))
+    return replace(data, train=Split(arrays(data.train).images[:100], data.train.labels[:100]))
 
 
 @pytest.fixture
@@ -44,4 +45,6 @@ def varied(one_stitch: StitchSpace) -> Trained:
             nn.init.normal_(module.get_buffer("running_mean"))
             nn.init.uniform_(module.get_buffer("running_var"), 0.5, 2.0)
     data = digits.load()
-    return Trained(one_stitch, network, Split(data.train.images[:100], data.train.labels[:100]))
+    return Trained(
+        one_stitch, network, Split(arrays(data.train).images[:100], data.train.labels[:100])
+    )

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from arrays import arrays
 
 from tailorbird.errors import RecipeError
 from tailorbird.spaces.stitching import StitchSpace, Windows
@@ -27,7 +28,7 @@ def test_data_of_other_classes_are_refused(few_digits: Dataset) -> None:
 
 
 def test_images_of_another_shape_are_refused(few_digits: Dataset) -> None:
-    wide = Split(few_digits.train.images.repeat(2, axis=3), few_digits.train.labels)
+    wide = Split(arrays(few_digits.train).images.repeat(2, axis=3), few_digits.train.labels)
     with pytest.raises(RecipeError, match=r"shape \(1, 8, 16\), and the space takes \(1, 8, 8\)"):
         check(space(DigitsResNet(1, (4, 8))), replace(few_digits, train=wide))
 
@@ -44,8 +45,8 @@ def test_anchors_that_do_not_grow_are_refused(few_digits: Dataset, widths: tuple
 def test_other_images_or_labels_under_the_same_name_are_told_apart() -> None:
     dataset = digits.load()
     train = dataset.train
-    relabelled = Split(train.images, np.roll(train.labels, 1))
-    inverted = Split(-train.images, train.labels)
+    relabelled = Split(arrays(train).images, np.roll(train.labels, 1))
+    inverted = Split(-arrays(train).images, train.labels)
     prints = {replace(dataset, train=s).fingerprint for s in (train, relabelled, inverted)}
     assert len(prints) == 3
     assert digits.load().fingerprint == dataset.fingerprint
@@ -54,4 +55,4 @@ def test_other_images_or_labels_under_the_same_name_are_told_apart() -> None:
 def test_images_of_another_type_are_refused() -> None:
     train = digits.load().train
     with pytest.raises(ValueError, match="must be float32, but are float64"):
-        Split(train.images.astype(np.float64), train.labels)
+        Split(arrays(train).images.astype(np.float64), train.labels)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from arrays import arrays
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
@@ -20,10 +21,10 @@ from tailorbird.errors import TrainingError, WriteError
 from tailorbird.progress import Advance, NoProgress
 from tailorbird.spaces.stitching import StitchSpace, Windows
 from tailorbird.training import Dataset, Split, Training, fit, load, train
-from tailorbird.training.checkpoint import Checkpoint
+from tailorbird.training.checkpoint import Checkpoint, State
 from tailorbird.training.data import digits
 from tailorbird.training.data.augment import shift
-from tailorbird.training.fit import n_batches
+from tailorbird.training.data.loading import n_batches
 from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.shared.stage import Stage
 
@@ -226,7 +227,7 @@ def test_epochs_before_a_checkpoint_are_told_as_such(
 
 
 def with_nan(data: Dataset, image: int) -> Dataset:
-    images = data.train.images.copy()
+    images = arrays(data.train).images.copy()
     images[image] = np.nan
     return replace(data, train=Split(images, data.train.labels))
 
@@ -260,7 +261,8 @@ def test_a_pipe_in_the_place_of_weights_is_not_waited_for(
     assert not stage.is_made()
     assert not stage.load(network)
     checkpoint = Checkpoint(path, "any", [*map(str, small_space.parts)])
-    assert checkpoint.load(network, torch.optim.SGD(network.parameters(), lr=1.0), {}) == 0
+    optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
+    assert checkpoint.load(State(network, optimizer)) == 0
 
 
 def test_training_that_fails_at_once_has_a_good_checkpoint_all_the_same(
@@ -282,13 +284,13 @@ def test_a_checkpoint_leaves_the_parts_of_others_alone(
     trained = [p for piece in second for p in network.parameters_of(piece)]
     optimizer = torch.optim.AdamW(trained)
     checkpoint = Checkpoint(tmp_path / "c.safetensors", "x", [*map(str, second)])
-    checkpoint.save(network, optimizer, 3, {})
+    checkpoint.save(State(network, optimizer), 3)
     # The stitches of another rule, and another start of the first anchor.
     other = StitchSpace(small_space.family, Windows(1, 1), max_stitches=1)
     changed = SharedNetwork(other)
     before = {n: t.clone() for n, t in changed.state_dict().items()}
     own = [p for piece in second for p in changed.parameters_of(piece)]
-    assert checkpoint.load(changed, torch.optim.AdamW(own), {}) == 3
+    assert checkpoint.load(State(changed, torch.optim.AdamW(own))) == 3
     for name, tensor in changed.state_dict().items():
         of_second = name.startswith(tuple(f"parts.{part}." for part in second))
         source = network.state_dict()[name] if of_second else before[name]
@@ -344,7 +346,7 @@ def test_a_last_image_alone_joins_its_neighbours(
         return images
 
     data = digits.load().train
-    data = Split(data.images[:n_images], data.labels[:n_images])
+    data = Split(arrays(data).images[:n_images], data.labels[:n_images])
     settings = Training(2, 0, seed=0, batch=batch, stitch_images=0)
     train(
         small_space,

@@ -15,7 +15,9 @@ from tailorbird.progress import NoProgress
 from tailorbird.spaces.stitching import StitchSpace, Windows
 from tailorbird.training import SupernetTraining, Training, fit, train, train_supernet
 from tailorbird.training.checkpoint import Checkpoint
+from tailorbird.training.compute import CPU
 from tailorbird.training.data.dataset import Dataset
+from tailorbird.training.data.loading import StepImages
 from tailorbird.training.distillation import labels_only, loss_of, smoothed, soft
 from tailorbird.training.fit import Schedule
 from tailorbird.training.optimization import OPTIMIZERS, SCHEDULES, Optimization
@@ -57,6 +59,7 @@ def fitted(net: Net, data: Dataset, folder: Path, how: Optimization, names: str 
         data,
         Schedule(3, 25, 7),
         how,
+        CPU,
         checkpoint,
         lambda what: None,
     )
@@ -72,7 +75,8 @@ def test_steps_are_by_default_those_that_they_always_were(
     optimizer = optim.AdamW(parameters, lr=0.02, weight_decay=1e-2, fused=True)
     n_steps = 3 * len(few_digits.train.labels) // 25
     rates = optim.lr_scheduler.OneCycleLR(optimizer, 0.02, total_steps=n_steps + 1)
-    for _, x, labels in fit._batches(few_digits, Schedule(3, 25, 7), range(n_steps)):
+    images = StepImages(few_digits, 25, 7)
+    for x, labels in map(images, range(n_steps)):
         optimizer.zero_grad()
         F.cross_entropy(plain(x), labels).backward()  # type: ignore[no-untyped-call]  # torch
         nn.utils.clip_grad_norm_(parameters, 5.0)

@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from arrays import arrays
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from scipy.stats import beta
@@ -35,11 +36,11 @@ def test_digits_are_split_once_and_for_all() -> None:
     first, second = digits.load(), digits.load()
     splits = (first.train, first.validation, first.test)
     assert [len(s.labels) for s in splits] == [600, 600, 597]
-    images = np.concatenate([s.images.reshape(len(s.labels), -1) for s in splits])
+    images = np.concatenate([arrays(s).images.reshape(len(s.labels), -1) for s in splits])
     assert len(np.unique(images, axis=0)) == 1797
     for split in splits:
         assert np.bincount(split.labels).min() >= 0.9 * len(split.labels) / 10
-    np.testing.assert_array_equal(first.test.images, second.test.images)
+    np.testing.assert_array_equal(arrays(first.test).images, arrays(second.test).images)
 
 
 def test_least_squares_joins_an_exit_block_to_the_input_of_an_entry_block(
@@ -122,7 +123,7 @@ def test_statistics_of_an_extracted_network_are_those_of_its_own_activations(
     small = Trained(digits_space, network, train_split).extract(digits_space.landmarks[0])
     conv, norm = embedding_of(small)
     with torch.no_grad():
-        activations = conv(torch.from_numpy(train_split.images))
+        activations = conv(torch.from_numpy(arrays(train_split).images))
     torch.testing.assert_close(norm.running_mean, activations.mean(dim=(0, 2, 3)))
     torch.testing.assert_close(norm.running_var, activations.var(dim=(0, 2, 3)))
 
@@ -134,7 +135,7 @@ def test_accuracy_is_the_share_of_right_answers(
     trained = Trained(digits_space, network, digits.load().train)
     row = digits_space.landmarks[1]
     with torch.inference_mode():
-        answers = trained.extract(row)(torch.from_numpy(split.images)).argmax(1).numpy()
+        answers = trained.extract(row)(torch.from_numpy(arrays(split).images)).argmax(1).numpy()
     assert trained.evaluate(row[None], split)[0] == np.mean(answers == split.labels)
 
 

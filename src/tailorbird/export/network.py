@@ -11,6 +11,7 @@ import numpy as np
 
 from tailorbird.errors import RecipeError, WeightsError
 from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces.preprocessing import Preprocessing
 from tailorbird.storage import tensors
 from tailorbird.storage.atomic import written
 from tailorbird.storage.marks import MARK, mark_of, torn
@@ -26,7 +27,7 @@ class Exported:
     """Paths of one exported network in two formats.
 
     Attributes:
-        weights: safetensors, with space and encoding in their metadata.
+        weights: safetensors, with space, encoding and preprocessing in their metadata.
         onnx: the whole network, for any runtime that reads ONNX.
     """
 
@@ -34,10 +35,17 @@ class Exported:
     onnx: Path
 
 
-def save(network: "nn.Module", space: SearchSpace, row: IntArray, stem: Path) -> Exported:
+def save(
+    network: "nn.Module",
+    space: SearchSpace,
+    row: IntArray,
+    stem: Path,
+    preprocessing: Preprocessing | None = None,
+) -> Exported:
     """Writes the network of a canonical row to `stem` with both suffixes: both files, or none.
 
-    The same network gives the same bytes.
+    The same network gives the same bytes. Both files say how pictures become its inputs, if that is
+    known.
 
     Raises:
         RecipeError: if what writes ONNX is not installed.
@@ -62,11 +70,12 @@ def save(network: "nn.Module", space: SearchSpace, row: IntArray, stem: Path) ->
         "architecture": space.describe(row),
         "input_shape": json.dumps(space.input_shape),
     }
+    facts = {} if preprocessing is None else {"preprocessing": preprocessing.to_json()}
     if reason := torn((exported.weights, exported.onnx)):
         _LOG.warning("The network in %s is torn (%s): it is written again.", stem, reason)
     with written(exported.weights, exported.onnx) as (weights, onnx):
-        tensors.fill(weights, state, metadata)
-        export_onnx(network, (torch.zeros(space.input_shape),), onnx, {MARK: mark})
+        tensors.fill(weights, state, metadata | facts)
+        export_onnx(network, (torch.zeros(space.input_shape),), onnx, {MARK: mark} | facts)
     return exported
 
 

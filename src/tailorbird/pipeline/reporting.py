@@ -64,6 +64,10 @@ class Reporter:
         summary |= self.latency.summary() | basis_of(self.latency, self.accuracy)
         summary["hypervolume_of"] = hypervolumes(front.networks, random.networks, self._labels)
         summary["finetuned"] = records(finetuned)
+        preprocessing = self.accuracy.preprocessing()
+        summary["preprocessing"] = (
+            None if preprocessing is None else dataclasses.asdict(preprocessing)
+        )
         if regrets is not None:
             summary["regrets"] = regrets.reset_index().to_dict(orient="records")
         record = self.latency.record()

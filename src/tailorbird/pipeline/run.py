@@ -379,7 +379,13 @@ class Run:
         to = self.folder / "network" if to is None else Path(to)
         if not to.name.strip(". "):
             raise RecipeError(f"The files need a name, but got {str(to)!r}. Add one to the path.")
-        return save(trained(row), *member_row(self.space, row), to)
+        preprocessing = self.accuracy.preprocessing()
+        if preprocessing is None and self.accuracy.runs_networks:
+            LOG.warning(
+                "Nobody says how pictures become what this network takes, so its files do not tell "
+                "either: give the data set a `preprocessing`."
+            )
+        return save(trained(row), *member_row(self.space, row), to, preprocessing)
 
     def _chosen(self, architecture: str | None, max_latency_ms: float | None) -> IntArray:
         """Canonical row (d,) of a network: the best of the checked front, or that of a text."""

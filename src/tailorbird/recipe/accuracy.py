@@ -6,6 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from tailorbird.errors import shown
+from tailorbird.recipe.images import AugmentationSection, PreprocessingSection
 from tailorbird.recipe.section import (
     Count,
     PythonPath,
@@ -13,9 +14,10 @@ from tailorbird.recipe.section import (
     Section,
     one_of,
     one_of_or_path,
+    one_of_or_pictures,
 )
 from tailorbird.registry.accuracy_predictors import ACCURACY_PREDICTORS, entry_of
-from tailorbird.registry.data_sets import DATA_SETS
+from tailorbird.registry.data_sets import is_of_pictures, is_of_timm
 from tailorbird.registry.importances import IMPORTANCES
 from tailorbird.registry.route_draws import ROUTE_DRAWS
 from tailorbird.registry.training_rules import TRAINING_RULES
@@ -37,7 +39,13 @@ _TAKEN = {
 _OPTIMIZATION = frozenset(
     {
         *("optimizer", "weight_decay", "decay_norms", "clip", "schedule", "warm_up_epochs"),
-        "label_smoothing",
+        *("label_smoothing", "accumulation", "weight_averaging", "mixup", "cutmix", "drop_path"),
+    }
+)
+_PICTURES = frozenset(
+    {
+        *("data_root", "download", "split_seed", "skip_unreadable"),
+        *("preprocessing", "augmentation"),
     }
 )
 _SHARED = frozenset({"routes", "routes_per_step", "shared_learning_rates"})
@@ -93,7 +101,13 @@ class WeightsFile(Section):
 class AccuracySection(Section):
     """How networks are trained, evaluated and their accuracy predicted."""
 
-    data: Annotated[str, one_of(DATA_SETS)] | None = None
+    data: Annotated[str, one_of_or_pictures] | None = None
+    data_root: Annotated[str, Field(min_length=1)] | None = None
+    download: bool = False
+    split_seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    skip_unreadable: bool = False
+    preprocessing: PreprocessingSection = PreprocessingSection()
+    augmentation: AugmentationSection = AugmentationSection()
     module: PythonPath | None = None
     published: Annotated[str, Field(min_length=1)] | None = None
     function: PythonPath | None = None
@@ -112,6 +126,9 @@ class AccuracySection(Section):
     finetune_epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
     finetune_rate: Annotated[float, Field(gt=0, le=1)] = 0.3
     batch: Count = 50
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")] = "auto"
+    precision: Literal["f32", "bf16", "f16"] = "f32"
+    loader_workers: Annotated[int, Field(ge=0, le=256)] | None = None
     learning_rates: LearningRates = LearningRates()
     shared_learning_rates: SharedLearningRates = SharedLearningRates()
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -121,6 +138,11 @@ class AccuracySection(Section):
     schedule: Literal["one-cycle", "cosine"] = "one-cycle"
     warm_up_epochs: Annotated[int, Field(ge=0, le=100_000)] | None = None
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    accumulation: Annotated[int, Field(ge=1, le=100_000)] = 1
+    weight_averaging: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    mixup: Annotated[float, Field(ge=0, le=100)] = 0.0
+    cutmix: Annotated[float, Field(ge=0, le=100)] = 0.0
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
     routes: Annotated[str, one_of(ROUTE_DRAWS)] | None = None
     routes_per_step: Annotated[int, Field(ge=1, le=64)] = 1
     share_of_anchors: Annotated[float, Field(ge=0, lt=1)] | None = None
@@ -192,8 +214,19 @@ class AccuracySection(Section):
         else:
             idle = self.model_fields_set & {"n_images"}
             reason = "images of a data set are counted"
+        if not idle and not self.has_pictures:
+            idle = self.model_fields_set & _PICTURES
+            reason = "images of this data set are there already, and no pictures become any"
+        if not idle and not is_of_timm(self.data or ""):
+            idle = self.model_fields_set & {"data_root", "download"}
+            reason = "a folder of images is where data says"
         if idle:
             raise PydanticCustomError("accuracy", f"{reason}: drop {min(idle)}")
+
+    @property
+    def has_pictures(self) -> bool:
+        """True if pictures become images: those in a folder, or of a data set that timm knows."""
+        return self.data is not None and is_of_pictures(self.data)
 
     @property
     def rates_while_shared(self) -> dict[str, float]:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from tailorbird.registry.data_sets import DATA_SETS, is_of_pictures
 from tailorbird.registry.python_paths import PATTERN, is_path
 
 Count = Annotated[int, Field(ge=1)]
@@ -32,6 +33,16 @@ def one_of_or_path(names: Collection[str]) -> AfterValidator:
     )
 
 
+def _pictures() -> AfterValidator:
+    """Refuses what is neither the name of a data set, nor a path or a name that timm knows."""
+    known = ", ".join(map(repr, DATA_SETS))
+    return _allowed(
+        lambda name: name in DATA_SETS or is_of_pictures(name),
+        f"{known}, a folder of images with train/CLASS and val/CLASS in it (./images), or a name "
+        "that timm knows (torch/cifar10)",
+    )
+
+
 def _allowed(is_allowed: Callable[[str], bool], expected: str) -> AfterValidator:
     def check(name: str) -> str:
         if not is_allowed(name):
@@ -39,6 +50,9 @@ def _allowed(is_allowed: Callable[[str], bool], expected: str) -> AfterValidator
         return name
 
     return AfterValidator(check)
+
+
+one_of_or_pictures = _pictures()
 
 
 class Section(BaseModel):

@@ -1,7 +1,9 @@
 """Data sets, and training and evaluation of networks that share weights. Imports torch."""
 
 from tailorbird.training.data import digits
-from tailorbird.training.data.dataset import Dataset, Split
+from tailorbird.training.data.arrays import Split
+from tailorbird.training.data.dataset import Dataset
+from tailorbird.training.data.torch_images import TorchImages
 from tailorbird.training.finetuning.settings import Finetuning
 from tailorbird.training.finetuning.train import Finetuned, finetune
 from tailorbird.training.shared.network import SharedNetwork
@@ -24,6 +26,7 @@ __all__ = [
     "Split",
     "Step",
     "SupernetTraining",
+    "TorchImages",
     "Trained",
     "Training",
     "digits",

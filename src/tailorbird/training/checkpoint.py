@@ -2,17 +2,38 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn, optim
 
 from tailorbird.storage.tensors import read, write
+from tailorbird.training.compute import CPU
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the next step depends on.
+
+    Attributes:
+        network: that is trained.
+        optimizer: of its weights.
+        counts: updates by part.
+        averages: of weights, by name.
+        scaler: of losses.
+    """
+
+    network: nn.Module
+    optimizer: optim.Optimizer
+    counts: dict[str, int] = field(default_factory=dict)
+    averages: dict[str, Tensor] = field(default_factory=dict)
+    scaler: torch.amp.GradScaler = field(default_factory=CPU.scaler)
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A file with weights and the state of their optimizer after so many steps.
+    """A file with the state of training after so many steps.
 
     Attributes:
         path: of the file.
@@ -24,28 +45,29 @@ class Checkpoint:
     identity: str
     names: Sequence[str]
 
-    def save(
-        self, network: nn.Module, optimizer: optim.Optimizer, step: int, counts: Mapping[str, int]
-    ) -> None:
-        """Writes weights, optimizer, step and updates by part, whole or not at all.
+    def save(self, state: State, step: int) -> None:
+        """Writes the state after so many steps, whole or not at all.
 
         Raises:
             WriteError: if it cannot be written.
         """
-        state = optimizer.state_dict()
-        tensors = {f"network.{name}": t for name, t in weights_of(network, self.names).items()}
-        for number, values in state["state"].items():
+        optimizer = state.optimizer.state_dict()
+        weights = weights_of(state.network, self.names)
+        tensors = {f"network.{name}": tensor for name, tensor in weights.items()}
+        tensors |= {f"average.{name}": tensor for name, tensor in state.averages.items()}
+        for number, values in optimizer["state"].items():
             tensors |= {f"optimizer.{number}.{name}": t for name, t in values.items()}
         metadata = {
             "identity": self.identity,
             "step": str(step),
-            "groups": json.dumps(state["param_groups"]),
-            "updates": json.dumps(dict(counts)),
+            "groups": json.dumps(optimizer["param_groups"]),
+            "updates": json.dumps(state.counts),
+            "scaler": json.dumps(state.scaler.state_dict()),
         }
         write(self.path, tensors, metadata)
 
-    def load(self, network: nn.Module, optimizer: optim.Optimizer, counts: dict[str, int]) -> int:
-        """Restores weights, optimizer and updates by part.
+    def load(self, state: State) -> int:
+        """Restores the state.
 
         Returns:
             How many steps were done; 0 if there is no file.
@@ -54,20 +76,26 @@ class Checkpoint:
         if content is None:
             return 0
         tensors, metadata = content
-        states: dict[int, dict[str, Tensor]] = {}
-        weights: dict[str, Tensor] = {}
+        by_kind = dict[str, dict[str, Tensor]](network={}, average={}, optimizer={})
         for name, tensor in tensors.items():
             kind, _, rest = name.partition(".")
-            if kind == "network":
-                weights[rest] = tensor
-            else:
-                number, _, value = rest.partition(".")
-                states.setdefault(int(number), {})[value] = tensor
-        if not put_weights(network, self.names, weights):
+            by_kind[kind][rest] = tensor
+        if by_kind["average"].keys() != state.averages.keys():
             return 0
+        if not put_weights(state.network, self.names, by_kind["network"]):
+            return 0
+        states: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in by_kind["optimizer"].items():
+            number, _, value = name.partition(".")
+            states.setdefault(int(number), {})[value] = tensor
         groups = json.loads(metadata["groups"])
-        optimizer.load_state_dict({"state": states, "param_groups": groups})
-        counts |= json.loads(metadata.get("updates", "{}"))
+        state.optimizer.load_state_dict({"state": states, "param_groups": groups})
+        state.counts.update(json.loads(metadata.get("updates", "{}")))
+        for name, average in state.averages.items():
+            average.copy_(by_kind["average"][name])
+        scaler = json.loads(metadata.get("scaler", "{}"))
+        if scaler:
+            state.scaler.load_state_dict(scaler)
         return int(metadata["step"])
 
     def remove(self) -> None:

@@ -1,8 +1,10 @@
 """Gradient steps of a network whose weights several networks may share."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Self
 
 import numpy as np
 import torch
@@ -10,17 +12,21 @@ from torch import Tensor, nn, optim
 
 from tailorbird.errors import TrainingError
 from tailorbird.progress import Advance
-from tailorbird.training.checkpoint import Checkpoint
+from tailorbird.training.averaging import WeightAverages
+from tailorbird.training.checkpoint import Checkpoint, State
+from tailorbird.training.compute import Compute
 from tailorbird.training.data.dataset import Dataset
+from tailorbird.training.data.loading import StepImages, n_batches, seed_of, steps_on_device
 from tailorbird.training.optimization import Group, Optimization
 from tailorbird.training.updates import Updates
 
 _SAVED_EVERY_S = 30.0
-
+_LEAST_SCALE = 2.0**-14  # of losses, below which no gradient can be the scale's fault
 
 Losses = Callable[[int, Tensor, Tensor], Iterable[Tensor]]
-"""Losses of a step, given its number, images (n, …) and labels (n,); each is made when the gradient
-of the one before it was had, so that one network at a time is in memory."""
+"""Losses of a step, given its number, images (n, …) and labels (n,), or probabilities of classes
+(n, classes) of mixed ones; each is made when the gradient of the one before it was had, so that one
+network at a time is in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +52,6 @@ class Schedule:
         return min(n_passes, max(1, int(n_passes / self.n_passes)))
 
 
-def n_batches(n_images: int, batch: int) -> int:
-    """Steps of an epoch; a single last image, from which no batch norm learns, joins a batch."""
-    whole, left = divmod(n_images, batch)
-    return max(1, whole + (left > 1))
-
-
 def fit(
     network: nn.Module,
     groups: Sequence[Group],
@@ -59,6 +59,7 @@ def fit(
     dataset: Dataset,
     schedule: Schedule,
     optimization: Optimization,
+    compute: Compute,
     checkpoint: Checkpoint,
     advance: Advance,
 ) -> Updates | None:
@@ -74,6 +75,7 @@ def fit(
         dataset: its training split is used.
         schedule: epochs and seed.
         optimization: how a step changes weights.
+        compute: the device, on which the network is, and precision.
         checkpoint: written every half minute, and resumed from.
         advance: called after each epoch, with its mean loss, learning rates, seconds and images a
             second.
@@ -87,46 +89,125 @@ def fit(
     n_steps = schedule.n_steps(len(dataset.train.labels))
     if not groups or not n_steps:
         return None
-    optimizer = optimization.optimizer_of(groups)
-    updates = Updates.of(network, (p for g in optimizer.param_groups for p in g["params"]))
-    saved = _Saved(network, optimizer, updates, checkpoint)
-    first = saved.load()
-    rate = optimization.rates(optimizer, n_steps, first, schedule.epochs)
+    learning = _Learning.of(network, groups, optimization, compute, checkpoint)
+    first = learning.saved.load()
+    rate = optimization.rates(learning.optimizer, n_steps, first, schedule.epochs)
+    images = StepImages(dataset, schedule.batch, schedule.seed)
     network.train()
     if not first:
-        saved.save(0)  # so that there is a good one from the start
+        learning.saved.save(0)  # so that there is a good one from the start
     told = _Epochs(schedule.epochs, n_steps, advance, first)
     with torch.random.fork_rng(devices=[]):  # layers such as dropout draw from torch's generator
-        for step, x, labels in _batches(dataset, schedule, range(first, n_steps)):
-            network.zero_grad()  # of parts as well that do not learn
-            made = losses(step, x, labels)
-            loss = _update(optimizer, optimization, made, step, checkpoint)
+        for step, x, labels in steps_on_device(images, range(first, n_steps), compute):
+            seed = seed_of(schedule.seed, step)
+            torch.manual_seed(seed)
+            rng = np.random.default_rng(seed)
+            mixed, targets = optimization.mixing.mixed(x, labels, dataset.n_classes, rng)
+            loss = learning.take(step, mixed, targets, losses)
             rates = [*map(float, rate.get_last_lr())]
             rate.step()
-            updates.add()
-            saved.save_at_times(step + 1)
+            learning.saved.save_at_times(step + 1)
             told.add(loss, rates, len(labels))
+    learning.averages.put()
     network.zero_grad()
     network.eval()
-    return updates
+    return learning.updates
+
+
+@dataclass(frozen=True, slots=True)
+class _Learning:
+    """What a step changes.
+
+    Attributes:
+        network: that is trained.
+        optimizer: of its weights.
+        optimization: how a step changes these.
+        compute: precision.
+        scaler: of losses.
+        updates: counts them, by part.
+        averages: of weights.
+        saved: the checkpoint.
+    """
+
+    network: nn.Module
+    optimizer: optim.Optimizer
+    optimization: Optimization
+    compute: Compute
+    scaler: torch.amp.GradScaler
+    updates: Updates
+    averages: WeightAverages
+    saved: "_Saved"
+
+    @classmethod
+    def of(
+        cls,
+        network: nn.Module,
+        groups: Sequence[Group],
+        optimization: Optimization,
+        compute: Compute,
+        checkpoint: Checkpoint,
+    ) -> Self:
+        optimizer, scaler = optimization.optimizer_of(groups), compute.scaler()
+        weights = [p for group in optimizer.param_groups for p in group["params"]]
+        updates = Updates.of(network, weights)
+        averages = WeightAverages.of(network, weights, optimization.weight_averaging)
+        state = State(network, optimizer, updates.counts, averages.values, scaler)
+        saved = _Saved(state, checkpoint)
+        return cls(network, optimizer, optimization, compute, scaler, updates, averages, saved)
+
+    def take(self, step: int, x: Tensor, targets: Tensor, losses: Losses) -> Tensor:
+        """Steps down the clipped sum of the gradients of losses; returns their mean.
+
+        Raises:
+            TrainingError: if one of them is not finite; no weight is changed then.
+        """
+        self.network.zero_grad()  # of parts as well that do not learn
+        n_parts = self.optimization.n_parts(len(x))
+        values = []
+        for images, labels in zip(
+            x.tensor_split(n_parts), targets.tensor_split(n_parts), strict=True
+        ):
+            share = len(images) / len(x)
+            for loss in self.compute.made(partial(losses, step, images, labels)):
+                part = loss if n_parts == 1 else loss * share
+                self.scaler.scale(part).backward()  # type: ignore[no-untyped-call]  # torch's
+                values.append(part.detach())
+        value = torch.stack(values).mean() * n_parts
+        self.scaler.unscale_(self.optimizer)
+        norm = self.optimization.clipped(self.optimizer)
+        if not torch.isfinite(value) or not (torch.isfinite(norm) or self._may_scale_down):
+            raise TrainingError(
+                f"Loss and gradient must be finite, but at step {step} the loss is "
+                f"{value.item():g} and its gradient's norm {norm.item():g}. The last good "
+                f"checkpoint is {str(self.saved.checkpoint.path)!r}. Lower the learning rates, or "
+                "look for values in the images that are not finite."
+            )
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.updates.add()
+        self.averages.add(step)
+        return value
+
+    @property
+    def _may_scale_down(self) -> bool:
+        """True if losses can be scaled by less, where the gradient overflows in `f16`."""
+        return self.scaler.is_enabled() and self.scaler.get_scale() > _LEAST_SCALE
 
 
 @dataclass(slots=True)
 class _Saved:
     """What training goes on from, and its checkpoint."""
 
-    network: nn.Module
-    optimizer: optim.Optimizer
-    updates: Updates
+    state: State
     checkpoint: Checkpoint
     at: float = field(default_factory=time.monotonic)
 
     def load(self) -> int:
         """Restores all, and returns how many steps were done."""
-        return self.checkpoint.load(self.network, self.optimizer, self.updates.counts)
+        return self.checkpoint.load(self.state)
 
     def save(self, n_steps: int) -> None:
-        self.checkpoint.save(self.network, self.optimizer, n_steps, self.updates.counts)
+        self.checkpoint.save(self.state, n_steps)
         self.at = time.monotonic()
 
     def save_at_times(self, n_steps: int) -> None:
@@ -182,54 +263,3 @@ class _Epochs:
         seconds = max(time.monotonic() - self._begun_at, 1e-6)
         speed = f"{self._n_images / seconds:,.0f} images a second"
         return f"loss {loss:.4g}, rate {rate}, {seconds:.1f} s, {speed}"
-
-
-def _batches(
-    dataset: Dataset, schedule: Schedule, steps: range
-) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Each step with its augmented images (n, …) and labels (n,); seeds torch for what it draws."""
-    train = dataset.train
-    per_epoch = n_batches(len(train.labels), schedule.batch)
-    for step in steps:
-        epoch, position = divmod(step, per_epoch)
-        if position == 0 or step == steps.start:
-            order = np.random.default_rng([schedule.seed, epoch]).permutation(len(train.labels))
-        end = (position + 1) * schedule.batch if position < per_epoch - 1 else None
-        index = order[position * schedule.batch : end]
-        torch.manual_seed(_seed(schedule.seed, step))
-        generator = torch.Generator().manual_seed(_seed(schedule.seed, step))
-        x = dataset.augment(train.batch(index), generator)
-        yield step, x, torch.from_numpy(train.labels[index])
-
-
-def _update(
-    optimizer: optim.Optimizer,
-    optimization: Optimization,
-    losses: Iterable[Tensor],
-    step: int,
-    checkpoint: Checkpoint,
-) -> Tensor:
-    """Steps down the clipped sum of the gradients of losses; returns their mean.
-
-    Raises:
-        TrainingError: if one of them is not finite; no weight is changed then.
-    """
-    values = []
-    for loss in losses:
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
-        values.append(loss.detach())
-    value = torch.stack(values).mean()
-    norm = optimization.clipped(optimizer)
-    if not (torch.isfinite(value) and torch.isfinite(norm)):
-        raise TrainingError(
-            f"Loss and gradient must be finite, but at step {step} the loss is "
-            f"{value.item():g} and its gradient's norm {norm.item():g}. The last good "
-            f"checkpoint is {str(checkpoint.path)!r}. Lower the learning rates, or "
-            "look for values in the images that are not finite."
-        )
-    optimizer.step()
-    return value
-
-
-def _seed(seed: int, step: int) -> int:
-    return int(np.random.SeedSequence([seed, step, 1]).generate_state(1)[0])

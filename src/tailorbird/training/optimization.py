@@ -9,6 +9,7 @@ from torch import Tensor, nn, optim
 
 from tailorbird.errors import ContractError, shown
 from tailorbird.registry.python_paths import check_named
+from tailorbird.training.data.mixing import Mixing
 
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("one-cycle", "cosine")
@@ -34,6 +35,14 @@ class Optimization:
         warm_up_epochs: in which they rise to them; if None, three tenths of all epochs in one
             cycle, and none by a cosine.
         label_smoothing: share of the target of a loss that all classes have alike.
+        accumulation: parts in which the images of a step pass one after another, so that fewer
+            activations are in memory; norms see one part at a time.
+        weight_averaging: share that a step keeps of averages of the weights, which training ends
+            with, such as 0.999; 0 for the weights of the last step.
+        mixup: how images are mixed, see `Mixing`.
+        cutmix: likewise.
+        drop_path: how often the last block is left out for an image, and earlier ones less often;
+            only blocks whose output has the shape of their input.
 
     Raises:
         ContractError: if there is no optimizer or schedule of a name, or a number is none of its
@@ -44,6 +53,7 @@ class Optimization:
         Smith, Topin: Super-Convergence: Very Fast Training of Neural Networks Using Large Learning
         Rates. 2018.
         Loshchilov, Hutter: SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR 2017.
+        Huang, Sun, Liu, Sedra, Weinberger: Deep Networks with Stochastic Depth. ECCV 2016.
         Szegedy et al.: Rethinking the Inception Architecture for Computer Vision. CVPR 2016.
     """
 
@@ -54,13 +64,25 @@ class Optimization:
     schedule: str = "one-cycle"
     warm_up_epochs: int | None = None
     label_smoothing: float = 0.0
+    accumulation: int = 1
+    weight_averaging: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    drop_path: float = 0.0
 
     def __post_init__(self) -> None:
         check_named(self.optimizer, OPTIMIZERS, "optimizer")
         check_named(self.schedule, SCHEDULES, "schedule")
         _check_number("weight_decay", self.weight_decay, 10)
         _check_number("clip", self.clip, 1e6)
-        _check_number("label_smoothing", self.label_smoothing, math.nextafter(1, 0))
+        for name in ("label_smoothing", "weight_averaging", "drop_path"):
+            _check_number(name, getattr(self, name), math.nextafter(1, 0))
+        for name in ("mixup", "cutmix"):
+            _check_number(name, getattr(self, name), 100)
+        if not isinstance(self.accumulation, int) or self.accumulation < 1:
+            raise ContractError(
+                f"accumulation must be a whole number from 1 on, but is {shown(self.accumulation)}."
+            )
         if self.warm_up_epochs is not None:
             _check_number("warm_up_epochs", self.warm_up_epochs, 1e6)
 
@@ -69,6 +91,15 @@ class Optimization:
         """What decides weights: only what is no default, so that earlier weights are known."""
         plain = asdict(Optimization())
         return {key: value for key, value in asdict(self).items() if value != plain[key]}
+
+    @property
+    def mixing(self) -> Mixing:
+        """How images are mixed."""
+        return Mixing(self.mixup, self.cutmix)
+
+    def n_parts(self, n_images: int) -> int:
+        """Parts in which the images of a step pass; each has two, from which norms learn."""
+        return max(1, min(self.accumulation, n_images // 2))
 
     def check_warm_up(self, epochs: int) -> None:
         """Refuses a warm-up that leaves nothing of training; without any epochs there is none.

@@ -11,6 +11,7 @@ from tailorbird.errors import ContractError, raising
 from tailorbird.spaces.module import said_of
 from tailorbird.spaces.trial import check_output, check_untouched
 from tailorbird.training.data.dataset import SPLITS, Dataset
+from tailorbird.training.data.images import Draw, LabelledImages
 from tailorbird.training.score import Score, as_score
 
 _IMAGES = 2
@@ -55,19 +56,13 @@ def as_teacher(made: object) -> nn.Module:
 
 
 def check_images(dataset: Dataset) -> None:
-    """Refuses images that hold NaN or infinities; of large splits evenly spread ones are looked at.
+    """Refuses images that no network can learn from.
 
     Raises:
         ContractError: naming the first one.
     """
     for name in SPLITS:
-        for index, images in getattr(dataset, name).spread():
-            fine = np.isfinite(images).all(axis=tuple(range(1, images.ndim)))
-            if not fine.all():
-                raise ContractError(
-                    f"Images must be finite, but image {index[~fine][0]} of the {name} split of "
-                    f"{dataset.name!r} is not. Leave it out, or look at how it was made."
-                )
+        getattr(dataset, name).check(f"the {name} split of {dataset.name!r}")
 
 
 def tried_batch(dataset: Dataset, batch: int) -> Batch:
@@ -84,7 +79,13 @@ def tried_batch(dataset: Dataset, batch: int) -> Batch:
     """
     train = dataset.train
     index = np.linspace(0, len(train.labels) - 1, min(_IMAGES, batch, len(train.labels)), dtype=int)
-    before = train.batch(index)
+    before, draw = train.batch(index, Draw(0, 0)), Draw(0, 0)
+    if not torch.equal(train.batch(index, draw), before):
+        raise ContractError(
+            "Images must be the same again for the same seed, or what is resumed ends up "
+            "different, but they are not. Let transforms draw from Python's, NumPy's or torch's "
+            "common generators, none of their own."
+        )
     made = []
     for _ in range(_AUGMENTED):
         with (
@@ -92,10 +93,10 @@ def tried_batch(dataset: Dataset, batch: int) -> Batch:
             said_of("The data's `augment` must take images and a torch.Generator, but it failed"),
         ):
             torch.manual_seed(0)
-            made.append(dataset.augment(train.batch(index), torch.Generator().manual_seed(0)))
+            made.append(dataset.augment(train.batch(index, draw), torch.Generator().manual_seed(0)))
     what = "the data's `augment`"
-    check_output(made[0], before.shape, what, "training")
-    if not torch.equal(train.batch(index), before):
+    check_output(_normalised(train, made[0]), before.shape, what, "training")
+    if not torch.equal(train.batch(index, draw), before):
         raise ContractError(
             "The data's `augment` must leave the data set as it is, but changes its images. Change "
             "those that it is given."
@@ -106,15 +107,21 @@ def tried_batch(dataset: Dataset, batch: int) -> Batch:
             "but it does not. Draw from the generator that it is given."
         )
     step = np.linspace(0, len(train.labels) - 1, min(batch, len(train.labels)), dtype=int)
-    images = train.batch(step)
+    images = train.batch(step, draw)
     shape = images.shape
     with (
         torch.random.fork_rng(devices=[]),
         said_of(f"The data's `augment` must take {len(step)} images, but it failed"),
     ):
         many = dataset.augment(images, torch.Generator().manual_seed(0))
-    check_output(many, shape, what, "training")
-    return Batch(made[0].detach(), torch.from_numpy(train.labels[index]))
+    check_output(_normalised(train, many), shape, what, "training")
+    return Batch(_normalised(train, made[0].detach()), torch.from_numpy(train.labels[index]))
+
+
+def _normalised(train: LabelledImages, made: Tensor) -> Tensor:
+    """What networks take of an augmented batch; what is no batch of pixels stays as it is."""
+    is_pixels = isinstance(made, Tensor) and made.dtype == torch.uint8
+    return train.normalised(made) if is_pixels else made
 
 
 def check_teacher(teacher: nn.Module, batch: Batch, n_classes: int) -> None:
@@ -125,7 +132,7 @@ def check_teacher(teacher: nn.Module, batch: Batch, n_classes: int) -> None:
     """
     x = batch.images.clone()
     with torch.no_grad(), said_of("A teacher must take images, but it failed"):
-        logits = teacher.eval()(x)
+        logits = teacher.cpu().eval()(x)
     check_untouched(x, batch.images, 0, "the teacher")
     check_output(logits, (len(x), n_classes), "the teacher", "distillation")
 

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from arrays import arrays
 from own_shared_net import SharedPerceptrons
 from safetensors.torch import load_file
 from shared_spaces import OWN, SHIPPED, assert_same, images_of, rows_of, space_of, trained
@@ -17,6 +19,7 @@ from tailorbird.progress import Advance, NoProgress
 from tailorbird.spaces import IntArray, Piece, SharedSpace
 from tailorbird.spaces.shared import KINDS, smallest_and_largest
 from tailorbird.training import Dataset, Split, Trained, fit
+from tailorbird.training.data.loading import seed_of
 from tailorbird.training.finetuning.difference import difference
 from tailorbird.training.finetuning.one_network import OneNetwork, taken_out
 from tailorbird.training.finetuning.settings import Finetuning
@@ -102,7 +105,7 @@ def test_a_network_learns_and_is_loaded_the_next_time(few_digits: Dataset, tmp_p
     assert [path.suffixes for path in files] == [[".safetensors"]]
     again = of(shared, row, few_digits, tmp_path, epochs=12, distillation="none")
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files
-    x = torch.from_numpy(few_digits.test.images)
+    x = torch.from_numpy(arrays(few_digits.test).images)
     assert_same(again.after.extract(row)(x), found.after.extract(row)(x))
 
 
@@ -142,13 +145,13 @@ def test_a_network_that_gets_worse_is_kept_as_it_was(few_digits: Dataset, tmp_pa
     good = of(trained(space), row, few_digits, tmp_path, epochs=12).after
     (before,) = good.evaluate(row[None], few_digits.validation)
     wrong = (few_digits.train.labels + 1) % 10
-    data = replace(few_digits, train=Split(few_digits.train.images, wrong))
+    data = replace(few_digits, train=Split(arrays(few_digits.train).images, wrong))
     settings = replace(SETTINGS, epochs=12, distillation="none")
     found = finetune(good, row, data, settings, tmp_path / "worse", NoProgress())
     assert not found.has_changed
     assert_same(
-        found.after.extract(row)(torch.from_numpy(data.test.images)),
-        found.before.extract(row)(torch.from_numpy(data.test.images)),
+        found.after.extract(row)(torch.from_numpy(arrays(data.test).images)),
+        found.before.extract(row)(torch.from_numpy(arrays(data.test).images)),
     )
     assert found.after.evaluate(row[None], data.validation)[0] == before
     again = load(good, row, data, settings, tmp_path / "worse")
@@ -186,20 +189,20 @@ def test_a_network_learns_from_the_largest_or_a_teacher(
     own = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)) if teacher else None
     settings = replace(SETTINGS, distillation=distillation, teacher=teacher)
     told: list[float] = []
-    update = fit._update
+    take = fit._Learning.take
 
-    def watched(optimizer: object, losses: object, *more: object) -> Tensor:
-        value: Tensor = update(optimizer, losses, *more)  # type: ignore[arg-type]  # passed on
+    def watched(learning: fit._Learning, *step: Any) -> Tensor:
+        value = take(learning, *step)
         told.append(value.item())
         return value
 
-    monkeypatch.setattr(fit, "_update", watched)
+    monkeypatch.setattr(fit._Learning, "take", watched)
     finetune(shared, row, few_digits, settings, tmp_path, NoProgress(), teacher=own)
     order = np.random.default_rng([0, 0]).permutation(100)[:25]
     images = few_digits.train.batch(order)
     labels = torch.from_numpy(few_digits.train.labels[order])
     data = replace(few_digits, augment=few_digits.augment)
-    generator = torch.Generator().manual_seed(fit._seed(0, 0))
+    generator = torch.Generator().manual_seed(seed_of(0, 0))
     images = data.augment(images, generator)
     largest = shared.extract(smallest_and_largest(space)[1])
     one = OneNetwork(space, row)
@@ -243,7 +246,7 @@ def test_from_scratch_nothing_is_known(few_digits: Dataset, tmp_path: Path) -> N
         )
         for name in ("one", "one", "other")
     ]
-    x = torch.from_numpy(few_digits.test.images)
+    x = torch.from_numpy(arrays(few_digits.test).images)
     outputs = [alone.extract(row)(x) for alone in made]
     assert_same(outputs[0], outputs[1])
     assert_same(outputs[0], outputs[2])
@@ -273,7 +276,7 @@ def test_differences_are_paired(
         for n in (0, 1)
     )
     right = [
-        t.extract(row)(torch.from_numpy(split.images)).argmax(1).numpy() == split.labels
+        t.extract(row)(torch.from_numpy(arrays(split).images)).argmax(1).numpy() == split.labels
         for t in (one, other)
     ]
     found = difference(one, other, row, split, score)

@@ -6,6 +6,7 @@ import numpy as np
 import own_net
 import pytest
 import torch
+from arrays import arrays
 from shared_spaces import trained
 from torch import nn
 
@@ -58,7 +59,7 @@ def test_the_teacher_is_the_largest_network_of_the_same_space(
     settings = Finetuning(1, 0, dict.fromkeys(KINDS, 0.1))
     with pytest.raises(KnownError):
         train.finetune(shared, row, few_digits, settings, tmp_path, NoProgress())
-    images = torch.from_numpy(few_digits.test.images[:4])
+    images = torch.from_numpy(arrays(few_digits.test).images[:4])
     with torch.inference_mode():
         assert torch.equal(asked[0](images), shared.extract(best)(images))
 

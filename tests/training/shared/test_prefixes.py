@@ -3,6 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from arrays import arrays
 from numpy.typing import NDArray
 from own_shared import refined
 from shared_spaces import assert_same, images_of, trained
@@ -19,7 +20,7 @@ from tailorbird.training.shared.prefixes import Prefixes
 def split() -> Split:
     """Two batches."""
     validation = digits.load().validation
-    return Split(validation.images[:270], validation.labels[:270])
+    return Split(arrays(validation).images[:270], validation.labels[:270])
 
 
 def test_routes_run_together_answer_as_one_by_one_bit_for_bit(
@@ -115,7 +116,7 @@ def test_the_same_prefix_is_not_mixed_up_between_networks(one_stitch: StitchSpac
     one, two = SharedNetwork(one_stitch).eval(), SharedNetwork(one_stitch).eval()
     split = digits.load().train
     row = one_stitch.landmarks[0]
-    x = torch.from_numpy(split.images[:4])
+    x = torch.from_numpy(arrays(split).images[:4])
     first = Trained(one_stitch, one, split).set_route(row)(x)
     second = Trained(one_stitch, two, split).set_route(row)(x)
     assert not torch.equal(first, second)

@@ -3,6 +3,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from arrays import arrays
 from torch import nn
 
 from tailorbird.errors import InfeasibleError, MissingStepError, RecipeError
@@ -16,7 +17,7 @@ from tailorbird.training.shared.network import SharedNetwork
 
 @pytest.fixture
 def x() -> torch.Tensor:
-    return torch.from_numpy(digits.load().test.images[:20])
+    return torch.from_numpy(arrays(digits.load().test).images[:20])
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_a_network_must_be_chosen_before_it_runs(varied: Trained, x: torch.Tenso
 def known(varied: Trained, rows: np.ndarray) -> dict[tuple[int, ...], float]:
     """Accuracies of untrained networks, of which several are equal."""
     validation = digits.load().validation
-    split = Split(validation.images[:10], validation.labels[:10])
+    split = Split(arrays(validation).images[:10], validation.labels[:10])
     scores = varied.evaluate(rows, split)
     found = {tuple(row): float(score) for row, score in zip(rows.tolist(), scores, strict=True)}
     assert 1 < len(set(found.values())) < len(found)
@@ -197,7 +198,7 @@ def test_a_part_that_works_in_place_is_refused(one_stitch: StitchSpace) -> None:
 
 def test_outputs_that_are_not_finite_are_refused(varied: Trained, rows: np.ndarray) -> None:
     test = digits.load().test
-    images = test.images[:50].copy()
+    images = arrays(test).images[:50].copy()
     images[7, 0, 0, 0] = np.nan
     with pytest.raises(RecipeError, match="must be finite"):
         varied.evaluate(rows[:2], Split(images, test.labels[:50]))
@@ -207,7 +208,7 @@ def test_norms_are_never_calibrated_on_one_image_alone(
     varied: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trained, "_LARGEST_BATCH", 2 * 64)  # two images of eight by eight pixels
-    images, labels = varied._train.images, varied._train.labels
+    images, labels = arrays(varied._train).images, varied._train.labels
     varied._train = Split(images[:99], labels[:99])
     sizes = [len(batch) for batch in varied._calibration()]
     assert sum(sizes) == 99

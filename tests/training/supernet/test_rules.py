@@ -10,6 +10,7 @@ import own_net
 import pytest
 import torch
 import torch.nn.functional as F
+from arrays import arrays
 from shared_spaces import assert_same, space_of
 from supernet_steps import N_STEPS, inputs, passes, step_of
 from torch import Tensor, nn
@@ -210,7 +211,7 @@ def test_a_rule_of_ones_own_decides_what_is_trained(few_digits: Dataset, tmp_pat
     trained = train_supernet(space, few_digits, settings, tmp_path, NoProgress(), rule=rule)
     assert len(rule.rows) == 8
     assert len({tuple(row.tolist()) for (row,) in rule.rows}) == 2
-    logits = trained.extract(space.landmarks[-1])(torch.from_numpy(few_digits.test.images))
+    logits = trained.extract(space.landmarks[-1])(torch.from_numpy(arrays(few_digits.test).images))
     assert logits.abs().max() < 0.5  # that is what it was trained for
 
 

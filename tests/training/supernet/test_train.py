@@ -13,6 +13,7 @@ import numpy as np
 import own_net
 import pytest
 import torch
+from arrays import arrays
 from own_shared import Normed
 from safetensors import safe_open
 from safetensors.torch import load_file
@@ -239,7 +240,7 @@ def test_other_images_and_other_rules_of_ones_own_train_anew(
 ) -> None:
     settings = replace(SETTINGS, epochs=2)
     trained_in(tmp_path, few_digits, settings)
-    train = Split(-few_digits.train.images, few_digits.train.labels)
+    train = Split(-arrays(few_digits.train).images, few_digits.train.labels)
     assert trained_in(tmp_path, replace(few_digits, train=train), settings)[1] == 8
     for program in ("one", "other"):
         assert trained_in(tmp_path, few_digits, replace(settings, program=program))[1] == 8
@@ -399,7 +400,7 @@ def test_a_kind_with_a_learning_rate_of_zero_keeps_its_weights(
 def test_training_that_diverges_says_so_and_keeps_a_good_checkpoint(
     few_digits: Dataset, tmp_path: Path
 ) -> None:
-    images = few_digits.train.images.copy()
+    images = arrays(few_digits.train).images.copy()
     images[7] = np.nan
     data = replace(few_digits, train=Split(images, few_digits.train.labels))
     with pytest.raises(TrainingError, match="must be finite") as caught:
@@ -432,7 +433,7 @@ def test_networks_that_are_loaded_are_those_that_were_trained(
     trained, _ = trained_in(tmp_path, few_digits, settings, space)
     loaded = load_supernet(space, few_digits, settings, tmp_path)
     assert loaded is not None
-    x = torch.from_numpy(few_digits.test.images[:50])
+    x = torch.from_numpy(arrays(few_digits.test).images[:50])
     for row in np.concatenate([*space.enumerate()]):
         one, other = trained.extract(row), loaded.extract(row)
         assert one.state_dict().keys() == other.state_dict().keys()

@@ -87,7 +87,7 @@ class Finetuner:
         with users_code(inputs.named_space):
             check_networks(
                 inputs.space,
-                deepcopy(self.trained().network),  # whose norms see the images
+                deepcopy(self.trained().network).cpu(),  # whose norms see the images
                 row[None],
                 settings.learning_rates,
                 batch,

@@ -19,6 +19,7 @@ from tailorbird.pipeline.run_folder import LOG
 from tailorbird.progress import Progress
 from tailorbird.search.evaluation.executors import Evaluator
 from tailorbird.spaces import FloatArray, IntArray
+from tailorbird.spaces.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -153,6 +154,10 @@ class FunctionAccuracy(EvaluatedAccuracy):
         """Networks as the space builds them; a warning says that nothing was trained."""
         LOG.warning(UNTRAINED)
         return self.network
+
+    def preprocessing(self) -> Preprocessing | None:
+        """None: nobody says how pictures became images."""
+        return None
 
     def fingerprint(self) -> str:
         """`function`, in the place of weights."""

@@ -1,6 +1,7 @@
 """Shared weights that were trained with a loop of the user's own, and that a recipe names."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from tailorbird.pipeline.python_path import users_code
 from tailorbird.progress import Progress
 from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training import Trained
+from tailorbird.training.data.images import inputs
 from tailorbird.training.distillation import labels_only
 from tailorbird.training.shared.fitting_data import n_classes_of
 from tailorbird.training.shared.network import fresh
@@ -94,10 +96,11 @@ class GivenInputs(TrainingInputs):
         """
         trained, train = self._trained[0], self.dataset().train
         index = np.arange(min(_TRIED, len(train.labels)))
-        batch = Batch(train.batch(index), torch.from_numpy(train.labels[index]))
+        batch = Batch(inputs(train, index), torch.from_numpy(train.labels[index]))
         X, n_classes = smallest_and_largest(self.space), self.n_classes
         with users_code(self.named_space):
-            check_networks(self.space, trained.network, X, {}, batch, labels_only, n_classes)
+            network = deepcopy(trained.network).cpu()
+            check_networks(self.space, network, X, {}, batch, labels_only, n_classes)
 
     def check_steps(self, batch: Batch) -> None:
         """Nothing: no step is made."""
@@ -113,4 +116,5 @@ class GivenInputs(TrainingInputs):
         except WeightsKeyError as error:
             example = f'{{ file = "{error.path.name}", key = "{error.key}" }}'
             raise WeightsError(f"{error} In [accuracy]: trained = {example}.") from error
-        return Trained(self.space, network, self.dataset().train, self.score()), remarks
+        train, score = self.dataset().train, self.score()
+        return Trained(self.space, network, train, score, self.compute), remarks

@@ -7,6 +7,7 @@ from tailorbird.errors import RecipeError
 from tailorbird.predictors import Learner, Predictor
 from tailorbird.progress import Progress
 from tailorbird.spaces import FloatArray, IntArray
+from tailorbird.spaces.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,6 +79,9 @@ class AccuracySource(Protocol):
 
     def basis(self) -> str:
         """Text that changes with whatever accuracies for reports rest on: data, score, weights."""
+
+    def preprocessing(self) -> Preprocessing | None:
+        """How pictures become images that networks take; None if nobody says."""
 
     def n_validation(self) -> int | None:
         """Images behind an accuracy that the search may know; None if that is not known."""

@@ -15,6 +15,7 @@ from tailorbird.progress import Progress
 from tailorbird.recipe.accuracy import STITCHED_KEYS, SUPERNET_KEYS, TOGETHER_KEYS
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces.preprocessing import Preprocessing
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import SharedNetwork, Trained, Training, load, train
 from tailorbird.training.distillation import loss_of
@@ -22,6 +23,7 @@ from tailorbird.training.shared.network_trial import check_networks
 from tailorbird.training.stitching.anchors import Placement
 from tailorbird.training.stitching.train import check, check_heads, is_trained, placed
 from tailorbird.training.trial import Batch
+from tailorbird.training.weights.config_file import preprocessing_beside
 
 _EPOCHS = 30  # of anchors that learn from scratch, or have a new head
 
@@ -95,6 +97,19 @@ class StitchingInputs(TrainingInputs):
             )
         if asked.shared_learning_rates.model_fields_set:
             self.check_something_learns()
+
+    def published(self) -> Mapping[str, Preprocessing]:
+        """Preprocessing that the weights of anchors were published with, by anchor."""
+        published, of_family = {}, getattr(self.space.family, "preprocessing", None)
+        for number, name in enumerate(self.space.family.anchors):
+            if name not in self._weights[0]:
+                continue
+            found = preprocessing_beside(self._weights[0][name])
+            if found is None and of_family is not None:
+                found = of_family(number)
+            if found is not None:
+                published[name] = found
+        return published
 
     def check_fit(self) -> None:
         """Refuses data that do not fit the space.
@@ -176,6 +191,7 @@ class StitchingInputs(TrainingInputs):
             if asked.shared_learning_rates.model_fields_set
             else None,
             optimization=self.optimization,
+            compute=self.compute,
             routes=asked.routes or "stitches",
             routes_per_step=asked.routes_per_step,
             share_of_anchors=asked.share_of_anchors,

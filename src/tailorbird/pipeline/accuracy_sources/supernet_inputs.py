@@ -14,6 +14,7 @@ from tailorbird.progress import Progress
 from tailorbird.recipe.accuracy import STITCHED_KEYS, SUPERNET_KEYS
 from tailorbird.registry.route_draws import ROUTE_DRAWS
 from tailorbird.registry.training_rules import entry_of
+from tailorbird.spaces.preprocessing import Preprocessing
 from tailorbird.training import SupernetTraining, Trained, load_supernet, train_supernet
 from tailorbird.training.distillation import loss_of
 from tailorbird.training.shared.fitting_data import n_classes_of
@@ -24,6 +25,7 @@ from tailorbird.training.supernet.settings import IMPORTANCE, ROUTES, RULE
 from tailorbird.training.supernet.train import check, rule_of, stage_of, started
 from tailorbird.training.supernet.trial import check_rule, tried_rows
 from tailorbird.training.trial import Batch
+from tailorbird.training.weights.config_file import preprocessing_beside
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,12 @@ class SupernetInputs(TrainingInputs):
                 "chooses networks by itself: drop it."
             )
 
+    def published(self) -> Mapping[str, Preprocessing]:
+        """Preprocessing that the weights of the largest network were published with, if known."""
+        given = self.recipe.accuracy.largest
+        found = None if given is None else preprocessing_beside(self.home / given.file)
+        return {} if found is None else {"largest": found}
+
     def check_fit(self) -> None:
         """Refuses data that do not fit the space.
 
@@ -173,6 +181,7 @@ class SupernetInputs(TrainingInputs):
             batch=asked.batch,
             learning_rates={kind: rate for kind, rate in rates.items() if kind in self.kinds},
             optimization=self.optimization,
+            compute=self.compute,
             rule=asked.rule or RULE,
             routes=asked.routes or ROUTES,
             routes_per_step=asked.routes_per_step,

@@ -18,6 +18,7 @@ from tailorbird.progress import Progress
 from tailorbird.recipe import AccuracySection
 from tailorbird.registry.python_paths import is_path
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
+from tailorbird.spaces.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -80,6 +81,10 @@ class TabulatedAccuracy(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Stands for weights that are not here."""
+
+    def preprocessing(self) -> Preprocessing | None:
+        """None: nobody says how pictures became images."""
+        return None
 
     def basis(self) -> str:
         """Says which table it is."""

@@ -23,8 +23,10 @@ from tailorbird.progress import NoProgress, Progress
 from tailorbird.registry.python_paths import is_path
 from tailorbird.search.evaluation.executors import Evaluator
 from tailorbird.spaces import FloatArray, IntArray
+from tailorbird.spaces.preprocessing import Preprocessing
 from tailorbird.spaces.shared import HasPieces
 from tailorbird.training import Dataset, Trained
+from tailorbird.training.data.images import inputs
 from tailorbird.training.one_thread import one_thread
 
 _SCORED = 32  # images that zero-cost scores see
@@ -131,6 +133,7 @@ class TrainedAccuracy(EvaluatedAccuracy):
     def study_name(self, split: str) -> str:
         """Name with the data, the score, the space and the weights."""
         of = f"{self.dataset().fingerprint}/{split}/{self.measure}"
+        of += "".join(f"/{precision}" for precision in self.inputs.compute.decides.values())
         return f"{of}/{self.space.name}@{self.trained().fingerprint}"
 
     @property
@@ -181,6 +184,10 @@ class TrainedAccuracy(EvaluatedAccuracy):
         """Images that only reports see."""
         return len(self.dataset().test.labels)
 
+    def preprocessing(self) -> Preprocessing | None:
+        """How pictures become images that networks take; None if nobody says."""
+        return self.dataset().preprocessing
+
     def description(self) -> str:
         """Sentence for reports."""
         evaluator = self.recipe.accuracy.evaluator
@@ -205,7 +212,7 @@ class TrainedAccuracy(EvaluatedAccuracy):
             return None
         images, seed = self.dataset().train, self.recipe.seed
         drawn = np.random.default_rng(seed).permutation(len(images.labels))[:_SCORED]
-        batch = images.batch(drawn).numpy()
+        batch = inputs(images, drawn).numpy()
         return ZeroCostFeatures(self.space, batch, images.labels[drawn], functions, seed, progress)
 
     @cached_property

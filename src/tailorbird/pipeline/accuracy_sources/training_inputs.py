@@ -9,21 +9,21 @@ from typing import ClassVar, Protocol
 
 from torch import nn
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import ContractError, RecipeError
+from tailorbird.pipeline.accuracy_sources.named_data import dataset_of, named_data
 from tailorbird.pipeline.python_path import resolve, users_code
 from tailorbird.progress import Progress
 from tailorbird.recipe import AccuracySection, Recipe
-from tailorbird.registry.data_sets import DATA_SETS, DEFAULT
-from tailorbird.registry.python_paths import load
 from tailorbird.spaces import IntArray, SharedSpace
+from tailorbird.spaces.preprocessing import Preprocessing
 from tailorbird.spaces.trial import check_torch
 from tailorbird.training import Dataset, Trained
+from tailorbird.training.compute import Compute
 from tailorbird.training.finetuning.settings import Finetuning
 from tailorbird.training.optimization import Optimization
 from tailorbird.training.score import Score, accuracy
 from tailorbird.training.trial import (
     Batch,
-    as_dataset,
     as_teacher,
     check_images,
     check_score,
@@ -126,6 +126,7 @@ class TrainingInputs(ABC):
             teacher=asked.teacher,
             measure=asked.evaluator or "accuracy",
             optimization=self.optimization,
+            compute=self.compute,
         )
 
     @property
@@ -140,7 +141,25 @@ class TrainingInputs(ABC):
             asked.schedule,
             asked.warm_up_epochs,
             asked.label_smoothing,
+            asked.accumulation,
+            asked.weight_averaging,
+            asked.mixup,
+            asked.cutmix,
+            asked.drop_path,
         )
+
+    @cached_property
+    def compute(self) -> Compute:
+        """Where and how networks compute.
+
+        Raises:
+            RecipeError: if the device is not there, or cannot compute so.
+        """
+        asked = self.recipe.accuracy
+        try:
+            return Compute(asked.device, asked.precision, asked.loader_workers)
+        except ContractError as error:
+            raise RecipeError(f"[accuracy] {error}") from error
 
     @property
     @abstractmethod
@@ -232,6 +251,7 @@ class TrainingInputs(ABC):
                 f"[accuracy] {min(idle)} has no part in this recipe, since {self.training} for "
                 f"{self.space.name}: drop it."
             )
+        self.compute  # noqa: B018  # it is made here first
         asked = self.recipe.accuracy
         if asked.warm_up_epochs is not None:  # else no file is read to know what is trained
             self.check_warm_up(self.n_epochs_of)
@@ -278,9 +298,11 @@ class TrainingInputs(ABC):
     @property
     def named_data(self) -> str:
         """Where the recipe names the data."""
-        asked = self.recipe.accuracy
-        key = "data" if asked.module is None else "module"
-        return f"[accuracy] {key} = {getattr(asked, key) or DEFAULT!r}"
+        return named_data(self.recipe)
+
+    def published(self) -> Mapping[str, Preprocessing]:
+        """Preprocessing that weights in files were trained with, by what they are weights of."""
+        return {}
 
     def dataset(self) -> Dataset:
         """The data set that the recipe names.
@@ -294,15 +316,7 @@ class TrainingInputs(ABC):
     def _dataset(self) -> Dataset:
         if self.lender is not None:
             return self.lender.dataset()
-        path = self.recipe.accuracy.module
-        if path is not None:
-            make = resolve(path, self.home, "[accuracy] module")
-            with users_code(self.named_data):
-                made = make()
-                check_torch()
-                return as_dataset(made)
-        dataset: Dataset = load(DATA_SETS[self.recipe.accuracy.data or DEFAULT])()
-        return dataset
+        return dataset_of(self.recipe, self.home, self.space.input_shape, self.published())
 
     def score(self) -> Score:
         """Score that networks are evaluated by."""

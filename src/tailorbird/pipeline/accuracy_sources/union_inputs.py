@@ -15,6 +15,7 @@ from tailorbird.progress import Progress
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.unions.kinds import SharedUnion
 from tailorbird.training import Dataset, Finetuning, SharedNetwork, Trained
+from tailorbird.training.compute import Compute
 from tailorbird.training.score import Score
 
 _LONGEST_NAME = 100
@@ -93,6 +94,11 @@ class UnionInputs:
         """Number of classes that networks tell apart."""
         return self.members[0].n_classes
 
+    @property
+    def compute(self) -> Compute:
+        """Where and how networks compute."""
+        return self.members[0].compute
+
     def dataset(self) -> Dataset:
         """The data set of all spaces."""
         return self.members[0].dataset()
@@ -124,7 +130,7 @@ class UnionInputs:
         """The networks of all spaces, with the weights that those of each have."""
         networks = zip(self.space.prefixes, trained, strict=True)
         network = SharedNetwork.joined({prefix: one.network for prefix, one in networks})
-        return Trained(self.space, network, self.dataset().train, self.score())
+        return Trained(self.space, network, self.dataset().train, self.score(), self.compute)
 
 
 def folder_name(label: str) -> str:

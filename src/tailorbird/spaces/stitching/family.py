@@ -67,7 +67,8 @@ class Pretrained(Family, Protocol):
     """A family that knows where the weights of an anchor's own state dict go.
 
     It may also have a method `name_of(part, inner)`, the inverse of `place`: then messages about
-    weights that do not fit show their names in the state dict.
+    weights that do not fit show their names in the state dict. And a method `preprocessing(anchor)`
+    gives the `Preprocessing` that the published weights of an anchor were trained with.
     """
 
     def place(self, anchor: int, name: str) -> tuple[Part, str]:

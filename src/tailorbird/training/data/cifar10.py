@@ -12,15 +12,21 @@ from numpy.typing import NDArray
 
 from tailorbird.errors import ContractError, in_a_line
 from tailorbird.published.data_folder import data_folder
+from tailorbird.spaces.preprocessing import Preprocessing
+from tailorbird.training.data.arrays import Split
 from tailorbird.training.data.augment import shift_and_flip
-from tailorbird.training.data.dataset import Dataset, Split
+from tailorbird.training.data.dataset import Dataset
 
 _N_CLASSES, _SIDE = 10, 32
 _MOST_BYTES = 256 * 2**20  # of the arrays of a file; those of 10,000 images take 9 MB
 
-# Those by which the pretrained networks' training normalised images.
-_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)[:, None, None]
-_STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)[:, None, None]
+PREPROCESSING = Preprocessing((_SIDE, _SIDE), crop=1.0)
+"""Facts of the images: mean and deviation are those of the pretrained networks' training."""
+
+_MEAN, _STD = (
+    np.array(values, dtype=np.float32)[:, None, None]
+    for values in (PREPROCESSING.mean, PREPROCESSING.std)
+)
 
 
 def load(folder: Path) -> Dataset:
@@ -40,7 +46,10 @@ def load(folder: Path) -> Dataset:
     images, labels = _read(folder / "cifar10_jpeg_test10k.npz")
     order = np.random.default_rng(0).permutation(len(labels))
     validation, test = (Split(images[half], labels[half]) for half in np.split(order, 2))
-    return Dataset("cifar10-jpeg", _N_CLASSES, Split(*train), validation, test, shift_and_flip)
+    train_split = Split(*train)
+    return Dataset(
+        "cifar10-jpeg", _N_CLASSES, train_split, validation, test, shift_and_flip, PREPROCESSING
+    )
 
 
 def load_published() -> Dataset:

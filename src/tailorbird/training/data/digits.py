@@ -4,10 +4,17 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from tailorbird.spaces.preprocessing import Preprocessing
+from tailorbird.training.data.arrays import Split
 from tailorbird.training.data.augment import shift
-from tailorbird.training.data.dataset import Dataset, Split
+from tailorbird.training.data.dataset import Dataset
 
 _SPLIT_SEED = 0
+
+PREPROCESSING = Preprocessing(
+    (8, 8), crop=1.0, mean=(0.5,), std=(1.0,), channels="grey", value_range=(0.0, 1.0)
+)
+"""Facts of the digits: ink is white on black, and pixels have 17 values."""
 
 
 def load() -> Dataset:
@@ -22,4 +29,4 @@ def load() -> Dataset:
     first, second, third = (
         Split(images[i], labels[i].astype(np.int64)) for i in (train, validation, test)
     )
-    return Dataset("digits", 10, first, second, third, shift)
+    return Dataset("digits", 10, first, second, third, shift, PREPROCESSING)

@@ -7,7 +7,7 @@ import numpy as np
 
 from tailorbird.errors import raising
 from tailorbird.spaces import IntArray
-from tailorbird.training.data.dataset import Split
+from tailorbird.training.data.images import LabelledImages
 from tailorbird.training.score import Score, accuracy, as_score
 from tailorbird.training.shared.trained import Trained
 
@@ -39,7 +39,7 @@ class Difference:
 
 
 def difference(
-    one: Trained, other: Trained, row: IntArray, split: Split, score: Score = accuracy
+    one: Trained, other: Trained, row: IntArray, split: LabelledImages, score: Score = accuracy
 ) -> Difference:
     """Difference of two networks of one architecture on a split.
 

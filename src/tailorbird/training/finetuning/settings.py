@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tailorbird.training.compute import CPU, Compute
 from tailorbird.training.optimization import Optimization
 
 VERSION = "finetune-2"
@@ -19,6 +20,7 @@ class Finetuning:
         learning_rates: peak for each kind of piece; 0 leaves it as it is, and so does none.
         batch: batch size.
         optimization: how a step changes weights.
+        compute: device, precision and processes.
         distillation: what is learned from a teacher's answers: `soft`, `hard` or `none`.
         teacher: names a teacher in the place of the largest network.
         measure: names the score that weights are chosen by.
@@ -32,3 +34,4 @@ class Finetuning:
     teacher: str | None = None
     measure: str = "accuracy"
     optimization: Optimization = field(default_factory=Optimization)
+    compute: Compute = CPU

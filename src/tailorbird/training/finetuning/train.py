@@ -62,7 +62,9 @@ def load(
     network = deepcopy(start)
     if not stage.load(network):
         return None
-    return Finetuned(*(Trained(one, n, dataset.train, score) for n in (start, network)))
+    return Finetuned(
+        *(Trained(one, n, dataset.train, score, settings.compute) for n in (start, network))
+    )
 
 
 def finetune(
@@ -108,15 +110,17 @@ def finetune(
     stage = finetuned_stage(one, trained.fingerprint, dataset, settings, folder)
     start = taken_out(one, trained.network)
     network = deepcopy(start)
-    loss = loss_of(settings.distillation, teacher, settings.optimization.label_smoothing)
+    loss = _loss_of(settings, teacher)
     _fit(one, network, dataset, settings, stage, loss, progress, "Finetuning")
-    before, after = (Trained(one, n, dataset.train, score) for n in (start, network))
+    before, after = (
+        Trained(one, n, dataset.train, score, settings.compute) for n in (start, network)
+    )
     with one_thread():
         gain = difference(after, before, row, dataset.validation, score)
     # Less is noise: weights that are right on two or three more validation images can be worse.
     if not gain.is_likely:
         network.load_state_dict(start.state_dict())
-        after = Trained(one, network, dataset.train, score)
+        after = Trained(one, network, dataset.train, score, settings.compute)
     stage.save(network)
     return Finetuned(before, after)
 
@@ -135,7 +139,9 @@ def load_alone(
     if not stage.is_made():
         return None
     network = fresh(one, settings.seed)
-    return Trained(one, network, dataset.train, score) if stage.load(network) else None
+    if not stage.load(network):
+        return None
+    return Trained(one, network, dataset.train, score, settings.compute)
 
 
 def train_alone(
@@ -170,10 +176,16 @@ def train_alone(
     one = OneNetwork(space, row)
     stage = _alone_stage(one, dataset, settings, folder)
     network = fresh(one, settings.seed)
-    loss = loss_of(settings.distillation, teacher, settings.optimization.label_smoothing)
+    loss = _loss_of(settings, teacher)
     _fit(one, network, dataset, settings, stage, loss, progress, "From scratch")
     stage.save(network)
-    return Trained(one, network, dataset.train, score)
+    return Trained(one, network, dataset.train, score, settings.compute)
+
+
+def _loss_of(settings: Finetuning, teacher: nn.Module | None) -> Loss:
+    """Loss to labels, and to a teacher's answers if there is one."""
+    at = None if teacher is None else teacher.to(settings.compute.torch_device)
+    return loss_of(settings.distillation, at, settings.optimization.label_smoothing)
 
 
 def _fit(
@@ -188,7 +200,9 @@ def _fit(
 ) -> None:
     route = one.route(one.row)
     stage.path.parent.mkdir(parents=True, exist_ok=True)
-    with progress.task(title, settings.epochs) as advance:
+    network.to(settings.compute.torch_device)
+    drop_path = settings.optimization.drop_path
+    with progress.task(title, settings.epochs) as advance, network.dropping(drop_path):
         fit(
             network,
             groups_of(network, one.pieces, settings.learning_rates),
@@ -196,6 +210,7 @@ def _fit(
             dataset,
             Schedule(settings.epochs, settings.batch, settings.seed),
             settings.optimization,
+            settings.compute,
             stage.checkpoint,
             logged(advance, title.lower()),
         )
@@ -231,10 +246,11 @@ def _stage(
     kinds = {piece.kind for piece in one.pieces}
     rates = {k: rate for k, rate in settings.learning_rates.items() if k in kinds}
     plain = asdict(settings)
-    del plain["optimization"]
+    del plain["optimization"], plain["compute"]
     decides = {
         **plain,
         **settings.optimization.decides,
+        **settings.compute.decides,
         "learning_rates": rates,
         "architecture": one.row.tolist(),
         "pieces": fingerprint(one.pieces),
@@ -243,4 +259,5 @@ def _stage(
     made_with = identity(VERSION, one.space.name, dataset, settings.batch, decides)
     digest = hashlib.sha256(one.name.encode()).hexdigest()[:12]  # a text may be too long for a name
     names = [piece.weights for piece in one.pieces]
-    return Stage(folder / f"{digest}{ending}.safetensors", made_with, names)
+    path = folder / f"{digest}{ending}.safetensors"
+    return Stage(path, made_with, names, dataset.preprocessing)

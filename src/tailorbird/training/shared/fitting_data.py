@@ -16,7 +16,7 @@ def check_images_fit(space: SearchSpace, dataset: Dataset) -> None:
     """
     wanted = space.input_shape[1:]
     for split in SPLITS:
-        shape = tuple(getattr(dataset, split).images.shape[1:])
+        shape = tuple(getattr(dataset, split).shape)
         if shape != wanted:
             raise ContractError(
                 f"There is no training for {space.name} on the data {dataset.name!r}: "

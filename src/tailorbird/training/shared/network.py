@@ -1,6 +1,7 @@
 """All weights of a space in one module, so that networks share them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Self
 
 import torch
@@ -32,6 +33,7 @@ class SharedNetwork(nn.Module):
         super().__init__()
         self.parts = nn.ModuleDict()
         self._windowed: dict[tuple[object, ...], WindowedModule] = {}  # by form
+        self._drop_path = 0.0
         of_name: dict[str, list[Piece]] = {}
         for piece in space.pieces:
             of_name.setdefault(piece.weights, []).append(piece)
@@ -58,7 +60,7 @@ class SharedNetwork(nn.Module):
         """
         joined = cls.__new__(cls)
         nn.Module.__init__(joined)
-        joined.parts, joined._windowed = nn.ModuleDict(), {}
+        joined.parts, joined._windowed, joined._drop_path = nn.ModuleDict(), {}, 0.0
         for prefix, network in networks.items():
             for name, module in network.parts.items():
                 joined.parts[f"{prefix}{name}"] = module
@@ -68,9 +70,28 @@ class SharedNetwork(nn.Module):
 
     def forward(self, x: Tensor, route: Sequence[Piece]) -> Tensor:
         """Logits (n, classes) of images (n, channels, height, width), along one route."""
-        for piece in route:
-            x = self.run(piece, x)
+        for number, piece in enumerate(route, 1):
+            y = self.run(piece, x)
+            if self.training and self._drop_path and piece.kind == "block" and y.shape == x.shape:
+                y = _left_out(x, y, self._drop_path * number / len(route))
+            x = y
         return x
+
+    @contextmanager
+    def dropping(self, drop_path: float) -> Iterator[None]:
+        """Leaves blocks out for some images inside, while networks are in training mode.
+
+        Args:
+            drop_path: how often the last piece of a route is left out; earlier ones are less often.
+
+        References:
+            Huang, Sun, Liu, Sedra, Weinberger: Deep Networks with Stochastic Depth. ECCV 2016.
+        """
+        self._drop_path = drop_path
+        try:
+            yield
+        finally:
+            self._drop_path = 0.0
 
     def run(self, piece: Piece, x: Tensor) -> Tensor:
         """Output of one piece."""
@@ -145,6 +166,12 @@ class SharedNetwork(nn.Module):
         for windowed in self._windowed.values():
             windowed.module.train(mode)
         return super().train(mode)
+
+
+def _left_out(x: Tensor, y: Tensor, share: float) -> Tensor:
+    """Output of a block, but for a share of the images its input; the mean stays the output."""
+    kept = torch.rand(len(x), *[1] * (x.ndim - 1), device=x.device) >= share
+    return torch.where(kept, x + (y - x) / (1 - share), x)
 
 
 def fresh(space: SharedSpace, seed: int) -> SharedNetwork:

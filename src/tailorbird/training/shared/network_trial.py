@@ -11,7 +11,7 @@ from tailorbird.errors import ContractError
 from tailorbird.spaces import IntArray, Piece, SharedSpace
 from tailorbird.spaces.module import said_of
 from tailorbird.spaces.trial import check_output, check_torch, check_untouched, told
-from tailorbird.training.data.dataset import Split
+from tailorbird.training.data.arrays import Split
 from tailorbird.training.distillation import Loss
 from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.shared.trained import Trained

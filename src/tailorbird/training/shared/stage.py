@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tailorbird.spaces.preprocessing import Preprocessing
 from tailorbird.storage.tensors import is_of, read, write
 from tailorbird.training.checkpoint import Checkpoint, put_weights, weights_of
 from tailorbird.training.shared.network import SharedNetwork
@@ -17,11 +18,13 @@ class Stage:
         path: of the file.
         identity: text of all that decides the weights.
         names: of the weights that it holds.
+        preprocessing: of the images that they are good for; None if nobody says.
     """
 
     path: Path
     identity: str
     names: Sequence[str]
+    preprocessing: Preprocessing | None = None
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -48,5 +51,8 @@ class Stage:
         Raises:
             WriteError: if they cannot be written.
         """
-        write(self.path, weights_of(network, self.names), {"identity": self.identity})
+        metadata = {"identity": self.identity}
+        if self.preprocessing is not None:
+            metadata["preprocessing"] = self.preprocessing.to_json()
+        write(self.path, weights_of(network, self.names), metadata)
         self.checkpoint.remove()

@@ -2,20 +2,22 @@
 
 import copy
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tailorbird.errors import ContractError, InfeasibleError, MissingStepError
 from tailorbird.spaces import IntArray, SharedSpace
-from tailorbird.training.data.dataset import Split
+from tailorbird.training.compute import CPU, Compute
+from tailorbird.training.data.images import LabelledImages, on_device
+from tailorbird.training.data.loading import batches_on_device
 from tailorbird.training.score import Score, accuracy, as_score
 from tailorbird.training.shared.network import SharedNetwork
-from tailorbird.training.shared.prefixes import Prefixes
+from tailorbird.training.shared.prefixes import Prefixes, Route
 
 _MOST_CALIBRATED = 1_000
 _BATCH = 250
@@ -30,22 +32,27 @@ class Trained:
         network: all weights, trained; whoever changes its weights makes another `Trained`.
         train: images on which batch norms are calibrated, at most a thousand of them.
         score: what `evaluate` gives.
+        compute: device that the weights are on, and precision; networks that are taken out of
+            these are on the CPU.
     """
 
     def __init__(
         self,
         space: SharedSpace,
         network: SharedNetwork,
-        train: Split,
+        train: LabelledImages,
         score: Score = accuracy,
+        compute: Compute = CPU,
     ) -> None:
         self.space = space
-        self.network = network.eval()
+        self.network = network.eval().to(compute.torch_device)
         self._train = train
         self._score = score
+        self._compute = compute
+        self._calibrating: list[Tensor] | None = None
         self._ready: dict[tuple[int, ...], nn.Sequential] = {}
         self._accuracy: dict[tuple[int, ...], float] = {}
-        self._split: Split | None = None
+        self._split: LabelledImages | None = None
         self._current: nn.Sequential | None = None
 
     def __repr__(self) -> str:
@@ -56,7 +63,7 @@ class Trained:
         """Twelve hex digits that change with any weight."""
         digest = hashlib.sha256()
         for name, tensor in self.network.state_dict().items():
-            digest.update(name.encode() + tensor.numpy().tobytes())
+            digest.update(name.encode() + tensor.cpu().numpy().tobytes())
         return digest.hexdigest()[:12]
 
     def prepare(self, X: IntArray) -> None:
@@ -65,7 +72,7 @@ class Trained:
         Batch norms are calibrated for each route; without them there is little to do.
         """
         rows = {key: self.space.route(np.array(key)) for key in _keys(X) if key not in self._ready}
-        prefixes = Prefixes(self.network, list(rows.values()), self._calibration())
+        prefixes = self._prefixes([*rows.values()])
         for key, route in rows.items():
             self._ready[key] = nn.Sequential(*prefixes.modules_of(route)).eval()
 
@@ -127,12 +134,15 @@ class Trained:
         return best
 
     def extract(self, row: IntArray) -> nn.Sequential:
-        """The network of one canonical row: plain, in evaluation mode, with weights of its own."""
-        route = self.space.route(row)
-        prefixes = Prefixes(self.network, [route], self._calibration())
-        return nn.Sequential(*copy.deepcopy(prefixes.modules_of(route))).eval()
+        """The network of one canonical row: plain, in evaluation mode, with weights of its own.
 
-    def evaluate(self, X: IntArray, split: Split) -> NDArray[np.float64]:
+        It is on the CPU.
+        """
+        route = self.space.route(row)
+        modules = self._prefixes([route]).modules_of(route)
+        return nn.Sequential(*copy.deepcopy(modules)).eval().cpu()
+
+    def evaluate(self, X: IntArray, split: LabelledImages) -> NDArray[np.float64]:
         """Scores the network of each canonical row (n, d) on a split; returns (n,), see `score`.
 
         Networks are run together, and what their routes have in common is run once.
@@ -144,10 +154,10 @@ class Trained:
             return np.empty(0)
         rows = list(dict.fromkeys(_keys(X)))
         by_route = {self.space.route(np.array(row)): row for row in rows}
-        prefixes = Prefixes(self.network, list(by_route), self._calibration())
+        prefixes = self._prefixes([*by_route])
         outputs: dict[tuple[int, ...], list[NDArray[Any]]] = {row: [] for row in rows}
-        for x in _batches(split):
-            for route, y in prefixes.outputs(x):
+        for x in self._batches(split):
+            for route, y in self._outputs(prefixes, x):
                 if not y.isfinite().all():
                     raise ContractError(
                         "Outputs of networks must be finite, but some of "
@@ -156,44 +166,62 @@ class Trained:
                     )
                 # Of a thousand classes, all outputs of some routes would not fit into memory.
                 answers = y.argmax(dim=1) if self._score is accuracy else y
-                outputs[by_route[route]].append(answers.numpy())
+                outputs[by_route[route]].append(answers.cpu().numpy())
         scores = {r: self._scored(np.concatenate(y), split.labels) for r, y in outputs.items()}
         if split is not self._split:
             self._split, self._accuracy = split, {}
         self._accuracy |= scores
         return np.array([scores[row] for row in _keys(X)])
 
-    def outputs(self, row: IntArray, split: Split) -> NDArray[np.float32]:
+    def outputs(self, row: IntArray, split: LabelledImages) -> NDArray[np.float32]:
         """Outputs (n, …) of the network of one canonical row for all images of a split."""
-        network = self.extract(row)
-        with torch.inference_mode():
-            return np.concatenate([network(x).numpy() for x in _batches(split)])
+        prefixes = self._prefixes([self.space.route(row)])
+        outputs = (y for x in self._batches(split) for _, y in self._outputs(prefixes, x))
+        return np.concatenate([y.cpu().numpy() for y in outputs])
 
     def _scored(self, outputs: NDArray[Any], labels: NDArray[np.int64]) -> float:
         if self._score is accuracy:
             return float((outputs == labels).mean())
         return as_score(self._score(outputs, labels))
 
+    def _prefixes(self, routes: Sequence[Route]) -> Prefixes:
+        """The tree of some routes, with norms of its own."""
+        with self._compute.autocast():
+            return Prefixes(self.network, routes, self._calibration())
+
+    def _outputs(self, prefixes: Prefixes, x: Tensor) -> Iterator[tuple[Route, Tensor]]:
+        """Each route with its outputs, float32."""
+        for route, y in self._compute.made(partial(prefixes.outputs, x)):
+            yield route, y.float()
+
+    def _batches(self, split: LabelledImages) -> Iterator[Tensor]:
+        """Yields all images of a split in order, in batches that fit into memory."""
+        n, most = len(split.labels), min(_BATCH, _most_images(split))
+        chunks = [np.arange(first, min(first + most, n)) for first in range(0, n, most)]
+        return batches_on_device(split, chunks, self._compute)
+
     def _calibration(self) -> Iterator[Tensor]:
-        """Yields training images, the same every time, in batches that fit into memory."""
+        """Yields training images, the same every time, in batches that fit into memory.
+
+        They are read once: pictures would be decoded again for every network.
+        """
+        if self._calibrating is None:
+            self._calibrating = [*map(self._train.batch, self._calibration_chunks())]
+        for images in self._calibrating:
+            yield on_device(self._train, images, self._compute.torch_device)
+
+    def _calibration_chunks(self) -> list[IntArray]:
+        """Numbers of the images, a batch each."""
         order = np.random.default_rng(0).permutation(len(self._train.labels))
         index = np.sort(order[:_MOST_CALIBRATED])
         n_batches = -(-len(index) // _most_images(self._train))
         # From one image alone, a norm behind global pooling cannot learn.
-        for some in np.array_split(index, max(1, min(n_batches, len(index) // 2))):
-            yield self._train.batch(some)
+        return np.array_split(index, max(1, min(n_batches, len(index) // 2)))
 
 
 def _keys(X: IntArray) -> list[tuple[int, ...]]:
     return [tuple(row) for row in X.tolist()]
 
 
-def _batches(split: Split) -> Iterator[Tensor]:
-    """Yields all images of a split in order, in batches that fit into memory."""
-    n = min(_BATCH, _most_images(split))
-    for first in range(0, len(split.labels), n):
-        yield split.batch(np.arange(first, min(first + n, len(split.labels))))
-
-
-def _most_images(split: Split) -> int:
-    return max(1, _LARGEST_BATCH // int(np.prod(split.images.shape[1:])))
+def _most_images(split: LabelledImages) -> int:
+    return max(1, _LARGEST_BATCH // int(np.prod(split.shape)))

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from tailorbird.errors import TrainingError
 from tailorbird.spaces.stitching import Part, StitchSpace
-from tailorbird.training.data.dataset import Split
+from tailorbird.training.compute import device_of
+from tailorbird.training.data.images import LabelledImages, inputs
 from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.shared.prefixes import run
 
@@ -18,7 +19,7 @@ _BATCH = 32
 
 @torch.no_grad()
 def initialise_stitches(
-    space: StitchSpace, network: SharedNetwork, train: Split, n_images: int
+    space: StitchSpace, network: SharedNetwork, train: LabelledImages, n_images: int
 ) -> None:
     """Sets each stitching layer to the affine map that fits the anchors' activations best.
 
@@ -42,16 +43,17 @@ def initialise_stitches(
         Golub, Van Loan: Matrix Computations, section 5.3. Johns Hopkins 2013.
     """
     network.eval()
+    device = device_of(network)
     factor: dict[Part, Tensor] = defaultdict(lambda: torch.zeros((0, 0), dtype=torch.float64))
     order = np.random.default_rng(0).permutation(len(train.labels))[:n_images]
     for first in range(0, len(order), _BATCH):
-        x = train.batch(order[first : first + _BATCH])
+        x = inputs(train, order[first : first + _BATCH], device)
         states = [list(_activations(space, network, a, x)) for a in range(len(space.depths))]
         for stitch in space.stitches:
             source = _rows(states[stitch.source][stitch.leave + 1])
             ones = source.new_ones(len(source), 1)
             new = torch.cat([source, ones, _rows(states[stitch.target][stitch.enter])], dim=1)
-            before = factor[stitch.part].reshape(-1, new.shape[1])
+            before = factor[stitch.part].to(new.device).reshape(-1, new.shape[1])
             factor[stitch.part] = torch.linalg.qr(torch.cat([before, new]), mode="r").R
     for part, R in factor.items():
         layer = network.parts[str(part)]
@@ -82,4 +84,5 @@ def _activations(
 def _rows(x: Tensor) -> Tensor:
     """Tokens (n, t, c) or maps (n, c, h, w) to float64 rows (-1, c)."""
     last = x.movedim(1, -1) if x.ndim == 4 else x
-    return last.flatten(0, -2).double()
+    rows = last.flatten(0, -2)
+    return (rows.cpu() if rows.device.type == "mps" else rows).double()  # which has no float64

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tailorbird.spaces.shared import KINDS
+from tailorbird.training.compute import CPU, Compute
 from tailorbird.training.optimization import Optimization
 from tailorbird.training.weights.state_dict import digest
 
@@ -28,6 +29,7 @@ class Training:
         learning_rates: peak for each kind of part; 0 leaves it as it is.
         shared_learning_rates: those with which all routes learn together; `learning_rates` if None.
         optimization: how a step changes weights.
+        compute: device, precision and processes.
         routes: how the route of a step is drawn.
         routes_per_step: routes that a step goes along, each with all of its images; it goes down
             the sum of their gradients, and there are as many times fewer steps.
@@ -48,6 +50,7 @@ class Training:
     learning_rates: Mapping[str, float] = field(default_factory=_same_everywhere)
     shared_learning_rates: Mapping[str, float] | None = None
     optimization: Optimization = field(default_factory=Optimization)
+    compute: Compute = CPU
     routes: str = "stitches"
     routes_per_step: int = 1
     share_of_anchors: float | None = None
@@ -84,6 +87,7 @@ class Training:
             if anchor in self.anchors
             else None,
             **self.optimization.decides,
+            **self.compute.decides,
         }
 
     def together(self) -> dict[str, object]:

@@ -41,7 +41,7 @@ def load(
     network = fresh(space, settings.seed)
     if not _stitched(space, dataset, settings, folder).load(network):
         return None
-    return Trained(space, network, dataset.train, score)
+    return Trained(space, network, dataset.train, score, settings.compute)
 
 
 def is_trained(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> bool:
@@ -90,26 +90,29 @@ def train(
     draw = _draw_of(space, settings)
     for epochs in (settings.train_epochs, settings.stitch_epochs):
         settings.optimization.check_warm_up(epochs)
-    network = fresh(space, settings.seed)
+    device = settings.compute.torch_device
+    network = fresh(space, settings.seed).to(device)
     folder.mkdir(parents=True, exist_ok=True)
     n_anchors = len(space.family.anchors)
     alone = [_anchor(space, dataset, settings, folder, a) for a in range(n_anchors)]
     together = _stitched(space, dataset, settings, folder)
     todo = [a for a, stage in enumerate(alone) if not stage.load(network)]
     epochs = len(todo) * settings.train_epochs + settings.stitch_epochs
-    with progress.task("Training", epochs) as advance:
+    drop_path = settings.optimization.drop_path
+    with progress.task("Training", epochs) as advance, network.dropping(drop_path):
         for a in todo:
             _train_anchor(space, network, dataset, settings, a, alone[a].checkpoint, advance)
             alone[a].save(network)
         initialise_stitches(space, network, dataset.train, settings.stitch_images)
         if teacher is None:
-            largest = Trained(space, network, dataset.train)
+            largest = Trained(space, network, dataset.train, compute=settings.compute)
             teacher = largest.extract(space.landmarks[-1])
+        teacher = teacher.to(device)
         _train_routes(
             space, network, dataset, settings, draw, teacher, together.checkpoint, advance
         )
     together.save(network)
-    return Trained(space, network, dataset.train, score)
+    return Trained(space, network, dataset.train, score, settings.compute)
 
 
 def _train_anchor(
@@ -132,6 +135,7 @@ def _train_anchor(
         dataset,
         Schedule(settings.train_epochs, settings.batch, settings.seed),
         settings.optimization,
+        settings.compute,
         checkpoint,
         logged(advance, f"anchor {space.family.anchors[anchor]}"),
     )
@@ -168,6 +172,7 @@ def _train_routes(
         dataset,
         Schedule(settings.stitch_epochs, settings.batch, settings.seed, n_routes),
         optimization,
+        settings.compute,
         checkpoint,
         logged(advance, "all routes"),
     )
@@ -259,11 +264,12 @@ def _anchor(
     decides = settings.alone(name)
     made_with = identity(RULES, space.family.name, dataset, settings.batch, decides)
     weights = [str(part) for part in space.parts_of(space.landmarks[anchor])]
-    return Stage(folder / f"anchor-{name}.safetensors", made_with, weights)
+    return Stage(folder / f"anchor-{name}.safetensors", made_with, weights, dataset.preprocessing)
 
 
 def _stitched(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> Stage:
     alone = [settings.alone(name) for name in space.family.anchors]
     decides = {"alone": alone, **settings.together()}
     made_with = identity(RULES, space.name, dataset, settings.batch, decides)
-    return Stage(folder / "stitched.safetensors", made_with, [*map(str, space.parts)])
+    path, names = folder / "stitched.safetensors", [*map(str, space.parts)]
+    return Stage(path, made_with, names, dataset.preprocessing)

@@ -13,7 +13,8 @@ from tailorbird.registry.importances import IMPORTANCES
 from tailorbird.registry.python_paths import check_named, load
 from tailorbird.spaces import FloatArray, Piece, SharedSpace
 from tailorbird.spaces.shared import smallest_and_largest
-from tailorbird.training.data.dataset import Split
+from tailorbird.training.data.images import LabelledImages
+from tailorbird.training.data.images import inputs as inputs_of
 from tailorbird.training.shared.named_tensors import Window
 from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.supernet.reordering import reorder
@@ -39,7 +40,7 @@ class ImportanceInputs:
 
     network: SharedNetwork
     route: tuple[Piece, ...]
-    train: Split
+    train: LabelledImages
 
 
 Importance = Callable[[ImportanceInputs], Iterator[Saliency]]
@@ -67,7 +68,7 @@ def taylor(inputs: ImportanceInputs) -> Iterator[Saliency]:
     network.train()
     for some in np.array_split(index, max(1, len(index) // _BATCH)):
         network.zero_grad()
-        logits = network(split.batch(some), inputs.route)
+        logits = network(inputs_of(split, some), inputs.route)
         loss = F.cross_entropy(logits, torch.from_numpy(split.labels[some]))
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
         gradients = {(p.weights, n): _gradient(w, part) for p, n, w, part in _windows(inputs)}
@@ -81,7 +82,9 @@ def unsorted(inputs: ImportanceInputs) -> Iterator[Saliency]:
     yield from ()
 
 
-def sort(space: SharedSpace, network: SharedNetwork, train: Split, importance: str) -> None:
+def sort(
+    space: SharedSpace, network: SharedNetwork, train: LabelledImages, importance: str
+) -> None:
     """Sorts the units of the largest network, the most important ones first.
 
     What it computes stays the same, but for rounding; smaller networks get the units that matter

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tailorbird.errors import ContractError
 from tailorbird.spaces import IntArray, Piece
-from tailorbird.training.data.dataset import Split
+from tailorbird.training.data.images import LabelledImages, inputs
 from tailorbird.training.shared.network import SharedNetwork
 from tailorbird.training.supernet.units import Units
 
@@ -23,7 +23,7 @@ def reorder(
     network: SharedNetwork,
     route: Sequence[Piece],
     orders: Sequence[tuple[Units, IntArray]],
-    train: Split,
+    train: LabelledImages,
     name: str,
 ) -> None:
     """Puts units of the largest network into other orders, all of them or none.
@@ -44,7 +44,7 @@ def reorder(
     if not orders:
         return
     pieces = {piece.weights: piece for piece in route}
-    x = train.batch(np.arange(min(_IMAGES, len(train.labels))))
+    x = inputs(train, np.arange(min(_IMAGES, len(train.labels))))
     before = _answers(network, route, x)
     for units, order in orders:
         _put(network, pieces, units, order)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tailorbird.spaces.shared import KINDS
+from tailorbird.training.compute import CPU, Compute
 from tailorbird.training.optimization import Optimization
 from tailorbird.training.weights.state_dict import digest
 
@@ -33,6 +34,7 @@ class SupernetTraining:
         batch: batch size.
         learning_rates: peak for each kind of piece; 0 leaves it as it is, and so does none.
         optimization: how a step changes weights.
+        compute: device, precision and processes.
         rule: which networks a step trains, and by which losses.
         routes: how networks are drawn: `log-macs`, `resources` or `uniform`.
         routes_per_step: networks that a step draws, by a rule that would draw one; it goes down the
@@ -51,6 +53,7 @@ class SupernetTraining:
     batch: int = 50
     learning_rates: Mapping[str, float] = field(default_factory=_same_everywhere)
     optimization: Optimization = field(default_factory=Optimization)
+    compute: Compute = CPU
     rule: str = RULE
     routes: str = ROUTES
     routes_per_step: int = 1

@@ -48,7 +48,7 @@ def load(
     network = fresh(space, settings.seed)
     if not stage.load(network):
         return None
-    return Trained(space, network, dataset.train, score)
+    return Trained(space, network, dataset.train, score, settings.compute)
 
 
 def train(
@@ -89,27 +89,28 @@ def train(
     if trained is not None:
         return trained
     check(space, dataset)
-    made = rule_of(space, settings, rule, teacher)
+    device = settings.compute.torch_device
+    made = rule_of(space, settings, rule, teacher and teacher.to(device))
     settings.optimization.check_warm_up(settings.epochs)
-    network, _ = started(space, dataset, settings)
-    folder.mkdir(parents=True, exist_ok=True)
+    network = started(space, dataset, settings)[0].to(device)
     stage = stage_of(space, dataset, settings, folder)
     schedule = Schedule(settings.epochs, settings.batch, settings.seed, made.n_passes)
-    n_steps = schedule.n_steps(len(dataset.train.labels))
-    with progress.task("Training", settings.epochs) as advance:
+    n_steps, how = schedule.n_steps(len(dataset.train.labels)), settings.optimization
+    with progress.task("Training", settings.epochs) as advance, network.dropping(how.drop_path):
         updates = fit(
             network,
             groups_of(network, space.pieces, settings.learning_rates),
             losses_of(space, network, made, settings.seed, n_steps),
             dataset,
             schedule,
-            settings.optimization,
+            how,
+            settings.compute,
             stage.checkpoint,
             logged(advance, "supernet"),
         )
     tell_updates(f"supernet of {space.name}", updates, "supernet_epochs")
     stage.save(network)
-    return Trained(space, network, dataset.train, score)
+    return Trained(space, network, dataset.train, score, settings.compute)
 
 
 def check(space: SharedSpace, dataset: Dataset) -> None:
@@ -210,9 +211,11 @@ def stage_of(
         "teacher": settings.teacher,
         **settings.start(),
         **settings.optimization.decides,
+        **settings.compute.decides,
     }
     if settings.routes_per_step > 1:
         decides["routes_per_step"] = settings.routes_per_step
     made_with = identity(VERSION, space.name, dataset, settings.batch, decides)
     names = [*dict.fromkeys(piece.weights for piece in space.pieces)]
-    return Stage(folder / "supernet.safetensors", made_with, names)
+    path = folder / "supernet.safetensors"
+    return Stage(path, made_with, names, dataset.preprocessing)

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import partial
 
+from tailorbird.spaces.preprocessing import Preprocessing
 from tailorbird.spaces.stitching.families import residual_names
 from tailorbird.spaces.stitching.family import Part, blocks_of
 from tailorbird.spaces.workload import Workload, module_workload
@@ -35,6 +36,10 @@ class CifarResNet:
     def input_shape(self) -> tuple[int, ...]:
         """Shape (batch, 3, 32, 32) of colour images."""
         return (self.batch, 3, _SIDE, _SIDE)
+
+    def preprocessing(self, anchor: int) -> Preprocessing:
+        """How pictures became what the published weights of an anchor learned from."""
+        return Preprocessing((_SIDE, _SIDE), crop=1.0)
 
     def workload(self, part: Part) -> Workload:
         """The workload of a part."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tailorbird.spaces.preprocessing import Preprocessing
 from tailorbird.spaces.stitching.families import vision_transformer
 from tailorbird.spaces.stitching.families.vision_transformer import VisionTransformer
 from tailorbird.spaces.stitching.family import Part
@@ -40,6 +41,10 @@ class DeiT3:
     def input_shape(self) -> tuple[int, ...]:
         """Shape (batch, 3, side, side) of colour images."""
         return (self.batch, 3, self.side, self.side)
+
+    def preprocessing(self, anchor: int) -> Preprocessing:
+        """How pictures became what the published weights of an anchor learned from."""
+        return Preprocessing((self.side, self.side), crop=0.9)
 
     def workload(self, part: Part) -> Workload:
         """The workload of a part."""

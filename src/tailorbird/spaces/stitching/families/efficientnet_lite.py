@@ -6,11 +6,13 @@ from importlib.resources import files
 from pathlib import Path
 
 from tailorbird.errors import RecipeError
+from tailorbird.spaces.preprocessing import Preprocessing
 from tailorbird.spaces.stitching.family import Part, blocks_of
 from tailorbird.spaces.workload import Workload, module_workload
 
 _workload = partial(module_workload, "tailorbird.spaces.stitching.modules.efficientnet_lite")
 _STEM, _FEATURES = 32, 1280
+_PUBLISHED_SIDES = (224, 240, 260)
 _KERNELS = (3, 3, 5, 3, 5, 5, 3)
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 _EXPANSIONS = (1, 6, 6, 6, 6, 6, 6)
@@ -68,6 +70,12 @@ class EfficientNetLite:
     def input_shape(self) -> tuple[int, ...]:
         """Shape (batch, 3, side, side) of colour images."""
         return (self.batch, 3, self.side, self.side)
+
+    def preprocessing(self, anchor: int) -> Preprocessing:
+        """How pictures became what the published weights of an anchor learned from."""
+        side = _PUBLISHED_SIDES[anchor]
+        mean, std = (127 / 255,) * 3, (128 / 255,) * 3
+        return Preprocessing((side, side), side / (side + 32), mean=mean, std=std)
 
     def workload(self, part: Part) -> Workload:
         """The workload of a part."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cache, partial
 
+from tailorbird.spaces.preprocessing import Preprocessing
 from tailorbird.spaces.stitching.family import Part, blocks_of
 from tailorbird.spaces.workload import Workload, module_workload
 
@@ -51,6 +52,10 @@ class Swin:
     def input_shape(self) -> tuple[int, ...]:
         """Shape (batch, 3, side, side) of colour images."""
         return (self.batch, 3, self.side, self.side)
+
+    def preprocessing(self, anchor: int) -> Preprocessing:
+        """How pictures became what the published weights of an anchor learned from."""
+        return Preprocessing((self.side, self.side), crop=0.9)
 
     def workload(self, part: Part) -> Workload:
         """The workload of a part."""
