@@ -60,6 +60,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             raise pytest.UsageError(f"{item.nodeid}: the mark `data` must name its files.")
         if not all(map(_is_here, mark.args)):
             pytest.skip(_NO_DATA)
+    if item.get_closest_marker("gpu") is not None:
+        import torch
+
+        if not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+            pytest.skip("torch finds no GPU here")
 
 
 @cache

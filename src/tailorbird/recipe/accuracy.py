@@ -12,6 +12,7 @@ from tailorbird.recipe.section import (
     PythonPath,
     Seconds,
     Section,
+    matching,
     one_of,
     one_of_or_path,
     one_of_or_pictures,
@@ -63,6 +64,11 @@ TOGETHER_KEYS = frozenset({"routes_per_step", "shared_learning_rates", "share_of
 
 SUPERNET_KEYS = _LEARNING | {"supernet_epochs", "rule", "largest", "importance"}
 """Keys on how a supernet is trained."""
+
+_DEVICE = matching(
+    r"auto|cpu|mps|cuda(:\d{1,3})?",
+    "'auto', 'cpu', 'mps', 'cuda', or one of several GPUs, 'cuda:1'",
+)
 
 Rate = Annotated[float, Field(ge=0, le=1000)]
 ZeroCostScore = Annotated[str, one_of_or_path(ZERO_COST_SCORES)]
@@ -126,7 +132,7 @@ class AccuracySection(Section):
     finetune_epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
     finetune_rate: Annotated[float, Field(gt=0, le=1)] = 0.3
     batch: Count = 50
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")] = "auto"
+    device: Annotated[str, _DEVICE] = "auto"
     precision: Literal["f32", "bf16", "f16"] = "f32"
     loader_workers: Annotated[int, Field(ge=0, le=256)] | None = None
     learning_rates: LearningRates = LearningRates()

@@ -1,5 +1,6 @@
 """Types that tables of a recipe have in common."""
 
+import re
 from collections.abc import Callable, Collection
 from typing import Annotated
 
@@ -31,6 +32,16 @@ def one_of_or_path(names: Collection[str]) -> AfterValidator:
         lambda name: name in names or is_path(name),
         f"{known} or a Python path of your own, 'package.module:name'",
     )
+
+
+def matching(pattern: str, expected: str) -> AfterValidator:
+    """Refuses what does not match a pattern.
+
+    Args:
+        pattern: of all of the text.
+        expected: what it stands for, for errors.
+    """
+    return _allowed(lambda text: re.fullmatch(pattern, text) is not None, expected)
 
 
 def _pictures() -> AfterValidator:

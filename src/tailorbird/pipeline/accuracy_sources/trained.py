@@ -213,7 +213,10 @@ class TrainedAccuracy(EvaluatedAccuracy):
         images, seed = self.dataset().train, self.recipe.seed
         drawn = np.random.default_rng(seed).permutation(len(images.labels))[:_SCORED]
         batch = inputs(images, drawn).numpy()
-        return ZeroCostFeatures(self.space, batch, images.labels[drawn], functions, seed, progress)
+        device = self.inputs.compute.torch_device
+        at = "cpu" if device.type == "mps" else str(device)  # some need float64
+        labels = images.labels[drawn]
+        return ZeroCostFeatures(self.space, batch, labels, functions, seed, progress, at)
 
     @cached_property
     def _scores(self) -> dict[str, ZeroCost]:

@@ -55,7 +55,8 @@ def initialise_stitches(
             new = torch.cat([source, ones, _rows(states[stitch.target][stitch.enter])], dim=1)
             before = factor[stitch.part].to(new.device).reshape(-1, new.shape[1])
             factor[stitch.part] = torch.linalg.qr(torch.cat([before, new]), mode="r").R
-    for part, R in factor.items():
+    for part, triangle in factor.items():
+        R = triangle.cpu()  # singular values are solved for there alone
         layer = network.parts[str(part)]
         assert isinstance(layer, nn.Linear | nn.Conv2d)
         assert layer.bias is not None

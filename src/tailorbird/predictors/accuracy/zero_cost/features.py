@@ -22,6 +22,7 @@ class ZeroCostFeatures:
         functions: of the k scores, by their names.
         seed: of the weights.
         progress: told of each network that is scored.
+        device: of torch's, on which networks are scored.
 
     Raises:
         ValueError: if images or labels do not fit the space.
@@ -33,6 +34,7 @@ class ZeroCostFeatures:
     functions: Mapping[str, ZeroCost]
     seed: int
     progress: Progress = field(default_factory=NoProgress)
+    device: str = "cpu"
     _known: dict[bytes, FloatArray] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -56,6 +58,7 @@ class ZeroCostFeatures:
                 self.functions,
                 self.seed,
                 self.progress,
+                self.device,
             )
             self._known.update(zip(new, values, strict=True))
         return np.array([self._known[key] for key in keys]).reshape(len(X), len(self.functions))

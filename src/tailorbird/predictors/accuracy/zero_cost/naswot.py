@@ -90,5 +90,5 @@ class _Codes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leave
         # Of a signs of 1 and -1, i and j have (a + s_i s_j) / 2 alike. Float32 counts exactly up
         # to 2**24, in one operator for one image.
         signs = (x > 0).reshape(n, -1).float().mul_(2).sub_(1)
-        self.kernel += (signs.shape[1] + (signs @ signs.T).double().numpy()) / 2
+        self.kernel += (signs.shape[1] + (signs @ signs.T).cpu().double().numpy()) / 2
         self.is_any = True

@@ -31,6 +31,7 @@ def scores(
     functions: Mapping[str, ZeroCost],
     seed: int,
     progress: Progress,
+    device: str = "cpu",
 ) -> FloatArray:
     """Scores of networks with fresh weights, larger is better, (n, len(functions)). Imports torch.
 
@@ -46,6 +47,7 @@ def scores(
         functions: that score, by their names.
         seed: of the weights.
         progress: told of each network.
+        device: of torch's, on which networks are scored.
 
     Raises:
         ValueError: if images or labels do not fit the networks.
@@ -55,13 +57,13 @@ def scores(
 
     check(space, images, labels)
     # Convolutions are faster with channels last in memory.
-    batch = torch.tensor(images).contiguous(memory_format=torch.channels_last)
-    classes = torch.tensor(labels)
+    batch = torch.tensor(images).contiguous(memory_format=torch.channels_last).to(device)
+    classes = torch.tensor(labels, device=device)
     values = np.empty((len(X), len(functions)))
     with progress.task("score", len(X)) as advance, torch.random.fork_rng(devices=[]):
         for i, row in enumerate(X):
             torch.manual_seed(_seed(seed, row))
-            network = space.build(row)
+            network = space.build(row).to(device)
             for k, (name, score) in enumerate(functions.items()):
                 values[i, k] = score(network, batch, classes)
                 if not np.isfinite(values[i, k]):
