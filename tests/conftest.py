@@ -35,6 +35,13 @@ SERVER = "TAILORBIRD_TEST_POSTGRES"
 """Variable with the URL of a server of PostgreSQL, on which what concerns stores is tested too."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Hides GPUs of CUDA from tests that are not for them: recipes would train there, and round
+    otherwise than what they are compared with."""
+    if "gpu" not in config.option.markexpr:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of what uses a store, as opposed to stores, take their time on a server, too.

@@ -103,10 +103,12 @@ class Reporter:
                 yield f"No network of {label} is on the checked front, as predicted and measured."
 
     def _provenance(self, record: Record) -> dict[str, str]:
+        preprocessing = self.accuracy.preprocessing()
         return {
             **dataclasses.asdict(record.configuration),
             **record.provenance,
             "weights": self.accuracy.fingerprint(),
+            **({} if preprocessing is None else {"images": str(preprocessing)}),
         }
 
     def _safe_text(self) -> str:

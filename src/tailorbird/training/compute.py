@@ -72,7 +72,10 @@ class Compute:
         """Number of processes that read images."""
         if self.loader_workers is not None:
             return self.loader_workers
-        return min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
+        n_processors = os.cpu_count() or 1
+        if hasattr(os, "sched_getaffinity"):  # it is not on macOS
+            n_processors = len(os.sched_getaffinity(0))
+        return min(_MOST_WORKERS, n_processors)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Lets layers compute in the precision inside."""

@@ -14,6 +14,7 @@ from tailorbird.errors import WeightsError, WeightsKeyError
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
 from tailorbird.pipeline.python_path import users_code
 from tailorbird.progress import Progress
+from tailorbird.spaces.preprocessing import Preprocessing
 from tailorbird.spaces.shared import smallest_and_largest
 from tailorbird.training import Trained
 from tailorbird.training.data.images import inputs
@@ -24,6 +25,7 @@ from tailorbird.training.shared.network_trial import check_networks
 from tailorbird.training.shared.weight_file import place
 from tailorbird.training.supernet.train import check
 from tailorbird.training.trial import Batch
+from tailorbird.training.weights.preprocessing import preprocessing_of
 
 _TRIED = 2  # images
 
@@ -78,6 +80,12 @@ class GivenInputs(TrainingInputs):
     def n_classes(self) -> int:
         """Number of classes that networks tell apart."""
         return n_classes_of(self.space)
+
+    def published(self) -> Mapping[str, Preprocessing]:
+        """Preprocessing that the weights were trained with, if their file says."""
+        given = self.recipe.accuracy.trained
+        found = None if given is None else preprocessing_of(self.home / given.file)
+        return {} if found is None else {"trained": found}
 
     def check_fit(self) -> None:
         """Refuses data that do not fit the space.

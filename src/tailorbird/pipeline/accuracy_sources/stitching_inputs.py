@@ -23,7 +23,7 @@ from tailorbird.training.shared.network_trial import check_networks
 from tailorbird.training.stitching.anchors import Placement
 from tailorbird.training.stitching.train import check, check_heads, is_trained, placed
 from tailorbird.training.trial import Batch
-from tailorbird.training.weights.config_file import preprocessing_beside
+from tailorbird.training.weights.preprocessing import preprocessing_of
 
 _EPOCHS = 30  # of anchors that learn from scratch, or have a new head
 
@@ -104,7 +104,7 @@ class StitchingInputs(TrainingInputs):
         for number, name in enumerate(self.space.family.anchors):
             if name not in self._weights[0]:
                 continue
-            found = preprocessing_beside(self._weights[0][name])
+            found = preprocessing_of(self._weights[0][name])
             if found is None and of_family is not None:
                 found = of_family(number)
             if found is not None:

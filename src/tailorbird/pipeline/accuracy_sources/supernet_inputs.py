@@ -25,7 +25,7 @@ from tailorbird.training.supernet.settings import IMPORTANCE, ROUTES, RULE
 from tailorbird.training.supernet.train import check, rule_of, stage_of, started
 from tailorbird.training.supernet.trial import check_rule, tried_rows
 from tailorbird.training.trial import Batch
-from tailorbird.training.weights.config_file import preprocessing_beside
+from tailorbird.training.weights.preprocessing import preprocessing_of
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class SupernetInputs(TrainingInputs):
     def published(self) -> Mapping[str, Preprocessing]:
         """Preprocessing that the weights of the largest network were published with, if known."""
         given = self.recipe.accuracy.largest
-        found = None if given is None else preprocessing_beside(self.home / given.file)
+        found = None if given is None else preprocessing_of(self.home / given.file)
         return {} if found is None else {"largest": found}
 
     def check_fit(self) -> None:

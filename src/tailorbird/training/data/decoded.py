@@ -89,7 +89,7 @@ class DecodedImages:
     def contents(self) -> Iterator[bytes]:
         """Yields names, labels and preprocessing, and the bytes of evenly spread pictures."""
         yield f"{self.preprocessing.to_json()} {self.augmentation}".encode()
-        yield self.pictures.listing().encode()
+        yield self.pictures.listing.encode()
         n = len(self.labels)
         for i in np.unique(np.linspace(0, n - 1, min(n, _TOLD_APART_BY), dtype=int)):
             yield self.pictures.content(int(i))

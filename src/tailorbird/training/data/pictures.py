@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -81,14 +82,21 @@ class Pictures:
             return str(member)
         return str(self._reader.filename(member, absolute=False) or member)
 
-    def listing(self, *, with_times: bool = False) -> str:
-        """Digits that change with names and classes, and if asked with sizes and times of files."""
+    @cached_property
+    def listing(self) -> str:
+        """Digits that change with names and classes."""
         digest = hashlib.sha256(self.labels.tobytes())
-        for i, member in enumerate(self._members):
+        for i in range(len(self)):
             digest.update(self.file(i).encode(errors="surrogateescape") + b"\0")
-            if with_times and hasattr(self._reader, "samples"):
-                facts = Path(self._reader.filename(int(member), absolute=True)).stat()
-                digest.update(f"{facts.st_size} {facts.st_mtime_ns}".encode())
+        return digest.hexdigest()
+
+    def state(self) -> str:
+        """Digits that change with the listing, and with sizes and times of files."""
+        digest = hashlib.sha256(self.listing.encode())
+        if hasattr(self._reader, "samples"):
+            for member in self._members.tolist():
+                facts = Path(self._reader.filename(member, absolute=True)).stat()
+                digest.update(f"{facts.st_size} {facts.st_mtime_ns} ".encode())
         return digest.hexdigest()
 
     def _opened(self, i: int) -> Any:

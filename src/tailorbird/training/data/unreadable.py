@@ -1,6 +1,5 @@
 """Pictures that cannot be read: each is looked at once, and what was found is remembered."""
 
-import hashlib
 import json
 import logging
 import os
@@ -58,8 +57,7 @@ def readable(pictures: Pictures) -> Pictures:
 
 def unreadable(pictures: Pictures) -> set[int]:
     """Numbers of pictures that cannot be read, as remembered or looked at."""
-    listing = pictures.listing(with_times=True)
-    memory = _folder() / f"{hashlib.sha256(listing.encode()).hexdigest()[:32]}.json"
+    memory = _folder() / f"{pictures.state()[:32]}.json"
     with suppress(OSError, ValueError, TypeError):
         return {*map(int, json.loads(memory.read_bytes())["unreadable"])}
     found = {*_looked_at(pictures)}

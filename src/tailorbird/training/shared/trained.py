@@ -196,7 +196,8 @@ class Trained:
 
     def _batches(self, split: LabelledImages) -> Iterator[Tensor]:
         """Yields all images of a split in order, in batches that fit into memory."""
-        n, most = len(split.labels), _most_images(split)
+        on_cpu = self._compute.torch_device.type == "cpu"
+        n, most = len(split.labels), _most_images(split) if on_cpu else _BATCH
         chunks = [np.arange(first, min(first + most, n)) for first in range(0, n, most)]
         return batches_on_device(split, chunks, self._compute)
 

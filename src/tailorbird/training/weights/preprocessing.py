@@ -1,9 +1,11 @@
-"""Configuration files of timm's, which lie beside downloaded weights."""
+"""Preprocessing that weights were trained with, as their file or timm's file beside it says."""
 
 import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError, safe_open
 
 from tailorbird.errors import ContractError, TailorbirdError, WeightsError
 from tailorbird.spaces.preprocessing import Preprocessing
@@ -13,12 +15,20 @@ _MOST_BYTES = 2**20
 _NAME = "config.json"
 
 
-def preprocessing_beside(weights: Path) -> Preprocessing | None:
-    """Preprocessing that weights were published with; None if no `config.json` beside them says.
+def preprocessing_of(weights: Path) -> Preprocessing | None:
+    """Preprocessing that weights were trained with; None if nobody says.
+
+    It is told by the metadata of a file that was written here, or a `config.json` of timm's beside
+    the weights, as models are downloaded.
 
     Raises:
         WeightsError: if it says something that cannot be.
     """
+    with suppress(OSError, SafetensorError), safe_open(weights, framework="pt") as file:
+        told = (file.metadata() or {}).get("preprocessing")
+        if told is not None:
+            with suppress(ValueError, TypeError):  # somebody else's word for something else
+                return Preprocessing.from_json(told)
     path = weights.parent / _NAME
     read: Any = None
     with suppress(TailorbirdError, OSError, ValueError):
