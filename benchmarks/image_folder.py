@@ -35,7 +35,7 @@ from tailorbird.spaces.chains import Chain
 from tailorbird.spaces.preprocessing import Preprocessing
 from tailorbird.training import Dataset, SupernetTraining, train_supernet
 from tailorbird.training.data.augment import shift_and_flip
-from tailorbird.training.data.image_folder import ImageSource, load
+from tailorbird.training.data.image_source import ImageSource, load
 
 N_TRAIN, N_MORE, N_VALIDATION = 2_000, 20_000, 2_000
 N_NETWORKS = 20

@@ -43,7 +43,7 @@ from tailorbird.training import Dataset, Trained
 from tailorbird.training.checkpoint import Checkpoint
 from tailorbird.training.compute import PRECISIONS, Compute
 from tailorbird.training.data import cifar10, digits
-from tailorbird.training.data.image_folder import ImageSource, load
+from tailorbird.training.data.image_source import ImageSource, load
 from tailorbird.training.distillation import labels_only
 from tailorbird.training.finetuning.one_network import OneNetwork
 from tailorbird.training.fit import Schedule, fit

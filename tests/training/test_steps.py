@@ -24,7 +24,7 @@ from tailorbird.training import Dataset, SupernetTraining, Trained, fit, train_s
 from tailorbird.training.averaging import WeightAverages
 from tailorbird.training.checkpoint import Checkpoint
 from tailorbird.training.compute import CPU, Compute
-from tailorbird.training.data.image_folder import ImageSource, load
+from tailorbird.training.data.image_source import ImageSource, load
 from tailorbird.training.data.mixing import Mixing
 from tailorbird.training.distillation import labels_only
 from tailorbird.training.fit import Schedule

@@ -12,8 +12,8 @@ from tailorbird.registry.python_paths import load
 from tailorbird.spaces.preprocessing import Preprocessing
 from tailorbird.spaces.trial import check_torch
 from tailorbird.training import Dataset
-from tailorbird.training.data.image_folder import ImageSource
-from tailorbird.training.data.image_folder import load as load_images
+from tailorbird.training.data.image_source import ImageSource
+from tailorbird.training.data.image_source import load as load_images
 from tailorbird.training.data.picture_transforms import SMALL, Augmentation
 from tailorbird.training.trial import as_dataset
 

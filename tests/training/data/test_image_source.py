@@ -14,7 +14,7 @@ from tailorbird.errors import ContractError, MissingPackageError
 from tailorbird.spaces.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from tailorbird.training.compute import Compute
 from tailorbird.training.data.dataset import SPLITS
-from tailorbird.training.data.image_folder import ImageSource, load
+from tailorbird.training.data.image_source import ImageSource, load
 from tailorbird.training.data.images import Draw, inputs
 from tailorbird.training.data.loading import StepImages, batches_on_device, steps_on_device
 from tailorbird.training.data.picture_transforms import Augmentation
