@@ -10,12 +10,12 @@ Exits with 1 if accuracies differ by more than two standard errors over seeds, o
 memory differs by more than a tenth. Half an hour on a quiet core.
 """
 
+import io
 import math
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,8 +23,8 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 import numpy as np
 import torch
+from PIL import Image
 from scripts import command_line, write_result
-from scripts.image_arrays import some_of
 from scripts.seeds import cell, standard_error, with_interval
 
 from tailorbird import spaces
@@ -32,8 +32,8 @@ from tailorbird.progress import TerminalProgress
 from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.chains import Chain
-from tailorbird.spaces.preprocessing import Preprocessing
-from tailorbird.training import Dataset, SupernetTraining, train_supernet
+from tailorbird.spaces.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from tailorbird.training import Dataset, Split, SupernetTraining, train_supernet
 from tailorbird.training.data.augment import shift_and_flip
 from tailorbird.training.data.image_source import ImageSource, load
 
@@ -56,35 +56,47 @@ supernet_epochs = 1
 """
 
 
+def jpegs(split: str, n: int) -> Iterator[tuple[bytes, int]]:
+    """Files and labels of a split; those beyond the 10,000 that there are come again."""
+    with np.load(data_folder() / FILES[split], allow_pickle=False) as arrays:
+        content, ends, labels = (arrays[name] for name in ("jpeg", "offset", "label"))
+    spans = [*pairwise(ends.tolist())]
+    order = np.random.default_rng(0).permutation(len(labels))  # they lie sorted by label
+    for number in range(n):
+        i = order[number % len(order)]
+        yield content[slice(*spans[i])].tobytes(), int(labels[i])
+
+
 def write_folder(folder: Path, n_train: int) -> Path:
-    """A folder of JPEGs; those beyond the 10,000 that there are come again under other names."""
+    """A folder of JPEGs, under names of their own."""
     if folder.exists():
         return folder
     part = folder.with_name(f".{folder.name}.part")
-    for (split, file), n in zip(FILES.items(), (n_train, N_VALIDATION), strict=True):
-        with np.load(data_folder() / file, allow_pickle=False) as arrays:
-            content, ends, labels = (arrays[name] for name in ("jpeg", "offset", "label"))
-        spans = [*pairwise(ends.tolist())]
-        order = np.random.default_rng(0).permutation(len(labels))  # they lie sorted by label
-        for number in range(n):
-            i = order[number % len(order)]
-            path = part / split / f"class{labels[i]}" / f"{number:06d}.jpg"
+    for split, n in (("train", n_train), ("val", N_VALIDATION)):
+        for number, (content, label) in enumerate(jpegs(split, n)):
+            path = part / split / f"class{label}" / f"{number:06d}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content[slice(*spans[i])].tobytes())
+            path.write_bytes(content)
     part.rename(folder)
     return folder
 
 
-def in_arrays(dataset: Dataset) -> Dataset:
-    """The images of a folder in arrays, with the augmentation that these have."""
-    return replace(
-        dataset,
-        name="arrays",
-        train=some_of(dataset.train),
-        validation=some_of(dataset.validation),
-        test=some_of(dataset.test),
-        augment=shift_and_flip,
-    )
+def in_arrays() -> Dataset:
+    """The same images in arrays, decoded here, with the augmentation that arrays have."""
+    train, rest = (split_of(split, n) for split, n in (("train", N_TRAIN), ("val", N_VALIDATION)))
+    halves = (Split(rest.images[k::2], rest.labels[k::2]) for k in range(2))
+    return Dataset("arrays", 10, train, next(halves), next(halves), shift_and_flip)
+
+
+def split_of(split: str, n: int) -> Split:
+    """Images of a split as arrays, normalised by the mean and deviation of ImageNet."""
+    images, labels = [], []
+    for content, label in jpegs(split, n):
+        with Image.open(io.BytesIO(content)) as picture:
+            pixels = np.asarray(picture.convert("RGB"), dtype=np.float32) / 255
+        images.append(((pixels - IMAGENET_MEAN) / IMAGENET_STD).transpose(2, 0, 1))
+        labels.append(label)
+    return Split(np.array(images, dtype=np.float32), np.array(labels))
 
 
 def accuracies(
@@ -138,7 +150,7 @@ def main() -> None:
             Preprocessing((32, 32), crop=1.0),
         )
     )
-    datasets = {"folder": of_folder, "arrays": in_arrays(of_folder)}
+    datasets = {"folder": of_folder, "arrays": in_arrays()}
     found = accuracies(datasets, arguments.epochs, arguments.seeds, folder)
     gain = found["folder"] - found["arrays"]
     error = math.hypot(*map(standard_error, found.values()))

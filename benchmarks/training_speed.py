@@ -104,7 +104,7 @@ class Ours:
         task, route = self.task, self.task.network.route(self.task.network.row)
         with tempfile.TemporaryDirectory() as folder:
             names = [piece.weights for piece in task.network.pieces]
-            fit(
+            updates = fit(
                 self.network,
                 groups_of(
                     self.network,
@@ -119,10 +119,12 @@ class Ours:
                 Checkpoint(Path(folder) / "c.safetensors", "speed", names),
                 lambda epoch: None,
             )
-        return task.epochs * len(task.data.train.labels)
+        assert updates is not None
+        return min(updates.counts.values()) * task.batch
 
     def evaluate(self) -> int:
-        self.trained.evaluate(self.task.network.row[None], self.task.data.test)
+        (accuracy,) = self.trained.evaluate(self.task.network.row[None], self.task.data.test)
+        self.n_right = round(accuracy * len(self.task.data.test.labels))
         return len(self.task.data.test.labels)
 
 
@@ -170,6 +172,7 @@ class Plain:
             for x, labels in self.test_batches():
                 right += int((self.network(x).argmax(dim=1) == labels).sum())
                 n += len(x)
+        self.n_right = right
         return n
 
     def training_batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -213,13 +216,12 @@ class Plain:
         self, split: str, *, is_training: bool, batch: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
         task = self.task
-        on_gpu = task.device.type == "cuda"
         loader = create_loader(
             create_dataset("", str(task.folder), split=split),
             input_size=task.data.test.shape,  # type: ignore[arg-type]  # three
             batch_size=batch,
             is_training=is_training,
-            use_prefetcher=on_gpu,  # timm's runs on CUDA
+            use_prefetcher=True,
             color_jitter=0.0,
             interpolation="bicubic",
             crop_pct=CROP,
@@ -278,10 +280,28 @@ def images_a_second(task: Task, run: Run) -> float:
     return n / (time.perf_counter() - begun)
 
 
+def check_same(ours: Ours, plain: Plain) -> None:
+    """Refuses sides of which one does less: other answers of the same weights, or fewer weights."""
+    for side in (ours, plain):
+        side.evaluate()
+    n = len(ours.task.data.test.labels)
+    if abs(ours.n_right - plain.n_right) > max(2, 0.01 * n):
+        raise SystemExit(f"accuracies of the same weights differ: {ours.n_right}, {plain.n_right}")
+    for side in (ours, plain):
+        before = [p.detach().clone() for p in side.network.parameters()]
+        side.fit()
+        if any(torch.equal(a, b) for a, b in zip(before, side.network.parameters(), strict=True)):
+            raise SystemExit(f"{type(side).__name__} does not change all weights")
+        with torch.no_grad():
+            for p, values in zip(side.network.parameters(), before, strict=True):
+                p.copy_(values)
+
+
 def compared(task: Task, repeats: int) -> dict[str, dict[str, float]]:
     """Speeds and the median ratio, of training and evaluation."""
     ours = Ours(task)
     plain = {n: Plain(task, n) for n in (WORKERS if task.folder is not None else (0,))}
+    check_same(ours, plain[0])
     found = {}
     for what in ("fit", "evaluate"):
         own = getattr(ours, what)

@@ -200,3 +200,31 @@ def test_preprocessing_follows_the_weights_unless_the_recipe_states_it() -> None
     with pytest.raises(RecipeError, match="one or three channels"):
         preprocessing_of(plain, (1, 5, 32, 32), {})
     assert np.isfinite(made.scale_and_offset).all()
+
+
+def test_anchors_that_learned_from_different_images_are_refused(tailorbird: Tailorbird) -> None:
+    """What timm's `config.json` beside each file of weights says, before anything is decoded."""
+    for name, crop in (("r20", 0.9), ("r56", 0.95)):
+        Path(name).mkdir()
+        config = {"input_size": [3, 32, 32], "crop_pct": crop}
+        Path(name, "config.json").write_text(json.dumps({"pretrained_cfg": config}))
+    recipe = """
+name = "anchors"
+[space]
+name = "cifar-resnet"
+n_classes = 3
+[accuracy]
+data = "./pictures"
+{}
+[accuracy.anchors]
+r20 = "r20/model.pth"
+r56 = "r56/model.pth"
+"""
+    Path("a.toml").write_text(recipe.format(""))
+    code, _, err = tailorbird("train", "a.toml")
+    assert code == 2
+    assert re.search(r"what r20 and r56 learned from differs in crop: .*crop 0\.9,.*0\.95", err)
+    Path("a.toml").write_text(recipe.format("preprocessing = { crop = 1.0 }"))
+    code, _, err = tailorbird("train", "a.toml")
+    assert code == 2
+    assert "model.pth" in err  # which is not there: that comes later

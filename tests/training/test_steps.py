@@ -155,6 +155,47 @@ def test_losses_of_mixed_images_are_to_probabilities(
     assert shapes == {(25, 10)}
 
 
+def test_inputs_that_are_no_images_have_no_rectangles() -> None:
+    with pytest.raises(ContractError, match=r"cutmix takes rectangles.*\(6,\)"):
+        Mixing(cutmix=1.0).mixed(torch.zeros(4, 6), torch.arange(4), 5, np.random.default_rng(0))
+
+
+def trained(
+    data: Dataset, folder: Path, how: Optimization = PLAIN, precision: str = "f32"
+) -> Trained:
+    settings = SupernetTraining(2, 0, 25, optimization=how, compute=Compute(precision=precision))
+    return train_supernet(space_of("own-net"), data, settings, folder, NoProgress())
+
+
+def test_a_supernet_is_trained_without_some_blocks_and_in_its_precision(
+    few_digits: Dataset, tmp_path: Path
+) -> None:
+    plain = trained(few_digits, tmp_path / "plain")
+    dropped = trained(few_digits, tmp_path / "dropped", Optimization(drop_path=0.5))
+    half = trained(few_digits, tmp_path / "half", precision="bf16")
+    assert len({one.fingerprint for one in (plain, dropped, half)}) == 3
+    row = plain.space.landmarks[0]
+    exact = Trained(half.space, half.network, few_digits.train).outputs(row, few_digits.test)
+    outputs = half.outputs(row, few_digits.test)
+    assert outputs.dtype == np.float32
+    assert not np.array_equal(outputs, exact)
+    assert abs(outputs - exact).max() < 0.2 * abs(exact).max()
+
+
+def test_a_step_in_which_nothing_learns_is_passed_over_in_f16(
+    few_digits: Dataset, tmp_path: Path
+) -> None:
+    """Such as one along an anchor where stitches alone learn."""
+    start = [p.detach().clone() for p in Net().parameters()]
+    made = fitted(
+        few_digits,
+        tmp_path,
+        compute=Compute(precision="f16"),
+        loss=lambda logits, labels, x: torch.ones((), requires_grad=True) * 1,
+    )
+    assert all(torch.equal(a, b) for a, b in zip(start, made.parameters(), strict=True))
+
+
 def test_later_blocks_are_left_out_more_often_and_the_mean_stays() -> None:
     space = space_of("own-net")
     network = fresh(space, 0)

@@ -12,7 +12,7 @@ DISTILLATIONS = ("soft", "hard", "none")
 """Names of what is learned from answers of others."""
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Loss of logits (n, classes), given labels (n,) and images (n, …)."""
+"""Loss of logits (n, classes), given labels, (n,) or of mixed images (n, classes), and images."""
 
 
 def labels_only(logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:

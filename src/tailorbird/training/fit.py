@@ -173,7 +173,10 @@ class _Learning:
                 self.scaler.scale(part).backward()  # type: ignore[no-untyped-call]  # torch's
                 values.append(part.detach())
         value = torch.stack(values).mean() * n_parts
-        self.scaler.unscale_(self.optimizer)
+        weights = (p for group in self.optimizer.param_groups for p in group["params"])
+        has_gradients = any(weight.grad is not None for weight in weights)
+        if has_gradients:  # else a scaler would miss them
+            self.scaler.unscale_(self.optimizer)
         norm = self.optimization.clipped(self.optimizer)
         if not torch.isfinite(value) or not (torch.isfinite(norm) or self._may_scale_down):
             raise TrainingError(
@@ -182,8 +185,11 @@ class _Learning:
                 f"checkpoint is {str(self.saved.checkpoint.path)!r}. Lower the learning rates, or "
                 "look for values in the images that are not finite."
             )
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        if has_gradients and self.scaler.is_enabled():
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            self.optimizer.step()
         self.updates.add()
         self.averages.add(step)
         return value
@@ -234,7 +240,7 @@ class _Epochs:
         self._begin()
 
     def add(self, loss: Tensor, rates: Sequence[float], n_images: int) -> None:
-        """Takes in the loss of a step, which nobody waits for before the epoch ends."""
+        """Takes in the loss of a step."""
         self._losses.append(loss)
         self._rates.append(rates)
         self._n_images += n_images

@@ -12,6 +12,7 @@ from tailorbird.spaces.module import said_of
 from tailorbird.spaces.trial import check_output, check_untouched
 from tailorbird.training.data.dataset import SPLITS, Dataset
 from tailorbird.training.data.images import Draw, LabelledImages
+from tailorbird.training.data.mixing import Mixing
 from tailorbird.training.score import Score, as_score
 
 _IMAGES = 2
@@ -22,7 +23,10 @@ _TIMIDER = 100.0  # times smaller are the logits of networks that have hardly le
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Training images as a step sees them, (n, channels, height, width), and labels (n,)."""
+    """Training images as a step sees them, (n, channels, height, width), and labels (n,).
+
+    Of mixed images, labels are the probabilities of classes, (n, classes).
+    """
 
     images: Tensor
     labels: Tensor
@@ -122,6 +126,12 @@ def _normalised(train: LabelledImages, made: Tensor) -> Tensor:
     """What networks take of an augmented batch; what is no batch of pixels stays as it is."""
     is_pixels = isinstance(made, Tensor) and made.dtype == torch.uint8
     return train.normalised(made) if is_pixels else made
+
+
+def mixed(batch: Batch, mixing: Mixing, n_classes: int) -> Batch:
+    """A batch as a step sees it whose images are mixed: then labels are (n, classes)."""
+    rng = np.random.default_rng(0)
+    return Batch(*mixing.mixed(batch.images, batch.labels, n_classes, rng))
 
 
 def check_teacher(teacher: nn.Module, batch: Batch, n_classes: int) -> None:

@@ -1,3 +1,5 @@
+import errno
+import os
 import random
 import shutil
 from dataclasses import replace
@@ -18,6 +20,7 @@ from tailorbird.training.data.image_source import ImageSource, load
 from tailorbird.training.data.images import Draw, inputs
 from tailorbird.training.data.loading import StepImages, batches_on_device, steps_on_device
 from tailorbird.training.data.picture_transforms import Augmentation
+from tailorbird.training.data.pictures import Pictures
 from tailorbird.training.trial import check_images
 
 SMALL = Preprocessing((16, 16), crop=1.0)
@@ -220,6 +223,99 @@ def test_splits_with_other_classes_are_refused(folder: Path) -> None:
         load(source(folder))
 
 
+@pytest.mark.parametrize(
+    "place", ["cover.jpg", "ant/2020/a.jpg", ".thumbnails/a.jpg", "ant/.checkpoints/a.jpg"]
+)
+def test_images_that_lie_elsewhere_are_refused(folder: Path, place: str) -> None:
+    path = folder / "train" / place
+    path.parent.mkdir(exist_ok=True, parents=True)
+    shutil.copy(folder / "train" / "ant" / "0000.jpg", path)
+    with pytest.raises(ContractError, match=r"must lie in SPLIT/CLASS/FILE.*" + place):
+        load(source(folder))
+
+
+def test_a_link_that_leads_back_is_refused(folder: Path) -> None:
+    (folder / "train" / "self").symlink_to(folder / "train")
+    with pytest.raises(ContractError, match="SPLIT/CLASS/FILE"):
+        load(source(folder))
+
+
+def test_linked_classes_and_other_kinds_of_images_are_read(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "train" / "ant").rename(folder / "elsewhere")
+    (folder / "train" / "ant").symlink_to(folder / "elsewhere")
+    for ending in ("webp", "PNG", "tiff", "bmp"):
+        picture = Image.open(folder / "val" / "ant" / "0000.jpg")
+        picture.save(folder / "train" / "ant" / f"more.{ending}")
+    (folder / "train" / "ant" / "notes.md").write_text("none")
+    data = load(source(folder))
+    assert np.bincount(data.train.labels).tolist() == [8, 4, 4]
+    assert "1 files in" in caplog.text
+    assert "notes.md" in caplog.text
+    check_images(data)
+
+
+def test_a_class_of_which_nothing_can_be_read_is_refused(folder: Path) -> None:
+    for path in (folder / "train" / "bee").iterdir():
+        spoil(path, "torn")
+    with pytest.raises(ContractError, match=r"Every class must have images.*bee/0001\.jpg"):
+        load(replace(source(folder), skip_unreadable=True))
+
+
+def test_a_disk_that_fails_once_is_not_held_against_pictures(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(pictures: Pictures, i: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pictures, "_opened", fails)
+        with pytest.raises(ContractError, match="Input/output error"):
+            check_images(load(source(folder)))
+    check_images(load(source(folder)))
+
+
+def test_what_is_remembered_is_looked_at_again(folder: Path) -> None:
+    """A picture may be mended without a trace, and another one must not hide behind it."""
+    path = folder / "train" / "bee" / "0001.jpg"
+    good, times = path.read_bytes(), path.stat()
+    spoil(path, "torn")
+    path.write_bytes(path.read_bytes().ljust(len(good), b"\0"))
+    spoil(folder / "train" / "cat" / "0005.jpg", "text")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(ContractError, match=r"bee/0001\.jpg.*2 such"):
+        check_images(load(source(folder)))
+    path.write_bytes(good)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(ContractError, match=r"cat/0005\.jpg"):
+        check_images(load(source(folder)))
+
+
+def test_splits_of_torchvision_do_not_share_what_is_remembered(folder: Path) -> None:
+    named = ImageSource("torch/image_folder", SMALL, root=folder, skip_unreadable=True)
+    shutil.rmtree(folder / "val")
+    shutil.copytree(folder / "train", folder / "val")
+    spoil(folder / "train" / "bee" / "0001.jpg", "torn")
+    data = load(named)
+    assert [len(getattr(data, split).labels) for split in SPLITS] == [11, 6, 6]
+
+
+def test_sixteen_bits_of_grey_are_eight(folder: Path) -> None:
+    grey = np.linspace(0, 65_535, 16 * 16).reshape(16, 16).astype(np.uint16)
+    Image.fromarray(grey).save(folder / "train" / "ant" / "0000.png")
+    data = load(source(folder))
+    number = [data.train.pictures.file(i) for i in range(13)].index("ant/0000.png")  # type: ignore[attr-defined]  # of a folder
+    pixels = data.train.batch(np.array([number]))[0, 0]
+    assert np.array_equal(pixels.numpy(), grey // 257)
+
+
+def test_a_seed_that_halves_nothing_is_refused(tmp_path: Path) -> None:
+    pictures = write_pictures(tmp_path / "p", N_OF | {"test": 6})
+    with pytest.raises(ContractError, match="split_seed halves validation images"):
+        load(replace(source(pictures), split_seed=1))
+
+
 def test_hidden_folders_are_none_of_the_data(folder: Path) -> None:
     (folder / "train" / ".thumbnails").mkdir()
     assert load(source(folder)).n_classes == 3
@@ -232,6 +328,11 @@ def test_the_fingerprint_tells_what_decides_images(folder: Path) -> None:
     assert load(replace(source(folder), split_seed=1)).fingerprint != one
     other = replace(source(folder), augmentation=Augmentation(flip=0.0))
     assert load(other).fingerprint != one
+    picture = folder / "train" / "cat" / "0005.jpg"
+    content = picture.read_bytes()
+    picture.write_bytes(content + b"more")
+    assert load(source(folder)).fingerprint != one
+    picture.write_bytes(content)
     moved = folder.rename(folder.with_name("moved"))
     assert load(source(moved)).fingerprint.partition("@")[2] == one.partition("@")[2]
     (moved / "train" / "ant" / "0000.jpg").rename(moved / "train" / "bee" / "0000.jpg")

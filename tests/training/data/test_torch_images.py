@@ -1,4 +1,7 @@
+import os
 import random
+import signal
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
-from tailorbird.errors import ContractError
+from tailorbird.errors import ContractError, TrainingError
 from tailorbird.training import Dataset, TorchImages
 from tailorbird.training.compute import Compute
 from tailorbird.training.data.images import Draw
@@ -118,6 +121,59 @@ def test_a_dataset_that_draws_from_elsewhere_is_refused() -> None:
     data = Dataset("mine", 3, TorchImages(Own()), TorchImages(Own()), TorchImages(Own()))
     with pytest.raises(ContractError, match="same again for the same seed"):
         tried_batch(data, 4)
+
+
+@pytest.mark.parametrize("n_workers", [0, 2])
+def test_images_that_need_gradients_are_read(n_workers: int) -> None:
+    class Learned(Noisy):
+        def __getitem__(self, i: int) -> tuple[Tensor, int]:
+            return torch.full((1, 4, 4), float(i), requires_grad=True), i % 3
+
+    data = Dataset(
+        "mine", 3, TorchImages(Learned()), TorchImages(Learned()), TorchImages(Learned())
+    )
+    for _, x, _ in steps_on_device(
+        StepImages(data, 3, 0), range(2), Compute(loader_workers=n_workers)
+    ):
+        assert not x.requires_grad
+
+
+@pytest.mark.parametrize("error", [RuntimeError("odd"), KeyError("odd")])
+def test_an_error_of_an_augmentation_is_told_from_a_dead_process(error: Exception) -> None:
+    def fails(images: Tensor, generator: torch.Generator) -> Tensor:
+        raise error
+
+    data = replace(noisy(9, 4, 4), augment=fails)
+    steps = steps_on_device(StepImages(data, 4, 0), range(3), Compute(loader_workers=1))
+    with pytest.raises(ContractError, match=rf"augmented without an error.*{type(error).__name__}"):
+        next(steps)
+
+
+def test_a_process_that_dies_is_told() -> None:
+    def dies(images: Tensor, generator: torch.Generator) -> Tensor:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return images
+
+    data = replace(noisy(9, 4, 4), augment=dies)
+    steps = steps_on_device(StepImages(data, 4, 0), range(3), Compute(loader_workers=1))
+    with pytest.raises(TrainingError, match="Processes that read images must live"):
+        next(steps)
+
+
+def test_classes_that_are_no_whole_numbers_and_other_numbers_of_plain_images_are_refused() -> None:
+    class Halves(Noisy):
+        targets = (0.5,) * 6
+
+    with pytest.raises(ContractError, match="its classes are none"):
+        TorchImages(Halves())
+    with pytest.raises(ContractError, match=r"as many as those with.*4 and 6"):
+        TorchImages(Noisy(6), plain=Noisy(4))
+
+
+def test_every_epoch_is_augmented_anew() -> None:
+    steps = StepImages(noisy(4, 4, 4), 4, 0)
+    first, second = (sorted(steps(step)[0].flatten(1).mean(1).tolist()) for step in range(2))
+    assert first != second
 
 
 def test_no_images_are_refused() -> None:

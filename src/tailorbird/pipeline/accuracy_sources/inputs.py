@@ -74,4 +74,8 @@ def _of_members(
         own = recipe.model_copy(update={"space": table})
         data = lender or (made[0] if made else None)
         made.append(inputs_of(own, home, space, data, [*others, *beside]))
+    if lender is None:
+        first = made[0]
+        lending = first if isinstance(first, TrainingInputs) else first.lending
+        lending.beside.extend(made[1:])
     return tuple(made)

@@ -63,7 +63,7 @@ def dataset_of(
                 name if is_of_timm(name) else str(home / Path(name).expanduser()),
                 preprocessing,
                 Augmentation(**asked.augmentation.model_dump()),
-                None if asked.data_root is None else home / asked.data_root,
+                None if asked.data_root is None else home / Path(asked.data_root).expanduser(),
                 asked.download,
                 asked.split_seed,
                 asked.skip_unreadable,

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -28,6 +28,7 @@ from tailorbird.training.trial import (
     check_images,
     check_score,
     check_teacher,
+    mixed,
     tried_batch,
 )
 
@@ -42,6 +43,17 @@ class Lender(Protocol):
         """The teacher, if there is one."""
 
 
+class HasPublished(Protocol):
+    """What weights of a space may start with files that others have published."""
+
+    @property
+    def space(self) -> SharedSpace:
+        """The space."""
+
+    def published(self) -> Mapping[str, Preprocessing]:
+        """Preprocessing that weights in files were trained with, by what they are weights of."""
+
+
 @dataclass(frozen=True)
 class TrainingInputs(ABC):
     """Base of what the weights of one recipe are trained from, each thing made on first use.
@@ -54,6 +66,7 @@ class TrainingInputs(ABC):
             to have them made.
         whole: all keys of [accuracy], of which `recipe` in a union has those that the space is
             trained by; None if it has all.
+        beside: inputs of other spaces, to whom these lend their data set.
     """
 
     idle: ClassVar[frozenset[str]]
@@ -67,6 +80,7 @@ class TrainingInputs(ABC):
     space: SharedSpace
     lender: "Lender | None" = None
     whole: AccuracySection | None = None
+    beside: "list[HasPublished]" = field(default_factory=list)
 
     @abstractmethod
     def train(self, folder: Path, progress: Progress) -> Trained:
@@ -233,6 +247,12 @@ class TrainingInputs(ABC):
         with users_code(self.named_data):
             batch = tried_batch(self.dataset(), asked.batch)
             check_torch()
+        if asked.cutmix and len(self.dataset().train.shape) != 3:
+            raise RecipeError(
+                "[accuracy] cutmix takes rectangles of images, but inputs of the data have shape "
+                f"{self.dataset().train.shape}: drop it, or take mixup."
+            )
+        batch = mixed(batch, self.optimization.mixing, self.n_classes)
         teacher = self.teacher()
         if teacher is not None:
             with users_code(f"[accuracy] teacher = {asked.teacher!r}"):
@@ -316,7 +336,11 @@ class TrainingInputs(ABC):
     def _dataset(self) -> Dataset:
         if self.lender is not None:
             return self.lender.dataset()
-        return dataset_of(self.recipe, self.home, self.space.input_shape, self.published())
+        published = dict(self.published())
+        for other in self.beside:
+            of = other.space.name
+            published |= {f"{name} of {of}": made for name, made in other.published().items()}
+        return dataset_of(self.recipe, self.home, self.space.input_shape, published)
 
     def score(self) -> Score:
         """Score that networks are evaluated by."""

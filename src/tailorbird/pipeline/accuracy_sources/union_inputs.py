@@ -1,7 +1,7 @@
 """Inputs of the training of all spaces of a union, each by its own kind."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -13,6 +13,7 @@ from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
 from tailorbird.pipeline.python_path import users_code
 from tailorbird.progress import Progress
 from tailorbird.spaces import IntArray
+from tailorbird.spaces.preprocessing import Preprocessing
 from tailorbird.spaces.unions.kinds import SharedUnion
 from tailorbird.training import Dataset, Finetuning, SharedNetwork, Trained
 from tailorbird.training.compute import Compute
@@ -93,6 +94,20 @@ class UnionInputs:
     def n_classes(self) -> int:
         """Number of classes that networks tell apart."""
         return self.members[0].n_classes
+
+    @property
+    def lending(self) -> TrainingInputs:
+        """Inputs of the space that has the data set of all."""
+        first = self.members[0]
+        return first if isinstance(first, TrainingInputs) else first.lending
+
+    def published(self) -> Mapping[str, Preprocessing]:
+        """Preprocessing that weights of all spaces were trained with, if their files say."""
+        return {
+            f"{name} of {one.space.name}": preprocessing
+            for one in self.members
+            for name, preprocessing in one.published().items()
+        }
 
     @property
     def compute(self) -> Compute:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from tailorbird.errors import TailorbirdError, TrainingError
+from tailorbird.errors import ContractError, TailorbirdError, TrainingError, in_a_line
 from tailorbird.training.compute import Compute
 from tailorbird.training.data.dataset import Dataset
 from tailorbird.training.data.images import Draw, LabelledImages, on_device
@@ -55,6 +55,7 @@ class StepImages:
         torch.default_generator.manual_seed(seed)  # should an augmentation draw from it
         generator = torch.Generator().manual_seed(seed)
         images = self.dataset.augment(train.batch(index, Draw(self.seed, epoch)), generator)
+        images = images.detach()  # what needs gradients cannot be sent by other processes
         return images, torch.from_numpy(train.labels[index])
 
 
@@ -103,8 +104,8 @@ def _read(
     Raises:
         TrainingError: if a process that reads images died.
     """
-    n_workers = min(compute.n_workers, len(numbers))
-    if images.is_in_memory or not n_workers:
+    n_workers = 0 if images.is_in_memory else min(compute.n_workers, len(numbers))
+    if not n_workers:
         yield from map(read, numbers)
         return
     loader: DataLoader[Any] = DataLoader(
@@ -131,7 +132,7 @@ def _read(
 
 
 class _Items(TorchDataset[Any]):
-    """Batches by number; an error of ours is given back, since torch would rewrite its sentence."""
+    """Batches by number; an error is given back, since torch would rewrite its sentence."""
 
     def __init__(self, read: Callable[[int], tuple[Tensor, ...]]) -> None:
         self._read = read
@@ -141,6 +142,11 @@ class _Items(TorchDataset[Any]):
             return self._read(number)
         except TailorbirdError as error:
             return error
+        except Exception as error:  # noqa: BLE001  # of the user's own code
+            return ContractError(
+                "Images must be read and augmented without an error, but in batch "
+                f"{number} there is one ({in_a_line(error)})."
+            )
 
 
 def _as_it_is(item: Any) -> Any:

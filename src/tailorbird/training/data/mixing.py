@@ -6,6 +6,8 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
+from tailorbird.errors import ContractError
+
 
 @dataclass(frozen=True, slots=True)
 class Mixing:
@@ -31,7 +33,15 @@ class Mixing:
         """Mixed images, and the probabilities of their classes, (n, classes).
 
         Images (n, channels, height, width) and labels (n,) stay as they are if nothing is mixed.
+
+        Raises:
+            ContractError: if rectangles are to be cut out of what are no images.
         """
+        if self.cutmix and images.ndim != 4:
+            raise ContractError(
+                "cutmix takes rectangles of images, but inputs have shape "
+                f"{tuple(images.shape[1:])}. Take mixup."
+            )
         kinds = [kind for kind in ("mixup", "cutmix") if getattr(self, kind)]
         if not kinds:
             return images, labels

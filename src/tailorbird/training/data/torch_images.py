@@ -1,5 +1,6 @@
 """Labelled images of a torch Dataset of the user's own."""
 
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -106,7 +107,7 @@ class TorchImages:
             what = f"{image.dtype} " if isinstance(image, Tensor) else ""
             what += type(image if is_pair else item).__name__
             raise _unfit(i, f"it gave {what}{' as the image' * is_pair}")
-        return image, item[1]
+        return image.detach(), item[1]  # one that needs gradients cannot be sent
 
     def _labels(self, given: NDArray[np.int64] | None) -> NDArray[np.int64]:
         n = len(self._dataset)  # type: ignore[arg-type]  # torch's own has no length
@@ -114,7 +115,12 @@ class TorchImages:
         if labels is None:
             labels = [self._item(self._plain, i)[1] for i in range(n)]
         with raising(lambda error: _unfit(0, f"its classes are none ({in_a_line(error)})")):
-            array = np.array([int(label) for label in labels], dtype=np.int64)
+            array = np.array([operator.index(label) for label in labels], dtype=np.int64)
+        if len(self._plain) != n:  # type: ignore[arg-type]  # likewise
+            raise ContractError(
+                "The images without augmentation must be as many as those with, but there are "
+                f"{len(self._plain)} and {n}."  # type: ignore[arg-type]  # likewise
+            )
         if array.shape != (n,) or not n:
             raise ContractError(
                 f"Each image needs a class, but there are {n} images and {array.size} classes."

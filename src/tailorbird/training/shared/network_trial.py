@@ -55,7 +55,8 @@ def check_networks(
             for row in X:
                 route = space.route(row)
                 _check_step(network.train(), learning_rates, batch, loss, route, n_classes)
-    some = Split(batch.images.contiguous().numpy(), batch.labels.numpy())
+    labels = batch.labels if batch.labels.ndim == 1 else batch.labels.argmax(dim=1)
+    some = Split(batch.images.contiguous().numpy(), labels.numpy())
     with said_of("Networks must run in evaluation mode, but they failed"):
         Trained(space, network, some).evaluate(X, some)
     check_torch()

@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -204,11 +204,12 @@ class Trained:
     def _calibration(self) -> Iterator[Tensor]:
         """Yields training images, the same every time, in batches that fit into memory.
 
-        They are read once: pictures would be decoded again for every network.
+        Pictures are decoded once, not again for every network.
         """
-        if self._calibrating is None:
-            self._calibrating = [*map(self._train.batch, self._calibration_chunks())]
-        for images in self._calibrating:
+        batches: Iterable[Tensor] = map(self._train.batch, self._calibration_chunks())
+        if not self._train.is_in_memory:
+            self._calibrating = batches = self._calibrating or [*batches]
+        for images in batches:
             yield on_device(self._train, images, self._compute.torch_device)
 
     def _calibration_chunks(self) -> list[IntArray]:

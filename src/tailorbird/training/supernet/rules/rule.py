@@ -22,7 +22,7 @@ class Step:
     Attributes:
         rng: draws the same whenever the step is done; nothing else may be left to chance.
         images: of the step, augmented, (n, …).
-        labels: of them, (n,).
+        labels: of them, (n,); of mixed images, probabilities of classes, (n, classes).
         network: that is trained, `network(images, space.route(row))` gives logits (n, classes).
         number: of the step, from 0 on.
         n_steps: number of all steps.
@@ -48,7 +48,7 @@ class Pass:
     Attributes:
         number: of the network in its step, from 0 on.
         logits: (n, classes).
-        labels: (n,).
+        labels: (n,); of mixed images, probabilities of classes, (n, classes).
         images: (n, …).
         first: logits of the step's first network, without gradients.
         fraction: of training that is over, as `Step.fraction`.
