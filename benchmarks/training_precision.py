@@ -20,14 +20,14 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 import numpy as np
 import torch
 from scripts import command_line, write_result
-from scripts.image_arrays import some_of
+from scripts.image_arrays import drawn_of
 from scripts.seeds import cell, standard_error, with_interval
 
 from tailorbird import spaces
 from tailorbird.progress import TerminalProgress
 from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.chains import Chain
-from tailorbird.training import Dataset, Split, SupernetTraining, train_supernet
+from tailorbird.training import Dataset, SupernetTraining, train_supernet
 from tailorbird.training.compute import Compute
 from tailorbird.training.data import cifar10, digits
 
@@ -38,13 +38,10 @@ N_CIFAR, N_OTHER = 2_000, 500
 def few_of_cifar() -> Dataset:
     """CIFAR-10 as JPEG with fewer training and other images, which lie sorted by label."""
     data = cifar10.load_published()
-    rng = np.random.default_rng(0)
-    parts = []
-    for split, n in ((data.train, N_CIFAR), (data.validation, N_OTHER), (data.test, N_OTHER)):
-        whole = some_of(split)
-        index = rng.permutation(len(whole.labels))[:n]
-        parts.append(Split(whole.images[index], whole.labels[index]))
-    train, validation, test = parts
+    train, validation, test = (
+        drawn_of(split, n)
+        for split, n in ((data.train, N_CIFAR), (data.validation, N_OTHER), (data.test, N_OTHER))
+    )
     return replace(data, train=train, validation=validation, test=test)
 
 

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -29,6 +29,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from scripts import command_line, write_result
+from scripts.image_arrays import drawn_of
 from scripts.picture_folder import make_pictures
 from timm.data.dataset_factory import create_dataset
 from timm.data.loader import create_loader
@@ -55,6 +56,7 @@ GOAL = 0.95
 RATE = 1e-3
 CROP = 0.875
 CALIBRATED = 1_000
+N_CIFAR = 2_000
 WORKERS = (0, 1, 2)
 
 Run = Callable[[], int]
@@ -250,10 +252,11 @@ def tasks(folder: Path, device: str, n_pictures: int) -> Iterator[Task]:
     """The tasks on a device, one at a time in memory."""
     if device == "cpu":
         compute = Compute()
-        yield Task("digits", of_space("digits-elastic", largest), digits.load(), 50, 30, compute)
+        yield Task("digits", of_space("digits-elastic", largest), digits.load(), 50, 10, compute)
         cifar = of_space("cifar-elastic", largest)
-        data = cifar10.load_published()
-        yield Task("cifar", cifar, data, 50, 1, compute)
+        whole = cifar10.load_published()
+        train, test = drawn_of(whole.train, N_CIFAR), drawn_of(whole.test, N_CIFAR // 2)
+        yield Task("cifar", cifar, replace(whole, train=train, test=test), 50, 1, compute)
         networks = {"DeiT-Ti": of_space("deit-ti-s-b", lambda space: space.landmarks[0])}
         batch = 16
     else:
