@@ -252,7 +252,7 @@ def tasks(folder: Path, device: str, n_pictures: int) -> Iterator[Task]:
     """The tasks on a device, one at a time in memory."""
     if device == "cpu":
         compute = Compute()
-        yield Task("digits", of_space("digits-elastic", largest), digits.load(), 50, 10, compute)
+        yield Task("digits", of_space("digits-elastic", largest), digits.load(), 50, 30, compute)
         cifar = of_space("cifar-elastic", largest)
         whole = cifar10.load_published()
         train, test = drawn_of(whole.train, N_CIFAR), drawn_of(whole.test, N_CIFAR // 2)
