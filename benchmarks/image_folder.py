@@ -1,10 +1,11 @@
 """Folders of images: as accurate as arrays of the same images, in memory that does not grow.
 
-2,000 training and 2,000 validation images of CIFAR-10 as JPEG are written as a folder, and
-supernets of cifar-elastic learn from it by a recipe with one line of data, and from arrays of the
-same images with the augmentation of cifar10-jpeg, for a few epochs each. The figure is the mean
-accuracy of 20 networks on images that none of them learned from. Then `tailorbird train` runs as a
-process on a folder of 2,000 and on one of 20,000 training images, and its largest memory is read.
+2,000 training and 2,000 validation images of CIFAR-10 as JPEG are written as a folder. Supernets of
+cifar-elastic learn from it, opened as by a recipe that names the folder and no more, and from
+arrays of the same images with the augmentation of cifar10-jpeg, for a few epochs each. The figure
+is the mean accuracy of 20 networks on images that none of them learned from. Then `tailorbird
+train` runs as a process on a folder of 2,000 and on one of 20,000 training images, and its largest
+memory is read.
 
 Exits with 1 if accuracies differ by more than two standard errors over seeds, or if
 memory differs by more than a tenth. Half an hour on a quiet core.

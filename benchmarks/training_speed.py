@@ -330,7 +330,7 @@ def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--pictures", type=int, default=160, help="of each split")
+    parser.add_argument("--pictures", type=int, default=64, help="of each split")
     parser.add_argument("--tasks", nargs="*", help="names of those to run; all if left out")
     parser.add_argument("--folder", type=Path, default=Path("runs/bench/training_speed"))
     arguments = parser.parse_args()

@@ -26,6 +26,8 @@ from tailorbird.spaces.stitching import Part, StitchSpace, Windows
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("ci")
 
+_CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()
+
 _NO_DATA = (
     "published data are not here: `tailorbird data get NAME...` fetches most, `tailorbird data "
     "list` tells the names; TAILORBIRD_DATA names a folder of others"
@@ -61,7 +63,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Tests of data that are not here are skipped, all in one place and so in one line."""
+    """Tests of data that are not here are skipped, all in one place and so in one line.
+
+    TVM binds the thread that runs several threads' programs to one core, where it would stay.
+    """
+    if _CORES:
+        os.sched_setaffinity(0, _CORES)
     for mark in item.iter_markers("data"):
         if not mark.args:
             raise pytest.UsageError(f"{item.nodeid}: the mark `data` must name its files.")
@@ -121,8 +128,11 @@ def locks_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """The command line in this process and an empty folder: its code, output and errors."""
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """The command line in this process and an empty folder: its code, output and errors.
+
+    Modules that recipes name there are forgotten in the end: another test's are called the same.
+    """
     from tailorbird.cli import app
 
     monkeypatch.chdir(tmp_path)
@@ -136,7 +146,10 @@ def command_line(
             code = int(ended.code or 0)
         return code, *capsys.readouterr()
 
-    return run
+    yield run
+    for name, module in [*sys.modules.items()]:
+        if tmp_path in Path(getattr(module, "__file__", None) or os.devnull).parents:
+            del sys.modules[name]
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def test_the_notebook_is_one_of_ten_cells_without_outputs() -> None:
         assert cell.get("execution_count") is None
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.xdist_group("timing")
 def test_the_notebook_runs_in_a_folder_with_its_module(tmp_path: Path) -> None:
     for file in (NOTEBOOK, NOTEBOOK.with_name("digits_net.py")):

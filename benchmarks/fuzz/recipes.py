@@ -81,7 +81,13 @@ _IMPORTED = {
 _TRAINED = {
     "name": "trained",
     "seed": 1,
-    "space": {"name": "digits-resnet", "kernel": 3, "stride": 1, "max_stitches": 1},
+    "space": {
+        "name": "digits-resnet",
+        "kernel": 3,
+        "stride": 1,
+        "max_stitches": 1,
+        "below_larger_anchor": True,
+    },
     "device": {"name": "epyc-avx512", "batch": 16},
     "accuracy": {
         "module": "tiny:load",
@@ -384,7 +390,8 @@ def keys_of_recipes() -> Iterator[tuple[str, tuple[str, ...]]]:
     from tailorbird.recipe import Recipe
 
     yield from _keys_of(Recipe, "")
-    for name in ("kernel", "stride", "max_stitches", "n_classes", "modul"):
+    of_spaces = ("kernel", "stride", "max_stitches", "below_larger_anchor", "n_classes", "modul")
+    for name in of_spaces:
         yield f"space.{name}", ()
     for key, names in _NAMED.items():
         yield key, tuple(names)

@@ -86,6 +86,10 @@ class TrainingError(TailorbirdError, RuntimeError):
     """Training that cannot go on; what it had reached is kept."""
 
 
+class RanksError(TrainingError):
+    """Processes that train together, of which one has ended, or does something else."""
+
+
 class BusyError(TailorbirdError, RuntimeError):
     """A folder or file is held by another process."""
 

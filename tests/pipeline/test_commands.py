@@ -166,7 +166,7 @@ def test_a_program_that_fails_is_kept_as_failed_and_tried_again(tailorbird: Tail
     assert not json.loads(out)["failures"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_killed_profile_goes_on_where_it_was(tailorbird: Tailorbird) -> None:
     write(f"sleep 0.05; echo $$ >> started; {BY_SIZE}")
     command = [sys.executable, "-m", "tailorbird", "profile", "r.toml"]

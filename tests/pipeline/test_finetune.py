@@ -272,7 +272,7 @@ def test_a_teacher_of_ones_own_and_a_score_take_part(tailorbird: Tailorbird) -> 
     assert found["accuracy_test"] == pytest.approx(right(answers) / 2)  # which is that score
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_finetuning_that_was_killed_ends_the_same(tmp_path: Path) -> None:
     accuracy = OF_ELASTIC.replace("finetune_epochs = 4", "finetune_epochs = 60")
     weights, told = [], []

@@ -37,6 +37,8 @@ FILES = {
     "front.parquet",
     "front.json",
     "front.png",
+    "front.svg",
+    "report.md",
     "random.parquet",
     "search.parquet",
     "summary.json",

@@ -99,10 +99,11 @@ def test_a_supernet_is_profiled_trained_searched_reported_and_exported(
     assert front["accuracy_test"].max() > 0.3
     report = (folder / "report.html").read_text()
     assert "360 networks of digits-elastic(n_classes=10)" in report
-    assert "<th>network</th><th>kind</th>" in report
+    assert '<th class="text">kind</th>' in report
+    assert '<th class="text">space</th>' not in report  # there is one
     assert (
         "Accuracy on 597 test images of digits, which the search never saw, with weights that all "
-        "networks share (supernet_epochs = 4, rule = single-path, routes = log-macs), against"
+        "networks share (supernet_epochs = 4, rule = single-path, routes = log-macs)."
     ) in " ".join(report.split())
     before = WEIGHTS.stat().st_mtime_ns
     code, _, err = tailorbird("run", "r.toml")

@@ -103,7 +103,7 @@ def test_a_union_is_trained_searched_checked_and_told_apart(tailorbird: Tailorbi
     assert of["spaces"].keys() == {*space.labels}
     assert max(of["spaces"].values()) <= of["union"] <= min(1, sum(of["spaces"].values()))
     report = " ".join((folder / "report.html").read_text().split())
-    assert "<th>space</th>" in report
+    assert '<th class="text">space</th>' in report
     assert f"the checked front dominates {100 * of['union']:.1f} %" in report
     assert "; those of own-net, with weights that all networks share (supernet_epochs = 2" in report
     assert f"{space.size:,} networks of union(" in report
@@ -201,7 +201,7 @@ def test_algorithms_and_given_weights_take_a_union_as_any_space(
         assert not others
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_training_that_was_killed_ends_the_same(tmp_path: Path) -> None:
     accuracy = f"{STITCHED_KEYS}\nsupernet_epochs = 40\nrule = 'own_rules:slow_pair'"
     content = []

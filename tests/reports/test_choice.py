@@ -14,6 +14,7 @@ from tailorbird.spaces.stitching import StitchSpace
 
 NUMBERS = {
     "accuracy_validation": [0.5, 0.7, 0.9, 0.8],
+    "accuracy_predicted": [0.9, 0.1, 0.2, 0.3],
     "latency_ms_measured": [1.0, 2.0, 4.0, np.nan],
     "latency_ms_predicted": [9.0, 9.0, 0.1, 3.0],
 }
@@ -113,3 +114,12 @@ def test_a_front_whose_values_do_not_agree_is_torn(
     pd.concat([networks, changed], axis="columns").to_parquet(front)
     with pytest.raises(MissingStepError, match=r"is torn\. Make it anew"):
         choice.fastest_enough(front, tiny_space, None)
+
+
+def test_predictions_decide_where_no_accuracy_was_measured(
+    tiny_space: StitchSpace, front: Path
+) -> None:
+    X = written(front, tiny_space)
+    networks = pd.read_parquet(front)
+    networks.assign(accuracy_validation=np.nan).to_parquet(front)
+    np.testing.assert_array_equal(choice.fastest_enough(front, tiny_space, None), X[FAST])

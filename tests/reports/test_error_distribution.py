@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from tailorbird.reports import ErrorDistribution
-from tailorbird.reports.figures import error_figure
+from tailorbird.reports.plots.curves import error_plot
 
 
 @given(
@@ -47,7 +47,7 @@ def test_several_spaces_share_axes() -> None:
 
 
 def test_the_figure_of_a_report_rises_to_all_networks() -> None:
-    (line,) = error_figure(ErrorDistribution(np.array([0.5, 0.25, 0.5]))).data
-    assert [*line.x] == [25, 50, 50]
-    np.testing.assert_allclose(line.y, [1 / 3, 1, 1])
-    assert line.line.shape == "hv"
+    (line,) = error_plot(ErrorDistribution(np.array([0.5, 0.25, 0.5]))).lines
+    assert [*line.x] == [25, 25, 50, 50]
+    np.testing.assert_allclose(line.y, [0, 1 / 3, 1, 1])
+    assert line.is_step

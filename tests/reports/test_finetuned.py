@@ -9,7 +9,7 @@ import pytest
 from tailorbird.reports import finetuned
 from tailorbird.reports.finetuned import BASIS
 
-PLACE = "<html><!-- finetuned networks begin --><!-- finetuned networks end --></html>"
+PLACE = "<html><!-- finetuned networks: begin --><!-- finetuned networks: end --></html>"
 OF = {"accuracies_of": "digits@1", "latencies_of": "local, batch 2"}
 
 
@@ -56,6 +56,14 @@ def test_a_report_of_others_stays_as_it_is(tmp_path: Path, key: str, value: str 
     assert not finetuned.write(tmp_path, network())
     assert {name: (tmp_path / name).read_bytes() for name in files} == files
     assert len(pd.read_parquet(tmp_path / "finetuned.parquet")) == 1
+
+
+def test_a_report_of_an_earlier_version_stays_as_it_is(tmp_path: Path) -> None:
+    report(tmp_path, OF)
+    earlier = "<html><!-- finetuned networks begin --><!-- finetuned networks end --></html>"
+    (tmp_path / "report.html").write_text(earlier)
+    assert not finetuned.write(tmp_path, network())
+    assert (tmp_path / "report.html").read_text() == earlier
 
 
 def test_a_difference_without_a_standard_error_says_so(tmp_path: Path) -> None:

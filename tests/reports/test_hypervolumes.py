@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tailorbird.reports.figures import front_figure
 from tailorbird.reports.hypervolumes import Box, hypervolumes
 
 
@@ -33,12 +32,3 @@ def test_a_front_has_the_fraction_of_the_box_that_it_dominates() -> None:
 def test_networks_that_span_no_box_have_no_hypervolume(networks: pd.DataFrame) -> None:
     assert Box.around(networks) is None
     assert hypervolumes(networks, networks, ["a"]) is None
-
-
-def test_networks_of_several_spaces_are_told_apart_in_figures() -> None:
-    front = FRONT.assign(architecture="x", kind="subnet")
-    front[["latency_ms_predicted", "accuracy_predicted"]] = 1.0
-    front[["latency_ms_std", "accuracy_std", "accuracy_test_std", "latency_ms_rounds"]] = 0.0
-    names = [[trace.name for trace in front_figure(f, f).data] for f in (front, front[:1])]
-    assert names[0][2:] == ["a subnet, measured", "b subnet, measured"]
-    assert names[1][2:] == ["subnet, measured"]

@@ -16,8 +16,9 @@ from tailorbird.predictors import AccuracyPredictor, Predictor, TableSum
 from tailorbird.progress import NoProgress, Progress
 from tailorbird.reports import Checked, Report, summarise, write
 from tailorbird.reports.checked import COLUMNS
-from tailorbird.reports.figures import hypervolume_figure
-from tailorbird.reports.summary import non_dominated, notes
+from tailorbird.reports.measures import Measure, accuracy_of, latency_of, non_dominated
+from tailorbird.reports.plots.curves import hypervolume_plot
+from tailorbird.reports.summary import notes
 from tailorbird.reports.write import FILES
 from tailorbird.search import Objective, ParetoFront, Problem, exact_front
 from tailorbird.search.result import SearchResult
@@ -137,7 +138,7 @@ def test_what_could_not_be_measured_is_missing_and_says_why(
         interval = summary[f"{figure}_interval"]
         assert isinstance(interval, list)
         assert interval[0] <= float(str(summary[figure])) <= interval[1]
-    said = list(notes(checked, checked, 100.0))
+    said = list(notes(checked, checked, measures_of(checked), 100.0))
     assert f"{name} could not be measured: it is broken" in said
 
 
@@ -208,6 +209,7 @@ def frame(rows: list[tuple[float, float]], kinds: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "latency_ms_measured": [ms for ms, _ in rows],
+            "latency_ms_predicted": 1.0,
             "accuracy_test": [accuracy for _, accuracy in rows],
             "kind": [named[kind] for kind in kinds],
             "latency_ms_extrapolated": False,
@@ -218,7 +220,17 @@ def frame(rows: list[tuple[float, float]], kinds: str) -> pd.DataFrame:
 def test_non_dominated_is_by_what_was_measured() -> None:
     rows = [(1.0, 0.9), (2.0, 0.9), (2.0, 0.95), (np.nan, 0.99), (3.0, 0.94), (2.0, 0.95)]
     networks = frame(rows, "asasas")
-    assert non_dominated(networks).tolist() == [True, False, True, False, False, True]
+    measures = accuracy_of(networks), latency_of(networks)
+    best = non_dominated(networks, measures)
+    assert best.tolist() == [True, False, True, False, False, True]
+
+
+def measures_of(checked: Checked) -> tuple[Measure, Measure]:
+    return accuracy_of(checked.networks), latency_of(checked.networks)
+
+
+def said_of(front: Checked, random: Checked, call_ratio: float) -> list[str]:
+    return list(notes(front, random, measures_of(front), call_ratio))
 
 
 def checked(rows: list[tuple[float, float]], kinds: str, rounds: list[list[float]]) -> Checked:
@@ -229,23 +241,23 @@ def checked(rows: list[tuple[float, float]], kinds: str, rounds: list[list[float
 def test_a_report_says_what_a_reader_must_not_miss() -> None:
     quiet = [[1.0, 1.02], [2.0, 2.05]]
     good = checked([(1.0, 0.9), (2.0, 0.95)], "as", quiet)
-    assert not list(notes(good, good, 100.0))
-    assert any("raise [device] batch" in note for note in notes(good, good, 3.0))
+    assert not said_of(good, good, 100.0)
+    assert any("raise [device] batch" in note for note in said_of(good, good, 3.0))
     beaten = checked([(1.0, 0.9), (2.0, 0.8)], "as", quiet)
-    assert any("No stitched network" in note for note in notes(beaten, good, 100.0))
+    assert any("No stitched network" in note for note in said_of(beaten, good, 100.0))
     of_cells = checked([(1.0, 0.9), (2.0, 0.8)], "cc", quiet)
-    assert not list(notes(of_cells, of_cells, 100.0))
+    assert not said_of(of_cells, of_cells, 100.0)
     beyond = checked([(1.0, 0.9), (2.0, 0.95)], "as", quiet)
     beyond.networks["latency_ms_extrapolated"] = [True, False]
     assert [
         "of 1 networks are extrapolated, with stds to match (first: network 0)" in note
-        for note in notes(beyond, good, 100.0)
+        for note in said_of(beyond, good, 100.0)
     ] == [True]
-    untimed = checked([(np.nan, 0.9), (np.nan, 0.8)], "as", [[np.nan] * 2] * 2)
-    assert not any("No stitched network" in note for note in notes(untimed, good, 100.0))
+    untimed = checked([(np.nan, 0.8), (np.nan, 0.9)], "as", [[np.nan] * 2] * 2)
+    assert not any("No stitched network" in note for note in said_of(untimed, good, 100.0))
     noisy = checked([(1.0, 0.9), (2.0, 0.95)], "as", [[1.0, 1.02], [2.0, 3.1]])
     assert [
-        "network 1 took 2 ms in one round and 3.1 ms" in n for n in notes(noisy, good, 9e9)
+        "network 1 took 2 ms in one round and 3.1 ms" in n for n in said_of(noisy, good, 9e9)
     ] == [True]
 
 
@@ -267,9 +279,10 @@ def test_shares_and_hypervolumes_are_of_the_same_point(
 def test_the_history_of_a_search_bears_the_name_of_its_algorithm(
     space: StitchSpace, objectives: tuple[Objective, ...], algorithm: str, step: str
 ) -> None:
-    figure = hypervolume_figure(replace(found_of(space, objectives), by=algorithm, step=step))
-    assert [trace.name for trace in figure.data] == [algorithm]
-    assert figure.layout.xaxis.title.text == step
+    found = replace(found_of(space, objectives), by=algorithm, step=step)
+    plot = hypervolume_plot(found)
+    assert [line.name for line in plot.lines] == [algorithm, "exact front"]
+    assert plot.lines[0].x[-1] == found.front.n_evaluations
 
 
 def test_figures_that_cannot_be_had_are_null(

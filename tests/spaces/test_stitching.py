@@ -10,7 +10,8 @@ from strategies import canonical_rows, rows
 
 from tailorbird import spaces
 from tailorbird.spaces import IntArray
-from tailorbird.spaces.stitching import StitchSpace, Windows
+from tailorbird.spaces.footprint import count_macs
+from tailorbird.spaces.stitching import BelowLargerAnchor, StitchSpace, Windows
 from tailorbird.spaces.stitching.families.digits_resnet import DigitsResNet
 
 DIGITS = StitchSpace(DigitsResNet(batch=1), Windows(3, 1), max_stitches=3)
@@ -27,6 +28,45 @@ def enumerated(space: StitchSpace, chunk: int = 1000) -> IntArray:
 def test_digits_resnet_has_the_size_that_was_counted_elsewhere() -> None:
     assert DIGITS.size == 4795  # counted by a recursion of its own over (anchor, entry, stitches)
     assert len(enumerated(DIGITS)) == 4795
+
+
+@pytest.mark.parametrize(
+    ("name", "n_left"),
+    [
+        ("cifar-resnet", 45),
+        ("deit-ti-s-b", 64),
+        ("deit3-s-l", 22),
+        ("digits-resnet", 61),
+        ("efficientnet-lite-0-1-2", 23),
+        ("resnet-18-50", 8),
+        ("swin-ti-s-b", 35),
+    ],
+)
+def test_networks_below_their_larger_anchor_are_those_that_cost_less(
+    name: str, n_left: int
+) -> None:
+    whole = spaces.get(name, max_stitches=1)
+    assert isinstance(whole, StitchSpace)
+    limited = StitchSpace(
+        whole.family, BelowLargerAnchor(whole.rule), max_stitches=whole.max_stitches
+    )
+    assert limited.name == spaces.get(name, max_stitches=1, below_larger_anchor=True).name
+    X = whole.crossings
+    ends = [max(stitch.source, stitch.target) for stitch in whole.stitches]
+    less = count_macs(whole, X) < count_macs(whole, whole.landmarks)[ends]
+    assert limited.stitches == tuple(
+        s for s, is_left in zip(whole.stitches, less, strict=True) if is_left
+    )
+    assert len(limited.stitches) == n_left
+    np.testing.assert_array_equal(limited.landmarks, whole.landmarks)
+
+
+def test_so_are_networks_that_cross_several_stitches() -> None:
+    space = StitchSpace(DIGITS.family, BelowLargerAnchor(Windows(3, 1, "all")), max_stitches=3)
+    X = space.sample(5_000, np.random.default_rng(0))
+    X = X[X[:, 1:].any(axis=1)]
+    last = [max(space.stitches[slot - 1].target for slot in row[1:] if slot) for row in X]
+    assert (count_macs(space, X) < count_macs(space, space.landmarks)[last]).all()
 
 
 def test_deit_has_the_published_configurations(deit_like_space: StitchSpace) -> None:

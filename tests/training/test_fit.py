@@ -20,7 +20,7 @@ from torch import Tensor
 from tailorbird.errors import TrainingError, WriteError
 from tailorbird.progress import Advance, NoProgress
 from tailorbird.spaces.stitching import StitchSpace, Windows
-from tailorbird.training import Dataset, Split, Training, fit, load, train
+from tailorbird.training import Dataset, Split, Training, load, saving, train
 from tailorbird.training.checkpoint import Checkpoint, State
 from tailorbird.training.data import digits
 from tailorbird.training.data.augment import shift
@@ -38,11 +38,11 @@ from pathlib import Path
 from tailorbird.progress import NoProgress
 from tailorbird.spaces.stitching import StitchSpace, Windows
 from tailorbird.spaces.stitching.families.digits_resnet import DigitsResNet
-from tailorbird.training import Split, Training, fit, train
+from tailorbird.training import Split, Training, saving, train
 from tailorbird.training.data import digits
 from tailorbird.training.data.augment import shift
 
-fit._SAVED_EVERY_S = 0
+saving._SAVED_EVERY_S = 0
 import torch._dynamo  # torch does at the first optimizer; once is enough for all processes
 
 def run(folder, rank, last):
@@ -93,7 +93,7 @@ class Counted:
 
 @pytest.fixture
 def always_saved(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit, "_SAVED_EVERY_S", 0)
+    monkeypatch.setattr(saving, "_SAVED_EVERY_S", 0)
 
 
 def taken(checkpoint: Path) -> int:

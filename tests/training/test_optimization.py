@@ -13,7 +13,7 @@ from torch import Tensor, nn, optim
 from tailorbird.errors import ContractError
 from tailorbird.progress import NoProgress
 from tailorbird.spaces.stitching import StitchSpace, Windows
-from tailorbird.training import SupernetTraining, Training, fit, train, train_supernet
+from tailorbird.training import SupernetTraining, Training, fit, saving, train, train_supernet
 from tailorbird.training.checkpoint import Checkpoint
 from tailorbird.training.compute import CPU
 from tailorbird.training.data.dataset import Dataset
@@ -225,7 +225,7 @@ def test_supernets_that_fail_amid_go_on_to_the_same_weights(
     n_routes: int,
 ) -> None:
     """Parts that no step had reached before it have no momentum yet."""
-    monkeypatch.setattr(fit, "_SAVED_EVERY_S", 0)
+    monkeypatch.setattr(saving, "_SAVED_EVERY_S", 0)
     space = space_of("own-net")
     settings = SupernetTraining(6, 0, batch=20, optimization=how, routes_per_step=n_routes)
     whole = train_supernet(space, few_digits, settings, tmp_path / "whole", NoProgress())

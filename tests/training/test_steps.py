@@ -285,12 +285,12 @@ def test_nothing_of_a_shared_network_stays_behind_when_it_moves() -> None:
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
-from tailorbird.training import fit
+from tailorbird.training import fit, saving
 
 sys.path[:0] = sys.argv[1:3]
 from test_steps import resumable
 
-fit._SAVED_EVERY_S = 0
+saving._SAVED_EVERY_S = 0
 take, n = fit._Learning.take, 0
 
 def dies(learning, *step):

@@ -12,7 +12,7 @@ from shared_spaces import space_of
 from torch import Tensor, nn
 
 from tailorbird.progress import NoProgress
-from tailorbird.training import SupernetTraining, fit, train_supernet
+from tailorbird.training import SupernetTraining, saving, train_supernet
 from tailorbird.training.data.dataset import Dataset
 from tailorbird.training.shared.route_sampling import draw_of
 from tailorbird.training.updates import FEW, Updates
@@ -43,7 +43,7 @@ def test_supernets_tell_how_often_their_parts_learned(
     is_stopped: bool,
 ) -> None:
     """However often training was stopped."""
-    monkeypatch.setattr(fit, "_SAVED_EVERY_S", 0)
+    monkeypatch.setattr(saving, "_SAVED_EVERY_S", 0)
     steps = 0
 
     def failing(images: Tensor, generator: torch.Generator) -> Tensor:

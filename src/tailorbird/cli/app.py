@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tailorbird import __version__
-from tailorbird.cli import data, devices, tables
+from tailorbird.cli import data, devices, ranks, tables
 from tailorbird.cli.interruption import CODE, Signals, interruptible
-from tailorbird.cli.recipe_run import held
+from tailorbird.cli.recipe_run import beside, held, opened
 from tailorbird.cli.terminal import echo, echo_json
 from tailorbird.cli.unforeseen import EndedError, guarded, keep
 from tailorbird.errors import (
@@ -22,6 +22,7 @@ from tailorbird.errors import (
     FetchError,
     FullDiskError,
     MeasurementError,
+    RanksError,
     ReadOnlyStoreError,
     StoreError,
     TailorbirdError,
@@ -67,7 +68,7 @@ Architecture = Annotated[
 MaxLatency = Annotated[
     float | None, typer.Option(help="The most that a network of the front may take.")
 ]
-_NOT_THE_INPUT = (EvaluationError, FetchError, FullDiskError, MeasurementError)
+_NOT_THE_INPUT = (EvaluationError, FetchError, FullDiskError, MeasurementError, RanksError)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
@@ -107,7 +108,8 @@ def command_line(signals: Signals) -> None:
         code, sentence = CODE, signals.sentence
     else:
         code, sentence = _told(error, frame)
-    echo(f"tailorbird: {shortened(sentence)}", err=True)
+    if ranks.has_the_word(error):
+        echo(f"tailorbird: {ranks.speaker()}{shortened(sentence)}", err=True)
     sys.exit(code)
 
 
@@ -147,10 +149,13 @@ def _told(error: BaseException, frame: FrameSummary | None) -> tuple[int, str]:
 
 @app.callback(invoke_without_command=True)
 def version(
+    context: typer.Context,
     show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     debug: Annotated[bool, typer.Option(_DEBUG, help="Show tracebacks of errors.")] = False,
 ) -> None:
     """Hardware-aware architecture search on latency measured, and checked, on the device."""
+    if context.invoked_subcommand != "train":
+        ranks.refuse_others()
     if show:
         echo(__version__)
         raise typer.Exit
@@ -159,7 +164,7 @@ def version(
 @app.command("run")
 def run_(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Does all of it in order: profile or adapt, train, search, report. Resumes."""
-    with held(recipe) as run:
+    with held(recipe, may_train=True) as run:
         _finish(run, run.run(), as_json)
 
 
@@ -196,9 +201,14 @@ def adapt(
 
 @app.command()
 def train(recipe: RecipePath) -> None:
-    """Trains the networks of the space."""
-    with held(recipe) as run:
+    """Trains the networks of the space, by all processes of `torchrun ... -m tailorbird train`."""
+    with (
+        ranks.joined() as is_first,
+        (held if is_first else beside)(recipe, may_train=True) as run,
+    ):
         trained = run.train()
+        if not is_first:
+            return
         given = run.recipe.accuracy.trained
         place = run.folder / "weights" if given is None else given.file
         echo(f"Weights {trained.fingerprint} are in {place}.")
@@ -216,6 +226,25 @@ def search(recipe: RecipePath, as_json: AsJson = False) -> None:
         for line in (str(result), *run.remarks()):
             echo(line, err=True)
         echo(frame.to_json(orient="records") if as_json else frame[columns].to_string(index=False))
+
+
+@app.command()
+def evaluate(
+    recipe: RecipePath,
+    idle: Annotated[
+        float, typer.Option(min=0, help="Seconds in which nothing came, after which it ends.")
+    ] = 300.0,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluates networks that `search`, `report` or `run` waits for, here or on another machine."""
+    from dataclasses import asdict  # loads much
+
+    with opened(recipe) as run:
+        part = run.evaluate(idle)
+        if as_json:
+            echo_json(asdict(part))
+        else:
+            echo(str(part))
 
 
 @app.command()
@@ -269,11 +298,29 @@ def export(
         echo(f"The network is in {exported.weights} and {exported.onnx}.")
 
 
+def _show_front(run: "Run", summary: dict[str, object]) -> None:
+    """Prints a front as a table, with what to know of it."""
+    import pandas as pd
+
+    from tailorbird.reports.front_table import front_table, regret_table
+    from tailorbird.reports.measures import ELSEWHERE
+
+    asked = run.recipe.search
+    objectives = [*asked.objectives, *(f"{ELSEWHERE}{name}_ms" for name in asked.devices)]
+    for line in front_table(pd.read_parquet(run.folder / "front.parquet"), objectives):
+        echo(line)
+    for line in regret_table(summary):
+        echo(line)
+    echo(str(summary["answer"]))
+    for remark in run.remarks():
+        echo(remark, err=True)
+
+
 def _finish(run: "Run", summary: dict[str, object], as_json: bool) -> None:
     if as_json:
         echo_json(summary)
     else:
-        devices.show(summary)
+        _show_front(run, summary)
         echo(f"The report is {run.folder / 'report.html'}.")
     if summary["n_failed"]:
         raise MeasurementError(

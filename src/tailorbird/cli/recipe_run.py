@@ -7,25 +7,41 @@ from typing import TYPE_CHECKING
 
 from tailorbird.cli.terminal import echo
 from tailorbird.errors import told_of
-from tailorbird.progress import on_stderr
+from tailorbird.progress import NoProgress, on_stderr
 
 if TYPE_CHECKING:
     from tailorbird.pipeline.run import Run
 
 
 @contextmanager
-def opened(path: Path) -> Iterator["Run"]:
-    """Opens the run of a recipe; errors inside name its path, those of `open_recipe` included."""
+def opened(path: Path, *, may_train: bool = False) -> Iterator["Run"]:
+    """Opens the run of a recipe; errors inside name its path, those of `open_recipe` included.
+
+    Args:
+        path: of the recipe.
+        may_train: whether anchors may be trained, where a recipe lets them choose its stitches.
+    """
     from tailorbird.pipeline.opening import open_recipe  # loads much; `--help` needs nothing of it
 
     with told_of(path):
-        yield open_recipe(path, on_stderr(), warn)
+        yield open_recipe(path, on_stderr(), warn, may_train=may_train)
 
 
 @contextmanager
-def held(path: Path) -> Iterator["Run"]:
+def beside(path: Path, *, may_train: bool = False) -> Iterator["Run"]:
+    """Opens the run of a recipe beside the process that holds its folder, and says nothing."""
+    from tailorbird.pipeline.opening import open_recipe
+
+    with told_of(path):
+        opened_run = open_recipe(path, NoProgress(), lambda said: None, may_train=may_train)
+        with opened_run.beside() as run:
+            yield run
+
+
+@contextmanager
+def held(path: Path, *, may_train: bool = False) -> Iterator["Run"]:
     """Opens the run of a recipe, and keeps other processes out of its folder meanwhile."""
-    with opened(path) as opened_run, opened_run.held() as run:
+    with opened(path, may_train=may_train) as opened_run, opened_run.held() as run:
         yield run
         for remark in run.latency.losses:
             echo(remark, err=True)

@@ -12,7 +12,9 @@ from tailorbird.latency_tables.profiling.space_programs import network_key
 from tailorbird.predictors import Predictor
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
-from tailorbird.reports.checked import COLUMNS, ROUNDS, Checked
+from tailorbird.reports.checked import AT, COUNTED, ROUNDS, TAKEN, Checked
+from tailorbird.reports.measures import ELSEWHERE
+from tailorbird.search import Objective
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace, encodings
 from tailorbird.spaces.footprint import network_costs
 from tailorbird.spaces.unions import labels_of
@@ -62,9 +64,22 @@ class Checker:
     timer: Timer
 
     def check(
-        self, X: IntArray, accuracy: Predictor, latency: Predictor, progress: Progress
+        self,
+        X: IntArray,
+        accuracy: Predictor,
+        latency: Predictor,
+        progress: Progress,
+        objectives: Sequence[Objective] = (),
     ) -> Checked:
-        """Checks canonical rows (n, d) beside what predicted them."""
+        """Checks canonical rows (n, d) beside what predicted them.
+
+        Args:
+            X: the rows.
+            accuracy: predicts it.
+            latency: predicts it on the device.
+            progress: where it reports to.
+            objectives: of the search, of which further ones have columns of their own.
+        """
         accuracies, latencies_ms = accuracy.predict(X), latency.predict(X)
         names = [self.space.describe(row) for row in X]
         programs = [self._program(row) for row in X]
@@ -91,7 +106,8 @@ class Checker:
                 "latency_ms_measured": [m.median_ms if m else np.nan for m in measured],
                 "n_macs": n_macs // self.space.input_shape[0],
                 "n_params": n_params,
-                **encodings.columns(X, self.space, COLUMNS),
+                **further_columns(X, objectives),
+                **encodings.columns(X, self.space, TAKEN),
             }
         )
         rounds = [m.round_ms[:ROUNDS] if m else (np.nan,) * ROUNDS for m in measured]
@@ -102,7 +118,54 @@ class Checker:
         }
         return Checked(networks, np.array(rounds), failures)
 
+    def anchors(
+        self,
+        accuracy: FloatArray,
+        latency: Predictor,
+        objectives: Sequence[Objective],
+        checked: Sequence[Checked],
+    ) -> pd.DataFrame:
+        """The space's landmarks with other accuracies (k,), and what is known of them otherwise.
+
+        Args:
+            accuracy: on test images.
+            latency: predicts it, in the place of what is measured where one was not timed.
+            objectives: of the search.
+            checked: networks, among which landmarks may be.
+        """
+        X = self.space.landmarks
+        names = [self.space.describe(row) for row in X]
+        timed = pd.concat([one.networks for one in checked]).drop_duplicates("architecture")
+        measured = timed.set_index("architecture")["latency_ms_measured"].reindex(names)
+        ms = latency.mean(X)
+        return pd.DataFrame(
+            {
+                "architecture": names,
+                "accuracy_test": accuracy,
+                "accuracy_test_std": accuracy_std(accuracy, self.accuracies.n_test()),
+                "latency_ms_predicted": ms,
+                "latency_ms_measured": np.where(measured.isna(), ms, measured),
+                **further_columns(X, objectives),
+            }
+        )
+
     def _program(self, row: IntArray) -> Program:
         # With other weights it is another program to compare with torch.
         key = network_key(self.space, row, f"@{self.accuracies.fingerprint()}")
         return Program(key, lambda: self.accuracies.network(row), (self.space.input_shape,))
+
+
+def further_columns(X: IntArray, objectives: Sequence[Objective]) -> dict[str, FloatArray]:
+    """Columns of canonical rows (n, d) for objectives besides accuracy and the device's latency.
+
+    Latencies on other devices are predicted, with standard deviations; what is counted is exact.
+    """
+    columns = dict[str, FloatArray]()
+    for objective in objectives:
+        if objective.name.startswith(ELSEWHERE):
+            at = f"{AT}{objective.name.removeprefix(ELSEWHERE)}"
+            predicted = objective.predictor.predict(X)
+            columns |= {f"latency_ms{at}": predicted.mean, f"latency_ms_std{at}": predicted.std}
+        elif objective.column in COUNTED:
+            columns[objective.column] = objective.predictor.mean(X)
+    return columns

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ def open_recipe(
     source: "Path | str | Mapping[str, object]",
     progress: Progress | None = None,
     warn: Callable[[str], object] = _LOG.warning,
+    *,
+    may_train: bool = False,
 ) -> "Run":
     """Opens the run of a recipe, whose methods do what the commands of the same names do.
 
@@ -37,9 +40,11 @@ def open_recipe(
             folder.
         progress: where long work reports to; standard error if None.
         warn: told what a user must know before anything is done.
+        may_train: whether anchors may be trained, where a recipe lets them choose its stitches.
 
     Raises:
         RecipeError: if anything in the recipe is wrong.
+        MissingStepError: if stitches are not chosen yet, and nothing may be trained.
         EncodingError: if earlier evaluations that it names do not fit its space.
     """
     given = Path(source) if isinstance(source, str | Path) else source
@@ -47,9 +52,23 @@ def open_recipe(
     with told_of(path):
         recipe, text = recipes.load(given)
         home = Path() if path is None else path.parent
-        return _opened(
-            recipe, text, home, path, progress or on_stderr(), lambda said: warn(naming(said, path))
-        )
+        shown = progress or on_stderr()
+        space = _space(recipe, home)
+
+        def opened(space: "SearchSpace", tell: Callable[[str], object] = warn) -> "Run":
+            def named(said: str) -> None:
+                tell(naming(said, path))
+
+            return _opened(recipe, text, home, path, shown, named, space)
+
+        if recipe.space.choose is None:
+            return opened(space)
+
+        from tailorbird.pipeline.chosen_places import chosen_space  # loads torch
+
+        tried = partial(opened, tell=lambda said: None) if may_train else None
+        folder = Path("runs") / recipe.name
+        return opened(chosen_space(recipe, home, space, folder, tried))
 
 
 def _opened(
@@ -59,8 +78,8 @@ def _opened(
     path: Path | None,
     progress: Progress,
     warn: Callable[[str], object],
+    space: "SearchSpace",
 ) -> "Run":
-    space = _space(recipe, home)
     database = RunDatabase(recipe.latency.store, Path("runs") / recipe.name)
     asked = OpenedRecipe(recipe, home, space, database, warn)
     latency = latency_sources.opened(asked)

@@ -6,6 +6,7 @@ from functools import cache
 from tailorbird.predictors import Predictor
 from tailorbird.predictors.counted_costs import mega_macs, mega_params, peak_mib, weight_mib
 from tailorbird.recipe import Property, SearchSection
+from tailorbird.reports.measures import ELSEWHERE
 from tailorbird.search import Constraint, Objective, Problem
 from tailorbird.spaces import SearchSpace
 
@@ -54,4 +55,4 @@ def problem_of(
 
 def latency_on(device: str, predictor: Predictor) -> Objective:
     """Latency on another device than the recipe's."""
-    return Objective(f"latency_on_{device}", "ms", "min", predictor)
+    return Objective(f"{ELSEWHERE}{device}", "ms", "min", predictor)

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import numpy as np
 import pandas as pd
 
-from tailorbird.errors import RecipeError, naming, told_of
+from tailorbird.errors import RecipeError, TailorbirdError, naming, told_of
 from tailorbird.export.network import Exported, save
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
@@ -35,15 +35,17 @@ from tailorbird.recipe import Recipe
 from tailorbird.registry.python_paths import is_path
 from tailorbird.reports import finetuned, write
 from tailorbird.reports.choice import fastest_enough, named
-from tailorbird.reports.write import FILES
+from tailorbird.reports.page.so_far import FILE, State, write_so_far
+from tailorbird.reports.write import torn_report
 from tailorbird.search.regret import choices, regrets
 from tailorbird.search.result import SearchResult
 from tailorbird.spaces import IntArray, SearchSpace
 from tailorbird.spaces.unions import member_row
 from tailorbird.storage.atomic import written
-from tailorbird.storage.marks import MARK, torn
+from tailorbird.storage.marks import MARK
 
 if TYPE_CHECKING:
+    from tailorbird.pipeline.accuracy_sources.participation import Participation
     from tailorbird.training import Trained
 
 
@@ -110,7 +112,7 @@ class Run:
             return
         with told_of(self.path), held(self.folder, self.path):
             self._holders.append(self)
-            if reason := torn([self.folder / name for name in FILES]):
+            if reason := torn_report(self.folder):
                 LOG.warning(
                     "The report in %s is torn (%s), as its writing was interrupted: "
                     "`tailorbird report RECIPE`, or `run`, writes it again.",
@@ -120,8 +122,20 @@ class Run:
             try:
                 yield self
             finally:
+                with suppress(TailorbirdError):  # an error of before is what counts
+                    self.accuracy.end()
                 self._holders.clear()
                 self.latency.close()
+
+    @contextmanager
+    def beside(self) -> Iterator["Run"]:
+        """Works beside the process that holds the folder: keeps nobody out, and writes no log."""
+        self._holders.append(self)
+        try:
+            yield self
+        finally:
+            self._holders.clear()
+            self.latency.close()
 
     def remarks(self) -> tuple[str, ...]:
         """Sentences that a reader of what was searched must not miss."""
@@ -133,10 +147,13 @@ class Run:
         """All steps in order; returns the summary."""
         _ = self._latencies_elsewhere  # refused before hours of measuring
         self.check()
-        for source in (self.latency, self.accuracy):
-            with self._step(source.step):
-                source.obtain(self.progress)
-        return self.report()
+        with self._told_so_far():
+            self._tell_so_far()
+            for source in (self.latency, self.accuracy):
+                with self._step(source.step):
+                    source.obtain(self.progress)
+                self._tell_so_far()
+            return self._report()
 
     def check(self) -> None:
         """Tries all code and data that the recipe names, before anything rests on them.
@@ -256,21 +273,33 @@ class Run:
     @_alone
     def report(self) -> dict[str, object]:
         """Searches, checks the front and random networks on the device, and writes all files."""
+        with self._told_so_far():
+            return self._report()
+
+    def _report(self) -> dict[str, object]:
         found, predictors = self._search()
+        self._tell_so_far(found)
         thin = found.front.thinned(self.recipe.report.networks, found.ref_point)
         checker = Checker(self.space, self.accuracy, self.latency)
         rng = np.random.default_rng([self.recipe.seed, 1])  # a draw of its own
         sampled = self.space.sample(self.recipe.report.random_networks, rng)
         sampled = np.unique(sampled, axis=0)
         with self._step("check"):
+            objectives = found.front.objectives
             front, random = (
-                checker.check(X, *predictors, self.progress) for X in (thin.X, sampled)
+                checker.check(X, *predictors, self.progress, objectives) for X in (thin.X, sampled)
             )
+            alone = self.accuracy.anchors_alone(self.progress)
+        self._tell_so_far(found)
         with self._step("report"):
+            path = self.path or self.folder / "recipe.toml"
             reporter = Reporter(
-                self.recipe, self.recipe_text, self.space, self.latency, self.accuracy
+                self.recipe, self.recipe_text, self.space, self.latency, self.accuracy, path
             )
             regretted = self._regrets(found, predictors)
+            supplied = pd.DataFrame()
+            if alone is not None:
+                supplied = checker.anchors(alone, predictors[1], objectives, (front, random))
             report = reporter.report(
                 found,
                 front,
@@ -279,9 +308,28 @@ class Run:
                 self.seconds,
                 self.remarks(),
                 finetuned_networks(self.folder, self.space, self.accuracy, self._basis),
+                thin.X,
+                supplied,
             )
             mark = write(report, self.folder)
         return {**report.summary, MARK: mark}
+
+    def _tell_so_far(self, found: SearchResult | None = None, state: State = "running") -> None:
+        # Before the search, not all is there that remarks are about.
+        remarks = self.remarks() if found else ()
+        write_so_far(self.folder, self.recipe.name, self.seconds, remarks, found, state)
+
+    @contextmanager
+    def _told_so_far(self) -> Iterator[None]:
+        """Says how the run ended on the page on how far it is, if there is one by then."""
+        state: State = "stopped"
+        try:
+            yield
+            state = "done"
+        finally:
+            with suppress(TailorbirdError):  # an error of before is what counts
+                if (self.folder / FILE).exists():
+                    self._tell_so_far(state=state)
 
     @property
     def _basis(self) -> dict[str, str]:
@@ -296,6 +344,20 @@ class Run:
         accuracy, latency = predictors
         latencies = {self.latency.device.name: latency, **self._latencies_elsewhere}
         return regrets(choices(found.front.X, accuracy, latencies))
+
+    def evaluate(self, idle_s: float = 300.0) -> "Participation":
+        """Evaluates networks that a run of this recipe waits for, here or on another machine.
+
+        Args:
+            idle_s: after so many seconds in which nobody asked for anything it ends; otherwise
+                once that run has ended.
+
+        Raises:
+            RecipeError: if nothing is evaluated for this recipe.
+            EvaluationError: if nothing that was tried could be evaluated here.
+        """
+        with told_of(self.path), self.beside(), redirect_stdout(sys.stderr):
+            return self.accuracy.evaluations().take_part(idle_s, self.progress)
 
     @_alone
     def finetune(

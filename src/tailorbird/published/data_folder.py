@@ -29,6 +29,11 @@ def data_folder() -> Path:
             ) from None
     if _BESIDE_THE_CHECKOUT.is_dir():
         return _BESIDE_THE_CHECKOUT
+    return cache_folder()
+
+
+def cache_folder() -> Path:
+    """Folder of the user's for what can be had again."""
     import pooch
 
     return Path(pooch.os_cache("tailorbird"))

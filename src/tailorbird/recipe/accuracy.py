@@ -28,7 +28,10 @@ LEARNING_RATE = 2e-2  # right for networks that are trained from scratch
 
 _SOURCES = ("data", "module", "published", "function", "batch_function", "table")
 _LEARNED = frozenset({"predictor", "predictor_seconds"})
-_EVALUATED = _LEARNED | {"evaluations", "earlier", "workers", "evaluation_timeout_seconds"}
+_EVALUATED = _LEARNED | {
+    *("evaluations", "earlier", "workers", "evaluation_timeout_seconds"),
+    *("cluster", "worker_gpus"),
+}
 _TAKEN = {
     "published": _LEARNED,
     "table": _LEARNED | {"n_images"},
@@ -41,6 +44,7 @@ _OPTIMIZATION = frozenset(
     {
         *("optimizer", "weight_decay", "decay_norms", "clip", "schedule", "warm_up_epochs"),
         *("label_smoothing", "accumulation", "weight_averaging", "mixup", "cutmix", "drop_path"),
+        "batch_norms",
     }
 )
 _PICTURES = frozenset(
@@ -49,7 +53,7 @@ _PICTURES = frozenset(
         *("preprocessing", "augmentation"),
     }
 )
-_SHARED = frozenset({"routes", "routes_per_step", "shared_learning_rates"})
+_SHARED = frozenset({"routes", "routes_per_step", "shared_learning_rates", "rank_routes"})
 _LEARNING = (
     _OPTIMIZATION | _SHARED | frozenset({"batch", "learning_rates", "distillation", "teacher"})
 )
@@ -65,9 +69,16 @@ TOGETHER_KEYS = frozenset({"routes_per_step", "shared_learning_rates", "share_of
 SUPERNET_KEYS = _LEARNING | {"supernet_epochs", "rule", "largest", "importance"}
 """Keys on how a supernet is trained."""
 
+_SHARDING = ("sharding", "fsdp", "fully_sharded", "deepspeed", "zero_stage")
+
 _DEVICE = matching(
     r"auto|cpu|mps|cuda(:\d{1,3})?",
     "'auto', 'cpu', 'mps', 'cuda', or one of several GPUs, 'cuda:1'",
+)
+
+_CLUSTER = matching(
+    r"auto|[A-Za-z0-9.\-]{1,253}:\d{1,5}",
+    "'auto', for the cluster of Ray that this machine is part of, or its address, 'host:6379'",
 )
 
 Rate = Annotated[float, Field(ge=0, le=1000)]
@@ -149,6 +160,8 @@ class AccuracySection(Section):
     mixup: Annotated[float, Field(ge=0, le=100)] = 0.0
     cutmix: Annotated[float, Field(ge=0, le=100)] = 0.0
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    batch_norms: Literal["global", "local"] | None = None
+    rank_routes: Literal["same", "own"] = "same"
     routes: Annotated[str, one_of(ROUTE_DRAWS)] | None = None
     routes_per_step: Annotated[int, Field(ge=1, le=64)] = 1
     share_of_anchors: Annotated[float, Field(ge=0, lt=1)] | None = None
@@ -160,6 +173,8 @@ class AccuracySection(Section):
     earlier: Annotated[str, Field(min_length=1)] | None = None
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     evaluation_timeout_seconds: Annotated[Seconds, Field(gt=0)] | None = None
+    cluster: Annotated[str, _CLUSTER] | None = None
+    worker_gpus: Annotated[float, Field(ge=0, le=64)] = 0.0
     predictor: Annotated[str, one_of_or_path(ACCURACY_PREDICTORS)] = "auto"
     predictor_seconds: Seconds = 0.0
     zero_cost: tuple[ZeroCostScore, ...] = Field(default=(), strict=False)
@@ -183,6 +198,19 @@ class AccuracySection(Section):
         """Reads a path, or a table of a path and a key."""
         return None if given is None else _file(f"[accuracy] {info.field_name}", given)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_weights(cls, table: object) -> object:
+        """Refuses to shard weights, under the names that this has elsewhere."""
+        asked = [key for key in _SHARDING if isinstance(table, dict) and key in table]
+        if asked:
+            raise _wrong(
+                f"[accuracy] {asked[0]}: each rank has all weights, which are not sharded over "
+                "ranks here: drop it. Where a network does not fit, lower batch, or raise "
+                "accumulation"
+            )
+        return table
+
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         given = [key for key in _SOURCES if getattr(self, key) is not None]
@@ -198,6 +226,17 @@ class AccuracySection(Section):
         if self.importance is not None and self.largest is None:
             raise PydanticCustomError(
                 "accuracy", "[accuracy] importance sorts the weights of largest, which is not given"
+            )
+        if self.rank_routes == "own" and self.batch_norms == "global":
+            raise PydanticCustomError(
+                "accuracy",
+                '[accuracy] batch_norms = "global" needs the same networks on all ranks: with '
+                'rank_routes = "own" norms are local, drop it',
+            )
+        if self.worker_gpus and self.cluster is None:
+            raise PydanticCustomError(
+                "accuracy",
+                "[accuracy] worker_gpus are for workers of a cluster, which is not given",
             )
         if self.predictor_seconds and not entry_of(self.predictor).tunes:
             raise PydanticCustomError(
@@ -239,6 +278,12 @@ class AccuracySection(Section):
         """Peak learning rates of the stage in which networks share weights, by kind of part."""
         given = self.shared_learning_rates.model_dump(exclude_none=True)
         return self.learning_rates.model_dump() | given
+
+    @property
+    def is_trained_here(self) -> bool:
+        """True if weights are learned by the recipe itself, neither given nor replaced."""
+        given = (getattr(self, source) for source in _TAKEN)
+        return self.trained is None and all(source is None for source in given)
 
     @property
     def is_tabulated(self) -> bool:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
@@ -11,6 +11,8 @@ from tailorbird.errors import shown
 from tailorbird.recipe.section import PythonPath, Section
 
 _ALIKE = 0.7
+_KEYS = ("name", "module", "programs", "choose")
+_OF_RULES = frozenset({"kernel", "stride", "stitches", "below_larger_anchor"})
 
 
 class SpaceSection(Section):
@@ -23,6 +25,7 @@ class SpaceSection(Section):
     name: str | None = None
     module: PythonPath | None = None
     programs: PythonPath | None = None
+    choose: Literal["klas"] | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
@@ -32,12 +35,28 @@ class SpaceSection(Section):
             raise PydanticCustomError(
                 "space", "[space] must have either a name or a module, or programs to time"
             )
+        if self.choose is not None:
+            self._refuse_other_stitches()
         return self
+
+    def _refuse_other_stitches(self) -> None:
+        """Refuses what would say which stitches there are, where these are chosen."""
+        if self.programs is not None:
+            raise PydanticCustomError(
+                "space", "[space] choose is for stitched networks, and programs have none: drop it"
+            )
+        idle = _OF_RULES & {*self.settings} if self.path is None else ()
+        for key in sorted(idle):
+            raise PydanticCustomError(
+                "space",
+                "[space] {key} says which stitches there are, which choose does as well: drop one",
+                {"key": key},
+            )
 
     def _refuse_misspelt(self) -> None:
         """Refuses settings that no named space has, but whose names are nearly those of keys."""
         for setting in self.settings:
-            close = get_close_matches(setting, ["name", "module", "programs"], n=1, cutoff=_ALIKE)
+            close = get_close_matches(setting, _KEYS, n=1, cutoff=_ALIKE)
             if close:
                 raise PydanticCustomError(
                     "space",
@@ -82,9 +101,17 @@ class UnionSection:
     name: ClassVar[None] = None
     module: ClassVar[None] = None
     programs: ClassVar[None] = None
+    choose: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         for number, table in enumerate(self.tables, start=1):
+            if table.choose is not None:
+                raise PydanticCustomError(
+                    "space",
+                    "[[space]] number {number} has choose, but stitches are chosen for one space "
+                    "alone: give it a recipe of its own, or drop choose",
+                    {"number": number},
+                )
             if table.programs is not None:
                 raise PydanticCustomError(
                     "space",

@@ -2,7 +2,8 @@
 
 from tailorbird.reports.checked import Checked
 from tailorbird.reports.error_distribution import ErrorDistribution
+from tailorbird.reports.report import Report
 from tailorbird.reports.summary import summarise
-from tailorbird.reports.write import Report, write
+from tailorbird.reports.write import write
 
 __all__ = ["Checked", "ErrorDistribution", "Report", "summarise", "write"]

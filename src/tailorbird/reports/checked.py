@@ -29,6 +29,18 @@ latency is extrapolated where it lies far below all that were timed. After these
 for each variable of the space, with the index of its choice, unless one is named like one of these.
 """
 
+COUNTED = ("mega_macs", "mega_params", "weight_mib", "peak_mib")
+"""Further columns, of a batch, where a search has them as objectives."""
+
+TAKEN = (*COLUMNS, *COUNTED)
+"""Names that no column of an encoding has beside them."""
+
+AT = "@"
+"""Stands before a device's name in the columns of latencies that are predicted there.
+
+They are `latency_ms@NAME` and `latency_ms_std@NAME`.
+"""
+
 ROUNDS = 2
 
 

@@ -16,11 +16,17 @@ from tailorbird.errors import (
     apart,
     exactly,
 )
+from tailorbird.reports.answer import chosen_by
 from tailorbird.reports.by_text import find
-from tailorbird.reports.checked import COLUMNS
+from tailorbird.reports.checked import TAKEN
 from tailorbird.spaces import IntArray, SearchSpace, encodings
 
-_NUMBERS = ("accuracy_validation", "latency_ms_measured", "latency_ms_predicted")
+_NUMBERS = (
+    "accuracy_validation",
+    "accuracy_predicted",
+    "latency_ms_measured",
+    "latency_ms_predicted",
+)
 
 
 def fastest_enough(front: Path, space: SearchSpace, max_latency_ms: float | None) -> IntArray:
@@ -43,13 +49,14 @@ def fastest_enough(front: Path, space: SearchSpace, max_latency_ms: float | None
         )
     networks = _read(front, space)
     ms = networks["latency_ms_measured"].fillna(networks["latency_ms_predicted"])
+    networks = networks.assign(chosen_by=chosen_by(networks))
     fast = networks[ms <= max_latency_ms] if max_latency_ms is not None else networks
     if max_latency_ms is not None and fast.empty:
         raise InfeasibleError(
             f"latency <= {exactly(max_latency_ms)} ms must hold, but the fastest network of the "
             f"front takes {apart(ms.min(), max_latency_ms)} ms. Relax the limit."
         )
-    best = int(fast["accuracy_validation"].fillna(-1.0).to_numpy().argmax())  # not known: last
+    best = int(fast["chosen_by"].to_numpy().argmax())
     return row_of(fast.iloc[[best]], space, front)
 
 
@@ -83,7 +90,7 @@ def row_of(network: pd.DataFrame, space: SearchSpace, front: Path) -> IntArray:
         RecipeError: if the space is searched, and has no such network or too many.
     """
     architecture = str(network["architecture"].iloc[0])
-    encoding = encodings.column_names(space, COLUMNS)
+    encoding = encodings.column_names(space, TAKEN)
     if not encoding or not {*encoding} <= {*network.columns}:
         return find(space, architecture)
     try:
@@ -108,7 +115,7 @@ def _read(front: Path, space: SearchSpace) -> pd.DataFrame:
         )
     try:
         there = {*parquet.read_schema(front).names}
-        encoding = [name for name in encodings.column_names(space, COLUMNS) if name in there]
+        encoding = [name for name in encodings.column_names(space, TAKEN) if name in there]
         networks = pd.read_parquet(front, columns=["architecture", *_NUMBERS, *encoding])
         networks = networks.astype(dict.fromkeys(_NUMBERS, np.float64))
     except (OSError, pa.ArrowException, ValueError, TypeError, KeyError):

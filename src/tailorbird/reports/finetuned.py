@@ -4,15 +4,13 @@ import io
 import json
 import math
 from contextlib import suppress
-from importlib.resources import files
 from pathlib import Path
 
-import jinja2
 import pandas as pd
 import pyarrow as pa
-from markupsafe import Markup
 
-from tailorbird.reports import figures
+from tailorbird.reports.plots.finetuned import finetuned_plot
+from tailorbird.reports.templates import template
 from tailorbird.storage import strict_json
 from tailorbird.storage.atomic import written
 
@@ -20,7 +18,8 @@ FILE = "finetuned.parquet"
 ACCURACIES_OF, LATENCIES_OF = BASIS = "accuracies_of", "latencies_of"
 """Columns, and keys of `summary.json`, that must be equal for networks to stand in one report."""
 
-_BEGIN, _END = "<!-- finetuned networks begin -->", "<!-- finetuned networks end -->"
+# Reports of earlier versions have other marks: they lack what the section is drawn with.
+_BEGIN, _END = "<!-- finetuned networks: begin -->", "<!-- finetuned networks: end -->"
 
 
 def read(folder: Path) -> pd.DataFrame:
@@ -45,12 +44,8 @@ def section(front: pd.DataFrame, networks: pd.DataFrame) -> str:
     """
     if networks.empty:
         return f"{_BEGIN}{_END}"
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    text = (files(__package__) / "finetuned.html.j2").read_text(encoding="utf-8")
-    figure = figures.finetuned_figure(front, networks)
-    content = environment.from_string(text).render(
-        networks=networks.to_dict(orient="records"),
-        figure=Markup(figure.to_html(full_html=False, include_plotlyjs=False)),
+    content = template("page/finetuned.html.j2").render(
+        networks=networks.to_dict(orient="records"), figure=finetuned_plot(front, networks)
     )
     return f"{_BEGIN}{content}{_END}"
 

@@ -1,29 +1,19 @@
 """Summary of a run in numbers, and notes on what a reader must not miss."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-import moocore
 import numpy as np
 import pandas as pd
 
 from tailorbird.predictors.metrics import Metric, bootstrap, kendall_tau, mape
 from tailorbird.reports.checked import Checked
+from tailorbird.reports.measures import Measure, compared_by, non_dominated
 from tailorbird.search.result import SearchResult
 from tailorbird.spaces import FloatArray
 
 _ROUNDS_AGREE = 0.1  # relative; quiet rounds differ by a few per cent
 _SHORTEST_IN_CALLS = 20  # below this, calling a network drowns what it computes
-
-
-def non_dominated(networks: pd.DataFrame) -> pd.Series:
-    """Marks the networks that no other dominates in test accuracy and measured latency, (n,)."""
-    front = pd.Series(False, index=networks.index)
-    timed = networks.dropna(subset=["latency_ms_measured", "accuracy_test"])
-    if len(timed):
-        F = np.column_stack([timed["latency_ms_measured"], -timed["accuracy_test"]])
-        front[timed.index] = moocore.is_nondominated(F, keep_weakly=True)
-    return front
 
 
 def summarise(
@@ -53,7 +43,9 @@ def summarise(
         networks.loc[timed, column].to_numpy()
         for column in ("latency_ms_predicted", "latency_ms_measured")
     )
-    best = front.networks[non_dominated(front.networks)]
+    columns = [objective.column for objective in found.front.objectives]
+    measures = compared_by(columns, front.networks)
+    best = front.networks[non_dominated(front.networks, measures)]
     return {
         "kendall_tau": _known(kendall_tau(predicted, measured)),
         "kendall_tau_interval": _interval(kendall_tau, predicted, measured),
@@ -89,12 +81,15 @@ def _interval(metric: Metric, predicted: FloatArray, measured: FloatArray) -> li
     return [interval.low, interval.high] if math.isfinite(interval.low) else None
 
 
-def notes(front: Checked, random: Checked, call_ratio: float | None) -> Iterator[str]:
+def notes(
+    front: Checked, random: Checked, measures: Sequence[Measure], call_ratio: float | None
+) -> Iterator[str]:
     """Yields sentences on what a reader must not miss.
 
     Args:
         front: its checked networks.
         random: random networks, checked likewise.
+        measures: that networks are compared by.
         call_ratio: latency of the median random network over that of an empty call; None if that
             is not known.
     """
@@ -107,7 +102,7 @@ def notes(front: Checked, random: Checked, call_ratio: float | None) -> Iterator
             f"The predicted latencies of {len(names)} networks are extrapolated, with stds to match"
             f" (first: {names[0]}): they are far below all that were timed."
         )
-    best = front.networks[non_dominated(front.networks)]
+    best = front.networks[non_dominated(front.networks, measures)]
     if set(best["kind"]) == {"anchor"}:  # networks of spaces without stitches are of other kinds
         yield "No stitched network is on the checked front: here anchors are as good."
     for checked in (front, random):

@@ -25,6 +25,7 @@ from tailorbird.spaces.elastic.residual_networks import (
 )
 from tailorbird.spaces.elastic.vision_transformers import Member, elastic_vit
 from tailorbird.spaces.space import SearchSpace
+from tailorbird.spaces.stitching.below_larger import BelowLargerAnchor
 from tailorbird.spaces.stitching.families.cifar_resnet import CifarResNet
 from tailorbird.spaces.stitching.families.deit import DeiT
 from tailorbird.spaces.stitching.families.deit3 import DeiT3
@@ -66,9 +67,10 @@ def _with_windows(
         stride: int = 1,
         pairs: Reach = "neighbours",
         max_stitches: int = usual_max_stitches,
+        below_larger_anchor: bool = False,
         n_classes: Classes = n_published,
     ) -> StitchSpace:
-        rule = Windows(kernel, stride, pairs, skipped_stages)
+        rule = _limited(Windows(kernel, stride, pairs, skipped_stages), below_larger_anchor)
         return StitchSpace(
             _with_classes(at_batch(batch), n_classes), rule, max_stitches=max_stitches
         )
@@ -87,10 +89,12 @@ def _with_rule(
         batch: int = 1,
         pairs: Reach = "neighbours",
         max_stitches: int = usual_max_stitches,
+        below_larger_anchor: bool = False,
         n_classes: Classes = n_published,
     ) -> StitchSpace:
         family = _with_classes(at_batch(batch), n_classes)
-        return StitchSpace(family, rule(pairs), max_stitches=max_stitches)
+        limited = _limited(rule(pairs), below_larger_anchor)
+        return StitchSpace(family, limited, max_stitches=max_stitches)
 
     return space
 
@@ -107,6 +111,7 @@ def _with_either(at_batch: _AtBatch) -> _Factory:
         stride: int | None = None,
         pairs: Reach = "neighbours",
         max_stitches: int | None = None,
+        below_larger_anchor: bool = False,
         n_classes: Classes = n_published,
     ) -> StitchSpace:
         rule: Rule
@@ -119,10 +124,17 @@ def _with_either(at_batch: _AtBatch) -> _Factory:
             rule, usual = Windows(kernel, stride, pairs), 1
         family = _with_classes(at_batch(batch), n_classes)
         return StitchSpace(
-            family, rule, max_stitches=usual if max_stitches is None else max_stitches
+            family,
+            _limited(rule, below_larger_anchor),
+            max_stitches=usual if max_stitches is None else max_stitches,
         )
 
     return space
+
+
+def _limited(rule: Rule, below_larger_anchor: bool) -> Rule:
+    """A rule, or its stitches whose networks cost less than the larger of their anchors."""
+    return BelowLargerAnchor(rule) if below_larger_anchor else rule
 
 
 def _with_classes(family: _Published, n_classes: int) -> Family:

@@ -80,6 +80,19 @@ def read(path: Path, identity: str) -> "tuple[dict[str, Tensor], dict[str, str]]
         return None
 
 
+def parsed(content: bytes) -> "tuple[dict[str, Tensor], dict[str, str]] | None":
+    """Tensors and metadata in the content of a file; None if it is torn."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors = load(content)
+    except SafetensorError:
+        return None
+    (length,) = struct.unpack("<Q", content[:8])
+    return tensors, json.loads(content[8 : 8 + length]).get("__metadata__", {})
+
+
 def _sort_header(path: Path) -> None:
     """Orders the metadata, which the library writes in any order; the length stays."""
     with path.open("r+b") as file:

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn, optim
 
-from tailorbird.storage.tensors import read, write
+from tailorbird.storage.tensors import write
 from tailorbird.training.compute import CPU
+from tailorbird.training.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,13 @@ class Checkpoint:
         path: of the file.
         identity: text of all that decides the result; a checkpoint of another is not loaded.
         names: of the weights that are trained; no others are saved or touched.
+        ranks: that train together, of which the first has the file.
     """
 
     path: Path
     identity: str
     names: Sequence[str]
+    ranks: Ranks = ALONE
 
     def save(self, state: State, step: int) -> None:
         """Writes the state after so many steps, whole or not at all.
@@ -51,6 +54,8 @@ class Checkpoint:
         Raises:
             WriteError: if it cannot be written.
         """
+        if not self.ranks.is_first:
+            return
         optimizer = state.optimizer.state_dict()
         weights = weights_of(state.network, self.names)
         tensors = {f"network.{name}": tensor for name, tensor in weights.items()}
@@ -72,7 +77,7 @@ class Checkpoint:
         Returns:
             How many steps were done; 0 if there is no file.
         """
-        content = read(self.path, self.identity)
+        content = self.ranks.read(self.path, self.identity)
         if content is None:
             return 0
         tensors, metadata = content
@@ -100,7 +105,8 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Deletes the file; call once the finished weights are saved."""
-        self.path.unlink(missing_ok=True)
+        if self.ranks.is_first:
+            self.path.unlink(missing_ok=True)
 
 
 def weights_of(network: nn.Module, names: Sequence[str]) -> dict[str, Tensor]:

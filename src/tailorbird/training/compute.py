@@ -11,6 +11,7 @@ from torch import nn
 
 from tailorbird.errors import ContractError, in_a_line, raising, shown
 from tailorbird.registry.python_paths import check_named
+from tailorbird.training.ranks import ALONE, Ranks
 
 PRECISIONS = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 """Types of the numbers that layers multiply, by name; weights are float32 always."""
@@ -30,6 +31,7 @@ class Compute:
             are evaluated.
         loader_workers: processes that decode and augment images; if None, as many as there are
             processors, up to eight. Images that lie in memory as arrays need none.
+        ranks: processes that train together, each on a device of its own, or on the processors.
 
     Raises:
         ContractError: if the device is not there, or cannot compute in this precision.
@@ -38,6 +40,7 @@ class Compute:
     device: str = "cpu"
     precision: str = "f32"
     loader_workers: int | None = None
+    ranks: Ranks = ALONE
 
     def __post_init__(self) -> None:
         check_named(self.precision, PRECISIONS, "precision")
@@ -46,10 +49,28 @@ class Compute:
                 f"device must be one that torch finds, but {shown(self.device)} is not there: it "
                 f'finds {", ".join(_found())}. Take one of these, or "auto".'
             )
+        self._check_ranks()
         if self.precision != "f32":
             weights = torch.ones(8, 8, device=self.torch_device, requires_grad=True)
             with raising(self._unfit), self.autocast():
                 (weights @ weights).sum().backward()  # type: ignore[no-untyped-call]  # torch's
+
+    def _check_ranks(self) -> None:
+        """Refuses devices that ranks cannot share."""
+        if self.ranks.n == 1:
+            return
+        device = self.torch_device
+        if device.type == "mps" or torch.device(self.device.replace("auto", "cpu")).index:
+            raise ContractError(
+                'device of several ranks must be "auto", "cuda" or "cpu", since each has its '
+                f"own, but is {shown(self.device)}."
+            )
+        if device.type == "cuda" and self.ranks.local >= torch.cuda.device_count():
+            raise ContractError(
+                "Each rank of a machine needs a GPU of its own, but there are "
+                f"{torch.cuda.device_count()} and rank {self.ranks.local} has none. Start fewer "
+                '(torchrun --nproc-per-node), or write device = "cpu".'
+            )
 
     def _unfit(self, error: BaseException) -> ContractError:
         return ContractError(
@@ -59,13 +80,17 @@ class Compute:
 
     @property
     def torch_device(self) -> torch.device:
-        """The device."""
-        return torch.device(_found()[-1] if self.device == "auto" else self.device)
+        """The device; of several ranks each has the GPU of its number on its machine."""
+        device = torch.device(_found()[-1] if self.device == "auto" else self.device)
+        if self.ranks.n > 1 and device.type == "cuda":
+            return torch.device("cuda", self.ranks.local)
+        return device
 
     @property
     def decides(self) -> dict[str, object]:
-        """What decides weights: the precision, unless it is the default; the device rounds only."""
-        return {} if self.precision == "f32" else {"precision": self.precision}
+        """What decides weights: what is no default; devices and numbers of ranks round only."""
+        precision = {} if self.precision == "f32" else {"precision": self.precision}
+        return precision | self.ranks.decides
 
     @property
     def n_workers(self) -> int:
@@ -75,7 +100,7 @@ class Compute:
         n_processors = os.cpu_count() or 1
         if hasattr(os, "sched_getaffinity"):  # it is not on macOS
             n_processors = len(os.sched_getaffinity(0))
-        return min(_MOST_WORKERS, n_processors)
+        return min(_MOST_WORKERS, max(1, n_processors // self.ranks.n_local))
 
     def autocast(self) -> AbstractContextManager[object]:
         """Lets layers compute in the precision inside."""

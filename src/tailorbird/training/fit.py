@@ -1,8 +1,7 @@
 """Gradient steps of a network whose weights several networks may share."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
@@ -17,10 +16,16 @@ from tailorbird.training.checkpoint import Checkpoint, State
 from tailorbird.training.compute import Compute
 from tailorbird.training.data.dataset import Dataset
 from tailorbird.training.data.loading import StepImages, n_batches, seed_of, steps_on_device
+from tailorbird.training.data.mixing import Mixing
+from tailorbird.training.epochs import Epochs
+from tailorbird.training.global_batch_norms import global_batch_norms
+from tailorbird.training.gradient_sum import add_up, check_same
 from tailorbird.training.optimization import Group, Optimization
+from tailorbird.training.ranks import Ranks
+from tailorbird.training.saving import Saved
+from tailorbird.training.shares import Share
 from tailorbird.training.updates import Updates
 
-_SAVED_EVERY_S = 30.0
 _LEAST_SCALE = 2.0**-14  # of losses, below which no gradient can be the scale's fault
 
 Losses = Callable[[int, Tensor, Tensor], Iterable[Tensor]]
@@ -63,10 +68,7 @@ def fit(
     checkpoint: Checkpoint,
     advance: Advance,
 ) -> Updates | None:
-    """Trains by gradient steps.
-
-    A step depends on the weights, the state of the optimizer and its own number, so what goes on
-    from a checkpoint ends up the same.
+    """Trains by gradient steps; each follows from its number and what a checkpoint holds.
 
     Args:
         network: changed in place.
@@ -75,10 +77,9 @@ def fit(
         dataset: its training split is used.
         schedule: epochs and seed.
         optimization: how a step changes weights.
-        compute: the device, on which the network is, and precision.
+        compute: the device, on which the network is, precision and ranks.
         checkpoint: written every half minute, and resumed from.
-        advance: called after each epoch, with its mean loss, learning rates, seconds and images a
-            second.
+        advance: called after each epoch, with loss, rates, seconds and images a second.
 
     Returns:
         How often each part learned; None if there was nothing to learn.
@@ -89,29 +90,64 @@ def fit(
     n_steps = schedule.n_steps(len(dataset.train.labels))
     if not groups or not n_steps:
         return None
+    ranks, mixing = compute.ranks, optimization.mixing
+    ranks.align([*network.state_dict().values()])
     learning = _Learning.of(network, groups, optimization, compute, checkpoint)
     first = learning.saved.load()
     rate = optimization.rates(learning.optimizer, n_steps, first, schedule.epochs)
-    images = StepImages(dataset, schedule.batch, schedule.seed)
+    share_of = _Shares(ranks, optimization)
+    images = StepImages(dataset, schedule.batch, schedule.seed, None if mixing.is_on else share_of)
     network.train()
     if not first:
         learning.saved.save(0)  # so that there is a good one from the start
-    told = _Epochs(schedule.epochs, n_steps, advance, first)
-    with torch.random.fork_rng(devices=[]):  # layers such as dropout draw from torch's generator
+    told = Epochs(schedule.epochs, n_steps, advance, first)
+    # Dropout draws from torch's generator.
+    with torch.random.fork_rng(devices=[]), global_batch_norms(network, ranks) as norms:
         for step, x, labels in steps_on_device(images, range(first, n_steps), compute):
+            share = share_of(images.size(step))
+            norms.is_on = share.n_takers == 1
+            torch.manual_seed(seed_of(schedule.seed, step, 0 if share.is_whole else ranks.number))
             seed = seed_of(schedule.seed, step)
-            torch.manual_seed(seed)
-            rng = np.random.default_rng(seed)
-            mixed, targets = optimization.mixing.mixed(x, labels, dataset.n_classes, rng)
-            loss = learning.take(step, mixed, targets, losses)
-            rates = [*map(float, rate.get_last_lr())]
+            mixed = _mixed(x, labels, dataset.n_classes, mixing, seed, share)
+            loss = learning.take(step, *mixed, losses, share)
+            told.add(loss, rate.get_last_lr(), share.n_images)
             rate.step()
             learning.saved.save_at_times(step + 1)
-            told.add(loss, rates, len(labels))
     learning.averages.put()
-    network.zero_grad()
-    network.eval()
+    ranks.align([*network.state_dict().values()])
+    network.eval().zero_grad()
     return learning.updates
+
+
+def _mixed(
+    x: Tensor,
+    labels: Tensor,
+    n_classes: int,
+    mixing: Mixing,
+    seed: int,
+    share: Share,
+) -> tuple[Tensor, Tensor]:
+    """Images of this rank and their targets; they are mixed with images of all ranks."""
+    if not mixing.is_on:
+        return x, labels
+    mixed, targets = mixing.mixed(x, labels, n_classes, np.random.default_rng(seed))
+    return share.of(mixed), share.of(targets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """Share of the images of a step that this rank takes.
+
+    Attributes:
+        ranks: that share them.
+        optimization: in how many parts they pass.
+    """
+
+    ranks: Ranks
+    optimization: Optimization
+
+    def __call__(self, n_images: int) -> Share:
+        return self.ranks.share(n_images, self.optimization.n_parts(n_images))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +172,7 @@ class _Learning:
     scaler: torch.amp.GradScaler
     updates: Updates
     averages: WeightAverages
-    saved: "_Saved"
+    saved: Saved
 
     @classmethod
     def of(
@@ -152,28 +188,32 @@ class _Learning:
         updates = Updates.of(network, weights)
         averages = WeightAverages.of(network, weights, optimization.weight_averaging)
         state = State(network, optimizer, updates.counts, averages.values, scaler)
-        saved = _Saved(state, checkpoint)
+        saved = Saved(state, checkpoint)
         return cls(network, optimizer, optimization, compute, scaler, updates, averages, saved)
 
-    def take(self, step: int, x: Tensor, targets: Tensor, losses: Losses) -> Tensor:
+    def take(self, step: int, x: Tensor, targets: Tensor, losses: Losses, share: Share) -> Tensor:
         """Steps down the clipped sum of the gradients of losses; returns their mean.
 
         Raises:
             TrainingError: if one of them is not finite; no weight is changed then.
         """
+        with self.saved.told():
+            return self._taken(step, x, targets, losses, share)
+
+    def _taken(self, step: int, x: Tensor, targets: Tensor, losses: Losses, share: Share) -> Tensor:
         self.network.zero_grad()  # of parts as well that do not learn
-        n_parts = self.optimization.n_parts(len(x))
         values = []
-        for images, labels in zip(
-            x.tensor_split(n_parts), targets.tensor_split(n_parts), strict=True
-        ):
-            share = len(images) / len(x)
+        parts = (torch.split(tensor, share.sizes) for tensor in (x, targets))
+        for images, labels, weight in zip(*parts, share.weights, strict=True):
             for loss in self.compute.made(partial(losses, step, images, labels)):
-                part = loss if n_parts == 1 else loss * share
-                self.scaler.scale(part).backward()  # type: ignore[no-untyped-call]  # torch's
+                part = loss if weight == 1 else loss * weight
+                self.scaler.scale(part).backward()
                 values.append(part.detach())
-        value = torch.stack(values).mean() * n_parts
-        weights = (p for group in self.optimizer.param_groups for p in group["params"])
+        value = torch.stack(values).mean() * len(share.sizes)
+        weights = [p for group in self.optimizer.param_groups for p in group["params"]]
+        if self.saved.is_early(step):
+            check_same(weights, self.compute.ranks)
+        value = add_up(weights, value, share, self.compute.ranks)
         has_gradients = any(weight.grad is not None for weight in weights)
         if has_gradients:  # else a scaler would miss them
             self.scaler.unscale_(self.optimizer)
@@ -198,74 +238,3 @@ class _Learning:
     def _may_scale_down(self) -> bool:
         """True if losses can be scaled by less, where the gradient overflows in `f16`."""
         return self.scaler.is_enabled() and self.scaler.get_scale() > _LEAST_SCALE
-
-
-@dataclass(slots=True)
-class _Saved:
-    """What training goes on from, and its checkpoint."""
-
-    state: State
-    checkpoint: Checkpoint
-    at: float = field(default_factory=time.monotonic)
-
-    def load(self) -> int:
-        """Restores all, and returns how many steps were done."""
-        return self.checkpoint.load(self.state)
-
-    def save(self, n_steps: int) -> None:
-        self.checkpoint.save(self.state, n_steps)
-        self.at = time.monotonic()
-
-    def save_at_times(self, n_steps: int) -> None:
-        if time.monotonic() - self.at > _SAVED_EVERY_S:
-            self.save(n_steps)
-
-
-class _Epochs:
-    """Tells of each epoch its mean loss, learning rates, seconds and speed.
-
-    Args:
-        n_epochs: in all.
-        n_steps: in all of them.
-        advance: called with a text after each.
-        first: steps that were taken before; of an epoch that had begun, the rest is told.
-    """
-
-    def __init__(self, n_epochs: int, n_steps: int, advance: Advance, first: int) -> None:
-        self._n_epochs, self._n_steps = n_epochs, n_steps
-        self._advance = advance
-        self._step = first
-        self._n_told = 0
-        self._tell("trained before")
-        self._begin()
-
-    def add(self, loss: Tensor, rates: Sequence[float], n_images: int) -> None:
-        """Takes in the loss of a step."""
-        self._losses.append(loss)
-        self._rates.append(rates)
-        self._n_images += n_images
-        self._step += 1
-        if self._step * self._n_epochs // self._n_steps > self._n_told:
-            self._tell(self._text())
-            self._begin()
-
-    def _tell(self, text: str) -> None:
-        """Tells of the epochs that ended, more than one where steps are as long."""
-        n_ended = self._step * self._n_epochs // self._n_steps
-        for epoch in range(self._n_told, n_ended):
-            self._advance(f"epoch {epoch + 1} of {self._n_epochs}, {text}")
-        self._n_told = n_ended
-
-    def _begin(self) -> None:
-        self._losses: list[Tensor] = []
-        self._rates: list[Sequence[float]] = []
-        self._n_images = 0
-        self._begun_at = time.monotonic()
-
-    def _text(self) -> str:
-        loss = float(torch.stack(self._losses).mean())
-        means = np.mean(self._rates, axis=0)
-        rate = " to ".join(dict.fromkeys(f"{mean:.2g}" for mean in (means.min(), means.max())))
-        seconds = max(time.monotonic() - self._begun_at, 1e-6)
-        speed = f"{self._n_images / seconds:,.0f} images a second"
-        return f"loss {loss:.4g}, rate {rate}, {seconds:.1f} s, {speed}"

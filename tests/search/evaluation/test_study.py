@@ -220,7 +220,7 @@ def test_an_evaluator_that_gives_too_few_values_fails(url: str) -> None:
     assert "must give values of shape (1,), but gave (0,)" in next(iter(study.failures.values()))
 
 
-def test_trials_of_another_owner_are_left_alone(url: str) -> None:
+def test_what_another_owner_left_waiting_is_evaluated_once(url: str) -> None:
     def interrupted(X: IntArray) -> FloatArray:
         raise KeyboardInterrupt
 
@@ -230,7 +230,7 @@ def test_trials_of_another_owner_are_left_alone(url: str) -> None:
     y = Study(url, "a", SPACE, owner="two").evaluate(X, InProcess(value), NoProgress())
     np.testing.assert_array_equal(y, value(X))
     owners = Counter((t.user_attrs["owner"], t.state.name) for t in opened(url).trials)
-    assert owners == {("one", "RUNNING"): 8, ("one", "WAITING"): 2, ("two", "COMPLETE"): 10}
+    assert owners == {("one", "COMPLETE"): 10}
     # What another completed is known.
     y = Study(url, "a", SPACE, owner="one").evaluate(X, InProcess(failing), NoProgress())
     np.testing.assert_array_equal(y, value(X))
@@ -243,7 +243,11 @@ def test_optuna_sees_what_was_evaluated(url: str) -> None:
     )
     study = opened(url)
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
-    assert study.user_attrs == {"space": SPACE.name, "evaluator": "own:score"}
+    assert study.user_attrs == {
+        "space": SPACE.name,
+        "evaluator": "own:score",
+        "asking:me": True,
+    }
     assert study.best_value == value(X).max()
     for trial, row, y in zip(study.trials, X, value(X), strict=True):
         assert trial.value == y

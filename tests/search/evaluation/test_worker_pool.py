@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from listed_work import Listed
 
 from tailorbird.errors import EvaluationError
 from tailorbird.search.evaluation.executors import InProcess, Outcome, Row
@@ -118,7 +119,7 @@ def rows(*kinds: int) -> list[Row]:
 def run(executor: Workers | InProcess, asked: Sequence[Row]) -> tuple[list[Outcome], list[Row]]:
     """Outcomes by row, and what was started."""
     begun: list[Row] = []
-    outcomes = list(executor.run(asked, begun.extend))
+    outcomes = list(executor.run(Listed(asked, begun)))
     assert sorted(outcome.row for outcome in outcomes) == sorted(asked)
     return sorted(outcomes, key=lambda outcome: outcome.row), begun
 
@@ -151,7 +152,7 @@ def test_any_number_of_workers_gives_what_this_process_gives(
         assert all(os.getpgid(pid) == pid for pid in pids(tmp_path, "worker"))
         os.kill(pids(tmp_path, "worker")[0], signal.SIGKILL)
         check()
-        search = workers.run(asked, lambda _: None)
+        search = workers.run(Listed(asked, []))
         next(search)
         search.close()  # with work in hand
         check()

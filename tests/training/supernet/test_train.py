@@ -33,8 +33,8 @@ from tailorbird.training import (
     SupernetTraining,
     Trained,
     digits,
-    fit,
     load_supernet,
+    saving,
     train_supernet,
 )
 from tailorbird.training.data.augment import shift
@@ -51,11 +51,11 @@ sys.path.insert(0, sys.argv[2])
 import torch._dynamo  # torch does at the first optimizer; once is enough for all processes
 from shared_spaces import space_of
 from tailorbird.progress import NoProgress
-from tailorbird.training import Split, SupernetTraining, fit, train_supernet
+from tailorbird.training import Split, SupernetTraining, saving, train_supernet
 from tailorbird.training.data import digits
 from tailorbird.training.data.augment import shift
 
-fit._SAVED_EVERY_S = 0
+saving._SAVED_EVERY_S = 0
 
 def run(folder, rule, last):
     steps = 0
@@ -174,7 +174,7 @@ def test_training_that_fails_amid_goes_on_to_the_same_weights(
     rule: str,
 ) -> None:
     """Of all kinds of blocks, stitched ones as well."""
-    monkeypatch.setattr(fit, "_SAVED_EVERY_S", 0)
+    monkeypatch.setattr(saving, "_SAVED_EVERY_S", 0)
     space = space_of(name)
     made = rule_of(space, replace(SETTINGS, rule=rule))
     settings = replace(SETTINGS, epochs=math.ceil(made.n_passes), rule=rule)  # four steps at least

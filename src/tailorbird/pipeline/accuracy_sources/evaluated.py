@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from tailorbird.errors import EncodingError, EvaluationError, RecipeError, in_a_line, raising
+from tailorbird.pipeline.accuracy_sources.participation import Participation, take_part
 from tailorbird.pipeline.own_code.accuracy_predictor import (
     accuracy_predictor_of,
     try_accuracy_predictor,
@@ -30,7 +31,9 @@ from tailorbird.search.algorithms.guided.history import same_for_all
 from tailorbird.search.algorithms.initial_design import spread_over
 from tailorbird.search.evaluation.executors import CHUNK, Evaluator, Executor, InProcess
 from tailorbird.search.evaluation.prior_evaluations import read, read_study
+from tailorbird.search.evaluation.ray_actors import RayCluster
 from tailorbird.search.evaluation.study import Study
+from tailorbird.search.evaluation.worker import PROCESSES, Place
 from tailorbird.search.evaluation.worker_pool import Workers
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.storage import atomic
@@ -186,6 +189,27 @@ class EvaluatedAccuracy(ABC):
         """Itself: networks are evaluated as they are asked for."""
         return self
 
+    def take_part(self, idle_s: float, progress: Progress) -> Participation:
+        """Evaluates what others ask for, who evaluate by this recipe, until they have ended.
+
+        Args:
+            idle_s: after so many seconds in which nobody asked for anything it ends as well.
+            progress: where it reports to.
+
+        Raises:
+            EvaluationError: if nothing that was tried could be evaluated here.
+        """
+        return take_part(self, idle_s, progress)
+
+    def anchors_alone(self, progress: Progress) -> FloatArray | None:
+        """None: nothing is stitched."""
+        return None
+
+    def end(self) -> None:
+        """Says to those who take part that nothing more is asked for."""
+        for study in self.studies.values():
+            study.complete()
+
     def remarks(self) -> tuple[str, ...]:
         """Sentences on what could not be evaluated."""
         return tuple(
@@ -212,7 +236,7 @@ class EvaluatedAccuracy(ABC):
 
     def evaluated(self, split: str, X: IntArray, progress: Progress) -> FloatArray:
         """Accuracies (n,) of canonical rows (n, d) on a split; only new ones are evaluated."""
-        return self.study(split).evaluate(X, self._executor(split), progress)
+        return self.study(split).evaluate(X, self.executor(split), progress)
 
     def study(self, split: str) -> Study:
         """The study of a split, opened at its first use."""
@@ -246,7 +270,8 @@ class EvaluatedAccuracy(ABC):
         content = bounded_file.read(file, _LONGEST_NAME, "The owner of a run's trials")
         return content.decode(errors="replace")
 
-    def _executor(self, split: str) -> Executor:
+    def executor(self, split: str) -> Executor:
+        """Runs the evaluator of a split, here or in workers."""
         asked = self.recipe.accuracy
         if not self._has_workers:
             return InProcess(self.evaluator(split), self.rows_at_once)
@@ -255,14 +280,27 @@ class EvaluatedAccuracy(ABC):
         if split not in self._workers:
             timeout_s = asked.evaluation_timeout_seconds
             self._workers[split] = Workers(
-                self._sent(split), asked.workers, timeout_s, self.rows_at_once
+                self._sent(split), asked.workers, timeout_s, self.rows_at_once, self._place
             )
         return self._workers[split]
 
     @property
     def _has_workers(self) -> bool:
         asked = self.recipe.accuracy
-        return asked.workers > 1 or asked.evaluation_timeout_seconds is not None
+        is_elsewhere = asked.cluster is not None
+        return asked.workers > 1 or asked.evaluation_timeout_seconds is not None or is_elsewhere
+
+    def check_place(self) -> None:
+        """Refuses a cluster that is not there."""
+        self._place  # noqa: B018  # it is joined once
+
+    @cached_property
+    def _place(self) -> Place:
+        """Where workers are."""
+        asked = self.recipe.accuracy
+        if asked.cluster is None:
+            return PROCESSES
+        return RayCluster(asked.cluster, asked.worker_gpus)
 
     def _sent(self, split: str) -> "OnSplit":
         """Evaluator for workers, none of which opens the database."""
@@ -280,7 +318,7 @@ class OnSplit:
 
     Attributes:
         accuracy: what they evaluate with.
-        split: `validation` or `test`.
+        split: `validation`, `test`, or another that the source knows.
     """
 
     accuracy: EvaluatedAccuracy

@@ -1,6 +1,8 @@
 """The data set that a recipe names: one of ours, the user's own, a folder, or one of timm's."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -90,16 +92,14 @@ def preprocessing_of(
             f"take shape {tuple(input_shape[1:])}. Give a data set of your own in module."
         )
     _check_alike(published, stated)
-    chosen: dict[str, Any] = {"size": tuple(size)}
+    chosen = dict[str, Any]()
     if published:
-        first = next(iter(published.values()))
-        names = ("crop", "interpolation", "mean", "std", "channels", "value_range")
-        chosen |= {name: getattr(first, name) for name in names}
+        chosen = asdict(next(iter(published.values())))
     else:
         chosen |= {"crop": 1.0} if max(size) <= SMALL else {}
         chosen |= _GREY if n_channels == 1 else {}
     try:
-        return Preprocessing(**chosen | stated)
+        return Preprocessing(**chosen | {"size": tuple(size)} | stated)
     except ContractError as error:
         raise RecipeError(f"[accuracy.preprocessing] {error}") from error
 
@@ -110,9 +110,7 @@ def _check_alike(published: Mapping[str, Preprocessing], stated: Mapping[str, An
     Raises:
         RecipeError: naming what differs, unless the recipe states all of that.
     """
-    (name, first), *others = published.items() or (("", None),)
-    for other, preprocessing in others:
-        assert first is not None  # there are others
+    for (name, first), (other, preprocessing) in pairwise(published.items()):
         differs = [key for key in first.differences(preprocessing) if key not in stated]
         if differs:
             raise RecipeError(

@@ -31,6 +31,9 @@ class NothingToChoose:
         """Empty."""
         return ()
 
+    def end(self) -> None:
+        """Does nothing: nobody takes part in evaluations."""
+
     def _refuse(self, *args: object, **kwargs: object) -> NoReturn:
         raise RecipeError(
             f"There is nothing to choose among {self.named}: programs have latencies, which "
@@ -40,4 +43,4 @@ class NothingToChoose:
 
     check = obtain = train = evaluations = predictor = validation = test = _refuse
     network = trained_networks = fingerprint = n_validation = n_test = description = _refuse
-    finetuner = basis = _refuse
+    finetuner = basis = anchors_alone = _refuse

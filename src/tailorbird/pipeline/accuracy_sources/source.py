@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tailorbird.pipeline.accuracy_sources.finetuner import Finetuner
+    from tailorbird.pipeline.accuracy_sources.participation import Participation
     from tailorbird.training import Trained
 
 
@@ -46,6 +47,17 @@ class Evaluations(Protocol):
 
     def remarks(self) -> tuple[str, ...]:
         """Sentences on what could not be evaluated, and why."""
+
+    def take_part(self, idle_s: float, progress: Progress) -> "Participation":
+        """Evaluates what others ask for, who evaluate by the same recipe, until they have ended.
+
+        Args:
+            idle_s: after so many seconds in which nobody asked for anything it ends as well.
+            progress: where it reports to.
+
+        Raises:
+            EvaluationError: if nothing that was tried could be evaluated here.
+        """
 
     def learner(self, progress: Progress, n_images: int | None) -> Learner:
         """A predictor that has learned nothing yet.
@@ -112,6 +124,9 @@ class AccuracySource(Protocol):
             RecipeError: if there are none.
         """
 
+    def end(self) -> None:
+        """Says to those who take part in evaluations that nothing more is asked for."""
+
     def predictor(self, latency: Predictor, progress: Progress) -> Predictor:
         """A predictor that learned from some networks that were truly evaluated."""
 
@@ -123,6 +138,12 @@ class AccuracySource(Protocol):
 
     def network(self, row: IntArray) -> "nn.Module":
         """The network of a canonical row, to be timed."""
+
+    def anchors_alone(self, progress: Progress) -> FloatArray | None:
+        """Accuracies for reports of the space's landmarks, (k,), before they were stitched.
+
+        None if nothing is stitched, or nobody knows.
+        """
 
     def finetuner(self) -> "Finetuner":
         """What trains single networks on.

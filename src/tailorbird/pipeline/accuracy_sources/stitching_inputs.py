@@ -21,7 +21,13 @@ from tailorbird.training import SharedNetwork, Trained, Training, load, train
 from tailorbird.training.distillation import loss_of
 from tailorbird.training.shared.network_trial import check_networks
 from tailorbird.training.stitching.anchors import Placement
-from tailorbird.training.stitching.train import check, check_heads, is_trained, placed
+from tailorbird.training.stitching.train import (
+    check,
+    check_heads,
+    is_trained,
+    load_anchors,
+    placed,
+)
 from tailorbird.training.trial import Batch
 from tailorbird.training.weights.preprocessing import preprocessing_of
 
@@ -52,6 +58,10 @@ class StitchingInputs(TrainingInputs):
     def load(self, folder: Path) -> Trained | None:
         """Loads what `train` made; None if there is no such thing."""
         return load(self.space, self.dataset(), self.settings(), folder, self.score())
+
+    def anchors_alone(self, folder: Path) -> Trained | None:
+        """Loads anchors before they were stitched; None if they are not there."""
+        return load_anchors(self.space, self.dataset(), self.settings(), folder, self.score())
 
     def is_trained(self, folder: Path) -> bool:
         """True if `load` will find weights, whole or not; builds no network."""
@@ -159,14 +169,10 @@ class StitchingInputs(TrainingInputs):
     @property
     def _tried(self) -> IntArray:
         """Canonical rows of networks that have every kind of part."""
-        X = self.space.landmarks[[0, -1]]
-        stitches = self.space.stitches
-        crossing = np.zeros((len(stitches), X.shape[1]), dtype=np.int64)
-        if not stitches:
+        X, crossings = self.space.landmarks[[0, -1]], self.space.crossings
+        if not len(crossings):
             return np.asarray(X)
-        crossing[:, 0] = [stitch.source for stitch in stitches]
-        crossing[:, 1] = 1 + np.arange(len(crossing))
-        return np.vstack([X, crossing[count_macs(self.space, crossing).argmin()]])
+        return np.vstack([X, crossings[count_macs(self.space, crossings).argmin()]])
 
     def settings(self) -> Training:
         """Settings of training."""

@@ -178,6 +178,10 @@ class TabulatedAccuracy(ABC):
         """Reads the table; there is nothing to train."""
         self.check(progress)
 
+    def anchors_alone(self, progress: Progress) -> None:
+        """None: nobody knows."""
+        return
+
     def finetuner(self) -> NoReturn:
         """Refuses: nothing is trained."""
         raise nothing_to_finetune(f"those of {self.named}")
@@ -189,9 +193,13 @@ class TabulatedAccuracy(ABC):
             "Go on with `tailorbird run RECIPE`."
         )
 
+    def end(self) -> None:  # noqa: B027  # not every source has to say anything
+        """Does nothing: nobody takes part in evaluations."""
+
     def evaluations(self) -> NoReturn:
         """Refuses: all that is known is in the table."""
         raise RecipeError(
-            "Accuracies of a table cannot be evaluated anew, as a guided search does. Write "
-            '[search] algorithm = "exact" or "nsga2".'
+            "Accuracies of a table cannot be evaluated anew, neither by a guided search nor by "
+            '`tailorbird evaluate RECIPE`. Write [search] algorithm = "exact" or "nsga2", and run '
+            "it alone."
         )

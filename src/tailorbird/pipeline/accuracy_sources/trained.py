@@ -30,6 +30,8 @@ from tailorbird.training.data.images import inputs
 from tailorbird.training.one_thread import one_thread
 
 _SCORED = 32  # images that zero-cost scores see
+_ALONE = "alone"  # of anchors before they were stitched, on test images
+_IMAGES_OF = {_ALONE: "test"}
 
 
 def opened(asked: OpenedRecipe) -> "TrainedAccuracy":
@@ -67,6 +69,7 @@ class TrainedAccuracy(EvaluatedAccuracy):
     def check(self, progress: Progress) -> None:
         """Refuses data, code, weights or earlier evaluations that do not fit; once is enough."""
         _ = self._checked
+        self.check_place()
 
     @cached_property
     def _checked(self) -> None:
@@ -92,7 +95,7 @@ class TrainedAccuracy(EvaluatedAccuracy):
 
     def train(self, progress: Progress) -> Trained:
         """Trains, or loads what was trained."""
-        self.check(progress)
+        _ = self._checked
         made = self.inputs
         for remark in made.remarks():
             LOG.warning("%s", remark)
@@ -120,9 +123,23 @@ class TrainedAccuracy(EvaluatedAccuracy):
         """Accuracies on images that only reports see; NaN for what cannot be evaluated."""
         return self.remembered("test", X, progress)
 
+    def anchors_alone(self, progress: Progress) -> FloatArray | None:
+        """Accuracies of anchors on images that only reports see, before they were stitched."""
+        if self._anchors_alone is None:
+            return None
+        return self.remembered(_ALONE, self.space.landmarks, progress)
+
+    @cached_property
+    def _anchors_alone(self) -> Trained | None:
+        return self.inputs.anchors_alone(self.weights)
+
     def evaluator(self, split: str) -> Evaluator:
         """Evaluates on one thread, so that values do not depend on the number of threads."""
-        trained, images = self.trained(), getattr(self.dataset(), split)
+        trained, images = self.trained(), getattr(self.dataset(), _IMAGES_OF.get(split, split))
+        if split == _ALONE:
+            if self._anchors_alone is None:
+                raise MissingStepError(f"Weights of anchors are gone from {str(self.weights)!r}.")
+            trained = self._anchors_alone
 
         def evaluate(X: IntArray) -> FloatArray:
             with one_thread():
@@ -133,7 +150,8 @@ class TrainedAccuracy(EvaluatedAccuracy):
     def study_name(self, split: str) -> str:
         """Name with the data, the score, the space and the weights."""
         of = f"{self.dataset().fingerprint}/{split}/{self.measure}"
-        of += "".join(f"/{precision}" for precision in self.inputs.compute.decides.values())
+        precision = self.inputs.compute.precision
+        of += "" if precision == "f32" else f"/{precision}"
         return f"{of}/{self.space.name}@{self.trained().fingerprint}"
 
     @property

@@ -21,7 +21,9 @@ from tailorbird.training import Dataset, Trained
 from tailorbird.training.compute import Compute
 from tailorbird.training.finetuning.settings import Finetuning
 from tailorbird.training.optimization import Optimization
+from tailorbird.training.ranks import Ranks
 from tailorbird.training.score import Score, accuracy
+from tailorbird.training.shares import FEWEST
 from tailorbird.training.trial import (
     Batch,
     as_teacher,
@@ -89,6 +91,10 @@ class TrainingInputs(ABC):
     @abstractmethod
     def load(self, folder: Path) -> Trained | None:
         """Loads what `train` made; None if there is no such thing."""
+
+    def anchors_alone(self, folder: Path) -> Trained | None:
+        """Loads anchors before they were stitched; None if nothing is, or they are not there."""
+        return None
 
     @abstractmethod
     def is_trained(self, folder: Path) -> bool:
@@ -170,8 +176,10 @@ class TrainingInputs(ABC):
             RecipeError: if the device is not there, or cannot compute so.
         """
         asked = self.recipe.accuracy
+        norms = asked.batch_norms or ("global" if asked.rank_routes == "same" else "local")
+        ranks = Ranks.present(norms, asked.rank_routes)
         try:
-            return Compute(asked.device, asked.precision, asked.loader_workers)
+            return Compute(asked.device, asked.precision, asked.loader_workers, ranks)
         except ContractError as error:
             raise RecipeError(f"[accuracy] {error}") from error
 
@@ -233,7 +241,7 @@ class TrainingInputs(ABC):
             WeightsError: if it is weights that training starts from.
         """
         self.check_keys()
-        with users_code(self.named_data):
+        with self.compute.ranks.in_turn(), users_code(self.named_data):
             check_images(self.dataset())
         with users_code(self.named_space):
             self.check_fit()
@@ -271,8 +279,14 @@ class TrainingInputs(ABC):
                 f"[accuracy] {min(idle)} has no part in this recipe, since {self.training} for "
                 f"{self.space.name}: drop it."
             )
-        self.compute  # noqa: B018  # it is made here first
-        asked = self.recipe.accuracy
+        asked, ranks = self.recipe.accuracy, self.compute.ranks
+        least = FEWEST * ranks.n * asked.accumulation
+        if ranks.n > 1 and asked.batch < least:
+            raise RecipeError(
+                f"[accuracy] batch must give each of {ranks.n} ranks {FEWEST} images at least"
+                f"{' in each of accumulation parts' if asked.accumulation > 1 else ''}, which are "
+                f"{least}, but is {asked.batch}. Raise it, or start fewer ranks."
+            )
         if asked.warm_up_epochs is not None:  # else no file is read to know what is trained
             self.check_warm_up(self.n_epochs_of)
             if "finetune_epochs" in asked.model_fields_set:

@@ -50,6 +50,9 @@ class UnionInputs:
             loaded.append(trained)
         return self._joined(loaded)
 
+    def anchors_alone(self, folder: Path) -> None:
+        """None: a union's landmarks are not all anchors."""
+
     def check_keys(self) -> None:
         """Refuses keys of [accuracy] that are for no space, and spaces with different classes.
 

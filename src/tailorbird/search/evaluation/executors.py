@@ -1,7 +1,7 @@
 """Executors of true evaluations: they run some networks together, but each fails alone."""
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,9 +12,6 @@ from tailorbird.spaces import FloatArray, IntArray
 
 Row = tuple[int, ...]
 """A canonical row, hashable."""
-
-Started = Callable[[Sequence[Row]], None]
-"""Called with rows just before they are evaluated."""
 
 CHUNK = 8
 """Rows that are evaluated together, since networks that begin alike share work.
@@ -60,15 +57,27 @@ class Outcome:
         return cls(row, math.nan, reason)
 
 
+class Work(Protocol):
+    """Rows that are to be evaluated, of which other processes may take some as well."""
+
+    def __len__(self) -> int:
+        """Number of rows that may be left, from which it follows how many are taken at once."""
+
+    def take(self, n: int) -> Sequence[Row]:
+        """Takes at most n distinct canonical rows, to evaluate them; none if there are none.
+
+        Neighbours are evaluated together, since networks that begin alike share work.
+        """
+
+
 class Executor(Protocol):
     """Runs an evaluator, here or elsewhere."""
 
-    def run(self, rows: Sequence[Row], started: Started) -> Generator[Outcome, None, None]:
-        """Yields the outcome of each row once, in any order, as soon as it is known.
+    def run(self, work: Work) -> Generator[Outcome, None, None]:
+        """Yields the outcome of each row that it takes once, in any order, as soon as it is known.
 
         Args:
-            rows: distinct canonical rows; neighbours are evaluated together.
-            started: called before rows are first evaluated, and not when they are again.
+            work: whose rows it takes, until there are none.
         """
 
 
@@ -84,16 +93,10 @@ class InProcess:
     evaluator: Evaluator
     chunk: int = CHUNK
 
-    def run(self, rows: Sequence[Row], started: Started) -> Generator[Outcome, None, None]:
-        """Yields the outcome of each row once, in order."""
-        for chunk in chunks(rows, self.chunk):
-            started(chunk)
-            yield from outcomes(self.evaluator, chunk)
-
-
-def chunks(rows: Sequence[Row], size: int) -> list[Sequence[Row]]:
-    """Rows in pieces of at most `size`."""
-    return [rows[first : first + size] for first in range(0, len(rows), size)]
+    def run(self, work: Work) -> Generator[Outcome, None, None]:
+        """Yields the outcome of each row that it takes once, in order."""
+        while rows := work.take(self.chunk):
+            yield from outcomes(self.evaluator, rows)
 
 
 def outcomes(evaluator: Evaluator, rows: Sequence[Row]) -> Iterator[Outcome]:

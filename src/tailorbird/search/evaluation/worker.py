@@ -9,8 +9,9 @@ import signal
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Protocol
 
 from tailorbird.errors import EvaluationError, in_a_line
@@ -27,18 +28,102 @@ class EvaluatorFactory(Protocol):
         """The evaluator; called once in each worker."""
 
 
-class Worker:
-    """A process that evaluates rows handed to it.
+class Worker(ABC):
+    """What evaluates rows handed to it, and may raise, hang or die.
 
     Attributes:
-        connection: to the process.
         rows: those handed out and not answered.
         n_rows: how many were handed out together.
         is_ready: whether it has its evaluator.
         deadline: of the answer, on the clock `time.monotonic`.
     """
 
+    def __init__(self) -> None:
+        self.is_ready = False
+        self.rows: list[Row] = []
+        self.n_rows = 0
+        self.deadline = math.inf
+
+    @property
+    def is_idle(self) -> bool:
+        """True if it can be given work."""
+        return self.is_ready and not self.rows
+
+    @property
+    def is_late(self) -> bool:
+        """True if it took too long."""
+        return time.monotonic() >= self.deadline
+
+    @property
+    @abstractmethod
+    def is_alive(self) -> bool:
+        """True if it may still answer."""
+
+    @property
+    @abstractmethod
+    def ending(self) -> str:
+        """Words for how it ended, such as `ended with status 1`."""
+
+    def hand_out(self, rows: Sequence[Row], timeout_s: float) -> None:
+        """Gives it rows to evaluate together."""
+        self.rows, self.n_rows = list(rows), len(rows)
+        self.deadline = time.monotonic() + len(rows) * timeout_s
+        self.send(self.rows)
+
+    def answered(self, outcome: Outcome) -> None:
+        """Takes in that a row was answered."""
+        self.rows.remove(outcome.row)
+        if not self.rows:
+            self.deadline = math.inf
+
+    @abstractmethod
+    def send(self, rows: Sequence[Row]) -> None:
+        """Sends it rows; if it is dead, that shows when it is listened to."""
+
+    @abstractmethod
+    def read(self) -> Iterator[Outcome]:
+        """Yields the outcomes that it has sent.
+
+        Raises:
+            EvaluationError: if it could not start.
+        """
+
+    @abstractmethod
+    def kill(self) -> None:
+        """Ends it and everything that it started."""
+
+    def cannot_start(self, reason: str) -> EvaluationError:
+        """Error of a worker that could not start."""
+        return EvaluationError(
+            f"A worker that evaluates networks could not start ({reason}). Without workers and "
+            "time-out more may be seen. A script of your own that starts workers must do its work "
+            'under `if __name__ == "__main__":`.'
+        )
+
+
+class Place(Protocol):
+    """Where workers are."""
+
+    def start(self, factory: EvaluatorFactory) -> Worker:
+        """Starts a worker.
+
+        Raises:
+            EvaluationError: if there is no place for one.
+        """
+
+    def listen(self, workers: Sequence[Worker], patience_s: float) -> Sequence[Worker]:
+        """Workers of this place that said something, after so many seconds at most."""
+
+
+class ProcessWorker(Worker):
+    """A process that evaluates rows handed to it.
+
+    Attributes:
+        connection: to the process.
+    """
+
     def __init__(self, factory: EvaluatorFactory) -> None:
+        super().__init__()
         # Not forked: threads of torch and connections to the database would not survive that.
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
@@ -52,25 +137,11 @@ class Worker:
             ) from None
         finally:
             theirs.close()
-        self.is_ready = False
-        self.rows: list[Row] = []
-        self.n_rows = 0
-        self.deadline = math.inf
-
-    @property
-    def is_idle(self) -> bool:
-        """True if it can be given work."""
-        return self.is_ready and not self.rows
 
     @property
     def is_alive(self) -> bool:
         """True if it may still answer."""
         return not self.connection.closed and self._process.is_alive()
-
-    @property
-    def is_late(self) -> bool:
-        """True if it took too long."""
-        return time.monotonic() >= self.deadline
 
     @property
     def was_killed(self) -> bool:
@@ -85,12 +156,10 @@ class Worker:
             return f"was killed by {signal.Signals(-status).name}"
         return f"ended with status {status}"
 
-    def hand_out(self, rows: Sequence[Row], timeout_s: float) -> None:
-        """Gives the process rows to evaluate together."""
-        self.rows, self.n_rows = list(rows), len(rows)
-        self.deadline = time.monotonic() + len(rows) * timeout_s
-        with contextlib.suppress(OSError):  # if it is dead, that shows when it is listened to
-            self.connection.send(self.rows)
+    def send(self, rows: Sequence[Row]) -> None:
+        """Sends the process rows."""
+        with contextlib.suppress(OSError):
+            self.connection.send(rows)
 
     def read(self) -> Iterator[Outcome]:
         """Yields the outcomes that the process has sent.
@@ -102,9 +171,7 @@ class Worker:
             while self.connection.poll():
                 message = self.connection.recv()
                 if isinstance(message, Outcome):
-                    self.rows.remove(message.row)
-                    if not self.rows:
-                        self.deadline = math.inf
+                    self.answered(message)
                     yield message
                 elif message is None:
                     self.is_ready = True
@@ -125,13 +192,26 @@ class Worker:
         self._process.join()
         self.connection.close()
 
-    def cannot_start(self, reason: str) -> EvaluationError:
-        """Error of a worker that could not start."""
-        return EvaluationError(
-            f"A worker that evaluates networks could not start ({reason}). Without workers and "
-            "time-out more may be seen. A script of your own that starts workers must do its work "
-            'under `if __name__ == "__main__":`.'
-        )
+
+class Processes:
+    """This machine, on which each worker is a process."""
+
+    def start(self, factory: EvaluatorFactory) -> Worker:
+        """Starts a process.
+
+        Raises:
+            EvaluationError: if the factory cannot be sent to it.
+        """
+        return ProcessWorker(factory)
+
+    def listen(self, workers: Sequence[Worker], patience_s: float) -> Sequence[Worker]:
+        """Workers that said something."""
+        by_connection = {w.connection: w for w in workers if isinstance(w, ProcessWorker)}
+        return [by_connection[c] for c in wait([*by_connection], patience_s) if c in by_connection]
+
+
+PROCESSES = Processes()
+"""Processes of this machine."""
 
 
 def _serve(factory: EvaluatorFactory, connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Worker processes that share the evaluation of networks."""
+"""Workers that share the evaluation of networks, here or on a cluster."""
 
 import atexit
 import math
@@ -7,17 +7,22 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait
 from typing import Self
 
-from tailorbird.search.evaluation.executors import CHUNK, Outcome, Row, Started, chunks
-from tailorbird.search.evaluation.worker import PATIENCE_S, EvaluatorFactory, Worker
+from tailorbird.search.evaluation.executors import CHUNK, Outcome, Row, Work
+from tailorbird.search.evaluation.worker import (
+    PATIENCE_S,
+    PROCESSES,
+    EvaluatorFactory,
+    Place,
+    Worker,
+)
 
 _MOST_DEATHS = 3  # of workers with a row in hand, before the row is to blame
 
 
 class Workers:
-    """Runs an evaluator in processes that may raise, hang or die.
+    """Runs an evaluator in workers that may raise, hang or die.
 
     A worker that takes too long is killed with whatever it started, and replaced. What it had in
     hand is evaluated again, row by row, so that only the guilty row fails; likewise if a worker
@@ -29,6 +34,7 @@ class Workers:
         n_workers: at most so many at a time.
         timeout_s: that the evaluation of one row may take; None for any time.
         chunk: rows that are evaluated together, at most.
+        place: where workers are; processes of this machine if it is left out.
     """
 
     def __init__(
@@ -37,8 +43,9 @@ class Workers:
         n_workers: int,
         timeout_s: float | None = None,
         chunk: int = CHUNK,
+        place: Place = PROCESSES,
     ) -> None:
-        self._factory = factory
+        self._factory, self._place = factory, place
         self._n_workers = n_workers
         self._timeout_s = math.inf if timeout_s is None else timeout_s
         self._chunk = chunk
@@ -58,27 +65,27 @@ class Workers:
         """Ends all workers; the next `run` starts others."""
         _kill_all(self._workers)
 
-    def run(self, rows: Sequence[Row], started: Started) -> Generator[Outcome, None, None]:
-        """Yields the outcome of each row once, as soon as it is known.
+    def run(self, work: Work) -> Generator[Outcome, None, None]:
+        """Yields the outcome of each row that it takes once, as soon as it is known.
 
         Raises:
             EvaluationError: if a worker cannot start.
         """
-        n_each = max(1, math.ceil(len(rows) / self._n_workers))
-        work = _Work(deque(chunks(rows, min(self._chunk, n_each))))
+        n_each = max(1, math.ceil(len(work) / self._n_workers))
+        left = _Left(work, min(self._chunk, n_each))
         known: list[Outcome] = []
         try:
             while True:
-                self._start(len(work.queue))
-                self._hand_out(work, started)
+                self._start(len(left.again) + math.ceil(len(work) / left.chunk))
+                self._hand_out(left)
                 yield from known  # now that workers have something to do while these are written
                 known = []
-                if not (work.queue or self._are_busy):
+                if not self._workers or (left.is_empty and not self._are_busy):
                     return
                 for worker in self._listen():
                     known += worker.read()
                     if worker.is_late or not worker.is_alive:
-                        known += self._end_one(worker, work)
+                        known += self._end_one(worker, left)
         finally:
             for worker in [worker for worker in self._workers if worker.rows]:
                 worker.kill()  # its answers would be taken for those to the next question
@@ -91,25 +98,21 @@ class Workers:
     def _start(self, n_chunks: int) -> None:
         n_idle = sum(not worker.rows for worker in self._workers)
         for _ in range(min(n_chunks - n_idle, self._n_workers - len(self._workers))):
-            self._workers.append(Worker(self._factory))
+            self._workers.append(self._place.start(self._factory))
 
-    def _hand_out(self, work: "_Work", started: Started) -> None:
+    def _hand_out(self, left: "_Left") -> None:
         for worker in self._workers:
-            if work.queue and worker.is_idle:
-                chunk = work.queue.popleft()
-                if not work.begun.issuperset(chunk):
-                    started(chunk)
-                    work.begun.update(chunk)
-                worker.hand_out(chunk, self._timeout_s)
+            if worker.is_idle and (rows := left.take()):
+                worker.hand_out(rows, self._timeout_s)
 
     def _listen(self) -> list[Worker]:
         """Workers that said something, died or are late."""
         deadline = min(worker.deadline for worker in self._workers)
         patience_s = min(max(0.0, deadline - time.monotonic()), PATIENCE_S)
-        said = wait([worker.connection for worker in self._workers], patience_s)
-        return [w for w in self._workers if w.connection in said or w.is_late or not w.is_alive]
+        said = self._place.listen(self._workers, patience_s)
+        return [w for w in self._workers if w in said or w.is_late or not w.is_alive]
 
-    def _end_one(self, worker: Worker, work: "_Work") -> list[Outcome]:
+    def _end_one(self, worker: Worker, left: "_Left") -> list[Outcome]:
         """Ends a worker; the rows in its hand fail if they are to blame, and wait again otherwise.
 
         Raises:
@@ -117,14 +120,14 @@ class Workers:
         """
         self._workers.remove(worker)
         worker.kill()
-        work.n_stillborn += not worker.is_ready
-        if work.n_stillborn == _MOST_DEATHS:
+        left.n_stillborn += not worker.is_ready
+        if left.n_stillborn == _MOST_DEATHS:
             raise worker.cannot_start(f"it {worker.ending}, as others were")
         failed = []
         for row in worker.rows:
-            reason = self._blame(worker, row, work.deaths)
+            reason = self._blame(worker, row, left.deaths)
             if reason is None:
-                work.queue.append([row])
+                left.again.append([row])
             else:
                 failed.append(Outcome.failed(row, reason))
         return failed
@@ -140,20 +143,37 @@ class Workers:
 
 
 @dataclass(slots=True)
-class _Work:
-    """What is left of the rows of one `run`, and what became of workers over them.
+class _Left:
+    """What is left of the work of one `run`, and what became of workers over it.
 
     Attributes:
-        queue: chunks that wait for a worker.
-        begun: rows that were handed out once.
+        work: whose rows are taken.
+        chunk: so many at a time.
+        again: rows of workers that ended, each alone.
         deaths: of workers with a row in hand, by row.
         n_stillborn: workers that ended before they were ready.
+        is_over: true once there was nothing to take.
     """
 
-    queue: deque[Sequence[Row]]
-    begun: set[Row] = field(default_factory=set)
+    work: Work
+    chunk: int
+    again: deque[Sequence[Row]] = field(default_factory=deque)
     deaths: Counter[Row] = field(default_factory=Counter)
     n_stillborn: int = 0
+    is_over: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """True if there is nothing to hand out."""
+        return self.is_over and not self.again
+
+    def take(self) -> Sequence[Row]:
+        """Rows for an idle worker; none if there are none."""
+        if self.again:
+            return self.again.popleft()
+        rows = () if self.is_over else self.work.take(self.chunk)
+        self.is_over = not rows
+        return rows
 
 
 def _kill_all(workers: list[Worker]) -> None:

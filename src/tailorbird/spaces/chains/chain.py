@@ -11,6 +11,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from tailorbird.spaces.layered import Layer, LayeredGraph, LayeredSpace, not_canonical, stack_counts
+from tailorbird.spaces.outline import Outline, in_a_row
 from tailorbird.spaces.shared import Piece
 from tailorbird.spaces.space import IntArray, Variable
 from tailorbird.spaces.workload import Workload
@@ -171,6 +172,10 @@ class Chain(LayeredSpace):
     def kind(self, row: IntArray) -> str:
         """`subnet`, for every row."""
         return "subnet"
+
+    def outline(self, row: IntArray) -> Outline:
+        """The blocks of one canonical row, beside those that others have in its place."""
+        return in_a_row(self.route(row), self.pieces)
 
     def repair(self, X: IntArray) -> IntArray:
         """Returns the canonical rows (n, d) of any rows (n, d) within the choices."""

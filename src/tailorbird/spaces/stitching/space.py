@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tailorbird.spaces.layered import Layer, LayeredGraph, LayeredSpace, not_canonical, stack_counts
+from tailorbird.spaces.outline import Outline
 from tailorbird.spaces.shared import Piece
 from tailorbird.spaces.space import IntArray, Variable
 from tailorbird.spaces.stitching.family import Family, Part
 from tailorbird.spaces.stitching.moves import StitchMoves
 from tailorbird.spaces.stitching.order import check_anchors, check_stitches
+from tailorbird.spaces.stitching.outline import outline_of
 from tailorbird.spaces.stitching.stitch import Rule, workload_of
 from tailorbird.spaces.workload import Workload
 
@@ -84,6 +86,15 @@ class StitchSpace(LayeredSpace):
         return X
 
     @cached_property
+    def crossings(self) -> IntArray:
+        """Networks that cross one stitch, in the order of `stitches`, (n_stitches, d)."""
+        X = np.zeros((len(self.stitches), len(self.variables)), dtype=np.int64)
+        if len(X):  # else there may be no slot
+            X[:, 0] = [stitch.source for stitch in self.stitches]
+            X[:, 1] = 1 + np.arange(len(X))
+        return X
+
+    @cached_property
     def workloads(self) -> tuple[Workload, ...]:
         """Distinct workloads of all parts."""
         return tuple(dict.fromkeys(self.workload(part) for part in self.parts))
@@ -120,6 +131,10 @@ class StitchSpace(LayeredSpace):
         A route that is in both spaces has the same row in both, but for nones at its end.
         """
         return StitchSpace(self.family, self.rule, max_stitches=n_stitches)
+
+    def with_stitches(self, rule: Rule) -> "StitchSpace":
+        """The space of the same anchors with the stitches of another rule."""
+        return StitchSpace(self.family, rule, max_stitches=self.max_stitches)
 
     def route(self, row: IntArray) -> tuple[Piece, ...]:
         """The pieces of one canonical row, in the order in which they run.
@@ -165,6 +180,12 @@ class StitchSpace(LayeredSpace):
     def kind(self, row: IntArray) -> str:
         """`anchor` or `stitched`."""
         return "stitched" if row[1:].any() else "anchor"
+
+    def outline(self, row: IntArray) -> Outline:
+        """A row of blocks for each anchor, and the stitching layers of one canonical row."""
+        taken = {*self.parts_of(row)}
+        crossed = [self.stitches[int(choice) - 1] for choice in row[1:] if choice]
+        return outline_of(self.family, taken, crossed)
 
     def repair(self, X: IntArray) -> IntArray:
         """Drops slots that do not continue the route, left to right, and packs nones last."""

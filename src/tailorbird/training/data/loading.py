@@ -13,8 +13,9 @@ from torch.utils.data import Dataset as TorchDataset
 
 from tailorbird.errors import ContractError, TailorbirdError, TrainingError, in_a_line
 from tailorbird.training.compute import Compute
-from tailorbird.training.data.dataset import Dataset
+from tailorbird.training.data.dataset import Dataset, unchanged
 from tailorbird.training.data.images import Draw, LabelledImages, on_device
+from tailorbird.training.shares import Share
 
 Batch = tuple[Tensor, Tensor]
 """Images, (n, channels, height, width), and labels, (n,)."""
@@ -34,34 +35,53 @@ class StepImages:
         dataset: of which the training split is used.
         batch: batch size.
         seed: of order and augmentation.
+        share: those that are read, of so many images of a step; all if None.
     """
 
     dataset: Dataset
     batch: int
     seed: int
+    share: Callable[[int], Share] | None = None
     _order: tuple[int, NDArray[np.int64]] | None = field(default=None, init=False)
+
+    def size(self, step: int) -> int:
+        """Number of images of a step, read or not."""
+        start, stop = self._place(step)[1]
+        return stop - start
 
     def __call__(self, step: int) -> Batch:
         """Augmented images of a step, before they are normalised, and their labels."""
         train = self.dataset.train
-        per_epoch = n_batches(len(train.labels), self.batch)
-        epoch, position = divmod(step, per_epoch)
+        epoch, (start, stop) = self._place(step)
         if self._order is None or self._order[0] != epoch:
             rng = np.random.default_rng([self.seed, epoch])
             self._order = epoch, rng.permutation(len(train.labels))
-        end = (position + 1) * self.batch if position < per_epoch - 1 else None
-        index = self._order[1][position * self.batch : end]
+        index = self._order[1][start:stop]
+        taken = None if self.share is None else self.share(len(index)).index
+        if taken is not None and self.dataset.augment is unchanged:
+            index, taken = index[taken], None
         seed = seed_of(self.seed, step)
         torch.default_generator.manual_seed(seed)  # should an augmentation draw from it
         generator = torch.Generator().manual_seed(seed)
         images = self.dataset.augment(train.batch(index, Draw(self.seed, epoch)), generator)
         images = images.detach()  # what needs gradients cannot be sent by other processes
+        if taken is not None:  # what is drawn for a batch is that of one process
+            index, images = index[taken], images[taken]
         return images, torch.from_numpy(train.labels[index])
 
+    def _place(self, step: int) -> tuple[int, tuple[int, int]]:
+        """Epoch of a step, and which images of its order the step has."""
+        n_images = len(self.dataset.train.labels)
+        per_epoch = n_batches(n_images, self.batch)
+        epoch, position = divmod(step, per_epoch)
+        is_last = position == per_epoch - 1
+        return epoch, (position * self.batch, n_images if is_last else (position + 1) * self.batch)
 
-def seed_of(seed: int, step: int) -> int:
-    """Seed of what is drawn in a step."""
-    return int(np.random.SeedSequence([seed, step, 1]).generate_state(1)[0])
+
+def seed_of(seed: int, step: int, rank: int = 0) -> int:
+    """Seed of what is drawn in a step, by one of several ranks."""
+    parts = [seed, step, 1, *([rank] if rank else [])]
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
 def steps_on_device(

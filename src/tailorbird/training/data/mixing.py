@@ -27,6 +27,11 @@ class Mixing:
     mixup: float = 0.0
     cutmix: float = 0.0
 
+    @property
+    def is_on(self) -> bool:
+        """True if images are mixed at all."""
+        return bool(self.mixup or self.cutmix)
+
     def mixed(
         self, images: Tensor, labels: Tensor, n_classes: int, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor]:

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-import pooch
 
 from tailorbird.errors import ContractError, WriteError
+from tailorbird.published.data_folder import cache_folder
 from tailorbird.storage import atomic
 from tailorbird.training.data.pictures import Pictures
 
@@ -71,7 +70,7 @@ def unreadable(pictures: Pictures) -> set[int]:
 def _remembered(whole: Pictures) -> set[int]:
     """Numbers of a whole split's, as remembered by a file, or looked at."""
     state = whole.state()
-    memory = None if state is None else _folder() / f"{state[:32]}.json"
+    memory = None if state is None else cache_folder() / "images" / f"{state[:32]}.json"
     if memory is not None:
         with suppress(OSError, ValueError, TypeError, KeyError):
             known = map(int, json.loads(memory.read_bytes())["unreadable"])
@@ -113,7 +112,3 @@ def _may_pass(fault: ContractError | None) -> bool:
     """True if a fault is not the picture's: a disk or a server that fails, or rights."""
     cause = None if fault is None else fault.__cause__
     return fault is None or (isinstance(cause, OSError) and cause.errno is not None)
-
-
-def _folder() -> Path:
-    return Path(pooch.os_cache("tailorbird")) / "images"

@@ -260,4 +260,4 @@ def _stage(
     digest = hashlib.sha256(one.name.encode()).hexdigest()[:12]  # a text may be too long for a name
     names = [piece.weights for piece in one.pieces]
     path = folder / f"{digest}{ending}.safetensors"
-    return Stage(path, made_with, names, dataset.preprocessing)
+    return Stage(path, made_with, names, dataset.preprocessing, settings.compute.ranks)

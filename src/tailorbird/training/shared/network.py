@@ -161,6 +161,11 @@ class SharedNetwork(nn.Module):
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it so
         return self
 
+    def inner_modules(self) -> Iterator[nn.Module]:
+        """Yields modules that run with windows of weights, which are not registered."""
+        for windowed in self._windowed.values():
+            yield from windowed.module.modules()
+
     def train(self, mode: bool = True) -> Self:
         """Puts all modules into training mode, or into evaluation mode."""
         for windowed in self._windowed.values():

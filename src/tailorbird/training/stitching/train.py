@@ -92,17 +92,12 @@ def train(
         settings.optimization.check_warm_up(epochs)
     device = settings.compute.torch_device
     network = fresh(space, settings.seed).to(device)
-    folder.mkdir(parents=True, exist_ok=True)
-    n_anchors = len(space.family.anchors)
-    alone = [_anchor(space, dataset, settings, folder, a) for a in range(n_anchors)]
     together = _stitched(space, dataset, settings, folder)
-    todo = [a for a, stage in enumerate(alone) if not stage.load(network)]
+    todo = _untrained(space, network, dataset, settings, folder)
     epochs = len(todo) * settings.train_epochs + settings.stitch_epochs
     drop_path = settings.optimization.drop_path
     with progress.task("Training", epochs) as advance, network.dropping(drop_path):
-        for a in todo:
-            _train_anchor(space, network, dataset, settings, a, alone[a].checkpoint, advance)
-            alone[a].save(network)
+        _train_anchors(space, network, dataset, settings, todo, advance)
         initialise_stitches(space, network, dataset.train, settings.stitch_images)
         if teacher is None:
             largest = Trained(space, network, dataset.train, compute=settings.compute)
@@ -113,6 +108,62 @@ def train(
         )
     together.save(network)
     return Trained(space, network, dataset.train, score, settings.compute)
+
+
+def trained_anchors(
+    space: StitchSpace, dataset: Dataset, settings: Training, folder: Path, progress: Progress
+) -> SharedNetwork:
+    """Trains anchors alone, as `train` begins, or loads them; its stitching layers are fresh.
+
+    Raises:
+        ContractError: if data and space do not fit, or anchors are not ordered by size.
+        WeightsError: if weights that anchors start with do not fit.
+        TrainingError: if training diverges.
+    """
+    check(space, dataset)
+    settings.optimization.check_warm_up(settings.train_epochs)
+    network = fresh(space, settings.seed).to(settings.compute.torch_device)
+    todo = _untrained(space, network, dataset, settings, folder)
+    drop_path, epochs = settings.optimization.drop_path, len(todo) * settings.train_epochs
+    with progress.task("Training", epochs) as advance, network.dropping(drop_path):
+        _train_anchors(space, network, dataset, settings, todo, advance)
+    return network
+
+
+def load_anchors(
+    space: StitchSpace,
+    dataset: Dataset,
+    settings: Training,
+    folder: Path,
+    score: Score = accuracy,
+) -> Trained | None:
+    """Loads anchors as they were alone, before `train` joined them; None if they are not there."""
+    network = fresh(space, settings.seed)
+    if _untrained(space, network, dataset, settings, folder):
+        return None
+    return Trained(space, network, dataset.train, score, settings.compute)
+
+
+def _untrained(
+    space: StitchSpace, network: SharedNetwork, dataset: Dataset, settings: Training, folder: Path
+) -> dict[int, Stage]:
+    """Loads anchors that were trained; stages of the others."""
+    alone = [_anchor(space, dataset, settings, folder, a) for a in range(len(space.family.anchors))]
+    return {a: stage for a, stage in enumerate(alone) if not stage.load(network)}
+
+
+def _train_anchors(
+    space: StitchSpace,
+    network: SharedNetwork,
+    dataset: Dataset,
+    settings: Training,
+    todo: Mapping[int, Stage],
+    advance: Advance,
+) -> None:
+    """Trains anchors one by one, and saves each."""
+    for a, stage in todo.items():
+        _train_anchor(space, network, dataset, settings, a, stage.checkpoint, advance)
+        stage.save(network)
 
 
 def _train_anchor(
@@ -161,7 +212,7 @@ def _train_routes(
     loss = loss_of(settings.distillation, teacher, optimization.label_smoothing)
 
     def losses(step: int, x: Tensor, labels: Tensor) -> Iterator[Tensor]:
-        rng = np.random.default_rng([settings.seed, step])
+        rng = np.random.default_rng([settings.seed, step, *settings.compute.ranks.own_draw])
         for _ in range(n_routes):
             yield loss(network(x, space.route(draw(rng))), labels, x)
 
@@ -264,7 +315,13 @@ def _anchor(
     decides = settings.alone(name)
     made_with = identity(RULES, space.family.name, dataset, settings.batch, decides)
     weights = [str(part) for part in space.parts_of(space.landmarks[anchor])]
-    return Stage(folder / f"anchor-{name}.safetensors", made_with, weights, dataset.preprocessing)
+    return Stage(
+        folder / f"anchor-{name}.safetensors",
+        made_with,
+        weights,
+        dataset.preprocessing,
+        settings.compute.ranks,
+    )
 
 
 def _stitched(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> Stage:
@@ -272,4 +329,4 @@ def _stitched(space: StitchSpace, dataset: Dataset, settings: Training, folder: 
     decides = {"alone": alone, **settings.together()}
     made_with = identity(RULES, space.name, dataset, settings.batch, decides)
     path, names = folder / "stitched.safetensors", [*map(str, space.parts)]
-    return Stage(path, made_with, names, dataset.preprocessing)
+    return Stage(path, made_with, names, dataset.preprocessing, settings.compute.ranks)

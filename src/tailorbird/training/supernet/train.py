@@ -16,6 +16,7 @@ from tailorbird.spaces.shared import fingerprint
 from tailorbird.training.data.dataset import Dataset
 from tailorbird.training.distillation import loss_of
 from tailorbird.training.fit import Losses, Schedule, fit
+from tailorbird.training.ranks import ALONE, Ranks
 from tailorbird.training.score import Score, accuracy
 from tailorbird.training.shared.fitting_data import (
     check_classes_fit,
@@ -100,7 +101,7 @@ def train(
         updates = fit(
             network,
             groups_of(network, space.pieces, settings.learning_rates),
-            losses_of(space, network, made, settings.seed, n_steps),
+            losses_of(space, network, made, settings.seed, n_steps, settings.compute.ranks),
             dataset,
             schedule,
             how,
@@ -176,14 +177,19 @@ def _check_named(settings: SupernetTraining, make: RuleMaker | None) -> None:
 
 
 def losses_of(
-    space: SharedSpace, network: SharedNetwork, rule: Rule, seed: int, n_steps: int
+    space: SharedSpace,
+    network: SharedNetwork,
+    rule: Rule,
+    seed: int,
+    n_steps: int,
+    ranks: Ranks = ALONE,
 ) -> Losses:
     """Losses of the networks that a rule trains in each of so many steps."""
 
     def losses(number: int, images: Tensor, labels: Tensor) -> Iterator[Tensor]:
-        rng, first = np.random.default_rng([seed, number]), None
+        rng, first = np.random.default_rng([seed, number, *ranks.own_draw]), None
         step = Step(rng, images, labels, network, number, n_steps)
-        for i, row in enumerate(rows_of(space, rule, step)):
+        for i, row in enumerate(ranks.rows(rows_of(space, rule, step), rule.most)):
             route = space.route(row)
             logits = network(images, route)
             first = logits.detach() if first is None else first
@@ -218,4 +224,4 @@ def stage_of(
     made_with = identity(VERSION, space.name, dataset, settings.batch, decides)
     names = [*dict.fromkeys(piece.weights for piece in space.pieces)]
     path = folder / "supernet.safetensors"
-    return Stage(path, made_with, names, dataset.preprocessing)
+    return Stage(path, made_with, names, dataset.preprocessing, settings.compute.ranks)

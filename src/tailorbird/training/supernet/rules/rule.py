@@ -103,6 +103,11 @@ class Rule:
                 f"of at least the mean, n_passes, but is {shown(most)} beside {shown(n)}."
             )
 
+    @property
+    def most(self) -> int:
+        """Most networks that a step trains."""
+        return int(self.n_passes if self.n_networks is None else self.n_networks)
+
 
 @dataclass(frozen=True, slots=True)
 class RuleInputs:
@@ -143,7 +148,7 @@ def rows_of(space: SharedSpace, rule: Rule, step: Step) -> IntArray:
         )
     named = "n_passes" if rule.n_networks is None else "n_networks"
     most = rule.n_passes if rule.n_networks is None else rule.n_networks
-    if len(X) > most:
+    if len(X) > rule.most:
         raise ContractError(
             f"A rule's {named} must be at least the number of networks that a step trains, but is "
             f"{most:g} for {len(X)} of them. Count all passes, three without gradients as one."

@@ -1,0 +1,1 @@
+"""Plots of reports: SVG inside HTML, which scales without its texts."""
