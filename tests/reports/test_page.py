@@ -246,17 +246,19 @@ def test_a_table_that_is_not_to_be_trusted_is_told_first(plain: Report) -> None:
 def test_anchors_are_shown_as_they_were_alone(plain: Report) -> None:
     alone = pd.DataFrame(
         {
-            "architecture": ["w4"],
-            "accuracy_test": [0.9],
-            "accuracy_test_std": [0.01],
-            "latency_ms_measured": [0.5],
-            "latency_ms_predicted": [0.5],
+            "architecture": ["w4", "w8"],
+            "accuracy_test": [0.9, 0.95],
+            "accuracy_test_std": [0.01, 0.01],
+            "latency_ms_measured": [0.5, np.nan],
+            "latency_ms_predicted": [0.4, 0.75],
         }
     )
     made = page(replace(plain, supplied=alone))
     assert "anchors alone, before they were stitched" in made.text
+    assert "anchors alone, at their predicted latency" in made.text
     assert "w4: 90 %, 0.5 ms" in made.text
-    assert "before they were stitched, on test images: w4 90 ± 1 %." in made.text
+    assert "w8: 95 %, 0.75 ms" in made.text  # not measured, so a group of its own
+    assert "before they were stitched, on test images: w4 90 ± 1 %, w8 95 ± 1 %." in made.text
 
 
 def test_markdown_says_the_same(plain: Report) -> None:

@@ -1,12 +1,13 @@
 """Scales of plots: round numbers, in their places, under the right labels."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailorbird.reports.plots.scale import Scale, number, round_step
+from tailorbird.reports.plots.scale import Scale, number, round_above
 
 VALUES = st.lists(st.floats(1e-6, 1e7), min_size=1, max_size=20)
 
@@ -25,20 +26,32 @@ def test_ticks_are_round_inside_and_say_what_they_are(values: list[float], logs:
     for tick in ticks:
         assert value_of(tick.text) == pytest.approx(tick.value, rel=1e-6, abs=1e-12)
         assert -1e-6 <= scale.percent(tick.value) <= 100 + 1e-6
-        digits = f"{abs(tick.value):e}"[0]
         assert not scale.is_log or tick.value > 0
-        if scale.is_log and len(ticks) > 3:
-            assert digits in "0123456789"
     places = [scale.percent(tick.value) for tick in ticks]
     assert places == sorted(places)
 
 
+def mantissa_of(value: float) -> float:
+    return float(f"{value:.3e}".partition("e")[0])
+
+
+@given(VALUES)
+def test_steps_are_of_1_2_or_5(values: list[float]) -> None:
+    ticks = [tick.value for tick in Scale.around(values).ticks]
+    assert {mantissa_of(b - a) for a, b in pairwise(ticks)} <= {1, 2, 5}
+
+
+@given(st.floats(1e-6, 1e6), st.floats(3e2, 1e9))
+def test_logarithms_are_written_at_1_2_and_5(low: float, ratio: float) -> None:
+    ticks = [tick.value for tick in Scale.around([low, low * ratio], may_be_log=True).ticks]
+    assert {mantissa_of(tick) for tick in ticks} <= {1, 2, 5}
+    assert len(ticks) >= 2
+
+
 @given(st.floats(1e-9, 1e9), st.integers(2, 10))
-def test_steps_are_of_1_2_or_5(span: float, most: int) -> None:
-    step = round_step(span, most)
-    mantissa = float(f"{step:.6e}".partition("e")[0])
-    assert mantissa in (1, 2, 5)
-    assert span / step <= most * (1 + 1e-9)
+def test_an_axis_ends_past_what_it_shows(value: float, most: int) -> None:
+    end = round_above(value, most)
+    assert value * (1 - 1e-9) <= end <= 3 * value
 
 
 @given(VALUES, st.booleans())

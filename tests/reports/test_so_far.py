@@ -7,7 +7,8 @@ import pytest
 from scripts.made_up_report import made_up_report
 
 from tailorbird import spaces
-from tailorbird.reports.page.so_far import FILE, State, write_so_far
+from tailorbird.reports.page.so_far import FILE, SoFar, State, write_so_far
+from tailorbird.search.result import SearchResult
 
 
 def test_steps_are_told_and_the_front_is_drawn_once_it_is_predicted(tmp_path: Path) -> None:
@@ -27,6 +28,25 @@ def test_steps_are_told_and_the_front_is_drawn_once_it_is_predicted(tmp_path: Pa
     assert 1 < path.count("M") <= 30  # equal dots are one
     assert "predicted accuracy" in text
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def stopped_after_its_search(page: SoFar, found: SearchResult) -> None:
+    page.tell(found)
+    raise KeyboardInterrupt
+
+
+def test_a_run_that_is_stopped_keeps_what_its_search_found(tmp_path: Path) -> None:
+    found = made_up_report(spaces.get("digits-resnet"), n_predicted=30).found
+    page = SoFar(tmp_path, "a run", {}, lambda: ["mind"])
+    with page:
+        page.tell()
+    assert "mind" not in (tmp_path / FILE).read_text()  # nothing is searched yet
+    with pytest.raises(KeyboardInterrupt), page:
+        stopped_after_its_search(page, found)
+    text = (tmp_path / FILE).read_text()
+    assert "start it again" in text
+    assert "mind" in text
+    assert '<path class="cloud"' in text
 
 
 @pytest.mark.parametrize(

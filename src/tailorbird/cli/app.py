@@ -6,7 +6,7 @@ import tempfile
 import traceback
 from pathlib import Path
 from traceback import FrameSummary
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -303,10 +303,8 @@ def _show_front(run: "Run", summary: dict[str, object]) -> None:
     import pandas as pd
 
     from tailorbird.reports.front_table import front_table, regret_table
-    from tailorbird.reports.measures import ELSEWHERE
 
-    asked = run.recipe.search
-    objectives = [*asked.objectives, *(f"{ELSEWHERE}{name}_ms" for name in asked.devices)]
+    objectives = cast(list[str], summary["objectives"])
     for line in front_table(pd.read_parquet(run.folder / "front.parquet"), objectives):
         echo(line)
     for line in regret_table(summary):

@@ -129,22 +129,21 @@ class Checker:
 
         Args:
             accuracy: on test images.
-            latency: predicts it, in the place of what is measured where one was not timed.
+            latency: predicts it on the device.
             objectives: of the search.
-            checked: networks, among which landmarks may be.
+            checked: networks, by which those landmarks are measured that are among them.
         """
         X = self.space.landmarks
         names = [self.space.describe(row) for row in X]
         timed = pd.concat([one.networks for one in checked]).drop_duplicates("architecture")
         measured = timed.set_index("architecture")["latency_ms_measured"].reindex(names)
-        ms = latency.mean(X)
         return pd.DataFrame(
             {
                 "architecture": names,
                 "accuracy_test": accuracy,
                 "accuracy_test_std": accuracy_std(accuracy, self.accuracies.n_test()),
-                "latency_ms_predicted": ms,
-                "latency_ms_measured": np.where(measured.isna(), ms, measured),
+                "latency_ms_predicted": latency.mean(X),
+                "latency_ms_measured": measured.to_numpy(),
                 **further_columns(X, objectives),
             }
         )

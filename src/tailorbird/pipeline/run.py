@@ -35,7 +35,7 @@ from tailorbird.recipe import Recipe
 from tailorbird.registry.python_paths import is_path
 from tailorbird.reports import finetuned, write
 from tailorbird.reports.choice import fastest_enough, named
-from tailorbird.reports.page.so_far import FILE, State, write_so_far
+from tailorbird.reports.page.so_far import SoFar
 from tailorbird.reports.write import torn_report
 from tailorbird.search.regret import choices, regrets
 from tailorbird.search.result import SearchResult
@@ -147,13 +147,13 @@ class Run:
         """All steps in order; returns the summary."""
         _ = self._latencies_elsewhere  # refused before hours of measuring
         self.check()
-        with self._told_so_far():
-            self._tell_so_far()
+        with self._page() as page:
+            page.tell()
             for source in (self.latency, self.accuracy):
                 with self._step(source.step):
                     source.obtain(self.progress)
-                self._tell_so_far()
-            return self._report()
+                page.tell()
+            return self._report(page)
 
     def check(self) -> None:
         """Tries all code and data that the recipe names, before anything rests on them.
@@ -273,12 +273,12 @@ class Run:
     @_alone
     def report(self) -> dict[str, object]:
         """Searches, checks the front and random networks on the device, and writes all files."""
-        with self._told_so_far():
-            return self._report()
+        with self._page() as page:
+            return self._report(page)
 
-    def _report(self) -> dict[str, object]:
+    def _report(self, page: SoFar) -> dict[str, object]:
         found, predictors = self._search()
-        self._tell_so_far(found)
+        page.tell(found)
         thin = found.front.thinned(self.recipe.report.networks, found.ref_point)
         checker = Checker(self.space, self.accuracy, self.latency)
         rng = np.random.default_rng([self.recipe.seed, 1])  # a draw of its own
@@ -290,7 +290,7 @@ class Run:
                 checker.check(X, *predictors, self.progress, objectives) for X in (thin.X, sampled)
             )
             alone = self.accuracy.anchors_alone(self.progress)
-        self._tell_so_far(found)
+        page.tell(found)
         with self._step("report"):
             path = self.path or self.folder / "recipe.toml"
             reporter = Reporter(
@@ -314,22 +314,8 @@ class Run:
             mark = write(report, self.folder)
         return {**report.summary, MARK: mark}
 
-    def _tell_so_far(self, found: SearchResult | None = None, state: State = "running") -> None:
-        # Before the search, not all is there that remarks are about.
-        remarks = self.remarks() if found else ()
-        write_so_far(self.folder, self.recipe.name, self.seconds, remarks, found, state)
-
-    @contextmanager
-    def _told_so_far(self) -> Iterator[None]:
-        """Says how the run ended on the page on how far it is, if there is one by then."""
-        state: State = "stopped"
-        try:
-            yield
-            state = "done"
-        finally:
-            with suppress(TailorbirdError):  # an error of before is what counts
-                if (self.folder / FILE).exists():
-                    self._tell_so_far(state=state)
+    def _page(self) -> SoFar:
+        return SoFar(self.folder, self.recipe.name, self.seconds, self.remarks)
 
     @property
     def _basis(self) -> dict[str, str]:

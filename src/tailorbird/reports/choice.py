@@ -19,6 +19,7 @@ from tailorbird.errors import (
 from tailorbird.reports.answer import chosen_by
 from tailorbird.reports.by_text import find
 from tailorbird.reports.checked import TAKEN
+from tailorbird.reports.measures import best_known_ms
 from tailorbird.spaces import IntArray, SearchSpace, encodings
 
 _NUMBERS = (
@@ -48,7 +49,7 @@ def fastest_enough(front: Path, space: SearchSpace, max_latency_ms: float | None
             "it out to take the most accurate network."
         )
     networks = _read(front, space)
-    ms = networks["latency_ms_measured"].fillna(networks["latency_ms_predicted"])
+    ms = best_known_ms(networks)
     networks = networks.assign(chosen_by=chosen_by(networks))
     fast = networks[ms <= max_latency_ms] if max_latency_ms is not None else networks
     if max_latency_ms is not None and fast.empty:

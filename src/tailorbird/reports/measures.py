@@ -103,6 +103,12 @@ def latency_of(networks: pd.DataFrame) -> Measure:
     return _MEASURED_LATENCY if is_timed else _PREDICTED_LATENCY
 
 
+def best_known_ms(networks: pd.DataFrame) -> FloatArray:
+    """Latencies (n,) of a batch: measured, or predicted of networks that were not timed."""
+    ms = networks["latency_ms_measured"].fillna(networks["latency_ms_predicted"])
+    return ms.to_numpy(dtype=np.float64)
+
+
 def on_device(device: str) -> Measure:
     """The latency of a batch on a further device of the search, which is predicted."""
     title = f"predicted latency on {device}"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tailorbird.notebook import label
-from tailorbird.reports.plots.plot import Axis, Plot, Points
+from tailorbird.reports.plots.plot import Plot, Points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,8 +96,4 @@ def _scale(axes: "Axes", plot: Plot) -> None:
         limit(of.scale.low, of.scale.high)
         axis.set_ticks([t.value for t in of.scale.ticks], [t.text for t in of.scale.ticks])
         axis.set_ticks([], minor=True)
-        axis.set_label_text(_title(of))
-
-
-def _title(axis: Axis) -> str:
-    return label(axis.title)
+        axis.set_label_text(label(of.title))

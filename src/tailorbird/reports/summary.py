@@ -59,6 +59,7 @@ def summarise(
             )
         ),
         "share_of_exact_hypervolume": found.share_of_exact_hypervolume,
+        "objectives": columns,
         "n_front": len(front.networks),
         "n_non_dominated": len(best),
         "n_non_dominated_by_kind": best["kind"].value_counts().to_dict(),

@@ -26,12 +26,11 @@ from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.preprocessing import Preprocessing
 from tailorbird.spaces.shared import HasPieces
 from tailorbird.training import Dataset, Trained
-from tailorbird.training.data.images import inputs
+from tailorbird.training.data.images import LabelledImages, inputs
 from tailorbird.training.one_thread import one_thread
 
 _SCORED = 32  # images that zero-cost scores see
 _ALONE = "alone"  # of anchors before they were stitched, on test images
-_IMAGES_OF = {_ALONE: "test"}
 
 
 def opened(asked: OpenedRecipe) -> "TrainedAccuracy":
@@ -135,17 +134,20 @@ class TrainedAccuracy(EvaluatedAccuracy):
 
     def evaluator(self, split: str) -> Evaluator:
         """Evaluates on one thread, so that values do not depend on the number of threads."""
-        trained, images = self.trained(), getattr(self.dataset(), _IMAGES_OF.get(split, split))
-        if split == _ALONE:
-            if self._anchors_alone is None:
-                raise MissingStepError(f"Weights of anchors are gone from {str(self.weights)!r}.")
-            trained = self._anchors_alone
+        trained, images = self._networks_and_images(split)
 
         def evaluate(X: IntArray) -> FloatArray:
             with one_thread():
                 return trained.evaluate(X, images)
 
         return evaluate
+
+    def _networks_and_images(self, split: str) -> tuple[Trained, LabelledImages]:
+        if split != _ALONE:
+            return self.trained(), getattr(self.dataset(), split)
+        if self._anchors_alone is None:
+            raise MissingStepError(f"Weights of anchors are gone from {str(self.weights)!r}.")
+        return self._anchors_alone, self.dataset().test
 
     def study_name(self, split: str) -> str:
         """Name with the data, the score, the space and the weights."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from tailorbird.reports.answer import chosen_by
-from tailorbird.reports.measures import Measure
+from tailorbird.reports.measures import Measure, best_known_ms
 from tailorbird.reports.plots.parallel import range_of
 from tailorbird.spaces import FloatArray
 
@@ -51,8 +51,7 @@ def _or_predicted(front: pd.DataFrame, measure: Measure) -> FloatArray:
     """Values of a cost; a network that could not be timed has its predicted latency."""
     if measure.column != "latency_ms_measured":
         return measure.values(front)
-    ms = front["latency_ms_measured"].fillna(front["latency_ms_predicted"])
-    return ms.to_numpy(dtype=float)
+    return best_known_ms(front)
 
 
 def _known(value: float) -> float | None:

@@ -1,11 +1,14 @@
 """Page of a run that is not finished: its steps, and the predicted front once there is one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from markupsafe import Markup
 
+from tailorbird.errors import TailorbirdError
 from tailorbird.reports.measures import measure_of_prediction
 from tailorbird.reports.plots.plot import Cloud, Plot
 from tailorbird.reports.templates import template, text_of
@@ -16,6 +19,44 @@ FILE = "report-so-far.html"
 
 State = Literal["running", "stopped", "done"]
 """State of a run, as long as there is no report of it, and then."""
+
+
+@dataclass(slots=True)
+class SoFar:
+    """The page while a run goes on, and how that ended; `tell` writes it after each step.
+
+    Attributes:
+        folder: of the run.
+        title: its name.
+        seconds: that each step took; filled meanwhile.
+        remarks: what a reader must not miss, of what was searched.
+    """
+
+    folder: Path
+    title: str
+    seconds: Mapping[str, float]
+    remarks: Callable[[], Sequence[str]]
+    _found: SearchResult | None = field(default=None, init=False)
+
+    def tell(self, found: SearchResult | None = None, state: State = "running") -> None:
+        """Writes the page, with what a search found once it did.
+
+        Raises:
+            WriteError: if it cannot be written.
+        """
+        self._found = found or self._found
+        # Before the search, not all is there that remarks are about.
+        remarks = self.remarks() if self._found else ()
+        write_so_far(self.folder, self.title, self.seconds, remarks, self._found, state)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Says how the run ended, if there is a page by then."""
+        with suppress(TailorbirdError):  # an error of before is what counts
+            if (self.folder / FILE).exists():
+                self.tell(state="stopped" if kind else "done")
 
 
 def write_so_far(

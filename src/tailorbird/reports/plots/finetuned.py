@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tailorbird.reports.measures import accuracy_of
+from tailorbird.reports.measures import accuracy_of, best_known_ms
 from tailorbird.reports.plots.plot import Axis, Plot, Point, Points
 from tailorbird.reports.plots.scale import Scale
 
@@ -28,6 +28,7 @@ def finetuned_plot(front: pd.DataFrame, finetuned: pd.DataFrame) -> Plot:
 
 
 def _points(networks: pd.DataFrame, column: str, *, hollow: bool = False) -> list[Point]:
-    ms = networks["latency_ms_measured"].fillna(networks["latency_ms_predicted"])
-    rows = zip(networks["architecture"], ms, 100 * networks[column], strict=True)
+    rows = zip(
+        networks["architecture"], best_known_ms(networks), 100 * networks[column], strict=True
+    )
     return [Point(x, y, f"{name}: {y:.2f} %, {x:.4g} ms", is_hollow=hollow) for name, x, y in rows]

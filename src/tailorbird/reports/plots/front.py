@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from tailorbird.reports.measures import Measure
+from tailorbird.reports.measures import Measure, best_known_ms
 from tailorbird.reports.plots.plot import COLOURS, MARKS, Cloud, Line, Plot, Point, Points
 from tailorbird.reports.wording import with_error
 from tailorbird.spaces import FloatArray
@@ -34,18 +34,18 @@ def front_plot(
     order = np.argsort(predicted[0], kind="stable")
     costs, accuracies = (values[order] for values in predicted)
     joined = len(costs) <= _MOST_JOINED
-    columns = [x.column, x.error, y.column, y.error, "architecture"]
-    supplied = supplied.reindex(columns=columns) if len(supplied) else supplied
-    frames = [frame for frame in (front, random, supplied) if len(frame)]
+    anchors = [*_supplied(supplied, x, y)]
+    frames = [frame for frame in (front, random) if len(frame)]
+    x_anchors, y_anchors = np.array([(p.x, p.y) for of in anchors for p in of.of]).reshape(-1, 2).T
     return Plot(
         "front",
         f"{y.title} over {x.title}",
-        x.axis(costs, *map(x.values, frames)),
-        y.axis(accuracies, *map(y.values, frames)),
+        x.axis(costs, x_anchors, *map(x.values, frames)),
+        y.axis(accuracies, y_anchors, *map(y.values, frames)),
         points=(
             *_random(random, x, y),
             *by_kind(front, x, y),
-            *_supplied(supplied, x, y),
+            *anchors,
         ),
         lines=[Line("predicted front", costs, accuracies, is_dotted=True)] if joined else [],
         clouds=[
@@ -89,11 +89,21 @@ def _random(networks: pd.DataFrame, x: Measure, y: Measure) -> Iterator[Points]:
 def _supplied(networks: pd.DataFrame, x: Measure, y: Measure) -> Iterator[Points]:
     if networks.empty:
         return
-    a, b, names = x.values(networks), y.values(networks), networks["architecture"]
-    points = [
-        Point(*at, is_hollow=True) for at in zip(a, b, _texts(names, a, b, x, y), strict=True)
-    ]
-    yield Points("anchors alone, before they were stitched", "star", "grey", points)
+    told = networks.reindex(columns=[x.column, y.column])
+    costs, accuracies, names = x.values(told), y.values(told), networks["architecture"]
+    groups = {"anchors alone, before they were stitched": costs}
+    if x.column == "latency_ms_measured":
+        predicted = np.where(np.isnan(costs), best_known_ms(networks), np.nan)
+        groups["anchors alone, at their predicted latency"] = predicted
+    for name, at in groups.items():
+        texts = _texts(names, at, accuracies, x, y)
+        points = [
+            Point(a, b, text, is_hollow=True)
+            for a, b, text in zip(at, accuracies, texts, strict=True)
+            if np.isfinite(a)
+        ]
+        if points:
+            yield Points(name, "star", "grey", points)
 
 
 def _texts(

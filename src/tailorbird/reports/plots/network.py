@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tailorbird.reports.plots.scale import number, round_step
+from tailorbird.reports.plots.scale import number, round_above
 from tailorbird.reports.templates import template
 from tailorbird.reports.wording import with_error
 from tailorbird.spaces.outline import Block, Outline
@@ -115,7 +115,7 @@ class NetworkPicture:
     def _most_ms(self) -> float:
         """A round number of milliseconds that no bar exceeds."""
         most = max((ms + std for _, ms, std in self._taken), default=0.0)
-        return math.ceil(most / (step := round_step(most, 4))) * step if most > 0 else 1.0
+        return round_above(most, 4) if most > 0 else 1.0
 
     def _times(self) -> list[tuple[float, float, float, float, float, str]]:
         """Left end and width in per cent, top, height, and ends of a whisker, of each bar."""

@@ -1,13 +1,18 @@
 """Scales of plots: where values lie on an axis, and the round numbers that are written along it."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.ticker import Locator
 
 _MOST_TICKS = 7  # find room on a phone
-_FEWEST_TICKS = 3
+_MOST_OF_LOGS = 8  # more than these span two powers of ten at least, which are written alone then
 _RATIO_OF_LOGS = 4.0  # below that a logarithm shows nothing that a linear axis does not
 _MARGIN = 0.06  # of the range, on both sides
 
@@ -67,33 +72,33 @@ class Scale:
     @property
     def ticks(self) -> tuple[Tick, ...]:
         """Round numbers inside, in steps of 1, 2 or 5 times a power of ten."""
+        from matplotlib.ticker import LogLocator
+
         if self.is_log:
             for factors in ((1, 2, 5), (1,)):
-                ticks = self._of_decades(factors)
-                if _FEWEST_TICKS <= len(ticks) <= _MOST_TICKS:
+                ticks = self._inside(LogLocator(subs=factors, numticks=_MOST_OF_LOGS))
+                if 2 <= len(ticks) <= _MOST_OF_LOGS:
                     return tuple(Tick(value, number(value)) for value in ticks)
-        if self.is_log and self.high / self.low >= 10**_FEWEST_TICKS:  # powers are too many
-            ticks = self._of_decades((1,))
-            return tuple(Tick(t, number(t)) for t in ticks[:: -(-len(ticks) // _MOST_TICKS)])
-        return self._linear_ticks()
+        ticks = self._inside(_locator(_MOST_TICKS))
+        step = np.diff(ticks).min(initial=math.inf)
+        decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step < math.inf else 0
+        return tuple(Tick(value, f"{value:,.{decimals}f}") for value in ticks)
 
-    def _of_decades(self, factors: Sequence[int]) -> list[float]:
-        exponents = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        values = [float(f"{factor}e{exponent}") for exponent in exponents for factor in factors]
-        return [value for value in values if self.low <= value <= self.high]
-
-    def _linear_ticks(self) -> tuple[Tick, ...]:
-        step = round_step(self.high - self.low, _MOST_TICKS)
-        first, last = math.ceil(self.low / step), math.floor(self.high / step)
-        decimals = max(0, -math.floor(math.log10(step)))
-        values = [round(i * step, decimals) + 0.0 for i in range(first, last + 1)]
-        return tuple(Tick(value, f"{value:,.{decimals}f}") for value in values)
+    def _inside(self, locator: "Locator") -> list[float]:
+        """Ticks of matplotlib between both ends, freed of rounding errors."""
+        ticks = (float(f"{tick:.12g}") + 0.0 for tick in locator.tick_values(self.low, self.high))
+        return [tick for tick in ticks if self.low <= tick <= self.high]
 
 
-def round_step(span: float, most: int) -> float:
-    """The least of 1, 2 and 5 times a power of ten of which at most so many fit into a span."""
-    power = 10.0 ** math.floor(math.log10(span / most))
-    return next(power * factor for factor in (1, 2, 5, 10) if power * factor * most >= span)
+def _locator(most: int) -> "Locator":
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(most, steps=[1, 2, 5, 10])
+
+
+def round_above(value: float, most: int) -> float:
+    """End of an axis from 0 past a positive value, after at most so many round steps."""
+    return float(_locator(most).tick_values(0.0, value)[-1])
 
 
 def number(value: float, digits: int = 12) -> str:
