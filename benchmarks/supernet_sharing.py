@@ -18,7 +18,6 @@ thread that runs, not of the clock, so that other processes disturb them less.
 One thread. Exits with 1 if a goal is missed.
 """
 
-import json
 import sys
 import tempfile
 import time
@@ -33,10 +32,10 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from tailorbird import spaces
-from tailorbird.export.network import load, save
+from tailorbird.export.about import About
+from tailorbird.export.network import Destination, load, save
 from tailorbird.spaces import IntArray, Piece
 from tailorbird.spaces.chains import Chain
-from tailorbird.storage import tensors
 from tailorbird.training import SharedNetwork, Split, Trained
 from tailorbird.training.shared.network import fresh
 from tailorbird.training.shared.prefixes import Prefixes
@@ -138,12 +137,6 @@ def n_ends(space: Chain, rows: IntArray) -> tuple[int, int]:
     return len({route[0].weights for route in routes}), len({route[-1].weights for route in routes})
 
 
-def write_weights(network: nn.Module, space: Chain, row: IntArray, stem: Path) -> None:
-    """Writes what `save` writes, but for the ONNX, which takes seconds."""
-    metadata = {"space": space.name, "encoding": json.dumps(row.tolist())}
-    tensors.write(stem.with_name(f"{stem.name}.safetensors"), network.state_dict(), metadata)
-
-
 def n_unlike(trained: Trained, rows: IntArray) -> dict[str, int]:
     """Networks whose logits differ from those of the tree of prefixes in any bit."""
     space = trained.space
@@ -154,9 +147,9 @@ def n_unlike(trained: Trained, rows: IntArray) -> dict[str, int]:
     unlike = {"extracted": 0, "exported": 0}
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         for i, (row, route) in enumerate(zip(rows, routes, strict=True)):
-            network, stem = trained.extract(row), Path(folder) / "n"
-            (write_weights if i else save)(network, space, row, stem)
-            loaded = load(stem.with_name("n.safetensors"), space)
+            network, file = trained.extract(row), Path(folder) / f"{i}.safetensors"
+            save(network, About(space, row), Destination.at(file, ()))
+            loaded = load(file, space)
             unlike["extracted"] += not torch.equal(network(x), together[route])
             unlike["exported"] += not torch.equal(loaded(x), together[route])
     return unlike

@@ -168,4 +168,4 @@ def test_the_notebook_runs_in_a_folder_with_its_module(tmp_path: Path) -> None:
     assert "Nothing is trained for this recipe" in done.stderr
     for shown in ("<p>Elastic(", "Run('own-network'", "probability_on_front"):
         assert shown in done.stdout
-    assert (tmp_path / "runs" / "own-network" / "network.onnx").exists()
+    assert (tmp_path / "runs" / "own-network" / "network" / "network.onnx").exists()

@@ -68,6 +68,10 @@ class WeightsError(TailorbirdError, ValueError):
     """Weights that cannot be read, or that do not fit the network that they are for."""
 
 
+class ExportError(TailorbirdError, RuntimeError):
+    """A network that cannot be written in a format, or that computes something else there."""
+
+
 class WeightsKeyError(WeightsError):
     """A file of weights of which a key would choose those that fit.
 

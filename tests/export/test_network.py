@@ -14,7 +14,8 @@ from tailorbird.errors import (
     WeightsError,
     WriteError,
 )
-from tailorbird.export.network import load, save
+from tailorbird.export.about import About
+from tailorbird.export.network import SUFFIXES, Destination, Exported, load, save
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Trained
@@ -22,7 +23,7 @@ from tailorbird.training.data import digits
 from tailorbird.training.shared.network import SharedNetwork
 
 LOADS = """
-import json, sys
+import json, runpy, sys
 import numpy as np, onnxruntime, torch
 from tailorbird import spaces
 from tailorbird.export.network import load
@@ -32,9 +33,10 @@ stem, x = sys.argv[1], np.load(sys.argv[2])
 network = load(Path(stem + ".safetensors"), spaces.get("digits-resnet", batch=2))
 with torch.inference_mode():
     y = network(torch.from_numpy(x)).numpy()
+    plain = runpy.run_path(stem + ".py")["load"]()(torch.from_numpy(x)).numpy()
 session = onnxruntime.InferenceSession(stem + ".onnx", providers=["CPUExecutionProvider"])
-z = session.run(None, {session.get_inputs()[0].name: x})[0]
-print(json.dumps([y.tolist(), z.tolist()]))
+z = session.run(["logits"], {"input": x})[0]
+print(json.dumps([y.tolist(), plain.tolist(), z.tolist()]))
 """
 
 
@@ -44,17 +46,20 @@ def stitched(digits_space: StitchSpace) -> IntArray:
     return np.asarray(X[np.count_nonzero(X[:, 1:], axis=1) > 1][0])
 
 
+def at(stem: Path) -> Destination:
+    return Destination.at(stem, tuple(SUFFIXES))
+
+
 @pytest.mark.long
-def test_both_files_load_in_a_fresh_process_and_agree(
+def test_all_files_load_in_a_fresh_process_and_agree(
     digits_space: StitchSpace, stitched: IntArray, tmp_path: Path
 ) -> None:
     trained = Trained(digits_space, SharedNetwork(digits_space), digits.load().train)
     network = trained.extract(stitched)
     stem = tmp_path / "made" / "best.8ms"
-    save(network, digits_space, stitched, stem)
+    save(network, About(digits_space, stitched), at(stem))
     assert sorted(path.name for path in stem.parent.iterdir()) == [
-        "best.8ms.onnx",
-        "best.8ms.safetensors",
+        f"best.8ms.{suffix}" for suffix in ("md", "onnx", "py", "safetensors")
     ]
     x = np.random.default_rng(0).standard_normal(digits_space.input_shape, dtype=np.float32)
     np.save(tmp_path / "x.npy", x)
@@ -63,51 +68,56 @@ def test_both_files_load_in_a_fresh_process_and_agree(
         check=True,
         capture_output=True,
     )
-    y, z = (np.array(values) for values in json.loads(done.stdout))
+    ours, plain, onnx = (np.array(values) for values in json.loads(done.stdout))
     with torch.inference_mode():
         expected = network(torch.from_numpy(x)).numpy()
-    np.testing.assert_allclose(y, expected, rtol=0, atol=0)
-    np.testing.assert_allclose(z, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_array_equal(ours, expected)
+    np.testing.assert_array_equal(plain, expected)
+    np.testing.assert_allclose(onnx, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def said_in(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "tailorbird"]
 
 
+def contents(made: Exported) -> dict[str, bytes]:
+    return {name: path.read_bytes() for name, path in made.files.items()}
+
+
 @pytest.mark.long
-def test_the_same_network_gives_the_same_files_and_a_torn_pair_is_told(
+def test_the_same_network_gives_the_same_files_and_torn_ones_are_told(
     digits_space: StitchSpace,
     stitched: IntArray,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    network = digits_space.build(stitched).eval()
-    pairs = []
-    for _ in range(2):
-        made = save(network, digits_space, stitched, tmp_path / "a")
-        pairs.append([path.read_bytes() for path in (made.weights, made.onnx)])
-        assert made.weights.stat().st_mode == made.onnx.stat().st_mode
-    assert pairs[0] == pairs[1]
+    network, about = digits_space.build(stitched).eval(), About(digits_space, stitched)
+    first = save(network, about, at(tmp_path / "a"))
+    before = contents(first)
+    assert {path.stat().st_mode & 0o777 for path in first.files.values()} == {0o644}
+    assert contents(save(network, about, at(tmp_path / "a"))) == before
     assert not said_in(caplog)
     with torch.no_grad():
         next(network.parameters()).add_(1.0)
-    other = save(network, digits_space, stitched, tmp_path / "b")
-    other.onnx.replace(made.onnx)  # as if a process had been killed between two renames
-    save(network, digits_space, stitched, tmp_path / "a")
+    other = save(network, about, at(tmp_path / "b")).files
+    onnx = first.files["onnx"]
+    other["onnx"].replace(onnx)  # as if a process had been killed between two renames
+    save(network, about, at(tmp_path / "a"))
     (said,) = said_in(caplog)
     assert "a.safetensors and a.onnx are of two runs): it is written again" in said
-    made.onnx.unlink()
-    made.onnx.mkdir()
-    before = made.weights.read_bytes()
+    onnx.unlink()
+    onnx.mkdir()
+    kept = (tmp_path / "a.safetensors").read_bytes()
     with pytest.raises(WriteError, match=r"a\.onnx' cannot be written: Is a directory"):
-        save(digits_space.build(stitched).eval(), digits_space, stitched, tmp_path / "a")
-    assert made.weights.read_bytes() == before
+        save(digits_space.build(stitched).eval(), about, at(tmp_path / "a"))
+    assert (tmp_path / "a.safetensors").read_bytes() == kept
+    assert not [*tmp_path.glob(".*")]  # nothing is left of the attempt
 
 
 def test_a_network_of_another_space_is_refused(
     digits_space: StitchSpace, stitched: IntArray, tmp_path: Path
 ) -> None:
-    save(digits_space.build(stitched).eval(), digits_space, stitched, tmp_path / "a")
+    save(digits_space.build(stitched).eval(), About(digits_space, stitched), at(tmp_path / "a"))
     with pytest.raises(WeightsError, match="is of digits-resnet"):
         load(tmp_path / "a.safetensors", spaces.get("cifar-resnet"))
     (tmp_path / "a.safetensors").write_bytes(b"torn")

@@ -92,7 +92,7 @@ def exported(tailorbird: Tailorbird, *arguments: str) -> tuple[torch.Tensor, str
     code, _, err = tailorbird("export", "r.toml", *arguments)
     assert code == 0, err
     opened, accuracy = run()
-    network = load(FOLDER / "network.safetensors", opened.space)
+    network = load(FOLDER / "network" / "network.safetensors", opened.space)
     images = torch.from_numpy(arrays(accuracy.dataset().test).images)
     with torch.inference_mode():
         return network(images), err

@@ -64,7 +64,7 @@ def test_a_space_with_pieces_is_trained_searched_and_exported(tailorbird: Tailor
     text = front["architecture"].iloc[-1]
     assert tailorbird("export", "r.toml", "--architecture", text)[0] == 0
     space = SharedPerceptrons(2)
-    made = load(Path("runs/pieces/network.safetensors"), space)
+    made = load(Path("runs/pieces/network/network.safetensors"), space)
     (X,) = space.enumerate()
     (row,) = [row for row in X if space.describe(row) == text]
     network = open_recipe(Path("r.toml")).accuracy.train(NoProgress()).extract(row)

@@ -129,8 +129,8 @@ def test_the_main_job_reports_and_picks_up_what_is_there(folder: Path) -> None:
 
     code, _, err = in_a_process(folder, "export", "small.toml", "--architecture", "w4:0-5")
     assert code == 0, err
-    assert (made / "network.safetensors").exists()
-    assert (made / "network.onnx").exists()
+    assert (made / "network" / "network.safetensors").exists()
+    assert (made / "network" / "network.onnx").exists()
     code, _, err = in_a_process(folder, "export", "small.toml", "--max-latency-ms", "1e-9")
     assert code == 2
     assert "the fastest network of the front takes" in err

@@ -68,8 +68,8 @@ def assert_exported(tailorbird: Tailorbird, *arguments: str) -> str:
     code, _, err = tailorbird("export", "r.toml", *arguments)
     assert code == 0, err
     source = open_recipe(Path("r.toml"))
-    made = load(Path("runs/supernet/network.safetensors"), source.space)
-    assert Path("runs/supernet/network.onnx").exists()
+    made = load(Path("runs/supernet/network/network.safetensors"), source.space)
+    assert Path("runs/supernet/network/network.onnx").exists()
     trained = source.accuracy.train(NoProgress())
     x = torch.rand(5, *source.space.input_shape[1:])
     told = []
@@ -122,13 +122,13 @@ def test_a_supernet_is_profiled_trained_searched_reported_and_exported(
     assert code == 0, err
     x = torch.rand(5, 1, 8, 8)
     with torch.inference_mode():
-        assert torch.equal(load(folder / "network.safetensors", space)(x), network(x))
+        assert torch.equal(load(folder / "network" / "network.safetensors", space)(x), network(x))
     ms = front["latency_ms_measured"].max()
     code, _, err = tailorbird("export", "r.toml", "--max-latency-ms", str(1.01 * ms))
     assert code == 0, err
     best = front.sort_values("accuracy_test").iloc[-1]
     assert best["accuracy_test"] >= front["accuracy_test"][0]
-    assert (folder / "network.onnx").exists()
+    assert (folder / "network" / "network.onnx").exists()
 
 
 @pytest.mark.long

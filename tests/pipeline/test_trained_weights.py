@@ -158,7 +158,7 @@ def test_a_report_says_whose_weights_they_are(
     assert "train" not in summary["seconds"]
     text = pd.read_parquet(folder / "runs/given/front.parquet")["architecture"][0]
     assert tailorbird("export", "r.toml", "--architecture", text)[0] == 0
-    made = load(folder / "runs/given/network.safetensors", space_of(space))
+    made = load(folder / "runs/given/network/network.safetensors", space_of(space))
     rows = [row for X in space_of(space).enumerate() for row in X]
     (row,) = [row for row in rows if space_of(space).describe(row) == text]
     x, network = torch.rand(4, 1, 8, 8), source().network(row)

@@ -154,7 +154,7 @@ def test_a_network_is_exported_as_one_of_its_space(tailorbird: Tailorbird) -> No
         row = member.landmarks[-1]
         named = f"{space.labels[m]}: {member.describe(row)}"
         run(tailorbird, "export", "r.toml", "--architecture", named)
-        exported = Path("runs/union/network.safetensors")
+        exported = Path("runs/union/network/network.safetensors")
         assert exported.with_suffix(".onnx").exists()
         with safe_open(exported, framework="pt") as file:
             assert file.metadata()["space"] == member.name
@@ -416,7 +416,7 @@ def test_networks_of_each_space_are_finetuned_and_exported(tailorbird: Tailorbir
         before = trained.evaluate(row[None], accuracy.dataset().test)[0]
         assert told["accuracy_test_before"] == pytest.approx(before)
         run(tailorbird, "export", "r.toml", *named)
-        network = load(Path("runs/union/network.safetensors"), member)
+        network = load(Path("runs/union/network/network.safetensors"), member)
         images = torch.from_numpy(arrays(accuracy.dataset().test).images)
         with torch.inference_mode():
             right = network(images).argmax(1).numpy() == accuracy.dataset().test.labels

@@ -19,6 +19,7 @@ from tailorbird.cli.unforeseen import EndedError, guarded, keep
 from tailorbird.errors import (
     DamagedStoreError,
     EvaluationError,
+    ExportError,
     FetchError,
     FullDiskError,
     MeasurementError,
@@ -68,7 +69,14 @@ Architecture = Annotated[
 MaxLatency = Annotated[
     float | None, typer.Option(help="The most that a network of the front may take.")
 ]
-_NOT_THE_INPUT = (EvaluationError, FetchError, FullDiskError, MeasurementError, RanksError)
+_NOT_THE_INPUT = (
+    EvaluationError,
+    ExportError,
+    FetchError,
+    FullDiskError,
+    MeasurementError,
+    RanksError,
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
@@ -289,13 +297,49 @@ def export(
     architecture: Architecture = None,
     max_latency_ms: MaxLatency = None,
     to: Annotated[
-        Path | None, typer.Option(metavar="STEM", help="Path of the files, without endings.")
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Path of the files without endings, or of one file, such as 'best.onnx'; a folder "
+            "of the run otherwise.",
+        ),
     ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format", help="safetensors, python or onnx; all of them if it is not given."
+        ),
+    ] = None,
+    with_preprocessing: Annotated[
+        bool,
+        typer.Option(
+            "--with-preprocessing",
+            help="The ONNX file takes bytes of pictures, and prepares them itself.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Writes a network as safetensors and ONNX: the best one, or that of a text."""
+    """Writes a network as safetensors, plain Python and ONNX: the best one, or that of a text."""
     with held(recipe) as run:
-        exported = run.export(architecture, max_latency_ms, to)
-        echo(f"The network is in {exported.weights} and {exported.onnx}.")
+        exported = run.export(
+            architecture,
+            max_latency_ms,
+            to,
+            *([formats] if formats else []),
+            with_preprocessing=with_preprocessing,
+        )
+        about, files = exported.about, exported.files
+        if as_json:
+            facts = {"architecture": about.architecture, "space": about.space.name}
+            paths = {name: str(path) for name, path in files.items()}
+            echo_json({**facts, "figures": dict(about.figures), "files": paths})
+            return
+        echo(f"{about.architecture} of {about.space.name}")
+        for title, value in about.figures.items():
+            echo(f"  {title}: {value}")
+        echo("Files, whose outputs agree with torch's:")
+        for path in files.values():
+            echo(f"  {path}")
 
 
 def _show_front(run: "Run", summary: dict[str, object]) -> None:

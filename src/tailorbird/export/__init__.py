@@ -1,1 +1,5 @@
-"""Networks as files: safetensors and ONNX."""
+"""Networks as files: weights, plain Python, ONNX and a card."""
+
+from tailorbird.export.network import load
+
+__all__ = ["load"]

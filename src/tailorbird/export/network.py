@@ -1,8 +1,10 @@
-"""Export of trained networks as safetensors and ONNX, which need no search, training or tables."""
+"""Networks as files: weights, plain Python, ONNX and a card, which need no search or tables."""
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,73 +12,163 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tailorbird.errors import RecipeError, WeightsError
-from tailorbird.spaces import IntArray, SearchSpace
-from tailorbird.spaces.preprocessing import Preprocessing
-from tailorbird.storage import tensors
-from tailorbird.storage.atomic import written
-from tailorbird.storage.marks import MARK, mark_of, torn
+from tailorbird.export.about import About
+from tailorbird.export.card import card
+from tailorbird.spaces import SearchSpace
+from tailorbird.storage.atomic import refusal, written
+from tailorbird.storage.marks import has_mark, mark_of, torn
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _LOG = logging.getLogger("tailorbird")
 
+SUFFIXES = {"safetensors": ".safetensors", "python": ".py", "onnx": ".onnx"}
+"""Endings of files, by format."""
+
+Compare = Callable[[Mapping[str, Path], int | None], Mapping[str, float]]
+"""Relative errors of files by format, given their paths, and how many images they take at a time,
+None if any number; raises if an error is too large."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """Paths of one exported network in two formats.
+    """Paths of the files of one network; None of a format that was not asked for.
 
     Attributes:
-        weights: safetensors, with space, encoding and preprocessing in their metadata.
+        about: facts of the network.
+        weights: safetensors, with all facts in their metadata.
+        python: the network in plain torch, which reads these.
         onnx: the whole network, for any runtime that reads ONNX.
+        card: Markdown on all of it.
     """
 
-    weights: Path
-    onnx: Path
+    about: About
+    weights: Path | None
+    python: Path | None
+    onnx: Path | None
+    card: Path | None
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Paths by format, and that of the card."""
+        paths = (self.weights, self.python, self.onnx, self.card)
+        names = (*SUFFIXES, "card")
+        return {name: path for name, path in zip(names, paths, strict=True) if path is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where files of a network go.
+
+    Attributes:
+        files: by format.
+        card: path of the card; None for none.
+    """
+
+    files: Mapping[str, Path]
+    card: Path | None
+
+    @classmethod
+    def at(cls, to: Path, formats: tuple[str, ...]) -> "Destination":
+        """Files at a stem, with a card beside them; or one file, if the path has its ending.
+
+        Args:
+            to: stem, or path of one file.
+            formats: of files at a stem.
+
+        Raises:
+            RecipeError: if the path names no file.
+        """
+        if not to.name.strip(". "):
+            raise RecipeError(f"The files need a name, but got {str(to)!r}. Add one to the path.")
+        alone = [name for name, suffix in SUFFIXES.items() if to.suffix == suffix]
+        if alone:
+            return cls({alone[0]: to}, None)
+        files = {name: to.with_name(to.name + SUFFIXES[name]) for name in formats}
+        return cls(files, to.with_name(f"{to.name}.md"))
+
+    @classmethod
+    def folder(cls, folder: Path, formats: tuple[str, ...]) -> "Destination":
+        """Files in a folder of their own, whose card is `README.md`."""
+        files = {name: folder / f"network{SUFFIXES[name]}" for name in formats}
+        return cls(files, folder / "README.md")
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Paths of all files."""
+        return (*self.files.values(), *([self.card] if self.card else []))
+
+    def exported(self, about: About) -> Exported:
+        """The same by what each file is, of a network."""
+        weights, python, onnx = map(self.files.get, SUFFIXES)
+        return Exported(about, weights, python, onnx, self.card)
 
 
 def save(
     network: "nn.Module",
-    space: SearchSpace,
-    row: IntArray,
-    stem: Path,
-    preprocessing: Preprocessing | None = None,
+    about: About,
+    destination: Destination,
+    compare: Compare = lambda files, fixed_batch: {},
 ) -> Exported:
-    """Writes the network of a canonical row to `stem` with both suffixes: both files, or none.
+    """Writes a network in evaluation mode: all files, or none.
 
-    The same network gives the same bytes. Both files say how pictures become its inputs, if that is
-    known.
+    The same network gives the same bytes. Files say how pictures become inputs, if that is known.
+
+    Args:
+        network: that is written.
+        about: facts of it.
+        destination: of its files.
+        compare: looks at the files before they take their places.
 
     Raises:
-        RecipeError: if what writes ONNX is not installed.
+        RecipeError: if what writes ONNX is not installed, or a text stands there that is not ours.
         WriteError: if a file cannot be written.
+        ExportError: if the network cannot be written in a format.
     """
-    import torch
+    from tailorbird.export.program import programmed  # loads torch
 
-    try:
-        from tailorbird.export.onnx import export as export_onnx
-    except ImportError as error:
-        raise RecipeError(
-            f"ONNX cannot be written ({error}). Install what it takes with "
-            "`pip install 'tailorbird[onnxruntime]'`."
-        ) from None
-    exported = Exported(*(stem.with_name(stem.name + end) for end in (".safetensors", ".onnx")))
+    _check_texts(destination)
     state = network.state_dict()
-    mark = mark_of((space.name, str(row.tolist()), *_content(state)))
-    metadata = {
-        MARK: mark,
-        "space": space.name,
-        "encoding": json.dumps(row.tolist()),
-        "architecture": space.describe(row),
-        "input_shape": json.dumps(space.input_shape),
-    }
-    facts = {} if preprocessing is None else {"preprocessing": preprocessing.to_json()}
-    if reason := torn((exported.weights, exported.onnx)):
-        _LOG.warning("The network in %s is torn (%s): it is written again.", stem, reason)
-    with written(exported.weights, exported.onnx) as (weights, onnx):
-        tensors.fill(weights, state, metadata | facts)
-        export_onnx(network, (torch.zeros(space.input_shape),), onnx, {MARK: mark} | facts)
-    return exported
+    texts = sorted(about.metadata.items())
+    mark = mark_of((str(texts), str(about.takes_pixels), *destination.files, *_content(state)))
+    if reason := torn(destination.paths):
+        _LOG.warning("The network is torn (%s): it is written again.", reason)
+    first = destination.paths[0]
+    try:
+        first.parent.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(prefix=f".{first.stem}.", dir=first.parent)
+    except OSError as error:
+        raise refusal(first, error) from None
+    with scratch as made_in:
+        made = {f: Path(made_in) / path.name for f, path in destination.files.items()}
+        wanted = [*made.values()]
+        if "python" in made:  # which reads them
+            made.setdefault("safetensors", made["python"].with_suffix(".safetensors"))
+        program = programmed(network, about.space.input_shape)
+        try:
+            program.write(made, about, mark)
+        except OSError as error:
+            raise refusal(first, error) from None
+        errors = compare(made, program.fixed_batch)
+        names = {f: path.name for f, path in destination.files.items()}
+        text = card(about, names, errors, mark, program.n_classes, program.fixed_batch)
+        with written(*destination.paths) as parts:
+            for path, part in zip(wanted, parts, strict=False):
+                shutil.copyfile(path, part)
+            if destination.card is not None:
+                parts[-1].write_text(text, encoding="utf-8")
+    return destination.exported(about)
+
+
+def _check_texts(destination: Destination) -> None:
+    """Refuses to write over Python and Markdown that nobody exported."""
+    for path in destination.paths:
+        if path.suffix in (".py", ".md") and path.is_file() and not has_mark(path):
+            raise RecipeError(
+                f"{str(path)!r} is there, and is no file of an exported network. Name another path "
+                "with --to, or move it away."
+            )
 
 
 def _content(state: "Mapping[str, Tensor]") -> Iterator[str | bytes]:
@@ -110,5 +202,7 @@ def load(path: Path, space: SearchSpace) -> "nn.Module":
             "Load it with that space."
         )
     network = space.build(np.array(json.loads(metadata["encoding"]), dtype=np.int64)).eval()
-    network.load_state_dict(state)
+    own = network.state_dict().keys()
+    constants = json.loads(metadata.get("constants", "[]"))  # which modules make themselves
+    network.load_state_dict({n: t for n, t in state.items() if n in own or n not in constants})
     return network

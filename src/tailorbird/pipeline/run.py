@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.errors import RecipeError, TailorbirdError, naming, told_of
-from tailorbird.export.network import Exported, save
+from tailorbird.export.network import SUFFIXES, Destination, Exported
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
 from tailorbird.pipeline.basis import basis_of
@@ -40,7 +40,6 @@ from tailorbird.reports.write import torn_report
 from tailorbird.search.regret import choices, regrets
 from tailorbird.search.result import SearchResult
 from tailorbird.spaces import IntArray, SearchSpace
-from tailorbird.spaces.unions import member_row
 from tailorbird.storage.atomic import written
 from tailorbird.storage.marks import MARK
 
@@ -401,8 +400,13 @@ class Run:
         architecture: str | None = None,
         max_latency_ms: float | None = None,
         to: Path | None = None,
+        formats: Sequence[str] = (*SUFFIXES,),
+        *,
+        with_preprocessing: bool = False,
     ) -> Exported:
-        """Writes one network as safetensors and ONNX.
+        """Writes one network as safetensors, plain Python and ONNX, with a card.
+
+        Each file is run in a process of its own and compared with torch before it is there.
 
         It has the weights that `finetune` gave it, if it did so from the present shared weights and
         by the settings of this recipe; a warning says so.
@@ -414,26 +418,35 @@ class Run:
         Args:
             architecture: its text, as reports have it; of all networks of the space.
             max_latency_ms: otherwise the most accurate one of the checked front that is as fast.
-            to: path of the files, without their endings; `network` in the folder if None.
+            to: path of the files, without their endings, or of one file; the folder `network` in
+                that of the run if None, in which the card is `README.md`.
+            formats: of the files, of `safetensors`, `python` and `onnx`.
+            with_preprocessing: whether the ONNX file takes pixels (n, height, width, channels) as
+                bytes, of pictures that have the right size, and prepares them itself.
 
         Raises:
-            RecipeError: if there is no such network.
+            RecipeError: if there is no such network or format.
+            ExportError: if it cannot be written so, or a file computes something else.
             WriteError: if its files cannot be written.
             MissingStepError: if weights, or a front that is needed, are not there yet.
             InfeasibleError: if no network of the front is fast enough.
         """
-        trained = self.accuracy.trained_networks()
-        row = self._chosen(architecture, max_latency_ms)
-        to = self.folder / "network" if to is None else Path(to)
-        if not to.name.strip(". "):
-            raise RecipeError(f"The files need a name, but got {str(to)!r}. Add one to the path.")
-        preprocessing = self.accuracy.preprocessing()
-        if preprocessing is None and self.accuracy.runs_networks:
-            LOG.warning(
-                "Nobody says how pictures become what this network takes, so its files do not tell "
-                "either: give the data set a `preprocessing`."
+        from tailorbird.pipeline.exporting import Exporter
+
+        wanted = tuple(name for name in SUFFIXES if name in formats)
+        if unknown := {*formats} - {*SUFFIXES} or (not wanted and {"none"}):
+            raise RecipeError(
+                f"Formats are {', '.join(SUFFIXES)}, but got {', '.join(sorted(unknown))}."
             )
-        return save(trained(row), *member_row(self.space, row), to, preprocessing)
+        if to is None:
+            destination = Destination.folder(self.folder / "network", wanted)
+        else:
+            destination = Destination.at(Path(to), wanted)
+        self.accuracy.trained_networks()  # refuses, before anything is looked for
+        row = self._chosen(architecture, max_latency_ms)
+        exporter = Exporter(self.recipe, self.folder, self.space, self.accuracy, self.latency)
+        with redirect_stdout(sys.stderr):
+            return exporter.export(row, destination, takes_pixels=with_preprocessing)
 
     def _chosen(self, architecture: str | None, max_latency_ms: float | None) -> IntArray:
         """Canonical row (d,) of a network: the best of the checked front, or that of a text."""

@@ -63,7 +63,7 @@ class Measure:
         return Axis(self.label, scale, self.better, self.is_better_high)
 
 
-_TEST_ACCURACY = Measure(
+TEST_ACCURACY = Measure(
     "accuracy_test",
     "test accuracy",
     "%",
@@ -72,26 +72,26 @@ _TEST_ACCURACY = Measure(
     better="more accurate",
     is_better_high=True,
 )
-_VALIDATION_ACCURACY = replace(
-    _TEST_ACCURACY,
+VALIDATION_ACCURACY = replace(
+    TEST_ACCURACY,
     column="accuracy_validation",
     title="validation accuracy",
     error="accuracy_validation_std",
 )
 _PREDICTED_ACCURACY = replace(
-    _TEST_ACCURACY, column="accuracy_predicted", title="predicted accuracy", error="accuracy_std"
+    TEST_ACCURACY, column="accuracy_predicted", title="predicted accuracy", error="accuracy_std"
 )
-_MEASURED_LATENCY = Measure(
+MEASURED_LATENCY = Measure(
     "latency_ms_measured", "measured latency", "ms", "latency_ms_rounds", better="faster"
 )
-_PREDICTED_LATENCY = Measure(
+PREDICTED_LATENCY = Measure(
     "latency_ms_predicted", "predicted latency", "ms", "latency_ms_std", better="faster"
 )
 
 
 def accuracy_of(networks: pd.DataFrame) -> Measure:
     """The accuracy that is known best: on test or validation images, or as predicted."""
-    for measure in (_TEST_ACCURACY, _VALIDATION_ACCURACY):
+    for measure in (TEST_ACCURACY, VALIDATION_ACCURACY):
         if networks[measure.column].notna().any():
             return measure
     return _PREDICTED_ACCURACY
@@ -100,7 +100,7 @@ def accuracy_of(networks: pd.DataFrame) -> Measure:
 def latency_of(networks: pd.DataFrame) -> Measure:
     """The latency of a batch: measured where networks were timed, or else as predicted."""
     is_timed = networks["latency_ms_measured"].notna().any()
-    return _MEASURED_LATENCY if is_timed else _PREDICTED_LATENCY
+    return MEASURED_LATENCY if is_timed else PREDICTED_LATENCY
 
 
 def best_known_ms(networks: pd.DataFrame) -> FloatArray:
@@ -154,7 +154,7 @@ def measure_of_prediction(objective: Objective) -> Measure:
     if objective.name == "accuracy":
         return _PREDICTED_ACCURACY
     if objective.column == "latency_ms":
-        return _PREDICTED_LATENCY
+        return PREDICTED_LATENCY
     return _cost(objective.column, pd.DataFrame())
 
 

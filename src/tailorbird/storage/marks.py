@@ -43,6 +43,11 @@ def torn(paths: Sequence[Path]) -> str | None:
     return None if other is None else f"{first.name} and {other.name} are of two runs"
 
 
+def has_mark(path: Path) -> bool:
+    """True if a file bears a mark, so that it was written by us."""
+    return _read(path) is not None
+
+
 def _is_there(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110  # a name that is too long is not there
 

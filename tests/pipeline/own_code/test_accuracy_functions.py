@@ -260,7 +260,7 @@ def test_there_is_nothing_to_train_but_networks_to_export(tailorbird: Tailorbird
     assert "tailorbird run odd.toml" in err
     code, _, err = tailorbird("export", "odd.toml", "--architecture", "6-8-4")
     assert code == 0, err
-    assert Path("runs/odd/network.onnx").exists()
+    assert Path("runs/odd/network/network.onnx").exists()
 
 
 def test_another_text_is_another_study(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tailorbird.errors import EncodingError, EvaluationError, RecipeError, in_a_line, raising
 from tailorbird.pipeline.accuracy_sources.participation import Participation, take_part
@@ -200,6 +201,10 @@ class EvaluatedAccuracy(ABC):
             EvaluationError: if nothing that was tried could be evaluated here.
         """
         return take_part(self, idle_s, progress)
+
+    def images(self, n: int) -> NDArray[np.float32] | None:
+        """None: nobody has any."""
+        return None
 
     def anchors_alone(self, progress: Progress) -> FloatArray | None:
         """None: nothing is stitched."""

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tailorbird.errors import RecipeError
 from tailorbird.predictors import Learner, Predictor
 from tailorbird.progress import Progress
@@ -138,6 +141,9 @@ class AccuracySource(Protocol):
 
     def network(self, row: IntArray) -> "nn.Module":
         """The network of a canonical row, to be timed."""
+
+    def images(self, n: int) -> NDArray[np.float32] | None:
+        """Images for reports, (n, channels, height, width) or fewer; None if nobody has any."""
 
     def anchors_alone(self, progress: Progress) -> FloatArray | None:
         """Accuracies for reports of the space's landmarks, (k,), before they were stitched.

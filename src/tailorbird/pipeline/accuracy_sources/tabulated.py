@@ -178,6 +178,10 @@ class TabulatedAccuracy(ABC):
         """Reads the table; there is nothing to train."""
         self.check(progress)
 
+    def images(self, n: int) -> None:
+        """None: nobody has any."""
+        return
+
     def anchors_alone(self, progress: Progress) -> None:
         """None: nobody knows."""
         return

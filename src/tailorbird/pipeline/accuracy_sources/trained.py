@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from tailorbird.errors import MissingStepError
@@ -121,6 +122,11 @@ class TrainedAccuracy(EvaluatedAccuracy):
     def test(self, X: IntArray, progress: Progress) -> FloatArray:
         """Accuracies on images that only reports see; NaN for what cannot be evaluated."""
         return self.remembered("test", X, progress)
+
+    def images(self, n: int) -> NDArray[np.float32] | None:
+        """Test images."""
+        test = self.dataset().test
+        return inputs(test, np.arange(min(n, len(test.labels)))).numpy()
 
     def anchors_alone(self, progress: Progress) -> FloatArray | None:
         """Accuracies of anchors on images that only reports see, before they were stitched."""

@@ -44,7 +44,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Keeps the shape (n, side * side, width)."""
-        grid: Tensor = self.block(x.reshape(len(x), self.side, self.side, -1))
+        grid: Tensor = self.block(x.reshape(x.shape[0], self.side, self.side, -1))
         return grid.flatten(1, 2)
 
 
@@ -63,7 +63,7 @@ class MergingBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 4 * side * side, width / 2) to (n, side * side, width)."""
-        before = x.reshape(len(x), self.side_before, self.side_before, -1)
+        before = x.reshape(x.shape[0], self.side_before, self.side_before, -1)
         grid: Tensor = self.block(self.downsample(before))
         return grid.flatten(1, 2)
 

@@ -37,7 +37,7 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 3, side, side) to (n, 1 + patches, width)."""
-        first = self.cls_token.expand(len(x), -1, -1)
+        first = self.cls_token.expand(x.shape[0], -1, -1)
         return torch.cat([first, self.patch_embed(x)], dim=1) + self.pos_embed
 
 
@@ -52,7 +52,7 @@ class PatchPositionEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 3, side, side) to (n, 1 + patches, width)."""
-        first = self.cls_token.expand(len(x), -1, -1)
+        first = self.cls_token.expand(x.shape[0], -1, -1)
         return torch.cat([first, self.patch_embed(x) + self.pos_embed], dim=1)
 
 

@@ -1,0 +1,50 @@
+"""Facts of an exported network, which its files say of themselves."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of one network.
+
+    Attributes:
+        space: that it is of.
+        row: its canonical row there, (d,).
+        preprocessing: how pictures become its inputs; None if nobody says.
+        figures: what it was checked to be, as texts by title; none if it was not checked.
+        provenance: where its weights and figures are from, as texts by title.
+        takes_pixels: true if its ONNX file takes bytes of pictures, and prepares them itself.
+    """
+
+    space: SearchSpace
+    row: IntArray
+    preprocessing: Preprocessing | None = None
+    figures: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    takes_pixels: bool = False
+
+    @property
+    def architecture(self) -> str:
+        """Text of the network."""
+        return self.space.describe(self.row)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Texts for files that have room for such, by their names there."""
+        facts = {
+            "space": self.space.name,
+            "encoding": json.dumps(self.row.tolist()),
+            "architecture": self.architecture,
+            "input_shape": json.dumps(self.space.input_shape),
+        }
+        if self.preprocessing is not None:
+            facts["preprocessing"] = self.preprocessing.to_json()
+        for name, texts in (("figures", self.figures), ("provenance", self.provenance)):
+            if texts:
+                facts[name] = json.dumps(dict(texts), ensure_ascii=False)
+        return facts

@@ -1,0 +1,261 @@
+"""Export of one network of a run, whose files are compared with torch before they are there."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tailorbird.errors import ExportError, MeasurementError, MissingPackageError, RecipeError
+from tailorbird.export.about import About
+from tailorbird.export.network import Compare, Destination, Exported, save
+from tailorbird.latency_tables.devices import device as devices
+from tailorbird.latency_tables.runtime import Artifact, Timing
+from tailorbird.pipeline.accuracy_sources.source import AccuracySource
+from tailorbird.pipeline.basis import basis_of
+from tailorbird.pipeline.finetuned_networks import finetuned_networks
+from tailorbird.pipeline.latency_sources.source import LatencySource
+from tailorbird.pipeline.run_folder import LOG
+from tailorbird.recipe import Recipe
+from tailorbird.reports.figures import figures_of
+from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces.preprocessing import Preprocessing
+from tailorbird.spaces.unions import member_row
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_Images = NDArray[np.float32]
+
+MOST_ERROR = 1e-4
+"""Largest difference of what an exported network computes, of its largest output."""
+
+_N_IMAGES = 7
+_PATIENCE_S = 600.0
+
+_RUN = """
+import runpy, sys
+import numpy as np, torch
+
+load = runpy.run_path(sys.argv[1])["load"]
+network = load()
+with np.load(sys.argv[2]) as given, torch.inference_mode():
+    made = [network(torch.from_numpy(given[name])).numpy() for name in given.files]
+np.savez(sys.argv[3], *made)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """Writes networks of one run.
+
+    Attributes:
+        recipe: of the run.
+        folder: of the run.
+        space: that the recipe names.
+        accuracy: accuracies of its networks.
+        latency: latencies of its networks.
+    """
+
+    recipe: Recipe
+    folder: Path
+    space: SearchSpace
+    accuracy: AccuracySource
+    latency: LatencySource
+
+    def export(
+        self, row: IntArray, destination: Destination, *, takes_pixels: bool = False
+    ) -> Exported:
+        """Writes the network of a canonical row, with its trained weights if there are any.
+
+        Args:
+            row: of the network.
+            destination: of its files.
+            takes_pixels: whether its ONNX file takes bytes of pictures, and prepares them itself.
+
+        Raises:
+            RecipeError: if it is to prepare pictures, and nobody says how.
+            MissingStepError: if weights are not there yet.
+            ExportError: if it cannot be written, or a file computes something else.
+            WriteError: if a file cannot be written.
+        """
+        network = self.accuracy.trained_networks()(row)
+        preprocessing = self.accuracy.preprocessing()
+        if preprocessing is None and self.accuracy.runs_networks:
+            LOG.warning(
+                "Nobody says how pictures become what this network takes, so its files do not tell "
+                "either: give the data set a `preprocessing`."
+            )
+        if takes_pixels and preprocessing is None:
+            raise RecipeError(
+                "Nobody says how pictures become what this network takes, so it cannot prepare "
+                "them: give the data set a `preprocessing`, or leave out --with-preprocessing."
+            )
+        space, own = member_row(self.space, row)
+        facts = self._figures(row), self._provenance()
+        about = About(space, own, preprocessing, *facts, takes_pixels)
+        return save(network, about, destination, self._comparison(network, about))
+
+    def _figures(self, row: IntArray) -> dict[str, str]:
+        """What the network was checked to be, by the present weights and on this device."""
+        text, basis = self.space.describe(row), basis_of(self.latency, self.accuracy)
+        for networks in (
+            finetuned_networks(self.folder, self.space, self.accuracy, basis),
+            self._front(basis),
+        ):
+            of = networks[networks["architecture"] == text] if len(networks) else networks
+            if len(of):
+                device = self.recipe.device
+                return figures_of(of.iloc[[-1]], self.latency.device.name, device.batch)
+        return {}
+
+    def _front(self, basis: Mapping[str, str]) -> pd.DataFrame:
+        """The checked front, if it is of these weights and this device."""
+        front, summary = self.folder / "front.parquet", self.folder / "summary.json"
+        try:
+            told = json.loads(summary.read_text())
+            return pd.read_parquet(front) if basis.items() <= told.items() else pd.DataFrame()
+        except (OSError, ValueError):  # not there, or torn
+            return pd.DataFrame()
+
+    def _provenance(self) -> dict[str, str]:
+        return {
+            "recipe": self.recipe.name,
+            "accuracy": self.accuracy.description(),
+            "weights": self.accuracy.fingerprint(),
+            "latency": f"{self.latency.device.name}, {self.latency.configuration().cpu}",
+            "written by": f"tailorbird {version('tailorbird')}, torch {version('torch')}",
+        }
+
+    def _comparison(self, network: "nn.Module", about: About) -> Compare:
+        images = self.accuracy.images(_N_IMAGES)
+        if images is None:
+            shape = (_N_IMAGES, *about.space.input_shape[1:])
+            images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+        return Comparison(network, images, about.preprocessing if about.takes_pixels else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Runs files of a network in processes of their own, and compares what they compute.
+
+    Attributes:
+        network: that they are of, in evaluation mode.
+        images: real ones, as far as there are any, (n, channels, height, width).
+        preprocessing: that ONNX files begin with; None if they take images as they are.
+    """
+
+    network: "nn.Module"
+    images: _Images
+    preprocessing: Preprocessing | None
+
+    def __call__(self, files: Mapping[str, Path], fixed_batch: int | None) -> dict[str, float]:
+        """Largest relative differences, by format.
+
+        Args:
+            files: paths by format; weights lie beside Python.
+            fixed_batch: images that the network takes at a time; None if any number.
+
+        Raises:
+            ExportError: if one is too large, or a file cannot be run.
+        """
+        x = self.images
+        batches = [x[:1], x] if fixed_batch is None else [np.resize(x, (fixed_batch, *x.shape[1:]))]
+        pixels = [self._pixels(batch) for batch in batches]
+        runs = {"python": (run_python, self.network, batches)}
+        runs["onnx"] = (run_onnx, self._prepared(), pixels)
+        errors = dict[str, float]()
+        for form, (run, network, inputs) in runs.items():
+            if form in files:
+                expected = _of_torch(network, inputs)
+                errors[form] = max(map(_error, run(files[form], inputs), expected))
+                if not errors[form] <= MOST_ERROR:
+                    raise ExportError(
+                        f"An exported network must compute what torch does, within {MOST_ERROR:g} "
+                        f"of its largest output, but as {form} it is {errors[form]:.2g} off. No "
+                        "file is written. Choose other formats, and please report it."
+                    )
+        return errors
+
+    def _prepared(self) -> "nn.Module":
+        from tailorbird.export.prepared import Prepared
+
+        p = self.preprocessing
+        return self.network if p is None else Prepared(self.network, p)
+
+    def _pixels(self, batch: _Images) -> NDArray[Any]:
+        import torch
+
+        from tailorbird.export.prepared import pixels_of
+
+        p = self.preprocessing
+        return batch if p is None else pixels_of(torch.from_numpy(batch), p).numpy()
+
+
+def _of_torch(network: "nn.Module", batches: Sequence[NDArray[Any]]) -> list[_Images]:
+    import torch
+
+    with torch.inference_mode():
+        return [network(torch.from_numpy(batch)).numpy() for batch in batches]
+
+
+def _error(found: _Images, expected: _Images) -> float:
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return float("inf")
+    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-12))
+
+
+def run_python(path: Path, batches: Sequence[NDArray[Any]]) -> list[_Images]:
+    """Outputs of a network in plain Python for batches of images, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, made = (Path(folder) / name for name in ("given.npz", "made.npz"))
+        np.savez(given, *batches)
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", _RUN, path, given, made],
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=_PATIENCE_S,
+        )
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ["without a word"]
+            raise ExportError(
+                f"The network as plain Python cannot be run ({lines[-1]}). No file is written. "
+                "Choose other formats, and please report it."
+            )
+        with np.load(made) as arrays:
+            return [arrays[name] for name in arrays.files]
+
+
+def run_onnx(path: Path, batches: Sequence[NDArray[Any]]) -> list[_Images]:
+    """Outputs of an ONNX file for batches of inputs, in a process of its own.
+
+    Raises:
+        RecipeError: if onnxruntime is not installed.
+        ExportError: if it cannot be run.
+    """
+    from tailorbird.latency_tables.runtimes.onnxruntime import OnnxRuntime
+
+    here = devices.find(devices.HERE, threads=1)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            runtime = OnnxRuntime(Path(folder), Timing())
+        except MissingPackageError as error:
+            raise RecipeError(f"An ONNX file is compared with torch. {error}") from None
+        try:
+            return [runtime.run(Artifact(path), (batch,), here)[0] for batch in batches]
+        except MeasurementError as error:
+            raise ExportError(
+                f"The ONNX file cannot be run ({error}). No file is written. Choose other formats, "
+                "and please report it."
+            ) from None
+        finally:
+            runtime.close()
