@@ -1,6 +1,9 @@
 """Networks that a run hands out: which one, with which figures, in files that agree."""
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,8 +114,37 @@ def test_formats_that_there_are_not_are_refused(
     arguments = [argument for name in formats for argument in ("--format", name)]
     code, _, err = tailorbird("export", "r.toml", *arguments)
     assert code == 2
-    assert "Formats are safetensors, python, onnx, but got" in err
+    assert "Formats are safetensors, python, onnx, tvm, but got" in err
     assert not Path("runs/shown/network").exists()
+
+
+@pytest.mark.long
+@pytest.mark.tvm
+def test_a_library_of_the_device_runs_from_the_card(tailorbird: Tailorbird) -> None:
+    recipe = RECIPE.format(epochs=1).replace("epyc-avx512", "local")
+    Path("r.toml").write_text(recipe)
+    assert tailorbird("train", "r.toml")[0] == 0
+    found = told(tailorbird, "--architecture", "w8:0-5", "--to", "it/one")
+    files = found["files"]
+    assert isinstance(files, dict)
+    assert {*files} == {"safetensors", "python", "onnx", "tvm", "card"}
+    card = Path(files["card"]).read_text()
+    (block,) = [b for b in re.findall(r"```python\n(.*?)```", card, re.S) if "import tvm" in b]
+    script = f"{block}\nprint(logits.shape)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd="it", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "(16, 10)"
+    assert "ms for a batch of 16, as it was written" in card
+
+
+def test_a_library_that_nothing_measures_is_refused(tailorbird: Tailorbird) -> None:
+    Path("r.toml").write_text(RECIPE.format(epochs=1))
+    assert tailorbird("train", "r.toml")[0] == 0
+    code, _, err = tailorbird("export", "r.toml", "--architecture", "w4:0-5", "--format", "tvm")
+    assert code == 2
+    assert "TVM compiles networks for a device that it measures" in err
 
 
 @pytest.fixture

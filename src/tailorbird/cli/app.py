@@ -307,7 +307,8 @@ def export(
     formats: Annotated[
         list[str] | None,
         typer.Option(
-            "--format", help="safetensors, python or onnx; all of them if it is not given."
+            "--format",
+            help="safetensors, python, onnx or tvm; all that there are for the device otherwise.",
         ),
     ] = None,
     with_preprocessing: Annotated[
@@ -325,7 +326,7 @@ def export(
             architecture,
             max_latency_ms,
             to,
-            *([formats] if formats else []),
+            formats or (),
             with_preprocessing=with_preprocessing,
         )
         about, files = exported.about, exported.files

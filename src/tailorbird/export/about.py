@@ -19,6 +19,7 @@ class About:
         figures: what it was checked to be, as texts by title; none if it was not checked.
         provenance: where its weights and figures are from, as texts by title.
         takes_pixels: true if its ONNX file takes bytes of pictures, and prepares them itself.
+        library_facts: processor that its library of TVM is for.
     """
 
     space: SearchSpace
@@ -27,6 +28,7 @@ class About:
     figures: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     takes_pixels: bool = False
+    library_facts: str = ""
 
     @property
     def architecture(self) -> str:

@@ -13,6 +13,8 @@ _KINDS = {
     "safetensors": "weights",
     "python": "the network, in plain torch",
     "onnx": "the network with its weights, for any runtime that reads ONNX",
+    "tvm": "the network compiled for the device by TVM",
+    "tvm weights": "its weights, as it takes them",
 }
 
 
@@ -57,6 +59,8 @@ def card(
         files=files,
         module=files.get("python", "").removesuffix(".py"),
         kinds=_KINDS,
+        batch=about.space.input_shape[0],
+        channels_last=(about.space.input_shape[0], *sizes[1:], *sizes[:1]),
         errors={name: f"{error:.1e}" for name, error in errors.items()},
     )
 

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("tailorbird")
 
 SUFFIXES = {"safetensors": ".safetensors", "python": ".py", "onnx": ".onnx"}
-"""Endings of files, by format."""
+"""Endings of files that any network can be written as, by format."""
+
+LIBRARY = {"tvm": ".tvm.so", "tvm weights": ".tvm.safetensors"}
+"""Endings of the files of a library that TVM compiled for one device."""
+
+FORMATS = (*SUFFIXES, "tvm")
 
 Compare = Callable[[Mapping[str, Path], int | None], Mapping[str, float]]
 """Relative errors of files by format, given their paths, and how many images they take at a time,
@@ -40,6 +45,7 @@ class Exported:
         weights: safetensors, with all facts in their metadata.
         python: the network in plain torch, which reads these.
         onnx: the whole network, for any runtime that reads ONNX.
+        library: compiled by TVM for one device; its weights lie beside it.
         card: Markdown on all of it.
     """
 
@@ -47,13 +53,14 @@ class Exported:
     weights: Path | None
     python: Path | None
     onnx: Path | None
+    library: Path | None
     card: Path | None
 
     @property
     def files(self) -> dict[str, Path]:
         """Paths by format, and that of the card."""
-        paths = (self.weights, self.python, self.onnx, self.card)
-        names = (*SUFFIXES, "card")
+        paths = (self.weights, self.python, self.onnx, self.library, self.card)
+        names = (*FORMATS, "card")
         return {name: path for name, path in zip(names, paths, strict=True) if path is not None}
 
 
@@ -85,14 +92,12 @@ class Destination:
         alone = [name for name, suffix in SUFFIXES.items() if to.suffix == suffix]
         if alone:
             return cls({alone[0]: to}, None)
-        files = {name: to.with_name(to.name + SUFFIXES[name]) for name in formats}
-        return cls(files, to.with_name(f"{to.name}.md"))
+        return cls(_files(to, formats), to.with_name(f"{to.name}.md"))
 
     @classmethod
     def folder(cls, folder: Path, formats: tuple[str, ...]) -> "Destination":
         """Files in a folder of their own, whose card is `README.md`."""
-        files = {name: folder / f"network{SUFFIXES[name]}" for name in formats}
-        return cls(files, folder / "README.md")
+        return cls(_files(folder / "network", formats), folder / "README.md")
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -101,8 +106,8 @@ class Destination:
 
     def exported(self, about: About) -> Exported:
         """The same by what each file is, of a network."""
-        weights, python, onnx = map(self.files.get, SUFFIXES)
-        return Exported(about, weights, python, onnx, self.card)
+        weights, python, onnx, library = map(self.files.get, FORMATS)
+        return Exported(about, weights, python, onnx, library, self.card)
 
 
 def save(
@@ -110,6 +115,7 @@ def save(
     about: About,
     destination: Destination,
     compare: Compare = lambda files, fixed_batch: {},
+    library: tuple[Path, Path] | None = None,
 ) -> Exported:
     """Writes a network in evaluation mode: all files, or none.
 
@@ -120,6 +126,7 @@ def save(
         about: facts of it.
         destination: of its files.
         compare: looks at the files before they take their places.
+        library: that TVM compiled, and its weights; copied if its format is asked for.
 
     Raises:
         RecipeError: if what writes ONNX is not installed, or a text stands there that is not ours.
@@ -132,7 +139,8 @@ def save(
     state = network.state_dict()
     texts = sorted(about.metadata.items())
     mark = mark_of((str(texts), str(about.takes_pixels), *destination.files, *_content(state)))
-    if reason := torn(destination.paths):
+    bear_marks = [p for form, p in destination.files.items() if form not in LIBRARY]
+    if reason := torn([*bear_marks, *([destination.card] if destination.card else [])]):
         _LOG.warning("The network is torn (%s): it is written again.", reason)
     first = destination.paths[0]
     try:
@@ -148,6 +156,8 @@ def save(
         program = programmed(network, about.space.input_shape)
         try:
             program.write(made, about, mark)
+            for form, path in zip(LIBRARY, library or (), strict=False):
+                shutil.copyfile(path, made[form])
         except OSError as error:
             raise refusal(first, error) from None
         errors = compare(made, program.fixed_batch)
@@ -159,6 +169,13 @@ def save(
             if destination.card is not None:
                 parts[-1].write_text(text, encoding="utf-8")
     return destination.exported(about)
+
+
+def _files(stem: Path, formats: tuple[str, ...]) -> dict[str, Path]:
+    """Paths by format; those of a library are two."""
+    suffixes = {name: SUFFIXES[name] for name in formats if name in SUFFIXES}
+    suffixes |= LIBRARY if "tvm" in formats else {}
+    return {name: stem.with_name(stem.name + suffix) for name, suffix in suffixes.items()}
 
 
 def _check_texts(destination: Destination) -> None:

@@ -1,6 +1,7 @@
 """Export of one network of a run, whose files are compared with torch before they are there."""
 
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -16,13 +17,13 @@ from numpy.typing import NDArray
 
 from tailorbird.errors import ExportError, MeasurementError, MissingPackageError, RecipeError
 from tailorbird.export.about import About
-from tailorbird.export.network import Compare, Destination, Exported, save
+from tailorbird.export.network import FORMATS, Destination, Exported, save
 from tailorbird.latency_tables.devices import device as devices
 from tailorbird.latency_tables.runtime import Artifact, Timing
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
 from tailorbird.pipeline.basis import basis_of
 from tailorbird.pipeline.finetuned_networks import finetuned_networks
-from tailorbird.pipeline.latency_sources.source import LatencySource
+from tailorbird.pipeline.latency_sources.source import LatencySource, Library
 from tailorbird.pipeline.run_folder import LOG
 from tailorbird.recipe import Recipe
 from tailorbird.reports.figures import figures_of
@@ -37,6 +38,9 @@ _Images = NDArray[np.float32]
 
 MOST_ERROR = 1e-4
 """Largest difference of what an exported network computes, of its largest output."""
+
+MOST_APART = 0.1
+"""Share by which latencies of a library and of a report may differ without a word."""
 
 _N_IMAGES = 7
 _PATIENCE_S = 600.0
@@ -72,40 +76,123 @@ class Exporter:
     latency: LatencySource
 
     def export(
-        self, row: IntArray, destination: Destination, *, takes_pixels: bool = False
+        self,
+        row: IntArray,
+        to: Path | None,
+        formats: Sequence[str] = (),
+        *,
+        takes_pixels: bool = False,
     ) -> Exported:
         """Writes the network of a canonical row, with its trained weights if there are any.
 
         Args:
             row: of the network.
-            destination: of its files.
+            to: stem of its files, or path of one; a folder of their own in that of the run if None.
+            formats: of the files; all that there are for the device if none is named.
             takes_pixels: whether its ONNX file takes bytes of pictures, and prepares them itself.
 
         Raises:
-            RecipeError: if it is to prepare pictures, and nobody says how.
+            RecipeError: if it is to prepare pictures, and nobody says how, or to be compiled by
+                TVM, which does not measure here.
             MissingStepError: if weights are not there yet.
             ExportError: if it cannot be written, or a file computes something else.
             WriteError: if a file cannot be written.
         """
         network = self.accuracy.trained_networks()(row)
+        preprocessing = self._preprocessing(takes_pixels)
+        space, own = member_row(self.space, row)
+        images, checked = self._images(space), self._checked(row)
+        wanted = tuple(name for name in FORMATS if name in (formats or FORMATS))
+        is_one_file = to is not None and Destination.at(to, wanted).card is None
+        library = None
+        if "tvm" in wanted and not is_one_file:
+            library = self._library(network, images, is_asked_for="tvm" in formats)
+        if library is None:
+            wanted = tuple(name for name in wanted if name != "tvm")
+        about = About(
+            space,
+            own,
+            preprocessing,
+            {} if checked is None else figures_of(checked, self.latency.device.name, self._batch),
+            self._provenance() | self._latency_of(library, checked),
+            takes_pixels,
+            str(self.latency.device.target),
+        )
+        destination = Destination.folder(self.folder / "network", wanted)
+        if to is not None:
+            destination = Destination.at(to, wanted)
+        compare = Comparison(network, images, preprocessing if takes_pixels else None, library)
+        return save(
+            network, about, destination, compare, None if library is None else library.files
+        )
+
+    @property
+    def _batch(self) -> int:
+        return self.recipe.device.batch
+
+    def _preprocessing(self, takes_pixels: bool) -> Preprocessing | None:
+        """How pictures become images, with a warning where nobody says.
+
+        Raises:
+            RecipeError: if a file is to do it then.
+        """
         preprocessing = self.accuracy.preprocessing()
-        if preprocessing is None and self.accuracy.runs_networks:
-            LOG.warning(
-                "Nobody says how pictures become what this network takes, so its files do not tell "
-                "either: give the data set a `preprocessing`."
-            )
         if takes_pixels and preprocessing is None:
             raise RecipeError(
                 "Nobody says how pictures become what this network takes, so it cannot prepare "
                 "them: give the data set a `preprocessing`, or leave out --with-preprocessing."
             )
-        space, own = member_row(self.space, row)
-        facts = self._figures(row), self._provenance()
-        about = About(space, own, preprocessing, *facts, takes_pixels)
-        return save(network, about, destination, self._comparison(network, about))
+        if preprocessing is None and self.accuracy.runs_networks:
+            LOG.warning(
+                "Nobody says how pictures become what this network takes, so its files do not tell "
+                "either: give the data set a `preprocessing`."
+            )
+        return preprocessing
 
-    def _figures(self, row: IntArray) -> dict[str, str]:
-        """What the network was checked to be, by the present weights and on this device."""
+    def _images(self, space: SearchSpace) -> _Images:
+        """Test images, or random ones where there are none."""
+        images = self.accuracy.images(_N_IMAGES)
+        if images is not None:
+            return images
+        shape = (_N_IMAGES, *space.input_shape[1:])
+        return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+    def _library(
+        self, network: "nn.Module", images: _Images, *, is_asked_for: bool
+    ) -> Library | None:
+        """The network compiled for the device; None where TVM cannot, unless it was asked for.
+
+        Raises:
+            RecipeError: if it was asked for, and TVM does not measure here.
+            MeasurementError: if it was asked for, and cannot be compiled or run.
+        """
+        try:
+            library = self.latency.library(network, _resized(images, self._batch))
+        except (MeasurementError, RecipeError) as error:
+            if is_asked_for:
+                raise
+            LOG.warning("No library of TVM is written: %s", error)
+            return None
+        if library is None and is_asked_for:
+            raise RecipeError(
+                "TVM compiles networks for a device that it measures, which that of this recipe is "
+                "not: leave out --format tvm."
+            )
+        return library
+
+    def _latency_of(self, library: Library | None, checked: pd.DataFrame | None) -> dict[str, str]:
+        """Latency of a library as it was written, and how far it is from that of the report."""
+        if library is None:
+            return {}
+        told = f"{library.median_ms:.3g} ms for a batch of {self._batch}, as it was written"
+        reported = math.nan if checked is None else float(checked["latency_ms_measured"].iloc[0])
+        if abs(library.median_ms / reported - 1) > MOST_APART:
+            told += f"; {reported:.3g} ms in the report, so one of the two was disturbed"
+            LOG.warning("The library of TVM takes %s.", told)
+        return {"library of TVM": told}
+
+    def _checked(self, row: IntArray) -> pd.DataFrame | None:
+        """Row of the network as it was checked by the present weights and on this device."""
         text, basis = self.space.describe(row), basis_of(self.latency, self.accuracy)
         for networks in (
             finetuned_networks(self.folder, self.space, self.accuracy, basis),
@@ -113,9 +200,8 @@ class Exporter:
         ):
             of = networks[networks["architecture"] == text] if len(networks) else networks
             if len(of):
-                device = self.recipe.device
-                return figures_of(of.iloc[[-1]], self.latency.device.name, device.batch)
-        return {}
+                return of.iloc[[-1]]
+        return None
 
     def _front(self, basis: Mapping[str, str]) -> pd.DataFrame:
         """The checked front, if it is of these weights and this device."""
@@ -135,13 +221,6 @@ class Exporter:
             "written by": f"tailorbird {version('tailorbird')}, torch {version('torch')}",
         }
 
-    def _comparison(self, network: "nn.Module", about: About) -> Compare:
-        images = self.accuracy.images(_N_IMAGES)
-        if images is None:
-            shape = (_N_IMAGES, *about.space.input_shape[1:])
-            images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-        return Comparison(network, images, about.preprocessing if about.takes_pixels else None)
-
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -151,11 +230,13 @@ class Comparison:
         network: that they are of, in evaluation mode.
         images: real ones, as far as there are any, (n, channels, height, width).
         preprocessing: that ONNX files begin with; None if they take images as they are.
+        library: that TVM compiled and ran.
     """
 
     network: "nn.Module"
     images: _Images
-    preprocessing: Preprocessing | None
+    preprocessing: Preprocessing | None = None
+    library: Library | None = None
 
     def __call__(self, files: Mapping[str, Path], fixed_batch: int | None) -> dict[str, float]:
         """Largest relative differences, by format.
@@ -168,7 +249,7 @@ class Comparison:
             ExportError: if one is too large, or a file cannot be run.
         """
         x = self.images
-        batches = [x[:1], x] if fixed_batch is None else [np.resize(x, (fixed_batch, *x.shape[1:]))]
+        batches = [x[:1], x] if fixed_batch is None else [_resized(x, fixed_batch)]
         pixels = [self._pixels(batch) for batch in batches]
         runs = {"python": (run_python, self.network, batches)}
         runs["onnx"] = (run_onnx, self._prepared(), pixels)
@@ -177,12 +258,17 @@ class Comparison:
             if form in files:
                 expected = _of_torch(network, inputs)
                 errors[form] = max(map(_error, run(files[form], inputs), expected))
-                if not errors[form] <= MOST_ERROR:
-                    raise ExportError(
-                        f"An exported network must compute what torch does, within {MOST_ERROR:g} "
-                        f"of its largest output, but as {form} it is {errors[form]:.2g} off. No "
-                        "file is written. Choose other formats, and please report it."
-                    )
+        if self.library is not None:
+            outputs = self.library.outputs
+            (wanted,) = _of_torch(self.network, [_resized(x, len(outputs))])
+            errors["tvm"] = _error(outputs, wanted)
+        for form, error in errors.items():
+            if not error <= MOST_ERROR:
+                raise ExportError(
+                    f"An exported network must compute what torch does, within {MOST_ERROR:g} "
+                    f"of its largest output, but as {form} it is {error:.2g} off. No file is "
+                    "written. Choose other formats, and please report it."
+                )
         return errors
 
     def _prepared(self) -> "nn.Module":
@@ -205,6 +291,11 @@ def _of_torch(network: "nn.Module", batches: Sequence[NDArray[Any]]) -> list[_Im
 
     with torch.inference_mode():
         return [network(torch.from_numpy(batch)).numpy() for batch in batches]
+
+
+def _resized(images: _Images, n: int) -> _Images:
+    """So many images, the same again and again if there are fewer."""
+    return np.resize(images, (n, *images.shape[1:]))
 
 
 def _error(found: _Images, expected: _Images) -> float:

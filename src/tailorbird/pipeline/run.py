@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.errors import RecipeError, TailorbirdError, naming, told_of
-from tailorbird.export.network import SUFFIXES, Destination, Exported
+from tailorbird.export.network import FORMATS, Destination, Exported
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
 from tailorbird.pipeline.basis import basis_of
@@ -400,7 +400,7 @@ class Run:
         architecture: str | None = None,
         max_latency_ms: float | None = None,
         to: Path | None = None,
-        formats: Sequence[str] = (*SUFFIXES,),
+        formats: Sequence[str] = (),
         *,
         with_preprocessing: bool = False,
     ) -> Exported:
@@ -420,7 +420,8 @@ class Run:
             max_latency_ms: otherwise the most accurate one of the checked front that is as fast.
             to: path of the files, without their endings, or of one file; the folder `network` in
                 that of the run if None, in which the card is `README.md`.
-            formats: of the files, of `safetensors`, `python` and `onnx`.
+            formats: of the files, of `safetensors`, `python`, `onnx` and `tvm`; all that there are
+                for the device if none is named.
             with_preprocessing: whether the ONNX file takes pixels (n, height, width, channels) as
                 bytes, of pictures that have the right size, and prepares them itself.
 
@@ -433,20 +434,16 @@ class Run:
         """
         from tailorbird.pipeline.exporting import Exporter
 
-        wanted = tuple(name for name in SUFFIXES if name in formats)
-        if unknown := {*formats} - {*SUFFIXES} or (not wanted and {"none"}):
-            raise RecipeError(
-                f"Formats are {', '.join(SUFFIXES)}, but got {', '.join(sorted(unknown))}."
-            )
-        if to is None:
-            destination = Destination.folder(self.folder / "network", wanted)
-        else:
-            destination = Destination.at(Path(to), wanted)
+        if unknown := sorted({*formats} - {*FORMATS}):
+            raise RecipeError(f"Formats are {', '.join(FORMATS)}, but got {unknown[0]!r}.")
+        to = None if to is None else Path(to)
+        if to is not None:
+            Destination.at(to, FORMATS)  # refuses what is no path of files
         self.accuracy.trained_networks()  # refuses, before anything is looked for
         row = self._chosen(architecture, max_latency_ms)
         exporter = Exporter(self.recipe, self.folder, self.space, self.accuracy, self.latency)
         with redirect_stdout(sys.stderr):
-            return exporter.export(row, destination, takes_pixels=with_preprocessing)
+            return exporter.export(row, to, formats, takes_pixels=with_preprocessing)
 
     def _chosen(self, architecture: str | None, max_latency_ms: float | None) -> IntArray:
         """Canonical row (d,) of a network: the best of the checked front, or that of a text."""

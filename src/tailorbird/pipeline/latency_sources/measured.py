@@ -6,6 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tailorbird.errors import DeviceError, MeasurementError, MissingStepError, RecipeError
 from tailorbird.latency_tables import Configuration, Device, LatencyTable, Program, Record
 from tailorbird.latency_tables.devices import device as devices
@@ -17,6 +20,7 @@ from tailorbird.pipeline.latency_sources.measuring_setup import MeasuringSetup
 from tailorbird.pipeline.latency_sources.prediction import LatencyPrediction
 from tailorbird.pipeline.latency_sources.source import (
     Estimates,
+    Library,
     nothing_to_adapt_from,
     same_configuration,
     uncompared,
@@ -27,6 +31,8 @@ from tailorbird.recipe import DeviceSection, Recipe
 from tailorbird.spaces import SearchSpace, encodings
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from tailorbird.pipeline.latency_sources.adaptation import Adapted
     from tailorbird.predictors import Predictor
 
@@ -213,6 +219,11 @@ class MeasuredLatency:
     def losses(self) -> tuple[str, ...]:
         """Sentences on a device that went away meanwhile and came back."""
         return self.setup.losses
+
+    def library(self, network: "nn.Module", images: NDArray[np.float32]) -> Library | None:
+        """The network compiled for the device, if TVM is what measures."""
+        asked = self.recipe.latency
+        return self.setup.library(network, images) if asked.runtime == "tvm" else None
 
     def close(self) -> None:
         """Ends processes that compiled programs run in."""

@@ -6,6 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tailorbird.errors import DeviceError, RecipeError
 from tailorbird.latency_tables import (
     Configuration,
@@ -17,6 +20,7 @@ from tailorbird.latency_tables import (
 )
 from tailorbird.latency_tables.devices.target import host_triple
 from tailorbird.latency_tables.runtime import Timing
+from tailorbird.pipeline.latency_sources.source import Library
 from tailorbird.pipeline.own_code.command import CommandKind, try_command
 from tailorbird.pipeline.own_code.runtime import runtime_of
 from tailorbird.pipeline.run_folder import LOG
@@ -25,6 +29,8 @@ from tailorbird.recipe import LatencySection, Recipe
 from tailorbird.spaces import SearchSpace
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from tailorbird.latency_tables.runtimes.tvm.tuning.tuning import Tuning
 
 
@@ -75,6 +81,24 @@ class MeasuringSetup:
     def configuration(self) -> Configuration:
         """Configuration of all that it measures."""
         return self.runtime.configuration(self.device, self.recipe.device.batch)
+
+    def library(self, network: "nn.Module", images: NDArray[np.float32]) -> Library | None:
+        """A network compiled for the device, run and timed there; None if a command measures.
+
+        Raises:
+            RecipeError: as `profiler`.
+            MeasurementError: if it cannot be compiled or run.
+        """
+        if self.recipe.latency.command is not None:
+            return None
+        runtime, device, inputs = self.runtime, self._met, (images,)
+        made = runtime.compile(network, inputs, device)
+        outputs = runtime.run(made, inputs, device)
+        if outputs is None:
+            return None
+        samples = runtime.measure(made, inputs, device, 1)
+        weights = made.path.with_suffix(".safetensors")
+        return Library(made.path, weights, outputs[0], float(np.median(samples.ms)))
 
     @property
     def losses(self) -> tuple[str, ...]:

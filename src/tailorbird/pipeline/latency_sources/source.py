@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tailorbird.errors import MissingStepError, RecipeError
 from tailorbird.latency_tables import Configuration, Device, LatencyTable, Program, Record
 from tailorbird.latency_tables.formats.foreign import ForeignTable
@@ -16,6 +19,8 @@ from tailorbird.progress import Progress
 from tailorbird.spaces import SearchSpace
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from tailorbird.pipeline.latency_sources.adaptation import Adapted
     from tailorbird.predictors import Predictor
 
@@ -124,8 +129,41 @@ class LatencySource(Protocol):
     def add(self, record: Record) -> int:
         """Keeps what was accepted; returns how many rounds and failures are new."""
 
+    def library(self, network: "nn.Module", images: NDArray[np.float32]) -> "Library | None":
+        """A network compiled for the device, run and timed there; None if TVM is not what measures.
+
+        Args:
+            network: in evaluation mode.
+            images: that it is run with, as many as a batch has.
+
+        Raises:
+            MeasurementError: if it cannot be compiled or run.
+        """
+
     def close(self) -> None:
         """Ends processes that compiled programs run in."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Library:
+    """A network as TVM compiled it for a device.
+
+    Attributes:
+        path: of the library, which lies in a folder for files in transit.
+        weights: path of its weights, "0", "1", …, which follow its images as arguments.
+        outputs: that it gave for some images.
+        median_ms: latency of these in a row.
+    """
+
+    path: Path
+    weights: Path
+    outputs: NDArray[np.float32]
+    median_ms: float
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """The library and its weights."""
+        return self.path, self.weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import Configuration, Device, LatencyTable, Program, Record
 from tailorbird.pipeline.latency_sources.prediction import LatencyPrediction
@@ -13,6 +16,8 @@ from tailorbird.progress import Progress
 from tailorbird.spaces import CALL
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from tailorbird.pipeline.latency_sources.adaptation import Adapted
     from tailorbird.predictors import Predictor
 
@@ -92,6 +97,10 @@ class UntimedLatency(ABC):
     def summary(self) -> dict[str, object]:
         """How latencies are predicted."""
         return self._prediction.summary
+
+    def library(self, network: "nn.Module", images: NDArray[np.float32]) -> None:
+        """None: nothing is compiled for a device that is not here."""
+        return
 
     def close(self) -> None:  # noqa: B027  # nothing to override: there are no processes
         """Does nothing: there are no processes."""
