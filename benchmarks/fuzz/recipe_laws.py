@@ -201,6 +201,7 @@ LAWS: dict[str, Law] = {
     "accuracy.cutmix": _number(0),
     "accuracy.drop_path": _number(0, math.nextafter(1, 0)),
     "accuracy.routes_per_step": _whole(1),
+    "accuracy.anchors_from": _one_of("labels", "largest"),
     "accuracy.share_of_anchors": _number(0, math.nextafter(1, 0)),
     "accuracy.routes": _one_of("stitches", "uniform", "log-macs", "resources"),
     "accuracy.distillation": _one_of("soft", "hard", "none"),

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -72,6 +73,7 @@ class Task:
         files: of weights that anchors start from, by anchor; none where they start fresh.
         epochs: of all anchors and of all routes together.
         rates: peaks that are tried for anchors alone.
+        batches: batch sizes, likewise; with smaller ones there are as many times more steps.
         folder: for all that is trained.
     """
 
@@ -83,6 +85,7 @@ class Task:
     epochs: int
     rates: Sequence[float]
     folder: Path
+    batches: Sequence[int] = (BATCH,)
 
     @property
     def anchors(self) -> StitchSpace:
@@ -124,20 +127,24 @@ class Routes:
 
 
 def alone(task: Task, anchor: int, seed: int) -> tuple[float, float, float]:
-    """An anchor fine-tuned alone for its share of all steps, at the best of some rates.
+    """An anchor fine-tuned alone for its share of all images, at the best of some settings.
 
     Returns:
-        Accuracy on validation images, by which the rate was chosen, on test images, and the rate.
+        Accuracy on validation images, by which rate and batch size were chosen, on test images,
+        and the rate.
     """
-    return max(_alone(task, anchor, seed, rate) for rate in task.rates)
+    tried = product(task.rates, task.batches)
+    return max(_alone(task, anchor, seed, rate, batch) for rate, batch in tried)
 
 
-def _alone(task: Task, anchor: int, seed: int, rate: float) -> tuple[float, float, float]:
+def _alone(
+    task: Task, anchor: int, seed: int, rate: float, batch: int
+) -> tuple[float, float, float]:
     space, name = task.anchors, task.family.anchors[anchor]
     row = space.landmarks[anchor]
     route, n_anchors = space.route(row), len(task.family.anchors)
     # As many epochs as all stages have, with as many times fewer steps as there are anchors.
-    schedule = Schedule(task.epochs, BATCH, seed, n_anchors)
+    schedule = Schedule(task.epochs, batch, seed, n_anchors)
     facts: dict[str, object] = {
         "rate": rate,
         "seed": seed,
@@ -145,16 +152,19 @@ def _alone(task: Task, anchor: int, seed: int, rate: float) -> tuple[float, floa
         "anchors": n_anchors,
         "weights": digest(task.files[name], None) if name in task.files else None,
     }
+    of = f"{name}-{rate:g}-{seed}"
+    if batch != BATCH:
+        of, facts["batch"] = f"{of}-{batch}", batch
     stage = Stage(
-        task.folder / "alone" / f"{name}-{rate:g}-{seed}.safetensors",
-        identity("alone-1", name, task.dataset, BATCH, facts),
+        task.folder / "alone" / f"{of}.safetensors",
+        identity("alone-1", name, task.dataset, batch, facts),
         [str(part) for part in space.parts_of(row)],
     )
     network = fresh(space, seed)
     if not stage.load(network):
         if name in task.files:
             place(network, cast(Pretrained, task.family), anchor, task.files[name])
-        what = f"{name} alone, rate {rate:g}, seed {seed}"
+        what = f"{name} alone, rate {rate:g}, batch {batch}, seed {seed}"
         with TerminalProgress().task(what, task.epochs) as advance:
             fit(
                 network,

@@ -15,7 +15,7 @@ _SHORT = 200  # characters of a value
 _LONGEST_SENTENCE = 2_000
 _MANY = 40  # names that a hint lists
 _MOST_DIGITS = 17  # decimal digits tell any two doubles apart
-_COMMAND = re.compile(r"(`tailorbird(?: [a-z]+)+ )RECIPE(?=[ `])")
+_COMMAND = re.compile(r"(`tailorbird(?: [a-z-]+)+ )RECIPE(?=[ `])")
 
 
 class TailorbirdError(Exception):

@@ -119,6 +119,56 @@ def test_a_command_that_does_not_work_is_refused_before_anything_is_measured(
     assert n_rounds() == 0
 
 
+NOISY = """
+if test -e noisy; then k=$(( $(od -An -N1 -tu1 /dev/urandom) )); else k=0; fi
+wc -c < "$1" | awk -v k=$k '{ ms = $1 / 1e5 * (1 + k / 64); print ms; print ms }'
+"""
+
+
+@pytest.mark.long
+def test_a_table_that_must_not_be_used_is_told_and_measured_again(
+    command_line: Tailorbird,
+) -> None:
+    write(NOISY)
+    Path("noisy").touch()
+    code, out, err = command_line("profile", "r.toml")
+    assert code == 3, err
+    last = out.strip().splitlines()[-1]
+    assert last.startswith("Verdict: not to be used, as ")
+    assert "`tailorbird table measure-again r.toml`" in last
+    code, out, _ = command_line("profile", "r.toml", "--json")  # nothing is measured
+    assert code == 3
+    assert json.loads(out)["quality"]["is_usable"] is False
+    n = n_rounds()
+    Path("noisy").unlink()
+    code, out, err = command_line("table", "measure-again", "r.toml")
+    assert code == 0, err
+    assert "100% of all are to be trusted now." in out
+    assert out.strip().splitlines()[-1] == "Verdict: fit for use."
+    assert n_rounds() > n  # what was measured before is kept
+    code, out, _ = command_line("table", "measure-again", "r.toml", "--json")
+    assert (code, json.loads(out)["n_measured_again"]) == (0, 0)
+    assert command_line("profile", "r.toml")[0] == 0
+
+
+def test_nothing_is_measured_again_where_nothing_was(command_line: Tailorbird) -> None:
+    write()
+    code, _, err = command_line("table", "measure-again", "r.toml")
+    assert code == 2
+    assert "There is no table for this recipe yet" in err
+    text = (
+        Path("r.toml")
+        .read_text()
+        .replace('"a phone"', '"epyc-avx512"')
+        .replace("batch = 2", "batch = 16")
+    )
+    lines = [line for line in text.splitlines() if not line.startswith(("runtime", "command"))]
+    Path("r.toml").write_text("\n".join(lines))
+    code, _, err = command_line("table", "measure-again", "r.toml")
+    assert code == 2
+    assert "nothing is measured for it here" in err
+
+
 @pytest.mark.long
 def test_a_device_by_command_has_a_table_as_any_other(tailorbird: Tailorbird) -> None:
     write()

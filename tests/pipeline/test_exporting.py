@@ -147,6 +147,25 @@ def test_a_library_that_nothing_measures_is_refused(tailorbird: Tailorbird) -> N
     assert "TVM compiles networks for a device that it measures" in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "law"),
+    [
+        (
+            ("--device", "a watch", "--max-latency-ms", "1"),
+            "was for 'epyc-avx512', not for 'a watch'",
+        ),
+        (("--device", "epyc-avx512"), "A device is for the largest latency there"),
+    ],
+)
+def test_a_device_that_was_not_searched_for_is_refused(
+    tailorbird: Tailorbird, arguments: tuple[str, ...], law: str
+) -> None:
+    Path("r.toml").write_text(RECIPE.format(epochs=1))
+    code, _, err = tailorbird("export", "r.toml", *arguments)
+    assert code == 2
+    assert law in err
+
+
 @pytest.fixture
 def other(digits_space: StitchSpace, tmp_path: Path) -> Exported:
     """Files of a network with other weights than that of the test."""

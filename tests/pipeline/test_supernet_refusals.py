@@ -129,6 +129,8 @@ KEYS = [
         r"shared_learning_rates\] must be above 0 for something, .* every part of digits-elastic",
     ),
     (STITCHED, "share_of_anchors = 1.0", "share_of_anchors.* 1"),
+    (ELASTIC, 'anchors_from = "largest"', rf"anchors_from .* {SUPERNET}"),
+    (STITCHED, 'anchors_from = "biggest"', r"anchors_from' must be 'labels' or 'largest', but got"),
     (
         STITCHED,
         "stitch_epochs = 0\nroutes_per_step = 2",

@@ -30,6 +30,8 @@ from tailorbird.pipeline.accuracy_sources.union_inputs import folder_name
 from tailorbird.pipeline.opening import open_recipe
 from tailorbird.progress import NoProgress
 from tailorbird.spaces import SearchSpace, Union
+from tailorbird.spaces.stitching import StitchSpace, Windows
+from tailorbird.spaces.stitching.families.digits_resnet import DigitsResNet
 
 Tailorbird = Callable[..., tuple[int, str, str]]
 
@@ -388,6 +390,18 @@ def test_steps_of_routes_go_to_the_spaces_that_have_them() -> None:
     assert keys_of(keys, bare, []) is keys  # refused as it is alone
     alone = keys_of(asked(routes_per_step=2, stitch_epochs=0), stitched, [elastic])
     assert alone.routes_per_step == 1
+
+
+def test_anchors_learn_from_the_largest_where_any_can() -> None:
+    stitched, elastic = spaces_of_tests()
+    assert isinstance(stitched, StitchSpace)
+    given = dict.fromkeys(stitched.family.anchors[:-1], "w.pt")
+    other = StitchSpace(DigitsResNet(2, widths=(6, 12)), Windows(2, 1), max_stitches=1)
+    keys = asked(anchors_from="largest", anchors=given)
+    assert keys_of(keys, other, [stitched]).anchors_from == "largest"
+    assert keys_of(keys, stitched, [other]).anchors_from == "labels"
+    assert keys_of(keys, elastic, [stitched]).anchors_from == "labels"
+    assert keys_of(keys, stitched, []).anchors_from == "largest"  # refused as it is alone
 
 
 def test_anchors_go_to_the_families_that_have_them() -> None:

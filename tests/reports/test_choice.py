@@ -44,6 +44,19 @@ def test_every_network_is_found_by_its_text(tiny_space: StitchSpace, front: Path
         choice.named("a0:0-3", tiny_space, front)
 
 
+def test_a_limit_may_be_of_another_device(tiny_space: StitchSpace, front: Path) -> None:
+    X = written(front, tiny_space)
+    networks = pd.read_parquet(front)
+    networks.assign(**{"latency_ms@a watch": [9.0, 8.0, 7.0, 6.0]}).to_parquet(front)
+    for limit, row in ((6.5, PREDICTED), (7.0, SLOW)):
+        taken = choice.fastest_enough(front, tiny_space, limit, "a watch")
+        np.testing.assert_array_equal(taken, X[row])
+    with pytest.raises(InfeasibleError, match="takes 6 ms"):
+        choice.fastest_enough(front, tiny_space, 5.0, "a watch")
+    with pytest.raises(MissingStepError, match="tailorbird report"):
+        choice.fastest_enough(front, tiny_space, 5.0, "a phone")
+
+
 @pytest.mark.parametrize("with_encoding", [True, False])
 def test_the_most_accurate_network_that_is_fast_enough_is_taken(
     tiny_space: StitchSpace, front: Path, with_encoding: bool

@@ -14,7 +14,7 @@ from tailorbird import __version__
 from tailorbird.cli import data, devices, ranks, tables
 from tailorbird.cli.interruption import CODE, Signals, interruptible
 from tailorbird.cli.recipe_run import beside, held, opened
-from tailorbird.cli.terminal import echo, echo_json
+from tailorbird.cli.terminal import echo, echo_json, tell
 from tailorbird.cli.unforeseen import EndedError, guarded, keep
 from tailorbird.errors import (
     DamagedStoreError,
@@ -29,6 +29,7 @@ from tailorbird.errors import (
     TailorbirdError,
     UnfitStoreError,
     in_a_line,
+    naming,
     shortened,
 )
 from tailorbird.pipeline.python_path import users_frame
@@ -186,6 +187,7 @@ def profile(recipe: RecipePath, networks: Networks = None, as_json: AsJson = Fal
             tables.print_table(run.latency.record(), run.recipe.latency.rounds, as_json)
             raise
         tables.print_table(run.latency.record(), run.recipe.latency.rounds, as_json)
+        tables.end_with_verdict(run, as_json)
 
 
 @app.command()
@@ -208,7 +210,7 @@ def adapt(
 
 
 @app.command()
-def train(recipe: RecipePath) -> None:
+def train(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Trains the networks of the space, by all processes of `torchrun ... -m tailorbird train`."""
     with (
         ranks.joined() as is_first,
@@ -219,7 +221,8 @@ def train(recipe: RecipePath) -> None:
             return
         given = run.recipe.accuracy.trained
         place = run.folder / "weights" if given is None else given.file
-        echo(f"Weights {trained.fingerprint} are in {place}.")
+        facts = {"weights": trained.fingerprint, "place": str(place)}
+        tell(f"Weights {trained.fingerprint} are in {place}.", facts, as_json)
 
 
 @app.command()
@@ -304,6 +307,10 @@ def export(
             "of the run otherwise.",
         ),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Whose latency is limited: one of [search] devices, or the run's own."),
+    ] = None,
     formats: Annotated[
         list[str] | None,
         typer.Option(
@@ -327,6 +334,7 @@ def export(
             max_latency_ms,
             to,
             formats or (),
+            device=device,
             with_preprocessing=with_preprocessing,
         )
         about, files = exported.about, exported.files
@@ -343,11 +351,36 @@ def export(
             echo(f"  {path}")
 
 
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN RUN...", help="Folders of runs, such as runs/NAME.")
+    ],
+    to: Annotated[Path, typer.Option(metavar="FILE.html", help="Path of the page.")] = Path(
+        "compared.html"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Compares the fronts of several runs: what one dominates of another, and hypervolumes."""
+    from tailorbird.reports.compared_runs import ComparedRuns
+    from tailorbird.reports.page import compared_runs
+
+    compared = ComparedRuns.read(runs)
+    compared_runs.write(compared, to)
+    if as_json:
+        echo_json({**compared.summary, "page": str(to)})
+        return
+    for line in compared_runs.lines(compared):
+        echo(line)
+    echo(f"The page is {to}.")
+
+
 def _show_front(run: "Run", summary: dict[str, object]) -> None:
     """Prints a front as a table, with what to know of it."""
     import pandas as pd
 
     from tailorbird.reports.front_table import front_table, regret_table
+    from tailorbird.reports.page.trust import distrusted
 
     objectives = cast(list[str], summary["objectives"])
     for line in front_table(pd.read_parquet(run.folder / "front.parquet"), objectives):
@@ -355,6 +388,8 @@ def _show_front(run: "Run", summary: dict[str, object]) -> None:
     for line in regret_table(summary):
         echo(line)
     echo(str(summary["answer"]))
+    if doubt := distrusted(summary):
+        echo(naming(doubt, run.path), err=True)
     for remark in run.remarks():
         echo(remark, err=True)
 

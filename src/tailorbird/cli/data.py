@@ -61,7 +61,12 @@ def list_(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def get(names: Names, mirror: Mirror = None, accuracies: AccuracyFile = None) -> None:
+def get(
+    names: Names,
+    mirror: Mirror = None,
+    accuracies: AccuracyFile = None,
+    as_json: AsJson = False,
+) -> None:
     """Fetches original files from their repositories, and makes tables of them.
 
     What is there already is neither fetched nor made again.
@@ -75,17 +80,24 @@ def get(names: Names, mirror: Mirror = None, accuracies: AccuracyFile = None) ->
     folder, progress = data_folder(), on_stderr()
     if accuracies is not None:
         tables = [_with_accuracies(tables, accuracies, folder)]
+    made = list[dict[str, object]]()
     nothing_to_do = accuracies is None and all(table.is_in(folder) for table in tables)
     with nullcontext() if nothing_to_do else _alone_in(folder):
         for table in tables:
             path = folder / table.file
-            if accuracies is None and table.is_in(folder):
+            is_here = accuracies is None and table.is_in(folder)
+            n_rows = None if is_here else table.make(folder, host, progress)
+            made.append({"name": table.name, "file": str(path), "n_rows_made": n_rows})
+            if as_json:
+                continue
+            if is_here:
                 echo(f"{table.name}: {path} is there already; delete it to make it anew.")
                 continue
-            n_rows = table.make(folder, host, progress)
             echo(f"{table.name}: {n_rows} rows are in {path}.")
             if table.remark:
                 echo(table.remark, err=True)
+    if as_json:
+        echo_json(made)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tailorbird.cli.recipe_run import opened, warn
-from tailorbird.cli.terminal import echo, echo_json
+from tailorbird.cli.terminal import echo, echo_json, tell
 from tailorbird.errors import DeviceError, RecipeError, TailorbirdError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def compile_(
     objects: Annotated[
         bool, typer.Option("--objects", help="Objects in .tar files, to be linked elsewhere.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compiles every workload of the space for the recipe's device, and measures nothing."""
     from tailorbird.latency_tables.devices.device import NOWHERE
@@ -91,7 +92,8 @@ def compile_(
             )
         except DeviceError as error:
             raise RecipeError(f"[device] target: {error}") from None
-    echo(f"Programs for {device.target} are listed in {manifest}.")
+    facts = {"target": str(device.target), "manifest": str(manifest)}
+    tell(f"Programs for {device.target} are listed in {manifest}.", facts, as_json)
 
 
 def show(facts: Mapping[str, object]) -> None:

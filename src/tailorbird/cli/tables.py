@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tailorbird.cli.recipe_run import opened
-from tailorbird.cli.terminal import echo, echo_json
-from tailorbird.errors import PublishedTableError, RecipeError
+from tailorbird.cli.recipe_run import held, opened
+from tailorbird.cli.terminal import echo, echo_json, tell
+from tailorbird.errors import PublishedTableError, RecipeError, naming
 
 if TYPE_CHECKING:
     from tailorbird.latency_tables import Record
     from tailorbird.pipeline.run import Run
+
+NOT_USABLE = 3
+"""Exit code of commands whose table must not be used."""
 
 app = typer.Typer(help="Latency tables.", no_args_is_help=True)
 
@@ -31,6 +34,35 @@ def show(source: EitherPath, as_json: AsJson = False) -> None:
     print_table(*_record(source), as_json)
 
 
+@app.command("measure-again")
+def measure_again(recipe: RecipePath, as_json: AsJson = False) -> None:
+    """Measures anew what is distrusted, as `table show` tells: rows of workloads, not networks."""
+    from tailorbird.latency_tables.tables.listing import quality
+
+    with held(recipe) as run:
+        n = run.measure_again()
+        record, rounds = run.latency.record(), run.recipe.latency.rounds
+        table = record.table(rounds)
+        share = table.share_trusted or 0.0
+        told = f"{n} rows were measured again; {share:.0%} of all are to be trusted now."
+        tell(told, {"n_measured_again": n, **quality(table)}, as_json)
+        end_with_verdict(run, as_json)
+
+
+def end_with_verdict(run: "Run", as_json: bool) -> None:
+    """Prints what a table is good for, and ends with code 3 if it must not be used.
+
+    Args:
+        run: whose table it is.
+        as_json: whether standard output is for scripts.
+    """
+    table = run.latency.record().table(run.recipe.latency.rounds)
+    if table.verdict:
+        echo(naming(table.verdict, run.path), err=as_json)
+    if not table.is_usable:
+        raise typer.Exit(NOT_USABLE)
+
+
 @app.command()
 def export(
     recipe: RecipePath,
@@ -38,6 +70,7 @@ def export(
     device: Annotated[
         str | None, typer.Option(help="What the file calls the device; its CPU otherwise.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Writes all that was measured under a recipe to a file, losing nothing."""
     from dataclasses import replace
@@ -49,11 +82,12 @@ def export(
         if not latency.has_table() or not (record := latency.record()).rounds:
             raise latency.no_table()
     files.write(replace(record, device=device or record.configuration.cpu), file)
-    echo(f"{len(record.rounds)} rounds and failures are in {file}.")
+    facts = {"n_rounds": len(record.rounds), "file": str(file)}
+    tell(f"{len(record.rounds)} rounds and failures are in {file}.", facts, as_json)
 
 
 @app.command("import")
-def import_(recipe: RecipePath, file: Importable) -> None:
+def import_(recipe: RecipePath, file: Importable, as_json: AsJson = False) -> None:
     """Adds a file to a recipe's store; what is there is not added again.
 
     A recipe that asks for the runtime "imported" takes what others measured: a .csv, .csv.gz or
@@ -74,12 +108,25 @@ def import_(recipe: RecipePath, file: Importable) -> None:
         record, remark = offered(run)
         with run.held():
             added = run.latency.add(record)
-        echo(f"{added} of {len(record.rounds)} rounds and failures were added.")
         present, needed = run.latency.table().entries, run.space.workloads
     n_present = sum(workload.key in present for workload in needed)
-    echo(f"The table holds {n_present} of {len(needed)} workloads of {run.space.name}.")
-    if remark is not None:
-        echo(remark)
+    sentences = (
+        f"{added} of {len(record.rounds)} rounds and failures were added.",
+        f"The table holds {n_present} of {len(needed)} workloads of {run.space.name}.",
+        *([] if remark is None else [remark]),
+    )
+    facts = {
+        "n_rounds": len(record.rounds),
+        "n_rounds_added": added,
+        "n_workloads": len(needed),
+        "n_workloads_held": n_present,
+        "remark": remark,
+    }
+    if as_json:
+        echo_json(facts)
+        return
+    for sentence in sentences:
+        echo(sentence)
 
 
 def _offered(file: Path) -> "Callable[[Run], tuple[Record, str | None]]":

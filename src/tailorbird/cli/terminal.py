@@ -1,5 +1,7 @@
 """Output of commands: all that they print goes through here, whoever wrote it."""
 
+from collections.abc import Mapping
+
 import typer
 
 from tailorbird.progress import printable
@@ -14,3 +16,11 @@ def echo(text: str, *, err: bool = False) -> None:
 def echo_json(value: object) -> None:
     """Prints strict JSON on standard output."""
     echo(strict_json.dumps(value))
+
+
+def tell(sentence: str, facts: Mapping[str, object], as_json: bool) -> None:
+    """Prints what a command made, for people or for scripts."""
+    if as_json:
+        echo_json(facts)
+    else:
+        echo(sentence)

@@ -215,6 +215,24 @@ class Run:
             return self.latency.profile(networks, self.progress)
 
     @_alone
+    def measure_again(self) -> int:
+        """Measures rows of the table that are not to be trusted anew; returns how many there were.
+
+        What was measured before is kept, and counts no more.
+
+        Raises:
+            RecipeError: if the table is not measured here.
+            MissingStepError: if there is none yet.
+            MeasurementError: if any could not be measured.
+        """
+        if not self.latency.has_table():
+            raise self.latency.no_table()
+        self.check_modules()
+        self.latency.check()
+        with self._step("measure again"):
+            return self.latency.measure_again(self.progress)
+
+    @_alone
     def adapt(self, n_samples: int | None = None) -> Adapted:
         """Measures networks that latencies are adapted by; as many as the recipe says, if None."""
         self.check_modules()
@@ -402,6 +420,7 @@ class Run:
         to: Path | None = None,
         formats: Sequence[str] = (),
         *,
+        device: str | None = None,
         with_preprocessing: bool = False,
     ) -> Exported:
         """Writes one network as safetensors, plain Python and ONNX, with a card.
@@ -422,6 +441,7 @@ class Run:
                 that of the run if None, in which the card is `README.md`.
             formats: of the files, of `safetensors`, `python`, `onnx` and `tvm`; all that there are
                 for the device if none is named.
+            device: that the largest latency is of; a further one of the search, or that of the run.
             with_preprocessing: whether the ONNX file takes pixels (n, height, width, channels) as
                 bytes, of pictures that have the right size, and prepares them itself.
 
@@ -440,18 +460,29 @@ class Run:
         if to is not None:
             Destination.at(to, FORMATS)  # refuses what is no path of files
         self.accuracy.trained_networks()  # refuses, before anything is looked for
-        row = self._chosen(architecture, max_latency_ms)
+        row = self._chosen(architecture, max_latency_ms, device)
         exporter = Exporter(self.recipe, self.folder, self.space, self.accuracy, self.latency)
         with redirect_stdout(sys.stderr):
             return exporter.export(row, to, formats, takes_pixels=with_preprocessing)
 
-    def _chosen(self, architecture: str | None, max_latency_ms: float | None) -> IntArray:
+    def _chosen(
+        self, architecture: str | None, max_latency_ms: float | None, device: str | None = None
+    ) -> IntArray:
         """Canonical row (d,) of a network: the best of the checked front, or that of a text."""
         if architecture is not None and max_latency_ms is not None:
             raise RecipeError("Name an architecture or a largest latency, not both.")
+        if device is not None and max_latency_ms is None:
+            raise RecipeError("A device is for the largest latency there: name one, or no device.")
+        known = (self.latency.device.name, *self.recipe.search.devices)
+        if device is not None and device not in known:
+            raise RecipeError(
+                f"The search was for {', '.join(map(repr, known))}, not for {device!r}. Add it to "
+                "[search] devices, and search again."
+            )
         front = self.folder / "front.parquet"
         if architecture is None:
-            return fastest_enough(front, self.space, max_latency_ms)
+            elsewhere = None if device in (None, known[0]) else device
+            return fastest_enough(front, self.space, max_latency_ms, elsewhere)
         return named(architecture, self.space, front)
 
     @contextmanager

@@ -58,8 +58,8 @@ _LEARNING = (
     _OPTIMIZATION | _SHARED | frozenset({"batch", "learning_rates", "distillation", "teacher"})
 )
 STITCHED_KEYS = _LEARNING | {
-    *("anchors", "train_epochs", "stitch_epochs", "stitch_images", "stitch_rank"),
-    "share_of_anchors",
+    *("anchors", "anchors_from", "train_epochs"),
+    *("stitch_epochs", "stitch_images", "stitch_rank", "share_of_anchors"),
 }
 """Keys on how anchors and stitches are trained."""
 
@@ -134,6 +134,7 @@ class AccuracySection(Section):
     evaluator: PythonPath | None = None
     trained: WeightsFile | None = None
     anchors: dict[str, WeightsFile] | Literal["installed"] = Field(default_factory=dict)
+    anchors_from: Literal["labels", "largest"] = "labels"
     train_epochs: Annotated[int, Field(ge=0, le=100_000)] | None = None
     stitch_epochs: Annotated[int, Field(ge=0, le=100_000)] = 150
     supernet_epochs: Annotated[int, Field(ge=1, le=100_000)] = 300

@@ -1,5 +1,6 @@
 """Choice of one network, from a checked front or by its text."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from tailorbird.errors import (
 from tailorbird.reports.answer import chosen_by
 from tailorbird.reports.by_text import find
 from tailorbird.reports.checked import TAKEN
-from tailorbird.reports.measures import best_known_ms
+from tailorbird.reports.measures import best_known_ms, on_device
 from tailorbird.spaces import IntArray, SearchSpace, encodings
 
 _NUMBERS = (
@@ -30,13 +31,17 @@ _NUMBERS = (
 )
 
 
-def fastest_enough(front: Path, space: SearchSpace, max_latency_ms: float | None) -> IntArray:
+def fastest_enough(
+    front: Path, space: SearchSpace, max_latency_ms: float | None, elsewhere: str | None = None
+) -> IntArray:
     """Finds the most accurate network of a checked front, on validation images; gives its row (d,).
 
     Args:
         front: `front.parquet` of a run.
         space: that the run searched.
         max_latency_ms: the most that it may take; measured, or predicted where it was not.
+        elsewhere: further device of the search, where latencies are predicted; that of the run if
+            None.
 
     Raises:
         RecipeError: if the largest latency is not finite and positive.
@@ -48,8 +53,9 @@ def fastest_enough(front: Path, space: SearchSpace, max_latency_ms: float | None
             f"The largest latency must be finite and positive, but got {max_latency_ms!r}. Leave "
             "it out to take the most accurate network."
         )
-    networks = _read(front, space)
-    ms = best_known_ms(networks)
+    column = None if elsewhere is None else on_device(elsewhere).column
+    networks = _read(front, space, [column] if column else [])
+    ms = networks[column].to_numpy() if column else best_known_ms(networks)
     networks = networks.assign(chosen_by=chosen_by(networks))
     fast = networks[ms <= max_latency_ms] if max_latency_ms is not None else networks
     if max_latency_ms is not None and fast.empty:
@@ -109,7 +115,7 @@ def _torn(front: Path) -> MissingStepError:
     )
 
 
-def _read(front: Path, space: SearchSpace) -> pd.DataFrame:
+def _read(front: Path, space: SearchSpace, further: Sequence[str] = ()) -> pd.DataFrame:
     if not front.is_file():
         raise MissingStepError(
             f"There is no front in {str(front)!r}. Make it with `tailorbird run RECIPE`."
@@ -117,8 +123,9 @@ def _read(front: Path, space: SearchSpace) -> pd.DataFrame:
     try:
         there = {*parquet.read_schema(front).names}
         encoding = [name for name in encodings.column_names(space, TAKEN) if name in there]
-        networks = pd.read_parquet(front, columns=["architecture", *_NUMBERS, *encoding])
-        networks = networks.astype(dict.fromkeys(_NUMBERS, np.float64))
+        numbers = (*_NUMBERS, *further)
+        networks = pd.read_parquet(front, columns=["architecture", *numbers, *encoding])
+        networks = networks.astype(dict.fromkeys(numbers, np.float64))
     except (OSError, pa.ArrowException, ValueError, TypeError, KeyError):
         networks = pd.DataFrame()
     if networks.empty or networks["latency_ms_predicted"].isna().any():

@@ -38,6 +38,7 @@ def quality(table: LatencyTable) -> dict[str, object]:
         "n_failed": len(table.failures),
         "share_trusted": table.share_trusted,
         "median_spread": table.median_spread,
+        "is_usable": table.is_usable,
     }
 
 

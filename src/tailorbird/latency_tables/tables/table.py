@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 LARGEST_SPREAD = 0.05
 """Largest relative spread that is trusted; quiet, pinned rounds differ by 1.5 to 3.1 %."""
 
+SOUND, LEAST = 0.9, 0.5
+"""Shares of trusted rows that a quiet machine gives at least, and below which a table is no use."""
+
 _NUMBERS = ("median_ms", "std_ms", "spread", "hot_ms")
 _COLUMNS = ("workload", *_NUMBERS, "n_rounds", "n_samples", "is_trusted", "doubts", "failure")
 
@@ -289,6 +292,27 @@ class LatencyTable:
         if not self.entries:
             return None
         return float(np.mean([latency.is_trusted for latency in self.entries.values()]))
+
+    @property
+    def is_usable(self) -> bool:
+        """True if at least half of the rows are trusted, or there are none."""
+        return self.share_trusted is None or self.share_trusted >= LEAST
+
+    @property
+    def verdict(self) -> str:
+        """A sentence on what the table is good for; empty if it has no rows."""
+        share = self.share_trusted
+        if share is None:
+            return ""
+        if share >= SOUND:
+            return "Verdict: fit for use."
+        again = "`tailorbird table measure-again RECIPE` measures the distrusted rows anew"
+        if share >= LEAST:
+            return f"Verdict: fit for a first look; on a quiet machine {again}."
+        return (
+            f"Verdict: not to be used, as {1 - share:.0%} of the rows are not to be trusted; on a "
+            f"quiet machine {again}."
+        )
 
     @property
     def median_spread(self) -> float | None:

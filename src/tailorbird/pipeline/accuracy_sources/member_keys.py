@@ -47,11 +47,19 @@ def keys_of(
                 dropped |= TOGETHER_KEYS - {"share_of_anchors"}
         if not space.stitches and any(other.stitches for other in stitched):
             dropped.add("share_of_anchors")
+        if not _has_learners(asked, space) and any(_has_learners(asked, o) for o in stitched):
+            dropped.add("anchors_from")
         key = "shared_learning_rates"
         rates = {key: _of_kinds(asked, key, _kinds(space))} if key in asked.model_fields_set else {}
         asked = _without(asked, dropped, **rates) if others else asked
         return _with_anchors_of(asked, space, stitched)
     return _of_supernet(asked, space) if stitched else asked
+
+
+def _has_learners(asked: AccuracySection, space: StitchSpace) -> bool:
+    """True if there are anchors but the largest that no file of weights is for."""
+    *smaller, _ = space.family.anchors
+    return bool({*smaller} - ({*asked.anchors} if isinstance(asked.anchors, dict) else {*smaller}))
 
 
 def _with_anchors_of(

@@ -21,6 +21,7 @@ from tailorbird.training import SharedNetwork, Trained, Training, load, train
 from tailorbird.training.distillation import loss_of
 from tailorbird.training.shared.network_trial import check_networks
 from tailorbird.training.stitching.anchors import Placement
+from tailorbird.training.stitching.block_by_block import check_meetings
 from tailorbird.training.stitching.train import (
     check,
     check_heads,
@@ -97,6 +98,12 @@ class StitchingInputs(TrainingInputs):
                 f"[accuracy] share_of_anchors has no part in this recipe, since {self.space.name} "
                 "has anchors alone: drop it."
             )
+        if self.recipe.accuracy.anchors_from != "labels" and not self._learns_from_others:
+            raise RecipeError(
+                f"[accuracy] anchors_from has no part in this recipe, since every anchor of "
+                f"{self.space.name} but the largest has a file of weights, or there is no other: "
+                "drop it."
+            )
         self.check_learning_rates("shared_learning_rates")
         asked = self.recipe.accuracy
         together = asked.model_fields_set & TOGETHER_KEYS
@@ -128,6 +135,8 @@ class StitchingInputs(TrainingInputs):
             ContractError: if so, or if anchors do not grow.
         """
         check(self.space, self.dataset())
+        if self._learns_from_others:
+            check_meetings(self.space)
 
     def check_start(self) -> None:
         """Refuses anchors that have neither weights to start from, nor epochs to learn them.
@@ -167,6 +176,13 @@ class StitchingInputs(TrainingInputs):
             )
 
     @property
+    def _learns_from_others(self) -> bool:
+        """True if an anchor learns from another one."""
+        *smaller, _ = self.space.family.anchors
+        without_file = {*smaller} - {*self._weights[0]}
+        return self.recipe.accuracy.anchors_from != "labels" and bool(without_file)
+
+    @property
     def _tried(self) -> IntArray:
         """Canonical rows of networks that have every kind of part."""
         X, crossings = self.space.landmarks[[0, -1]], self.space.crossings
@@ -186,12 +202,14 @@ class StitchingInputs(TrainingInputs):
         if epochs is None:
             new_heads = [name for name, placed in self._placements.items() if placed.new_head]
             are_there = set(self.space.family.anchors) <= {*files}
-            epochs = _EPOCHS if not files or (are_there and new_heads) else 0
+            learns = not files or (are_there and new_heads) or self._learns_from_others
+            epochs = _EPOCHS if learns else 0
         return Training(
             epochs,
             asked.stitch_epochs,
             self.recipe.seed,
             batch=asked.batch,
+            anchors_from=asked.anchors_from,
             learning_rates=asked.learning_rates.model_dump(),
             shared_learning_rates=asked.rates_while_shared
             if asked.shared_learning_rates.model_fields_set

@@ -135,12 +135,36 @@ class MeasuredLatency:
 
     def profile(self, networks: Path | None, progress: Progress) -> LatencyTable:
         """Measures workloads and whole networks that are not in the table."""
-        programs = programs_of(self.space) if self.recipe.latency.entry.needs_workloads else []
-        programs += self._prediction.programs
+        programs = self._programs
         if networks is not None:
             X = encodings.read(networks, self.space)
             programs += [network_program(self.space, row) for row in X]
         return self.filled(programs, progress)
+
+    @property
+    def _programs(self) -> list[Program]:
+        """Programs that the predictor needs."""
+        needed = programs_of(self.space) if self.recipe.latency.entry.needs_workloads else []
+        return [*needed, *self._prediction.programs]
+
+    def measure_again(self, progress: Progress) -> int:
+        """Voids the distrusted rows of programs that the predictor needs, and measures these anew.
+
+        Their samples are kept, and count no more.
+        """
+        entries, store = self.record().table(1).entries, self.database.store()
+        doubted = [
+            (program, entries[program.key].doubts)
+            for program in self._programs
+            if program.key in entries and not entries[program.key].is_trusted
+        ]
+        if doubted:
+            session = store.begin(devices.provenance(self.device))
+            for program, doubts in doubted:
+                reason = f"it is measured again, as it was distrusted ({'; '.join(doubts)})"
+                store.fail(program.key, self.configuration(), session, reason)
+            self.filled([program for program, _ in doubted], progress)
+        return len(doubted)
 
     def filled(self, programs: Sequence[Program], progress: Progress) -> LatencyTable:
         """Measures programs that are missing, and returns the table.

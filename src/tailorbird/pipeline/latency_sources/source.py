@@ -78,6 +78,14 @@ class LatencySource(Protocol):
             RecipeError: if the table is not measured here.
         """
 
+    def measure_again(self, progress: Progress) -> int:
+        """Measures the distrusted rows of workloads anew; returns how many there were.
+
+        Raises:
+            MeasurementError: if any could not be measured.
+            RecipeError: if the table is not measured here.
+        """
+
     def adapt(self, n_samples: int | None, progress: Progress) -> "Adapted":
         """Measures the networks that latencies are adapted by, as far as they are not in the table.
 

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,10 @@ class UntimedLatency(ABC):
     def summary(self) -> dict[str, object]:
         """How latencies are predicted."""
         return self._prediction.summary
+
+    def measure_again(self, progress: Progress) -> NoReturn:
+        """Refuses: nothing is measured here."""
+        raise not_measured_here(self.device.name)
 
     def library(self, network: "nn.Module", images: NDArray[np.float32]) -> None:
         """None: nothing is compiled for a device that is not here."""

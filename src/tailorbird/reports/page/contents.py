@@ -3,10 +3,12 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from tailorbird.errors import naming
 from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.reports.answer import answer
 from tailorbird.reports.checked import Checked
@@ -89,7 +91,7 @@ class Contents:
         report = self.report
         typical_ms = float(np.median(report.random.networks["latency_ms_predicted"]))
         ratio = typical_ms / report.call_ms if report.call_ms is not None else None
-        trust = distrusted(report.summary)
+        trust = naming(distrusted(report.summary), Path(report.recipe_path))
         seen = notes(report.front, report.random, self.measures, ratio)
         return (*([trust] if trust else []), *report.remarks, *seen)
 

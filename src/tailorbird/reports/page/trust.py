@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+from tailorbird.latency_tables.tables.table import SOUND
 from tailorbird.reports.report import Report
-
-_MOST = 0.9  # of the rows of a table that quiet machines give are trusted, at least
 
 
 def trust_of(report: Report) -> tuple[str, ...]:
@@ -16,10 +15,10 @@ def trust_of(report: Report) -> tuple[str, ...]:
 def distrusted(summary: Mapping[str, object]) -> str:
     """Warning of a table of which many rows are not to be trusted; empty if it is sound."""
     share, device = summary.get("share_trusted"), summary.get("is_measured_here")
-    if not isinstance(share, float) or share >= _MOST:
+    if not isinstance(share, float) or share >= SOUND:
         return ""
     way_out = (
-        "measure again on a quiet machine, with more [latency] rounds"
+        "measure again on a quiet machine, with `tailorbird table measure-again RECIPE`"
         if device
         else "look at `tailorbird table show` before you rely on it"
     )

@@ -70,12 +70,18 @@ class SharedNetwork(nn.Module):
 
     def forward(self, x: Tensor, route: Sequence[Piece]) -> Tensor:
         """Logits (n, classes) of images (n, channels, height, width), along one route."""
+        for y in self.states(x, route):
+            x = y
+        return x
+
+    def states(self, x: Tensor, route: Sequence[Piece]) -> Iterator[Tensor]:
+        """Yields the output of each piece of a route for images; the last one are the logits."""
         for number, piece in enumerate(route, 1):
             y = self.run(piece, x)
             if self.training and self._drop_path and piece.kind == "block" and y.shape == x.shape:
                 y = _left_out(x, y, self._drop_path * number / len(route))
+            yield y
             x = y
-        return x
 
     @contextmanager
     def dropping(self, drop_path: float) -> Iterator[None]:

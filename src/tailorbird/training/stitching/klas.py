@@ -26,6 +26,7 @@ from tailorbird.training.shared.learning import identity
 from tailorbird.training.shared.network import SharedNetwork, fresh
 from tailorbird.training.shared.trained import Trained
 from tailorbird.training.stitching.least_squares import initialise_stitches
+from tailorbird.training.stitching.origins import decided_by
 from tailorbird.training.stitching.settings import RULES, Training
 from tailorbird.training.stitching.train import trained_anchors
 
@@ -157,7 +158,7 @@ def _identity(space: StitchSpace, dataset: Dataset, settings: Training, reach: R
     family, anchors = space.family, range(len(space.family.anchors))
     workloads = [family.workload(part).key for a in anchors for part in parts_of(family, a)]
     decides = {
-        "anchors": [RULES, *(settings.alone(name) for name in family.anchors)],
+        "anchors": [RULES, *(decided_by(family, settings, anchor) for anchor in anchors)],
         "workloads": hashlib.sha256(repr(workloads).encode()).hexdigest(),
         "images": settings.stitch_images,
         "reach": reach,

@@ -34,6 +34,10 @@ class Training:
         routes_per_step: routes that a step goes along, each with all of its images; it goes down
             the sum of their gradients, and there are as many times fewer steps.
         share_of_anchors: share of the routes that are anchors, below 1; as the draw has it if None.
+        stitch_loss: what stitching layers learn first: nothing but the `task`, with all other
+            parts, or alone the `features` of the anchor that they enter.
+        anchors_from: what anchors learn from that no file is for: `labels`, the `largest` anchor
+            block by block, or as modules of the smallest, `meta`.
         distillation: what is learned from the teacher's answers besides the labels.
         teacher: names it; the largest anchor as it was alone, unless given.
         stitch_images: images for least squares; 0 leaves stitching layers random.
@@ -54,6 +58,8 @@ class Training:
     routes: str = "stitches"
     routes_per_step: int = 1
     share_of_anchors: float | None = None
+    stitch_loss: str = "task"
+    anchors_from: str = "labels"
     distillation: str = "soft"
     teacher: str | None = None
     stitch_images: int = 500
@@ -99,6 +105,8 @@ class Training:
             "shared_learning_rates": rates if rates != alone else None,
             "routes_per_step": self.routes_per_step if self.routes_per_step > 1 else None,
             "share_of_anchors": self.share_of_anchors,
+            "stitch_loss": self.stitch_loss if self.stitch_loss != "task" else None,
+            "anchors_from": self.anchors_from if self.anchors_from != "labels" else None,
         }
         return {
             "epochs": self.stitch_epochs,

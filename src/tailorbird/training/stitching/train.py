@@ -1,6 +1,7 @@
 """Training a stitch space: anchors one by one, then all routes together."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -25,7 +26,11 @@ from tailorbird.training.shared.route_sampling import Draw, check_routes_per_ste
 from tailorbird.training.shared.stage import Stage
 from tailorbird.training.shared.trained import Trained
 from tailorbird.training.stitching import anchors, low_rank
+from tailorbird.training.stitching.assembling import module_epochs, train_modules
+from tailorbird.training.stitching.block_by_block import train_block_by_block
+from tailorbird.training.stitching.features import feature_epochs, learn_features
 from tailorbird.training.stitching.least_squares import initialise_stitches
+from tailorbird.training.stitching.origins import decided_by, origin_of
 from tailorbird.training.stitching.route_sampling import with_share_of_anchors
 from tailorbird.training.stitching.settings import RULES, Training
 
@@ -103,6 +108,9 @@ def train(
             largest = Trained(space, network, dataset.train, compute=settings.compute)
             teacher = largest.extract(space.landmarks[-1])
         teacher = teacher.to(device)
+        learn_features(
+            space, network, dataset, settings, _features(space, dataset, settings, folder), advance
+        )
         _train_routes(
             space, network, dataset, settings, draw, teacher, together.checkpoint, advance
         )
@@ -161,9 +169,10 @@ def _train_anchors(
     advance: Advance,
 ) -> None:
     """Trains anchors one by one, and saves each."""
-    for a, stage in todo.items():
-        _train_anchor(space, network, dataset, settings, a, stage.checkpoint, advance)
-        stage.save(network)
+    order = sorted(todo, reverse=settings.anchors_from == "largest")  # first what others learn from
+    for a in order:
+        _train_anchor(space, network, dataset, settings, a, todo[a], advance)
+        todo[a].save(network)
 
 
 def _train_anchor(
@@ -172,11 +181,22 @@ def _train_anchor(
     dataset: Dataset,
     settings: Training,
     anchor: int,
-    checkpoint: Checkpoint,
+    stage: Stage,
     advance: Advance,
 ) -> None:
-    """Trains one anchor alone, from its file of weights if settings name one."""
+    """Trains one anchor alone, from its file of weights if settings name one, or from others."""
     _place(space, settings, network, anchor)
+    epochs, is_derived = (
+        settings.train_epochs,
+        origin_of(space.family, settings, anchor) is not None,
+    )
+    if is_derived and settings.anchors_from == "largest":
+        train_block_by_block(space, network, dataset, settings, anchor, stage.checkpoint, advance)
+        return
+    if is_derived:
+        modules = replace(stage, path=stage.path.with_name(f"modules-{stage.path.name}"))
+        train_modules(space, network, dataset, settings, anchor, modules, advance)
+        epochs -= module_epochs(settings)
     route = space.route(space.landmarks[anchor])
     loss = smoothed(settings.optimization.label_smoothing)
     fit(
@@ -184,10 +204,10 @@ def _train_anchor(
         groups_of(network, route, settings.learning_rates),
         lambda step, x, labels: (loss(network(x, route), labels, x),),
         dataset,
-        Schedule(settings.train_epochs, settings.batch, settings.seed),
+        Schedule(epochs, settings.batch, settings.seed),
         settings.optimization,
         settings.compute,
-        checkpoint,
+        stage.checkpoint,
         logged(advance, f"anchor {space.family.anchors[anchor]}"),
     )
 
@@ -221,7 +241,12 @@ def _train_routes(
         groups_of(network, space.pieces, settings.shared),
         losses,
         dataset,
-        Schedule(settings.stitch_epochs, settings.batch, settings.seed, n_routes),
+        Schedule(
+            settings.stitch_epochs - feature_epochs(settings),
+            settings.batch,
+            settings.seed,
+            n_routes,
+        ),
         optimization,
         settings.compute,
         checkpoint,
@@ -312,7 +337,7 @@ def _anchor(
     space: StitchSpace, dataset: Dataset, settings: Training, folder: Path, anchor: int
 ) -> Stage:
     name = space.family.anchors[anchor]
-    decides = settings.alone(name)
+    decides = decided_by(space.family, settings, anchor)
     made_with = identity(RULES, space.family.name, dataset, settings.batch, decides)
     weights = [str(part) for part in space.parts_of(space.landmarks[anchor])]
     return Stage(
@@ -330,3 +355,10 @@ def _stitched(space: StitchSpace, dataset: Dataset, settings: Training, folder: 
     made_with = identity(RULES, space.name, dataset, settings.batch, decides)
     path, names = folder / "stitched.safetensors", [*map(str, space.parts)]
     return Stage(path, made_with, names, dataset.preprocessing, settings.compute.ranks)
+
+
+def _features(space: StitchSpace, dataset: Dataset, settings: Training, folder: Path) -> Stage:
+    """Stage of stitching layers alone, before all routes learn together."""
+    whole = _stitched(space, dataset, settings, folder)
+    names = [str(stitch.part) for stitch in space.stitches]
+    return replace(whole, path=folder / "stitches.safetensors", names=[*dict.fromkeys(names)])

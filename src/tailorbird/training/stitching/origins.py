@@ -1,0 +1,26 @@
+"""Origins of anchors: what one learns from besides the labels."""
+
+from tailorbird.spaces.stitching import Family
+from tailorbird.training.stitching.settings import Training
+
+
+def origin_of(family: Family, settings: Training, anchor: int) -> int | None:
+    """Number of the anchor that another one learns from; None if labels alone teach it."""
+    origins = {"largest": len(family.anchors) - 1, "meta": 0}
+    origin = origins.get(settings.anchors_from)
+    has_file = family.anchors[anchor] in settings.anchors
+    return None if anchor == origin or has_file else origin
+
+
+def decided_by(family: Family, settings: Training, anchor: int) -> dict[str, object]:
+    """What decides an anchor's weights, those of its origin included.
+
+    Raises:
+        WeightsError: if a file of weights cannot be read.
+    """
+    decides = settings.alone(family.anchors[anchor])
+    origin = origin_of(family, settings, anchor)
+    if origin is not None:
+        other = settings.alone(family.anchors[origin])
+        decides["from"] = [settings.anchors_from, other, settings.learning_rates.get("stitch")]
+    return decides
