@@ -51,7 +51,8 @@ def learn_features(
     References:
         Mai et al.: Revisiting Model Stitching in the Foundation Model Era. CVPR 2026.
     """
-    if not space.stitches or stage.load(network):
+    epochs = feature_epochs(settings)
+    if not (space.stitches and epochs) or stage.load(network):
         return
     routes = [space.route(row)[:-1] for row in space.crossings]
     trained = Trained(space, network, dataset.train, compute=settings.compute)
@@ -70,17 +71,20 @@ def learn_features(
         yield relative_error(_over_positions(found), _over_positions(wanted))
 
     stitches = [space.piece(stitch.part) for stitch in space.stitches]
+    state = network.state_dict()
+    before = {n: t.clone() for n, t in state.items() if not n.startswith("parts.stitch")}
     fit(
         network,
         groups_of(network, stitches, settings.shared),
         losses,
         dataset,
-        Schedule(feature_epochs(settings), settings.batch, settings.seed),
+        Schedule(epochs, settings.batch, settings.seed),
         settings.optimization,
         settings.compute,
         stage.checkpoint,
         logged(advance, "stitches"),
     )
+    network.load_state_dict(before, strict=False)  # statistics of norms have moved
     stage.save(network)
 
 
