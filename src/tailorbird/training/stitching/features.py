@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tailorbird.progress import Advance
 from tailorbird.spaces.stitching import StitchSpace
@@ -55,12 +55,7 @@ def learn_features(
     if not (space.stitches and epochs) or stage.load(network):
         return
     routes = [space.route(row)[:-1] for row in space.crossings]
-    trained = Trained(space, network, dataset.train, compute=settings.compute)
-    device = settings.compute.torch_device
-    targets = {
-        target: trained.extract(space.landmarks[target])[:-1].to(device)
-        for target in {stitch.target for stitch in space.stitches}
-    }
+    targets = _targets(space, Trained(space, network, dataset.train, compute=settings.compute))
 
     def losses(step: int, x: Tensor, labels: Tensor) -> Iterator[Tensor]:
         rng = np.random.default_rng([settings.seed, 2, step])
@@ -86,6 +81,15 @@ def learn_features(
     )
     network.load_state_dict(before, strict=False)  # statistics of norms have moved
     stage.save(network)
+
+
+def _targets(space: StitchSpace, trained: Trained) -> dict[int, nn.Sequential]:
+    """Anchors that stitches enter, without their heads, by number."""
+    device = trained.compute.torch_device
+    return {
+        target: trained.extract(space.landmarks[target])[:-1].to(device)
+        for target in {stitch.target for stitch in space.stitches}
+    }
 
 
 def _over_positions(x: Tensor) -> Tensor:
