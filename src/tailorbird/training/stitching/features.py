@@ -55,7 +55,8 @@ def learn_features(
     if not (space.stitches and epochs) or stage.load(network):
         return
     routes = [space.route(row)[:-1] for row in space.crossings]
-    targets = _targets(space, Trained(space, network, dataset.train, compute=settings.compute))
+    trained = Trained(space, network, dataset.train, compute=settings.compute)
+    targets = _targets(space, trained, settings.compute.torch_device)
 
     def losses(step: int, x: Tensor, labels: Tensor) -> Iterator[Tensor]:
         rng = np.random.default_rng([settings.seed, 2, step])
@@ -83,9 +84,10 @@ def learn_features(
     stage.save(network)
 
 
-def _targets(space: StitchSpace, trained: Trained) -> dict[int, nn.Sequential]:
+def _targets(
+    space: StitchSpace, trained: Trained, device: torch.device
+) -> dict[int, nn.Sequential]:
     """Anchors that stitches enter, without their heads, by number."""
-    device = trained.compute.torch_device
     return {
         target: trained.extract(space.landmarks[target])[:-1].to(device)
         for target in {stitch.target for stitch in space.stitches}
