@@ -56,7 +56,6 @@ def test_its_blocks_run_from_the_card_alone(
 def test_pictures_are_prepared_as_for_training(
     digits_space: StitchSpace, tmp_path: Path, preprocessing: Preprocessing, size: tuple[int, int]
 ) -> None:
-    pytest.importorskip("timm")
     about = About(digits_space, digits_space.landmarks[0], preprocessing)
     (code, *_) = blocks(card(about, {}, {}, "0" * 16, 10))
     names: dict[str, object] = {}
