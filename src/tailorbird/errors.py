@@ -69,7 +69,15 @@ class WeightsError(TailorbirdError, ValueError):
 
 
 class ExportError(TailorbirdError, RuntimeError):
-    """A network that cannot be written in a format, or that computes something else there."""
+    """A network that cannot be written in a format, or that computes something else there.
+
+    Attributes:
+        form: the format; empty if it is any.
+    """
+
+    def __init__(self, reason: str, form: str = "") -> None:
+        super().__init__(reason)
+        self.form = form
 
 
 class WeightsKeyError(WeightsError):

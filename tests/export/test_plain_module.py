@@ -1,13 +1,19 @@
 """Plain Python of networks: it computes the same, and needs torch alone."""
 
+from collections import OrderedDict
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from tailorbird import spaces
+from tailorbird.errors import ExportError
+from tailorbird.export.about import About
 from tailorbird.export.plain_module import plain_module
 from tailorbird.export.program import programmed
+from tailorbird.spaces.stitching import StitchSpace
 
 SMALL = ("digits-resnet", "digits-elastic", "cifar-resnet", "nasbench201", "macro-mobilenetv2")
 LARGE = (
@@ -24,7 +30,8 @@ def made(network: nn.Module, shape: tuple[int, ...]) -> tuple[nn.Module, str, in
     names: dict[str, type[nn.Module]] = {"torch": torch, "nn": nn}  # type: ignore[dict-item]  # modules
     exec(plain.source, names)
     other = names["Network"]()
-    other.load_state_dict({**network.state_dict(), **plain.constants})
+    state = {**network.state_dict(), **plain.constants}
+    other.load_state_dict({n: t for n, t in state.items() if n in other.state_dict()})
     return other.eval(), plain.source, program.fixed_batch
 
 
@@ -74,6 +81,40 @@ class Odd(nn.Module):
         return z
 
 
+class Network(nn.Module):
+    """Names that a file has already, and names that Python does not take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = nn.ModuleList([nn.ModuleList([nn.Linear(4, 4)]), nn.ModuleList([nn.ReLU()])])
+        self.scales = nn.ParameterList([nn.Parameter(torch.full((4,), 2.0))])
+        self.named = nn.ModuleDict({"not-plain": nn.Linear(4, 4)})
+        self.l = nn.Linear(4, 4)
+        self.l_2 = nn.Linear(4, 4)
+        self.unused = nn.Linear(4, 4)
+        self.seq = nn.Sequential(OrderedDict(first=nn.Linear(4, 4), second=nn.ReLU()))[0:]
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.flatten(1)
+        for row in self.rows:
+            y = row[0](y) * self.scales[0]  # type: ignore[index]  # a list
+        y = self.named["not-plain"](y)
+        z: Tensor = self.seq(self.l(self.l_2(self.l_2(y))))
+        return z
+
+
+class Keyword(nn.Module):
+    """A name that torch itself cannot write down."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.named = nn.ModuleDict({"in": nn.Linear(4, 4)})
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.named["in"](x.flatten(1))
+        return y
+
+
 class Fixed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(1) + torch.zeros(len(x), 4)
@@ -83,6 +124,38 @@ def test_odd_modules_are_the_same() -> None:
     torch.manual_seed(0)
     source = check(nn.Sequential(Odd(), Odd(), nn.ReLU()), (2, 1, 2, 2))
     assert source.count("class Odd") == 1
+
+
+def test_odd_names_are_the_same() -> None:
+    torch.manual_seed(0)
+    check(nn.Sequential(Network(), Network()), (2, 1, 2, 2))
+
+
+def test_layers_with_hooks_are_written_as_they_run() -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(4, 4)
+    layer.register_forward_hook(lambda module, given, y: y + 1)
+    check(nn.Sequential(nn.Flatten(), layer), (2, 1, 2, 2))
+
+
+def test_doubles_are_the_same_but_for_what_they_take() -> None:
+    layer = nn.Linear(4, 4).double()
+    program = programmed(nn.Sequential(nn.Flatten(), layer).eval(), (2, 1, 2, 2), torch.float64)
+    assert "torch.float64" in plain_module(program.network, program.graph).source
+
+
+def test_what_cannot_be_written_is_told_with_its_format(
+    digits_space: StitchSpace, tmp_path: Path
+) -> None:
+    network = nn.Sequential(Keyword()).eval()
+    program = programmed(network, (2, 1, 2, 2))
+    files = {"python": tmp_path / "n.py", "safetensors": tmp_path / "n.safetensors"}
+    about = About(digits_space, digits_space.landmarks[0])
+    with pytest.raises(ExportError, match="cannot be written as plain Python") as caught:
+        program.write(files, about, "0" * 16)
+    assert caught.value.form == "python"
+    program.write({"safetensors": files["safetensors"]}, about, "0" * 16)
+    assert [path.name for path in tmp_path.iterdir()] == ["n.safetensors"]
 
 
 def test_a_module_that_fixes_its_batch_keeps_it() -> None:

@@ -17,6 +17,7 @@ from commands import BY_SIZE, script
 from patience import PATIENCE_S
 
 from tailorbird.latency_tables.store.schema import SAMPLE
+from tailorbird.pipeline.opening import open_recipe
 
 Tailorbird = Callable[..., tuple[int, str, str]]
 
@@ -148,7 +149,29 @@ def test_a_table_that_must_not_be_used_is_told_and_measured_again(
     assert n_rounds() > n  # what was measured before is kept
     code, out, _ = command_line("table", "measure-again", "r.toml", "--json")
     assert (code, json.loads(out)["n_measured_again"]) == (0, 0)
+    # As if it was killed after rows were void, before they were measured.
+    run = open_recipe("r.toml")
+    with run.held():
+        store = run.latency.database.store()  # type: ignore[attr-defined]  # it is measured
+        session = store.begin({"kernel": "6"})
+        for workload in run.space.workloads[:8]:
+            store.fail(workload.key, run.latency.configuration(), session, "killed")
+    code, out, err = command_line("table", "measure-again", "r.toml")
+    assert code == 0, err
+    assert "8 rows were measured again; 100% of all" in out
     assert command_line("profile", "r.toml")[0] == 0
+
+
+@pytest.mark.long
+def test_a_device_that_is_away_voids_nothing(command_line: Tailorbird) -> None:
+    write(f"test -e away && exit 3\n{NOISY}")
+    Path("noisy").touch()
+    assert command_line("profile", "r.toml")[0] == 3
+    before = json.loads(command_line("table", "show", "r.toml", "--json")[1])
+    Path("away").touch()
+    code, _, err = command_line("table", "measure-again", "r.toml")
+    assert code == 2, err
+    assert json.loads(command_line("table", "show", "r.toml", "--json")[1]) == before
 
 
 def test_nothing_is_measured_again_where_nothing_was(command_line: Tailorbird) -> None:

@@ -82,7 +82,7 @@ def test_a_folder_is_learned_from_and_its_preprocessing_is_told_wherever_weights
         assert Preprocessing.from_json(file.metadata()["preprocessing"]) == wanted
     code, _, err = tailorbird("export", "r.toml")
     assert code == 0, err
-    weights = next(folder.glob("network*.safetensors"))
+    weights = folder / "network" / "network.safetensors"
     with safe_open(weights, framework="pt") as file:
         told = Preprocessing.from_json(file.metadata()["preprocessing"])
     assert told == wanted

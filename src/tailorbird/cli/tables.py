@@ -41,9 +41,8 @@ def measure_again(recipe: RecipePath, as_json: AsJson = False) -> None:
 
     with held(recipe) as run:
         n = run.measure_again()
-        record, rounds = run.latency.record(), run.recipe.latency.rounds
-        table = record.table(rounds)
-        share = table.share_trusted or 0.0
+        table = run.latency.needed()
+        share = table.share_sound or 0.0
         told = f"{n} rows were measured again; {share:.0%} of all are to be trusted now."
         tell(told, {"n_measured_again": n, **quality(table)}, as_json)
         end_with_verdict(run, as_json)
@@ -56,7 +55,7 @@ def end_with_verdict(run: "Run", as_json: bool) -> None:
         run: whose table it is.
         as_json: whether standard output is for scripts.
     """
-    table = run.latency.record().table(run.recipe.latency.rounds)
+    table = run.latency.needed()
     if table.verdict:
         echo(naming(table.verdict, run.path), err=as_json)
     if not table.is_usable:

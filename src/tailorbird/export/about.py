@@ -20,6 +20,7 @@ class About:
         provenance: where its weights and figures are from, as texts by title.
         takes_pixels: true if its ONNX file takes bytes of pictures, and prepares them itself.
         library_facts: processor that its library of TVM is for.
+        library_ms: latency of that library, as a text, and how far it is from that of the report.
     """
 
     space: SearchSpace
@@ -29,6 +30,7 @@ class About:
     provenance: Mapping[str, str] = field(default_factory=dict)
     takes_pixels: bool = False
     library_facts: str = ""
+    library_ms: str = ""
 
     @property
     def architecture(self) -> str:
@@ -49,4 +51,4 @@ class About:
         for name, texts in (("figures", self.figures), ("provenance", self.provenance)):
             if texts:
                 facts[name] = json.dumps(dict(texts), ensure_ascii=False)
-        return facts
+        return {name: text.encode(errors="replace").decode() for name, text in facts.items()}

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from importlib.resources import files as resources
+from keyword import iskeyword
 
 import jinja2
 
@@ -42,6 +43,7 @@ def card(
     environment.filters |= {"code": _code, "cell": _cell}
     text = resources(__package__).joinpath("card.md.j2").read_text(encoding="utf-8")
     p, sizes = about.preprocessing, about.space.input_shape[1:]
+    module = files.get("python", "").removesuffix(".py")
     scale, offset = p.scale_and_offset if p is not None else ((), ())
     return environment.from_string(text).render(
         about=about,
@@ -57,7 +59,8 @@ def card(
         scale=[*scale],
         offset=[*offset],
         files=files,
-        module=files.get("python", "").removesuffix(".py"),
+        module=module,
+        is_importable=module.isidentifier() and not iskeyword(module),
         kinds=_KINDS,
         batch=about.space.input_shape[0],
         channels_last=(about.space.input_shape[0], *sizes[1:], *sizes[:1]),
@@ -78,5 +81,4 @@ def _cell(text: str) -> str:
 
 
 def _in_a_line(text: str) -> str:
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    return printable.encode(errors="replace").decode()
+    return "".join(c if c.isprintable() else " " for c in text.encode(errors="replace").decode())

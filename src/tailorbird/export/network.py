@@ -1,7 +1,9 @@
 """Networks as files: weights, plain Python, ONNX and a card, which need no search or tables."""
 
+import errno
 import json
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -90,6 +92,8 @@ class Destination:
         if not to.name.strip(". "):
             raise RecipeError(f"The files need a name, but got {str(to)!r}. Add one to the path.")
         alone = [name for name, suffix in SUFFIXES.items() if to.suffix == suffix]
+        if alone == ["python"]:  # which reads weights beside it
+            return cls({"safetensors": to.with_suffix(".safetensors"), "python": to}, None)
         if alone:
             return cls({alone[0]: to}, None)
         return cls(_files(to, formats), to.with_name(f"{to.name}.md"))
@@ -98,6 +102,41 @@ class Destination:
     def folder(cls, folder: Path, formats: tuple[str, ...]) -> "Destination":
         """Files in a folder of their own, whose card is `README.md`."""
         return cls(_files(folder / "network", formats), folder / "README.md")
+
+    @property
+    def is_one_file(self) -> bool:
+        """True if the path of one file was named."""
+        return self.card is None
+
+    def check(self) -> None:
+        """Refuses places that nobody may write to, and files there that nobody exported.
+
+        Raises:
+            RecipeError: if one is another's.
+            WriteError: if nothing can be written there.
+        """
+        for form, path in (*self.files.items(), ("card", self.card)):
+            if path is not None and form not in LIBRARY and path.is_file() and not has_mark(path):
+                raise RecipeError(
+                    f"{str(path)!r} is there, and is no file of an exported network. Name another "
+                    "path with --to, or move it away."
+                )
+        first = self.paths[0]
+        try:
+            first.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{first.stem}.", dir=first.parent):
+                pass
+        except OSError as error:
+            raise refusal(first, error) from None
+        for path in self.paths:
+            if path.is_dir():
+                raise refusal(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+
+    def others(self) -> Iterator[Path]:
+        """Yields files of other formats in a folder of our own, of what was exported before."""
+        if self.card is not None and self.card.name == "README.md":
+            every = _files(self.card.parent / "network", FORMATS).values()
+            yield from ({*every} - {*self.paths})
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -135,24 +174,16 @@ def save(
     """
     from tailorbird.export.program import programmed  # loads torch
 
-    _check_texts(destination)
+    destination.check()
     state = network.state_dict()
     texts = sorted(about.metadata.items())
-    mark = mark_of((str(texts), str(about.takes_pixels), *destination.files, *_content(state)))
-    bear_marks = [p for form, p in destination.files.items() if form not in LIBRARY]
-    if reason := torn([*bear_marks, *([destination.card] if destination.card else [])]):
+    mark = mark_of((str(texts), str(about.takes_pixels), *_content(state)))
+    bear_marks = [p for form, p in destination.files.items() if form not in LIBRARY and p.exists()]
+    if reason := torn(bear_marks):
         _LOG.warning("The network is torn (%s): it is written again.", reason)
     first = destination.paths[0]
-    try:
-        first.parent.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(prefix=f".{first.stem}.", dir=first.parent)
-    except OSError as error:
-        raise refusal(first, error) from None
-    with scratch as made_in:
+    with tempfile.TemporaryDirectory(prefix=f".{first.stem}.", dir=first.parent) as made_in:
         made = {f: Path(made_in) / path.name for f, path in destination.files.items()}
-        wanted = [*made.values()]
-        if "python" in made:  # which reads them
-            made.setdefault("safetensors", made["python"].with_suffix(".safetensors"))
         program = programmed(network, about.space.input_shape)
         try:
             program.write(made, about, mark)
@@ -164,34 +195,30 @@ def save(
         names = {f: path.name for f, path in destination.files.items()}
         text = card(about, names, errors, mark, program.n_classes, program.fixed_batch)
         with written(*destination.paths) as parts:
-            for path, part in zip(wanted, parts, strict=False):
+            for path, part in zip(made.values(), parts, strict=False):
                 shutil.copyfile(path, part)
             if destination.card is not None:
                 parts[-1].write_text(text, encoding="utf-8")
+        for path in destination.others():
+            path.unlink(missing_ok=True)
     return destination.exported(about)
 
 
 def _files(stem: Path, formats: tuple[str, ...]) -> dict[str, Path]:
     """Paths by format; those of a library are two."""
-    suffixes = {name: SUFFIXES[name] for name in formats if name in SUFFIXES}
+    # Python reads weights beside it.
+    wanted = {*formats} | ({"safetensors"} if "python" in formats else set())
+    suffixes = {name: suffix for name, suffix in SUFFIXES.items() if name in wanted}
     suffixes |= LIBRARY if "tvm" in formats else {}
     return {name: stem.with_name(stem.name + suffix) for name, suffix in suffixes.items()}
 
 
-def _check_texts(destination: Destination) -> None:
-    """Refuses to write over Python and Markdown that nobody exported."""
-    for path in destination.paths:
-        if path.suffix in (".py", ".md") and path.is_file() and not has_mark(path):
-            raise RecipeError(
-                f"{str(path)!r} is there, and is no file of an exported network. Name another path "
-                "with --to, or move it away."
-            )
-
-
 def _content(state: "Mapping[str, Tensor]") -> Iterator[str | bytes]:
+    import torch
+
     for name, tensor in state.items():
         yield name
-        yield tensor.contiguous().numpy().tobytes()
+        yield tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
 def load(path: Path, space: SearchSpace) -> "nn.Module":

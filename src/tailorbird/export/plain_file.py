@@ -27,7 +27,8 @@ def load(path=Path(__file__).with_name({weights!r})):
     from safetensors.torch import load_file
 
     network = Network()
-    network.load_state_dict(load_file(path))
+    needed = network.state_dict().keys()  # the file may have more, which nothing runs with
+    network.load_state_dict({{n: t for n, t in load_file(path).items() if n in needed}})
     return network.eval()
 '''
 

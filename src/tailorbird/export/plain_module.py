@@ -3,7 +3,6 @@
 import math
 import operator
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -17,6 +16,8 @@ from torch.export import ExportedProgram
 from torch.export.unflatten import unflatten
 
 _Names = Mapping[fx.Node, str]
+
+_RESERVED = ("Network", "Path", "load", "torch", "nn")
 
 _INFIX = {
     torch.ops.aten.add.Tensor: "+",
@@ -89,10 +90,7 @@ class _Writer:
         tensors = dict.fromkeys(str(n.target) for n in graph.nodes if n.op == "get_attr")
         lines = [
             "super().__init__()",
-            *(
-                f"self.{container} = nn.Module()"
-                for container in _containers([*children, *tensors])
-            ),
+            *(_assigned(name, "nn.Module()") for name in _containers([*children, *tensors])),
             *(_assigned(child, made) for child, made in children.items()),
             *(self._tensor(path, exported, tensor) for tensor in tensors),
         ]
@@ -101,7 +99,7 @@ class _Writer:
             f"(nn.Module):\n    def __init__(self) -> None:\n{body}\n\n"
             f"{indent(_forward(graph), ' ' * 4)}"
         )
-        return f"{self._named(name or type(origin).__name__.lstrip('_'), text)}()"
+        return f"{self._named(name or _class_name(origin), text)}()"
 
     def _children(self, path: str, exported: nn.Module, graph: fx.Graph) -> dict[str, str]:
         """Texts that make the modules that a graph calls, by name; one may be called again."""
@@ -126,13 +124,15 @@ class _Writer:
         """Text that makes room for a parameter, or for another tensor."""
         found = operator.attrgetter(name)(exported)
         empty = f"torch.empty({list(found.shape)}, dtype={found.dtype})"
+        owner, _, leaf = name.rpartition(".")
         if isinstance(found, nn.Parameter):
-            return f"self.{name} = nn.Parameter({empty})"
+            if _is_plain(name):
+                return f"self.{name} = nn.Parameter({empty})"
+            return f"{_path(owner)}.register_parameter({leaf!r}, nn.Parameter({empty}))"
         whole = _below(path, name)
         if whole not in self.network.state_dict():
             self.constants[whole] = found
-        owner, _, leaf = f"self.{name}".rpartition(".")
-        return f'{owner}.register_buffer("{leaf}", {empty})'
+        return f"{_path(owner)}.register_buffer({leaf!r}, {empty})"
 
 
 def _once(path: str) -> str:
@@ -148,7 +148,7 @@ def _is_chain(module: nn.Module, graph: fx.Graph) -> bool:
     ]
     return (
         type(module) is nn.Sequential
-        and [node.target for node in called] == [name for name, _ in module.named_children()]
+        and [node.target for node in called] == [str(i) for i in range(len(module))]
         and all(handed)
         and last.args in ((called[-1],), ((called[-1],),))
     )
@@ -161,10 +161,29 @@ def _containers(names: Sequence[str]) -> Iterator[str]:
 
 
 def _assigned(name: str, value: str) -> str:
-    owner, _, leaf = f"self.{name}".rpartition(".")
-    if leaf.isidentifier() and not iskeyword(leaf):
-        return f"{owner}.{leaf} = {value}"
-    return f'{owner}.add_module("{leaf}", {value})'
+    """Line that gives a module to another one, by its path."""
+    if _is_plain(name):
+        return f"self.{name} = {value}"
+    owner, _, leaf = name.rpartition(".")
+    return f"{_path(owner)}.add_module({leaf!r}, {value})"
+
+
+def _is_plain(name: str) -> bool:
+    """True if a path can be written with dots."""
+    return all(part.isidentifier() and not iskeyword(part) for part in name.split("."))
+
+
+def _path(name: str) -> str:
+    """Text that finds a module by its path; an empty one is the module itself."""
+    if not name:
+        return "self"
+    return f"self.{name}" if _is_plain(name) else f"self.get_submodule({name!r})"
+
+
+def _class_name(module: nn.Module) -> str:
+    """Name of a module's class, which nothing else in a file is called by."""
+    name = type(module).__name__.lstrip("_") or "Module"
+    return f"{name}_" if name in _RESERVED else name
 
 
 def _below(path: str, name: object) -> str:
@@ -174,7 +193,8 @@ def _below(path: str, name: object) -> str:
 def _of_torch(module: nn.Module) -> str | None:
     """Text that makes a layer of torch with no other inside; None of another, or if in doubt."""
     cls = type(module)
-    if not cls.__module__.startswith("torch.nn.modules.") or [*module.children()]:
+    has_hooks = module._forward_hooks or module._forward_pre_hooks
+    if not cls.__module__.startswith("torch.nn.modules.") or [*module.children()] or has_hooks:
         return None
     text = f"nn.{module!r}"
     try:
@@ -183,7 +203,9 @@ def _of_torch(module: nn.Module) -> str | None:
         return None
     constants = getattr(cls, "__constants__", ())
     same = all(getattr(made, c, None) == getattr(module, c, None) for c in constants)
-    shapes = [{n: t.shape for n, t in one.state_dict().items()} for one in (made, module)]
+    shapes = [
+        {n: (t.shape, t.dtype) for n, t in one.state_dict().items()} for one in (made, module)
+    ]
     return text if same and type(made) is cls and shapes[0] == shapes[1] else None
 
 
@@ -199,7 +221,7 @@ def _forward(graph: fx.Graph) -> str:
 
 def _names(graph: fx.Graph) -> dict[fx.Node, str]:
     """Names of variables, which do not depend on what else is in the whole network."""
-    counts, names = Counter[str](), dict[fx.Node, str]()
+    taken, names = set[str](), dict[fx.Node, str]()
     inputs = [node for node in graph.nodes if node.op == "placeholder"]
     for node in graph.nodes:
         name = re.sub(r"_\d+$", "", node.name)
@@ -207,8 +229,11 @@ def _names(graph: fx.Graph) -> dict[fx.Node, str]:
             name = "x"
         if not name.isidentifier() or iskeyword(name) or name in ("self", "torch", "nn"):
             name = f"y{name}"
-        counts[name] += 1
-        names[node] = name if counts[name] == 1 else f"{name}_{counts[name]}"
+        numbered, number = name, 1
+        while numbered in taken:
+            numbered, number = f"{name}_{number + 1}", number + 1
+        taken.add(numbered)
+        names[node] = numbered
     return names
 
 
@@ -218,12 +243,13 @@ def _lines(node: fx.Node, names: _Names) -> Iterator[str]:
         (returned,) = node.args
         yield f"return {_text(returned, names)}"
     elif node.op == "get_attr":
-        yield f"{names[node]} = self.{node.target}"
+        target = str(node.target)
+        owner, _, leaf = target.rpartition(".")
+        found = f"self.{target}" if _is_plain(target) else f"getattr({_path(owner)}, {leaf!r})"
+        yield f"{names[node]} = {found}"
     elif node.op == "call_module":
-        target = _once(str(node.target))
-        is_plain = all(part.isidentifier() for part in target.split("."))
-        of = f"self.{target}" if is_plain else f'self.get_submodule("{target}")'
-        yield f"{names[node]} = {of}({_arguments(node, names)})"
+        target = _path(_once(str(node.target)))
+        yield f"{names[node]} = {target}({_arguments(node, names)})"
     elif node.op == "call_function":
         yield f"{names[node]} = {_call(node, names)}"
 

@@ -45,9 +45,7 @@ class Program:
             ExportError: if the network cannot be written in a format.
             OSError: if a file cannot be written.
         """
-        plain = PlainModule("", {})
-        if files.keys() & {"python", "safetensors"}:
-            plain = self._plain()
+        plain = self._plain() if "python" in files else PlainModule("", {})
         metadata = {MARK: mark, "outputs": f"logits, (n, {self.n_classes})", **about.metadata}
         if "safetensors" in files:
             constants = {"constants": json.dumps([*plain.constants])} if plain.constants else {}
@@ -67,12 +65,14 @@ class Program:
         return int(logits.meta["val"].shape[-1])
 
     def _plain(self) -> PlainModule:
-        try:
+        with raising(
+            lambda error: ExportError(
+                f"The network cannot be written as plain Python ({in_a_line(error)}). Choose other "
+                "formats.",
+                "python",
+            )
+        ):
             return plain_module(self.network, self.graph)
-        except ValueError as error:
-            raise ExportError(
-                f"The network cannot be written as plain Python: {error}. Choose other formats."
-            ) from None
 
     def _write_onnx(self, path: Path, about: About, metadata: Mapping[str, str]) -> None:
         graph, inputs = self.graph, "images, float32 (n, channels, height, width)"
@@ -90,6 +90,12 @@ class Program:
             raise RecipeError(
                 f"ONNX cannot be written ({error}). Install what it takes with "
                 "`pip install 'tailorbird[onnxruntime]'`."
+            ) from None
+        except torch.onnx.OnnxExporterError as error:
+            raise ExportError(
+                f"The network cannot be written as ONNX ({in_a_line(error)}). Choose other "
+                "formats.",
+                "onnx",
             ) from None
 
 

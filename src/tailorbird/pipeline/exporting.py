@@ -20,7 +20,7 @@ from tailorbird.export.about import About
 from tailorbird.export.network import FORMATS, Destination, Exported, save
 from tailorbird.latency_tables.devices import device as devices
 from tailorbird.latency_tables.runtime import Artifact, Timing
-from tailorbird.pipeline.accuracy_sources.source import AccuracySource
+from tailorbird.pipeline.accuracy_sources.source import UNTRAINED, AccuracySource
 from tailorbird.pipeline.basis import basis_of
 from tailorbird.pipeline.finetuned_networks import finetuned_networks
 from tailorbird.pipeline.latency_sources.source import LatencySource, Library
@@ -98,33 +98,42 @@ class Exporter:
             ExportError: if it cannot be written, or a file computes something else.
             WriteError: if a file cannot be written.
         """
-        network = self.accuracy.trained_networks()(row)
+        wanted = tuple(name for name in FORMATS if name in (formats or FORMATS))
+        destination = self._destination(to, wanted)
+        destination.check()
+        network = self.accuracy.trained_networks()(row).eval()
         preprocessing = self._preprocessing(takes_pixels)
         space, own = member_row(self.space, row)
         images, checked = self._images(space), self._checked(row)
-        wanted = tuple(name for name in FORMATS if name in (formats or FORMATS))
-        is_one_file = to is not None and Destination.at(to, wanted).card is None
         library = None
-        if "tvm" in wanted and not is_one_file:
+        if "tvm" in wanted and not destination.is_one_file:
             library = self._library(network, images, is_asked_for="tvm" in formats)
-        if library is None:
-            wanted = tuple(name for name in wanted if name != "tvm")
         about = About(
             space,
             own,
             preprocessing,
             {} if checked is None else figures_of(checked, self.latency.device.name, self._batch),
-            self._provenance() | self._latency_of(library, checked),
+            self._provenance(),
             takes_pixels,
             str(self.latency.device.target),
+            "" if library is None else self._latency_of(library, checked),
         )
-        destination = Destination.folder(self.folder / "network", wanted)
-        if to is not None:
-            destination = Destination.at(to, wanted)
         compare = Comparison(network, images, preprocessing if takes_pixels else None, library)
-        return save(
-            network, about, destination, compare, None if library is None else library.files
-        )
+        files = None if library is None else library.files
+        wanted = tuple(name for name in wanted if name != "tvm" or library is not None)
+        while True:
+            try:
+                return save(network, about, self._destination(to, wanted), compare, files)
+            except ExportError as error:
+                if formats or error.form not in wanted or destination.is_one_file:
+                    raise
+                LOG.warning("%s The other files are written.", error)
+                wanted = tuple(name for name in wanted if name != error.form)
+
+    def _destination(self, to: Path | None, formats: tuple[str, ...]) -> Destination:
+        if to is None:
+            return Destination.folder(self.folder / "network", formats)
+        return Destination.at(to, formats)
 
     @property
     def _batch(self) -> int:
@@ -180,16 +189,14 @@ class Exporter:
             )
         return library
 
-    def _latency_of(self, library: Library | None, checked: pd.DataFrame | None) -> dict[str, str]:
+    def _latency_of(self, library: Library, checked: pd.DataFrame | None) -> str:
         """Latency of a library as it was written, and how far it is from that of the report."""
-        if library is None:
-            return {}
         told = f"{library.median_ms:.3g} ms for a batch of {self._batch}, as it was written"
         reported = math.nan if checked is None else float(checked["latency_ms_measured"].iloc[0])
         if abs(library.median_ms / reported - 1) > MOST_APART:
             told += f"; {reported:.3g} ms in the report, so one of the two was disturbed"
             LOG.warning("The library of TVM takes %s.", told)
-        return {"library of TVM": told}
+        return told
 
     def _checked(self, row: IntArray) -> pd.DataFrame | None:
         """Row of the network as it was checked by the present weights and on this device."""
@@ -216,7 +223,7 @@ class Exporter:
         return {
             "recipe": self.recipe.name,
             "accuracy": self.accuracy.description(),
-            "weights": self.accuracy.fingerprint(),
+            "weights": self.accuracy.fingerprint() if self.accuracy.runs_networks else UNTRAINED,
             "latency": f"{self.latency.device.name}, {self.latency.configuration().cpu}",
             "written by": f"tailorbird {version('tailorbird')}, torch {version('torch')}",
         }
@@ -253,6 +260,8 @@ class Comparison:
         pixels = [self._pixels(batch) for batch in batches]
         runs = {"python": (run_python, self.network, batches)}
         runs["onnx"] = (run_onnx, self._prepared(), pixels)
+        if "safetensors" in files:
+            self._check_weights(files["safetensors"])
         errors = dict[str, float]()
         for form, (run, network, inputs) in runs.items():
             if form in files:
@@ -266,10 +275,27 @@ class Comparison:
             if not error <= MOST_ERROR:
                 raise ExportError(
                     f"An exported network must compute what torch does, within {MOST_ERROR:g} "
-                    f"of its largest output, but as {form} it is {error:.2g} off. No file is "
-                    "written. Choose other formats, and please report it."
+                    f"of its largest output, but as {form} it is {error:.2g} off. Choose other "
+                    "formats, and please report it.",
+                    form,
                 )
         return errors
+
+    def _check_weights(self, path: Path) -> None:
+        """Refuses a file that has not all weights as they are.
+
+        Raises:
+            ExportError: if so.
+        """
+        import torch
+        from safetensors.torch import load_file
+
+        found = load_file(path)
+        for name, tensor in self.network.state_dict().items():
+            if name not in found or not torch.equal(found[name], tensor):
+                raise ExportError(
+                    f"The file of weights has another {name!r} than the network: please report it."
+                )
 
     def _prepared(self) -> "nn.Module":
         from tailorbird.export.prepared import Prepared
@@ -310,7 +336,8 @@ def run_python(path: Path, batches: Sequence[NDArray[Any]]) -> list[_Images]:
         given, made = (Path(folder) / name for name in ("given.npz", "made.npz"))
         np.savez(given, *batches)
         done = subprocess.run(
-            [sys.executable, "-I", "-c", _RUN, path, given, made],
+            [sys.executable, "-c", _RUN, path.resolve(), given, made],
+            cwd=folder,
             capture_output=True,
             check=False,
             text=True,
@@ -319,8 +346,9 @@ def run_python(path: Path, batches: Sequence[NDArray[Any]]) -> list[_Images]:
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["without a word"]
             raise ExportError(
-                f"The network as plain Python cannot be run ({lines[-1]}). No file is written. "
-                "Choose other formats, and please report it."
+                f"The network as plain Python cannot be run ({lines[-1]}). Choose other formats, "
+                "and please report it.",
+                "python",
             )
         with np.load(made) as arrays:
             return [arrays[name] for name in arrays.files]
@@ -345,8 +373,9 @@ def run_onnx(path: Path, batches: Sequence[NDArray[Any]]) -> list[_Images]:
             return [runtime.run(Artifact(path), (batch,), here)[0] for batch in batches]
         except MeasurementError as error:
             raise ExportError(
-                f"The ONNX file cannot be run ({error}). No file is written. Choose other formats, "
-                "and please report it."
+                f"The ONNX file cannot be run ({error}). Choose other formats, and please report "
+                "it.",
+                "onnx",
             ) from None
         finally:
             runtime.close()

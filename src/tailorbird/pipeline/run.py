@@ -458,7 +458,12 @@ class Run:
             raise RecipeError(f"Formats are {', '.join(FORMATS)}, but got {unknown[0]!r}.")
         to = None if to is None else Path(to)
         if to is not None:
-            Destination.at(to, FORMATS)  # refuses what is no path of files
+            one = Destination.at(to, FORMATS)  # refuses what is no path of files
+            if one.is_one_file and formats and not {*formats} & {*one.files}:
+                raise RecipeError(
+                    f"{str(to)!r} is a file of another format than {', '.join(formats)}: name a "
+                    "path without an ending, or leave out the formats."
+                )
         self.accuracy.trained_networks()  # refuses, before anything is looked for
         row = self._chosen(architecture, max_latency_ms, device)
         exporter = Exporter(self.recipe, self.folder, self.space, self.accuracy, self.latency)

@@ -14,9 +14,14 @@ import pandas as pd
 from tailorbird.errors import MissingStepError, RecipeError
 from tailorbird.reports.finetuned import ACCURACIES_OF, LATENCIES_OF
 from tailorbird.reports.measures import best_known_ms
+from tailorbird.reports.write import torn_report
 from tailorbird.spaces import FloatArray
 
 _DRAWS = 2_000
+_NUMBERS = (
+    *("accuracy_test", "accuracy_test_std"),
+    *("latency_ms_measured", "latency_ms_predicted"),
+)
 _MARGIN = 1.05  # by which the box is slower than the slowest network
 
 
@@ -47,12 +52,20 @@ class FrontOfRun:
             summary = json.loads((folder / "summary.json").read_text())
             networks = pd.read_parquet(folder / "front.parquet")
             of = str(summary[ACCURACIES_OF]), str(summary[LATENCIES_OF])
-            networks = networks.dropna(subset=["accuracy_test"]).reset_index(drop=True)
+            numbers = networks[[*_NUMBERS]].astype(np.float64)
+            known = np.isfinite(numbers["accuracy_test"]) & np.isfinite(best_known_ms(numbers))
+            networks = networks.assign(**numbers)[known].reset_index(drop=True)
+            networks["architecture"].astype(str)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise MissingStepError(
                 f"There is no report of a run in {str(folder)!r} ({type(error).__name__}). Name "
                 "folders such as runs/NAME, after `tailorbird run RECIPE`."
             ) from None
+        if reason := torn_report(folder):
+            raise MissingStepError(
+                f"The report in {str(folder)!r} is torn ({reason}): `tailorbird report RECIPE` "
+                "writes it again."
+            )
         if networks.empty:
             raise MissingStepError(
                 f"No network of the front in {str(folder)!r} has a tested accuracy, by which it "
@@ -79,7 +92,8 @@ class FrontOfRun:
     @property
     def images(self) -> str:
         """What accuracies are of, without the weights."""
-        return self.accuracies_of.rpartition("/")[0] or self.accuracies_of
+        before, _, weights = self.accuracies_of.rpartition("/")
+        return before if "@" in weights else self.accuracies_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,11 +129,12 @@ class ComparedRuns:
     def read(cls, folders: Sequence[Path]) -> Self:
         """Reads the reports in folders of runs; those of one name are numbered."""
         runs = [FrontOfRun.read(folder) for folder in folders]
-        names = [run.name for run in runs]
-        numbered = (
-            f"{name} {names[: i + 1].count(name)}" if names.count(name) > 1 else name
-            for i, name in enumerate(names)
-        )
+        numbered = list[str]()
+        for name in (run.name for run in runs):
+            n, unique = 1, name
+            while unique in numbered:
+                n, unique = n + 1, f"{name} {n + 1}"
+            numbered.append(unique)
         return cls(
             tuple(
                 FrontOfRun(name, run.networks, run.accuracies_of, run.latencies_of)
@@ -138,39 +153,46 @@ class ComparedRuns:
 
     @cached_property
     def box(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Fastest network and a little more than the slowest, ms; least accuracy and most."""
+        """Fastest network and a little more than the slowest, ms; least accuracy and most.
+
+        Accuracies have room for two standard errors.
+        """
         ms = np.concatenate([run.ms for run in self.runs])
-        accuracy = np.concatenate([run.accuracy for run in self.runs])
-        return (float(ms.min()), float(_MARGIN * ms.max())), (
-            float(accuracy.min()),
-            float(accuracy.max()),
-        )
+        low = np.concatenate([run.accuracy - 2 * run.accuracy_std for run in self.runs])
+        high = np.concatenate([run.accuracy + 2 * run.accuracy_std for run in self.runs])
+        accuracy = float(low.min()), float(high.max())
+        return (float(ms.min()), float(_MARGIN * ms.max())), accuracy
 
     def hypervolume(self, run: FrontOfRun, accuracy: FloatArray | None = None) -> float:
         """Share of the box that a front dominates, by its own accuracies or others (n,)."""
         (fast, slow), (low, high) = self.box
-        tested = run.accuracy if accuracy is None else accuracy
+        tested = np.clip(run.accuracy if accuracy is None else accuracy, low, high)
         error = (high - tested) / (high - low) if high > low else np.zeros(len(tested))
         at = np.column_stack([(run.ms - fast) / (slow - fast), error])
         return float(moocore.hypervolume(at, ref=[1.0, 1.0]))
 
     @cached_property
     def hypervolumes(self) -> pd.DataFrame:
-        """Row for each run: hypervolume, its 95 % interval, and how often it is the largest.
+        """Row for each run: hypervolume as tested, and without the luck of tests, with 95 %.
 
-        Accuracies are drawn anew by their standard errors, as if tests were independent; those of
-        the same images are not, so differences are surer than it says.
+        A front is the best of many tests, so that chance makes it larger. How much is told by
+        accuracies that are drawn anew by their standard errors, as if tests were independent (a
+        basic bootstrap). Those of the same images are not, so differences are surer than it says.
         """
         rng, drawn = np.random.default_rng(0), np.empty((len(self.runs), _DRAWS))
         for i, run in enumerate(self.runs):
             draws = rng.normal(run.accuracy, run.accuracy_std, (_DRAWS, len(run.accuracy)))
             drawn[i] = [self.hypervolume(run, accuracy) for accuracy in draws]
-        low, high = np.percentile(drawn, [2.5, 97.5], axis=1)
-        largest = (drawn >= drawn.max(axis=0)) / (drawn >= drawn.max(axis=0)).sum(axis=0)
+        tested = np.array([self.hypervolume(run) for run in self.runs])
+        likely = np.clip(2 * tested[:, None] - drawn, 0.0, 1.0)
+        low, high = np.percentile(likely, [2.5, 97.5], axis=1)
+        is_largest = likely >= likely.max(axis=0)
+        largest = is_largest / is_largest.sum(axis=0)
         return pd.DataFrame(
             {
                 "n_networks": [len(run.networks) for run in self.runs],
-                "hypervolume": [self.hypervolume(run) for run in self.runs],
+                "hypervolume": tested,
+                "without_luck": likely.mean(axis=1),
                 "low": low,
                 "high": high,
                 "probability_largest": largest.mean(axis=1),
@@ -207,6 +229,6 @@ def _beaten(by: FrontOfRun, of: FrontOfRun) -> float:
 
 def _batch(run: FrontOfRun) -> object:
     try:
-        return json.loads(run.latencies_of.partition(": ")[2]).get("batch")
+        return json.loads("{" + run.latencies_of.partition(": {")[2]).get("batch")
     except (ValueError, AttributeError):
         return None

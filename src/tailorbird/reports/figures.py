@@ -8,6 +8,7 @@ import pandas as pd
 from tailorbird.reports.checked import AT
 from tailorbird.reports.measures import (
     MEASURED_LATENCY,
+    PREDICTED_ACCURACY,
     PREDICTED_LATENCY,
     TEST_ACCURACY,
     VALIDATION_ACCURACY,
@@ -26,7 +27,8 @@ def figures_of(network: pd.DataFrame, device: str, batch: int) -> dict[str, str]
         batch: images that a latency is of.
     """
     figures = dict[str, str]()
-    for measure in (TEST_ACCURACY, VALIDATION_ACCURACY, *_latencies(network)):
+    accuracies = (TEST_ACCURACY, VALIDATION_ACCURACY, PREDICTED_ACCURACY)
+    for measure in (*accuracies, *_latencies(network)):
         if measure.column not in network or not math.isfinite(measure.values(network)[0]):
             continue
         title = measure.title
@@ -42,9 +44,9 @@ def figures_of(network: pd.DataFrame, device: str, batch: int) -> dict[str, str]
 
 
 def _latencies(network: pd.DataFrame) -> Iterator[Measure]:
-    """Yields the measured latency, or else the predicted one, and those on further devices."""
-    is_timed = network["latency_ms_measured"].notna().all()
-    yield MEASURED_LATENCY if is_timed else PREDICTED_LATENCY
+    """Yields the measured and the predicted latency, and those on further devices."""
+    yield MEASURED_LATENCY
+    yield PREDICTED_LATENCY
     for column in map(str, network):
         before, at, name = column.partition(AT)
         if at and before == "latency_ms":

@@ -78,7 +78,7 @@ VALIDATION_ACCURACY = replace(
     title="validation accuracy",
     error="accuracy_validation_std",
 )
-_PREDICTED_ACCURACY = replace(
+PREDICTED_ACCURACY = replace(
     TEST_ACCURACY, column="accuracy_predicted", title="predicted accuracy", error="accuracy_std"
 )
 MEASURED_LATENCY = Measure(
@@ -94,7 +94,7 @@ def accuracy_of(networks: pd.DataFrame) -> Measure:
     for measure in (TEST_ACCURACY, VALIDATION_ACCURACY):
         if networks[measure.column].notna().any():
             return measure
-    return _PREDICTED_ACCURACY
+    return PREDICTED_ACCURACY
 
 
 def latency_of(networks: pd.DataFrame) -> Measure:
@@ -152,7 +152,7 @@ def _cost(column: str, front: pd.DataFrame) -> Measure:
 def measure_of_prediction(objective: Objective) -> Measure:
     """Measure of what a search predicts for an objective."""
     if objective.name == "accuracy":
-        return _PREDICTED_ACCURACY
+        return PREDICTED_ACCURACY
     if objective.column == "latency_ms":
         return PREDICTED_LATENCY
     return _cost(objective.column, pd.DataFrame())

@@ -11,13 +11,16 @@ from arrays import arrays
 from tailorbird import spaces
 from tailorbird.errors import ContractError
 from tailorbird.progress import NoProgress
+from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces.stitching import Part, StitchSpace, Windows
+from tailorbird.spaces.stitching.families.cifar_resnet import CifarResNet
 from tailorbird.spaces.stitching.families.digits_resnet import DigitsResNet
 from tailorbird.spaces.workload import Workload
-from tailorbird.training import Dataset, Trained, Training, load, train
+from tailorbird.training import Dataset, Split, Trained, Training, load, train
 from tailorbird.training.stitching.block_by_block import _meetings, check_meetings
-from tailorbird.training.stitching.train import load_anchors
+from tailorbird.training.stitching.train import load_anchors, placed
 
+FOLDER, FILE = "resnet_cifar10_akamaster", "resnet56-4bfd9763.th"
 SPACE = StitchSpace(DigitsResNet(2, widths=(4, 8, 16), depth=3), Windows(2, 1), max_stitches=1)
 SETTINGS = Training(30, 0, 0, batch=20, anchors_from="largest")
 
@@ -90,6 +93,26 @@ def test_a_training_that_is_killed_between_anchors_ends_as_a_whole_one(
         (part / name).unlink()
     again = train(SPACE, few_digits, settings, part, NoProgress())
     assert again.fingerprint == whole.fingerprint
+
+
+@pytest.mark.data(f"{FOLDER}/{FILE}")
+def test_an_anchor_with_a_file_stays_as_it_is(tmp_path: Path) -> None:
+    family = CifarResNet(2, ("r20", "r56"), ((3,) * 3, (9,) * 3), name="two")
+    space = StitchSpace(family, Windows(2, 1), max_stitches=0)
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((40, 3, 32, 32), dtype=np.float32)
+    split = Split(images, rng.integers(0, 10, 40))
+    dataset = Dataset("made up", 10, split, split, split)
+    file = data_folder() / FOLDER / FILE
+    settings = Training(1, 0, 0, batch=20, anchors={"r56": file}, anchors_from="largest")
+    made = train(space, dataset, settings, tmp_path / "a", NoProgress())
+    network, _ = placed(space, 0, {"r56": file}, {})
+    theirs = {n: t for n, t in network.named_parameters() if "-1-" in n}
+    for name, parameter in made.network.named_parameters():
+        if name in theirs:
+            assert torch.equal(parameter, theirs[name])
+    with_labels = replace(settings, anchors_from="labels")
+    assert load_anchors(space, dataset, with_labels, tmp_path / "a") is None
 
 
 @pytest.mark.parametrize("name", ["cifar-resnet", "deit-ti-s-b", "swin-ti-s-b", "resnet-18-50"])

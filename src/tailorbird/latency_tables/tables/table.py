@@ -1,7 +1,7 @@
 """Latency table of one configuration, as predictors see it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -269,6 +269,14 @@ class LatencyTable:
         """
         return pictures.latencies(self.to_pandas(), axes(ax))
 
+    def only(self, keys: Collection[str]) -> "LatencyTable":
+        """The table of some programs, as far as it has them."""
+        return replace(
+            self,
+            entries={key: row for key, row in self.entries.items() if key in keys},
+            failures={key: reason for key, reason in self.failures.items() if key in keys},
+        )
+
     def select(self, keys: Sequence[str]) -> list[Latency]:
         """Returns latencies in the order of the keys.
 
@@ -294,14 +302,20 @@ class LatencyTable:
         return float(np.mean([latency.is_trusted for latency in self.entries.values()]))
 
     @property
+    def share_sound(self) -> float | None:
+        """Fraction of the rows that are trusted, where failures are rows that are not."""
+        n = len(self.entries) + len(self.failures)
+        return sum(row.is_trusted for row in self.entries.values()) / n if n else None
+
+    @property
     def is_usable(self) -> bool:
         """True if at least half of the rows are trusted, or there are none."""
-        return self.share_trusted is None or self.share_trusted >= LEAST
+        return self.share_sound is None or self.share_sound >= LEAST
 
     @property
     def verdict(self) -> str:
         """A sentence on what the table is good for; empty if it has no rows."""
-        share = self.share_trusted
+        share = self.share_sound
         if share is None:
             return ""
         if share >= SOUND:

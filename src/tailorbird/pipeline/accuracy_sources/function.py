@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 
 from tailorbird.errors import RecipeError
+from tailorbird.latency_tables.program import seeded
 from tailorbird.pipeline.accuracy_sources.evaluated import EvaluatedAccuracy
 from tailorbird.pipeline.accuracy_sources.source import UNTRAINED, nothing_to_finetune
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
@@ -148,7 +149,8 @@ class FunctionAccuracy(EvaluatedAccuracy):
 
     def network(self, row: IntArray) -> "nn.Module":
         """Network as the space builds it: latency does not depend on weights."""
-        return self.space.build(row)
+        with seeded():
+            return self.space.build(row)
 
     def trained_networks(self) -> "Callable[[IntArray], nn.Module]":
         """Networks as the space builds them; a warning says that nothing was trained."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 import numpy as np
 
 from tailorbird.errors import RecipeError
+from tailorbird.latency_tables.program import seeded
 from tailorbird.pipeline.accuracy_sources.source import nothing_to_finetune
 from tailorbird.pipeline.own_code.accuracy_predictor import MakeLearner, try_accuracy_predictor
 from tailorbird.predictors import AccuracyInputs, Additive, KnownAccuracy, Predictor
@@ -172,7 +173,8 @@ class TabulatedAccuracy(ABC):
 
     def network(self, row: IntArray) -> "nn.Module":
         """Network with fresh weights: latency does not depend on them."""
-        return self.space.build(row)
+        with seeded():
+            return self.space.build(row)
 
     def obtain(self, progress: Progress) -> None:
         """Reads the table; there is nothing to train."""

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from tailorbird.errors import DeviceError, MissingStepError, RecipeError
-from tailorbird.latency_tables import Record, shipped
+from tailorbird.latency_tables import Program, Record, shipped
 from tailorbird.pipeline.latency_sources.measured import MeasuredLatency, measured_device
 from tailorbird.pipeline.latency_sources.source import uncompared
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
@@ -76,6 +76,17 @@ class AdaptedLatency(MeasuredLatency):
         table = self.filled(adaptation.programs, progress)
         self.__dict__.pop("_adapted", None)  # of fewer networks
         return adaptation.adapted(table)
+
+    def measure_again(self, progress: Progress) -> int:
+        """Measures distrusted networks anew, that latencies are adapted by."""
+        n = super().measure_again(progress)
+        self.__dict__.pop("_adapted", None)
+        return n
+
+    @property
+    def _needed_programs(self) -> list[Program]:
+        """The networks that latencies are adapted by."""
+        return [*self._adaptation(None).programs]
 
     def predictor(self) -> "Predictor":
         """The predictor that the timed networks give."""

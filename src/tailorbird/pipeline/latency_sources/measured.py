@@ -142,29 +142,39 @@ class MeasuredLatency:
         return self.filled(programs, progress)
 
     @property
-    def _programs(self) -> list[Program]:
+    def _needed_programs(self) -> list[Program]:
         """Programs that the predictor needs."""
+        return self._programs
+
+    @property
+    def _programs(self) -> list[Program]:
+        """Programs that are measured unless others are asked for."""
         needed = programs_of(self.space) if self.recipe.latency.entry.needs_workloads else []
         return [*needed, *self._prediction.programs]
 
     def measure_again(self, progress: Progress) -> int:
         """Voids the distrusted rows of programs that the predictor needs, and measures these anew.
 
-        Their samples are kept, and count no more.
+        Their samples are kept, and count no more. What is missing is measured as well.
         """
         entries, store = self.record().table(1).entries, self.database.store()
-        doubted = [
-            (program, entries[program.key].doubts)
-            for program in self._programs
-            if program.key in entries and not entries[program.key].is_trusted
-        ]
+        needed = self._needed_programs
+        todo = [p for p in needed if p.key not in entries or not entries[p.key].is_trusted]
+        doubted = [program.key for program in todo if program.key in entries]
         if doubted:
+            self.setup.profiler(store)  # which refuses a device that is away, before rows are void
             session = store.begin(devices.provenance(self.device))
-            for program, doubts in doubted:
-                reason = f"it is measured again, as it was distrusted ({'; '.join(doubts)})"
-                store.fail(program.key, self.configuration(), session, reason)
-            self.filled([program for program, _ in doubted], progress)
-        return len(doubted)
+            for key in doubted:
+                why = "; ".join(entries[key].doubts)
+                reason = f"it is measured again, as it was distrusted ({why})"
+                store.fail(key, self.configuration(), session, reason)
+        if todo:
+            self.filled(todo, progress)
+        return len(todo)
+
+    def needed(self) -> LatencyTable:
+        """Rows of programs that the predictor needs."""
+        return self.table().only({program.key for program in self._needed_programs})
 
     def filled(self, programs: Sequence[Program], progress: Progress) -> LatencyTable:
         """Measures programs that are missing, and returns the table.

@@ -78,8 +78,14 @@ class LatencySource(Protocol):
             RecipeError: if the table is not measured here.
         """
 
+    def needed(self) -> LatencyTable:
+        """Rows of programs that the predictor needs, as far as they were measured or failed."""
+
     def measure_again(self, progress: Progress) -> int:
-        """Measures the distrusted rows of workloads anew; returns how many there were.
+        """Measures needed rows anew that are distrusted, and those that are missing.
+
+        Returns:
+            How many there were.
 
         Raises:
             MeasurementError: if any could not be measured.

@@ -98,6 +98,10 @@ class UntimedLatency(ABC):
         """How latencies are predicted."""
         return self._prediction.summary
 
+    def needed(self) -> LatencyTable:
+        """The whole table."""
+        return self.table()
+
     def measure_again(self, progress: Progress) -> NoReturn:
         """Refuses: nothing is measured here."""
         raise not_measured_here(self.device.name)

@@ -5,22 +5,31 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
+from tailorbird.errors import RecipeError
 from tailorbird.reports.compared_runs import ComparedRuns, FrontOfRun
 from tailorbird.reports.plots.plot import COLOURS, MARKS, Axis, Plot, Point, Points
 from tailorbird.reports.plots.scale import Scale
 from tailorbird.reports.templates import template, text_of
 from tailorbird.reports.wording import with_error
 from tailorbird.storage import atomic
+from tailorbird.storage.marks import MARK, has_mark, mark_of
 
 
 def write(compared: ComparedRuns, path: Path) -> None:
     """Writes the page.
 
     Raises:
+        RecipeError: if a file is there that is no such page.
         WriteError: if it cannot be written.
     """
+    if path.is_file() and not has_mark(path):
+        raise RecipeError(
+            f"{str(path)!r} is there, and is no page of compared runs. Name another with --to."
+        )
+    mark = mark_of(run.networks.to_json() for run in compared.runs)
     dominated = compared.dominated
     page = template("page/compared_runs.html.j2").render(
+        mark={"name": MARK, "content": mark},
         names=", ".join(run.name for run in compared.runs),
         remarks=compared.remarks,
         plot=_plot(compared),
@@ -38,7 +47,7 @@ def write(compared: ComparedRuns, path: Path) -> None:
 
 def lines(compared: ComparedRuns) -> list[str]:
     """Lines of a terminal."""
-    heads = ("run", "networks", "hypervolume", "interval", "largest", "beaten by another")
+    heads = ("run", "networks", "hypervolume", "without luck", "largest", "beaten by another")
     beaten = compared.dominated.to_numpy().copy()
     np.fill_diagonal(beaten, 0.0)
     cells = [
@@ -59,7 +68,7 @@ def _rows(compared: ComparedRuns) -> list[tuple[str, str, str, str, str]]:
             str(name),
             f"{row['n_networks']:.0f}",
             f"{row['hypervolume']:.3f}",
-            f"{row['low']:.3f} to {row['high']:.3f}",
+            f"{row['without_luck']:.3f} ({row['low']:.3f} to {row['high']:.3f})",
             f"{row['probability_largest']:.0%}",
         )
         for name, row in compared.hypervolumes.iterrows()

@@ -23,4 +23,14 @@ def decided_by(family: Family, settings: Training, anchor: int) -> dict[str, obj
     if origin is not None:
         other = settings.alone(family.anchors[origin])
         decides["from"] = [settings.anchors_from, other, settings.learning_rates.get("stitch")]
+    elif stays(family, settings, anchor):
+        decides["stays"] = True
     return decides
+
+
+def stays(family: Family, settings: Training, anchor: int) -> bool:
+    """True if an anchor stays as its file has it, since others learn from anchors.
+
+    One whose head is new learns nevertheless.
+    """
+    return settings.anchors_from != "labels" and family.anchors[anchor] in settings.anchors

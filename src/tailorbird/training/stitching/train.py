@@ -30,7 +30,7 @@ from tailorbird.training.stitching.assembling import module_epochs, train_module
 from tailorbird.training.stitching.block_by_block import train_block_by_block
 from tailorbird.training.stitching.features import feature_epochs, learn_features
 from tailorbird.training.stitching.least_squares import initialise_stitches
-from tailorbird.training.stitching.origins import decided_by, origin_of
+from tailorbird.training.stitching.origins import decided_by, origin_of, stays
 from tailorbird.training.stitching.route_sampling import with_share_of_anchors
 from tailorbird.training.stitching.settings import RULES, Training
 
@@ -185,7 +185,9 @@ def _train_anchor(
     advance: Advance,
 ) -> None:
     """Trains one anchor alone, from its file of weights if settings name one, or from others."""
-    _place(space, settings, network, anchor)
+    placement = _place(space, settings, network, anchor)
+    if placement and not placement.new_head and stays(space.family, settings, anchor):
+        return
     epochs, is_derived = (
         settings.train_epochs,
         origin_of(space.family, settings, anchor) is not None,
@@ -324,13 +326,19 @@ def check_heads(placements: Mapping[str, anchors.Placement], settings: Training)
                 )
 
 
-def _place(space: StitchSpace, settings: Training, network: SharedNetwork, anchor: int) -> None:
+def _place(
+    space: StitchSpace, settings: Training, network: SharedNetwork, anchor: int
+) -> anchors.Placement | None:
+    """Puts an anchor's file of weights into a network; None if there is none."""
     name = space.family.anchors[anchor]
-    if name in settings.anchors:
-        # The protocol is that of the weights' names; a family without it was refused.
-        family = cast(Pretrained, space.family)
-        path, key = settings.anchors[name], settings.keys.get(name)
-        check_heads({name: anchors.place(network, family, anchor, path, key)}, settings)
+    if name not in settings.anchors:
+        return None
+    # The protocol is that of the weights' names; a family without it was refused.
+    family = cast(Pretrained, space.family)
+    path, key = settings.anchors[name], settings.keys.get(name)
+    placement = anchors.place(network, family, anchor, path, key)
+    check_heads({name: placement}, settings)
+    return placement
 
 
 def _anchor(
