@@ -12,7 +12,7 @@ import torch
 from own_net import Head, Stem, of
 from torch import Tensor, nn
 
-from tailorbird.cli.ranks import joined
+from tailorbird.cli.ranks import joined, leave
 from tailorbird.progress import NoProgress
 from tailorbird.spaces import Elastic, Stage
 from tailorbird.spaces.stitching import StitchSpace, Windows
@@ -200,3 +200,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave(0)

@@ -15,8 +15,13 @@ def main() -> None:
     atexit.register(_leave, signals)  # the first that is registered runs last
     try:
         from tailorbird.cli.app import command_line
+        from tailorbird.cli.ranks import leave
 
-        command_line(signals)
+        try:
+            command_line(signals)
+        except SystemExit as ended:
+            leave(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
+            raise
     except KeyboardInterrupt:
         signals.is_ending = True
         sys.exit(f"tailorbird: {signals.sentence}")  # prints it, and is code 1

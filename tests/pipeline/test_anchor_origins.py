@@ -34,6 +34,12 @@ def test_anchors_of_a_recipe_learn_from_the_largest(tailorbird: Tailorbird) -> N
         assert all(torch.equal(made[name], plain[a][name]) for name in made) is is_same
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules of a recipe that is no file are looked for in the current folder, which stays so."""
+    monkeypatch.chdir(tmp_path)
+
+
 def of_files(anchors: dict[str, str]) -> dict[str, object]:
     """Tables of a recipe whose anchors have files."""
     return {

@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ class _Store(Protocol):
 
 
 _joined: list[_Store] = []
+_has_joined: list[bool] = []
 
 
 def n_ranks(environment: Mapping[str, str] = os.environ) -> int:
@@ -82,11 +84,26 @@ def joined() -> Iterator[bool]:
             f"{os.environ['MASTER_PORT']}, but did not ({error})."
         ) from error
     _joined.append(store)
+    _has_joined.append(True)
     if rank:
         logging.getLogger("tailorbird").addHandler(logging.NullHandler())
     yield rank == 0
+    with suppress(RuntimeError):  # of one that died since
+        dist.barrier()  # who leaves earlier cuts connections of others, and these abort as they end
     dist.destroy_process_group()
     _joined.clear()
+
+
+def leave(code: int) -> None:
+    """Ends this process at once, if it was one of several.
+
+    As a process ends on its own, threads of torch's gloo abort it now and then, when all is done.
+    """
+    if _has_joined:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):  # closed, or none
+                stream.flush()
+        os._exit(code)
 
 
 def has_the_word(error: BaseException) -> bool:
