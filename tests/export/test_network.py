@@ -76,6 +76,51 @@ def test_all_files_load_in_a_fresh_process_and_agree(
     np.testing.assert_allclose(onnx, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("name", ["README", "sub/README"])
+def test_files_of_others_stay_beside_a_card_of_any_name(
+    digits_space: StitchSpace, stitched: IntArray, tmp_path: Path, name: str
+) -> None:
+    network, about = digits_space.build(stitched).eval(), About(digits_space, stitched)
+    stem = tmp_path / name
+    stem.parent.mkdir(exist_ok=True)
+    (stem.parent / "network.onnx").write_bytes(b"of somebody else")
+    save(network, about, Destination.at(stem, ("safetensors",)))
+    assert (stem.parent / "network.onnx").read_bytes() == b"of somebody else"
+    assert sorted(path.name for path in stem.parent.iterdir() if path.is_file()) == [
+        "README.md",
+        "README.safetensors",
+        "network.onnx",
+    ]
+
+
+def test_a_folder_of_its_own_loses_what_was_exported_there_before_and_nothing_else(
+    digits_space: StitchSpace, stitched: IntArray, tmp_path: Path
+) -> None:
+    network, about = digits_space.build(stitched).eval(), About(digits_space, stitched)
+    save(network, about, Destination.folder(tmp_path, ("safetensors", "python")))
+    (tmp_path / "network.onnx").write_bytes(b"of somebody else")
+    (tmp_path / "network.tvm.so").write_bytes(b"of somebody else")
+    save(network, about, Destination.folder(tmp_path, ("safetensors",)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "README.md",
+        "network.onnx",
+        "network.safetensors",
+        "network.tvm.so",
+    ]
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "file/there", "a" * 252])
+def test_a_place_that_takes_no_file_is_refused_and_nothing_is_made(
+    digits_space: StitchSpace, stitched: IntArray, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WriteError, match=r"cannot be written: (File name too long|Not a dir)"):
+        save(
+            digits_space.build(stitched).eval(), About(digits_space, stitched), at(tmp_path / name)
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def said_in(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "tailorbird"]
 

@@ -118,6 +118,16 @@ def test_formats_that_there_are_not_are_refused(
     assert not Path("runs/shown/network").exists()
 
 
+def test_nothing_is_left_where_there_are_no_weights(tailorbird: Tailorbird) -> None:
+    Path("r.toml").write_text(RECIPE.format(epochs=3))
+    for to in ([], ["--to", "made/it"]):
+        code, _, err = tailorbird("export", "r.toml", "--architecture", "w8:0-5", *to)
+        assert code == 2
+        assert "`tailorbird train r.toml`" in err
+    assert not Path("runs/shown/network").exists()
+    assert not Path("made").exists()
+
+
 @pytest.mark.long
 @pytest.mark.tvm
 def test_a_library_of_the_device_runs_from_the_card(tailorbird: Tailorbird) -> None:
@@ -136,7 +146,11 @@ def test_a_library_of_the_device_runs_from_the_card(tailorbird: Tailorbird) -> N
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "(16, 10)"
-    assert "ms for a batch of 16, as it was written" in card
+    assert "ms for a batch of 16, as it was written; the report has none" in card
+    Path("it/one.tvm.safetensors").unlink()  # so that the library may be anybody's
+    code, _, err = tailorbird("export", "r.toml", "--architecture", "w8:0-5", "--to", "it/one")
+    assert code == 2
+    assert "'it/one.tvm.so' is there, and is no file of an exported network" in err
 
 
 def test_a_library_that_nothing_measures_is_refused(tailorbird: Tailorbird) -> None:

@@ -141,8 +141,8 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     other = written(tmp_path / "other", accuracies_of="cifar@2/test/accuracy/space@weights")
     with pytest.raises(RecipeError, match=r"of the same images and score, .* 'cifar@2/test"):
         ComparedRuns.read([one, other])
-    other = written(tmp_path / "other", accuracies_of="/home/me/cifar.csv")
-    table = written(tmp_path / "table", accuracies_of="/home/me/imagenet.csv")
+    other = written(tmp_path / "other", accuracies_of="tables/cifar.csv")
+    table = written(tmp_path / "table", accuracies_of="tables/imagenet.csv")
     with pytest.raises(RecipeError, match=r"cifar.csv.*imagenet.csv|imagenet.csv.*cifar.csv"):
         ComparedRuns.read([other, table])
     other = written(tmp_path / "other", latencies_of='lab: phone: {"batch": 1}')

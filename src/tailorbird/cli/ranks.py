@@ -28,7 +28,6 @@ class _Store(Protocol):
 
 
 _joined: list[_Store] = []
-_has_joined: list[bool] = []
 
 
 def n_ranks(environment: Mapping[str, str] = os.environ) -> int:
@@ -84,14 +83,12 @@ def joined() -> Iterator[bool]:
             f"{os.environ['MASTER_PORT']}, but did not ({error})."
         ) from error
     _joined.append(store)
-    _has_joined.append(True)
     if rank:
         logging.getLogger("tailorbird").addHandler(logging.NullHandler())
     yield rank == 0
     with suppress(RuntimeError):  # of one that died since
         dist.barrier()  # who leaves earlier cuts connections of others, and these abort as they end
     dist.destroy_process_group()
-    _joined.clear()
 
 
 def leave(code: int) -> None:
@@ -99,7 +96,7 @@ def leave(code: int) -> None:
 
     As a process ends on its own, threads of torch's gloo abort it now and then, when all is done.
     """
-    if _has_joined:
+    if _joined:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError, AttributeError):  # closed, or none
                 stream.flush()

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from tailorbird.errors import RecipeError, WeightsError
 from tailorbird.export.about import About
 from tailorbird.export.card import card
 from tailorbird.spaces import SearchSpace
+from tailorbird.storage import tensors
 from tailorbird.storage.atomic import refusal, written
-from tailorbird.storage.marks import has_mark, mark_of, torn
+from tailorbird.storage.marks import MARK, has_mark, mark_of, torn
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -73,10 +75,13 @@ class Destination:
     Attributes:
         files: by format.
         card: path of the card; None for none.
+        unwanted: paths of formats that are not asked for, in a folder for nothing else; what was
+            exported there before goes.
     """
 
     files: Mapping[str, Path]
     card: Path | None
+    unwanted: tuple[Path, ...] = ()
 
     @classmethod
     def at(cls, to: Path, formats: tuple[str, ...]) -> "Destination":
@@ -101,7 +106,10 @@ class Destination:
     @classmethod
     def folder(cls, folder: Path, formats: tuple[str, ...]) -> "Destination":
         """Files in a folder of their own, whose card is `README.md`."""
-        return cls(_files(folder / "network", formats), folder / "README.md")
+        stem = folder / "network"
+        files, every = _files(stem, formats), _files(stem, FORMATS)
+        unwanted = tuple(path for form, path in every.items() if form not in files)
+        return cls(files, folder / "README.md", unwanted)
 
     @property
     def is_one_file(self) -> bool:
@@ -115,28 +123,34 @@ class Destination:
             RecipeError: if one is another's.
             WriteError: if nothing can be written there.
         """
-        for form, path in (*self.files.items(), ("card", self.card)):
-            if path is not None and form not in LIBRARY and path.is_file() and not has_mark(path):
+        for path in self.paths:
+            try:
+                is_folder = stat.S_ISDIR(path.stat().st_mode)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:  # such as a name that is too long
+                raise refusal(path, error) from None
+            if is_folder:
+                raise refusal(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+            if not _is_ours(path):
                 raise RecipeError(
                     f"{str(path)!r} is there, and is no file of an exported network. Name another "
                     "path with --to, or move it away."
                 )
-        first = self.paths[0]
         try:
-            first.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=f".{first.stem}.", dir=first.parent):
+            with self.room():
                 pass
         except OSError as error:
-            raise refusal(first, error) from None
-        for path in self.paths:
-            if path.is_dir():
-                raise refusal(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+            raise refusal(self.paths[0], error) from None
 
-    def others(self) -> Iterator[Path]:
-        """Yields files of other formats in a folder of our own, of what was exported before."""
-        if self.card is not None and self.card.name == "README.md":
-            every = _files(self.card.parent / "network", FORMATS).values()
-            yield from ({*every} - {*self.paths})
+    def room(self) -> "tempfile.TemporaryDirectory[str]":
+        """Returns a folder to make the files in, in the nearest that is there above them.
+
+        Raises:
+            OSError: if nothing can be written there.
+        """
+        above = next(path for path in self.paths[0].absolute().parents if path.exists())
+        return tempfile.TemporaryDirectory(prefix=".tailorbird.", dir=above)
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -172,23 +186,26 @@ def save(
         WriteError: if a file cannot be written.
         ExportError: if the network cannot be written in a format.
     """
+    from safetensors.torch import load_file
+
     from tailorbird.export.program import programmed  # loads torch
 
     destination.check()
     state = network.state_dict()
     texts = sorted(about.metadata.items())
     mark = mark_of((str(texts), str(about.takes_pixels), *_content(state)))
-    bear_marks = [p for form, p in destination.files.items() if form not in LIBRARY and p.exists()]
-    if reason := torn(bear_marks):
+    bear_marks = [path for form, path in destination.files.items() if form != "tvm"]
+    if reason := torn([path for path in bear_marks if path.exists()]):
         _LOG.warning("The network is torn (%s): it is written again.", reason)
     first = destination.paths[0]
-    with tempfile.TemporaryDirectory(prefix=f".{first.stem}.", dir=first.parent) as made_in:
+    with destination.room() as made_in:
         made = {f: Path(made_in) / path.name for f, path in destination.files.items()}
         program = programmed(network, about.space.input_shape)
         try:
             program.write(made, about, mark)
-            for form, path in zip(LIBRARY, library or (), strict=False):
-                shutil.copyfile(path, made[form])
+            if library is not None and "tvm" in made:
+                shutil.copyfile(library[0], made["tvm"])
+                tensors.fill(made["tvm weights"], load_file(library[1]), {MARK: mark})
         except OSError as error:
             raise refusal(first, error) from None
         errors = compare(made, program.fixed_batch)
@@ -199,8 +216,8 @@ def save(
                 shutil.copyfile(path, part)
             if destination.card is not None:
                 parts[-1].write_text(text, encoding="utf-8")
-        for path in destination.others():
-            path.unlink(missing_ok=True)
+        for path in [*filter(_is_ours, destination.unwanted)]:
+            path.unlink()
     return destination.exported(about)
 
 
@@ -211,6 +228,16 @@ def _files(stem: Path, formats: tuple[str, ...]) -> dict[str, Path]:
     suffixes = {name: suffix for name, suffix in SUFFIXES.items() if name in wanted}
     suffixes |= LIBRARY if "tvm" in formats else {}
     return {name: stem.with_name(stem.name + suffix) for name, suffix in suffixes.items()}
+
+
+def _is_ours(path: Path) -> bool:
+    """True if a file was exported; a library has no mark, but the weights beside it have one."""
+    library, weights = LIBRARY["tvm"], LIBRARY["tvm weights"]
+    if path.name.endswith(library):
+        return path.is_file() and has_mark(
+            path.with_name(path.name.removesuffix(library) + weights)
+        )
+    return has_mark(path)
 
 
 def _content(state: "Mapping[str, Tensor]") -> Iterator[str | bytes]:

@@ -100,8 +100,8 @@ class Exporter:
         """
         wanted = tuple(name for name in FORMATS if name in (formats or FORMATS))
         destination = self._destination(to, wanted)
-        destination.check()
         network = self.accuracy.trained_networks()(row).eval()
+        destination.check()
         preprocessing = self._preprocessing(takes_pixels)
         space, own = member_row(self.space, row)
         images, checked = self._images(space), self._checked(row)
@@ -193,6 +193,8 @@ class Exporter:
         """Latency of a library as it was written, and how far it is from that of the report."""
         told = f"{library.median_ms:.3g} ms for a batch of {self._batch}, as it was written"
         reported = math.nan if checked is None else float(checked["latency_ms_measured"].iloc[0])
+        if math.isnan(reported):
+            return f"{told}; the report has none that was measured"
         if abs(library.median_ms / reported - 1) > MOST_APART:
             told += f"; {reported:.3g} ms in the report, so one of the two was disturbed"
             LOG.warning("The library of TVM takes %s.", told)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tailorbird.progress import Advance
+from tailorbird.registry.python_paths import check_named
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training.data.dataset import Dataset
 from tailorbird.training.fit import Schedule, fit
@@ -19,7 +20,12 @@ from tailorbird.training.stitching.settings import Training
 
 
 def feature_epochs(settings: Training) -> int:
-    """Epochs of `stitch_epochs` in which stitching layers learn features: a fifth of them."""
+    """Epochs of `stitch_epochs` in which stitching layers learn features: a fifth of them.
+
+    Raises:
+        ContractError: if nothing has the name of what they learn.
+    """
+    check_named(settings.stitch_loss, ("task", "features"), "loss of stitching layers")
     return settings.stitch_epochs // 5 if settings.stitch_loss == "features" else 0
 
 

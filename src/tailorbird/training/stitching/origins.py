@@ -1,13 +1,19 @@
 """Origins of anchors: what one learns from besides the labels."""
 
+from tailorbird.registry.python_paths import check_named
 from tailorbird.spaces.stitching import Family
 from tailorbird.training.stitching.settings import Training
 
 
 def origin_of(family: Family, settings: Training, anchor: int) -> int | None:
-    """Number of the anchor that another one learns from; None if labels alone teach it."""
-    origins = {"largest": len(family.anchors) - 1, "meta": 0}
-    origin = origins.get(settings.anchors_from)
+    """Number of the anchor that another one learns from; None if labels alone teach it.
+
+    Raises:
+        ContractError: if nothing has the name of what anchors learn from.
+    """
+    origins = {"labels": None, "largest": len(family.anchors) - 1, "meta": 0}
+    check_named(settings.anchors_from, origins, "origin of anchors")
+    origin = origins[settings.anchors_from]
     has_file = family.anchors[anchor] in settings.anchors
     return None if anchor == origin or has_file else origin
 
