@@ -40,17 +40,32 @@ def problem_of(
     def objective(of: Property) -> Objective:
         if of == "accuracy":
             return Objective("accuracy", "", "max", accuracy)
-        if of == "latency_ms":
-            return Objective("latency", "ms", "min", latency)
-        name, unit, predictor = _COSTS[of]
-        return Objective(name, unit, "min", predictor(space))
+        return _cost(of, space, latency)
 
-    others = [latency_on(device, predictor) for device, predictor in elsewhere.items()]
     return Problem(
         space,
-        (*map(objective, asked.objectives), *others),
+        (*map(objective, asked.objectives), *_latencies_on(elsewhere)),
         tuple(Constraint(objective(of), limit) for of, limit in asked.limits.items()),
     )
+
+
+def costs_of(
+    asked: SearchSection, space: SearchSpace, latency: Predictor, elsewhere: Mapping[str, Predictor]
+) -> tuple[Objective, ...]:
+    """The objectives of that problem besides the accuracy, in their order."""
+    costs = [_cost(of, space, latency) for of in asked.objectives if of != "accuracy"]
+    return (*costs, *_latencies_on(elsewhere))
+
+
+def _cost(of: Property, space: SearchSpace, latency: Predictor) -> Objective:
+    if of == "latency_ms":
+        return Objective("latency", "ms", "min", latency)
+    name, unit, predictor = _COSTS[of]
+    return Objective(name, unit, "min", predictor(space))
+
+
+def _latencies_on(elsewhere: Mapping[str, Predictor]) -> list[Objective]:
+    return [latency_on(device, predictor) for device, predictor in elsewhere.items()]
 
 
 def latency_on(device: str, predictor: Predictor) -> Objective:

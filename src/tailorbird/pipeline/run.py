@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
-from functools import cached_property, wraps
+from functools import cached_property, partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
@@ -23,13 +23,13 @@ from tailorbird.pipeline.latency_sources.adaptation import Adapted
 from tailorbird.pipeline.latency_sources.source import LatencySource
 from tailorbird.pipeline.own_code.algorithm import Algorithm, try_algorithm
 from tailorbird.pipeline.own_code.trial import made_up_cost
-from tailorbird.pipeline.problem import problem_of
+from tailorbird.pipeline.problem import costs_of, problem_of
 from tailorbird.pipeline.python_path import users_code
 from tailorbird.pipeline.reporting import Reporter
 from tailorbird.pipeline.run_folder import LOG, held
 from tailorbird.pipeline.searching import RecipeSearch
 from tailorbird.pipeline.space_tables import tables_of
-from tailorbird.predictors import Predictor
+from tailorbird.predictors import Predictor, mega_macs, mega_params
 from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.registry.python_paths import is_path
@@ -37,6 +37,7 @@ from tailorbird.reports import finetuned, write
 from tailorbird.reports.choice import fastest_enough, named
 from tailorbird.reports.page.so_far import SoFar
 from tailorbird.reports.write import torn_report
+from tailorbird.search.evaluation.shown_study import Costs
 from tailorbird.search.regret import choices, regrets
 from tailorbird.search.result import SearchResult
 from tailorbird.spaces import IntArray, SearchSpace
@@ -255,6 +256,7 @@ class Run:
         """Result of the search, and the predictors of accuracy and latency behind it."""
         self.check()
         search = self._recipe_search()
+        self.accuracy.show(partial(self._costs, search.latency))
         if self.recipe.search.entry.spends_evaluations:
             evaluations = self.accuracy.evaluations()
             with self._step("search"):
@@ -277,6 +279,16 @@ class Run:
             self.algorithm,
             self.progress,
         )
+
+    def _costs(self, latency: Predictor) -> Costs:
+        """Costs that dashboards show beside accuracies."""
+        device, others = self.latency.device.name, self._latencies_elsewhere
+        facts = {
+            **{f"latency_ms on {name}": of for name, of in {device: latency, **others}.items()},
+            "mega_macs": mega_macs(self.space),
+            "mega_params": mega_params(self.space),
+        }
+        return Costs(device, costs_of(self.recipe.search, self.space, latency, others), facts)
 
     @cached_property
     def _latencies_elsewhere(self) -> Mapping[str, Predictor]:

@@ -33,6 +33,7 @@ from tailorbird.search.algorithms.initial_design import spread_over
 from tailorbird.search.evaluation.executors import CHUNK, Evaluator, Executor, InProcess
 from tailorbird.search.evaluation.prior_evaluations import read, read_study
 from tailorbird.search.evaluation.ray_actors import RayCluster
+from tailorbird.search.evaluation.shown_study import Costs
 from tailorbird.search.evaluation.study import Study
 from tailorbird.search.evaluation.worker import PROCESSES, Place
 from tailorbird.search.evaluation.worker_pool import Workers
@@ -209,6 +210,12 @@ class EvaluatedAccuracy(ABC):
     def anchors_alone(self, progress: Progress) -> FloatArray | None:
         """None: nothing is stitched."""
         return None
+
+    def show(self, costs: Callable[[], Costs]) -> None:
+        """Has dashboards show what is evaluated for the search from now on."""
+        shown = costs()
+        name = f"{self.recipe.name} on {shown.device} ({self._owner()})"
+        self.study("validation").show(name, shown)
 
     def end(self) -> None:
         """Says to those who take part that nothing more is asked for."""

@@ -41,6 +41,6 @@ class NothingToChoose:
             "accuracies. To search, name a space."
         )
 
-    check = obtain = train = evaluations = predictor = validation = test = _refuse
+    check = obtain = train = show = evaluations = predictor = validation = test = _refuse
     network = trained_networks = fingerprint = n_validation = n_test = description = _refuse
     finetuner = basis = anchors_alone = _refuse

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tailorbird.errors import RecipeError
 from tailorbird.predictors import Learner, Predictor
 from tailorbird.progress import Progress
+from tailorbird.search.evaluation.shown_study import Costs
 from tailorbird.spaces import FloatArray, IntArray
 from tailorbird.spaces.preprocessing import Preprocessing
 
@@ -125,6 +126,13 @@ class AccuracySource(Protocol):
 
         Raises:
             RecipeError: if there are none.
+        """
+
+    def show(self, costs: Callable[[], Costs]) -> None:
+        """Has dashboards show what is evaluated for the search from now on, if anything is.
+
+        Args:
+            costs: what to show beside accuracies.
         """
 
     def end(self) -> None:

@@ -18,6 +18,7 @@ from tailorbird.predictors.metrics import accuracy_std
 from tailorbird.progress import Progress
 from tailorbird.recipe import AccuracySection
 from tailorbird.registry.python_paths import is_path
+from tailorbird.search.evaluation.shown_study import Costs
 from tailorbird.spaces import FloatArray, IntArray, SearchSpace
 from tailorbird.spaces.preprocessing import Preprocessing
 
@@ -198,6 +199,9 @@ class TabulatedAccuracy(ABC):
             f"The accuracies of this recipe are {self.fingerprint()}: nothing is trained. "
             "Go on with `tailorbird run RECIPE`."
         )
+
+    def show(self, costs: Callable[[], Costs]) -> None:  # noqa: B027  # not every source has anything to show
+        """Does nothing: nothing is evaluated."""
 
     def end(self) -> None:  # noqa: B027  # not every source has to say anything
         """Does nothing: nobody takes part in evaluations."""

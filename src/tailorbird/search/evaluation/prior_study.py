@@ -18,6 +18,7 @@ from tailorbird.storage.databases.faults import reason
 from tailorbird.storage.databases.url import masked
 
 _TABLES = {"studies", "trials", "trial_values", "trial_user_attributes", "version_info"}
+_NAME = "accuracy"  # of the metric
 _AS_CSV = "write its trials to a CSV with the columns of the space and accuracy"
 
 
@@ -33,13 +34,13 @@ class _Trial(BaseModel):
 class _Stored:
     """A study as its database holds it."""
 
-    directions: tuple[str, ...]
+    directions: tuple[str, ...]  # of the accuracy, or of all if none is told to be one
     space: object
     trials: dict[int, dict[str, object]]
 
 
 def rows(url: str, name: str, space: SearchSpace) -> EarlierRows:
-    """Complete trials of a study, which must have one value that is maximised.
+    """Complete trials of a study, with one value, or one of the name accuracy, that is maximised.
 
     Args:
         url: of its database, for SQLAlchemy.
@@ -54,8 +55,8 @@ def rows(url: str, name: str, space: SearchSpace) -> EarlierRows:
     if stored.directions != ("maximize",):
         raise EncodingError(
             f"Earlier evaluations are accuracies, one value that is maximised, but the directions "
-            f"of {source} are: {', '.join(stored.directions) or 'none'}. If it holds accuracies "
-            f"all the same, {_AS_CSV}."
+            f"of {source} are: {', '.join(stored.directions) or 'none'}. Name one of its metrics "
+            f"accuracy, or, if it holds accuracies all the same, {_AS_CSV}."
         )
     if stored.space not in (None, space.name):
         raise EncodingError(
@@ -117,11 +118,18 @@ def _stored(url: str, name: str, source: str) -> _Stored:
             raise EncodingError(f"There is no {source[4:]}; {hint}")  # noqa: TRY301
         study = optuna.load_study(storage=storage, study_name=name)
         trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        directions = tuple(direction.name.lower() for direction in study.directions)
+        metrics = study.metric_names or ()
+        is_named = len(metrics) == len(directions) and metrics.count(_NAME) == 1
+        number = metrics.index(_NAME) if is_named else None
         return _Stored(
-            tuple(direction.name.lower() for direction in study.directions),
+            directions if number is None else directions[number : number + 1],
             study.user_attrs.get("space"),
             {
-                one.number: {"encoding": one.user_attrs["encoding"], "value": _only(one.values)}
+                one.number: {
+                    "encoding": one.user_attrs["encoding"],
+                    "value": _value(one.values, number),
+                }
                 for one in trials
                 if "encoding" in one.user_attrs
             },
@@ -159,8 +167,13 @@ def _unreadable(source: str, error: Exception) -> EncodingError:
     return EncodingError(f"There is no reading {source} ({plain(told.rstrip('.'))}). {way_out}")
 
 
-def _only(values: object) -> object:
-    return values[0] if isinstance(values, list) and len(values) == 1 else values
+def _value(values: object, number: int | None) -> object:
+    """That of an objective, or the only one; all that there are, where it is not there."""
+    if not isinstance(values, list):
+        return values
+    if number is None:
+        return values[0] if len(values) == 1 else values
+    return values[number] if number < len(values) else values
 
 
 def _trial(said: dict[str, object], number: int, source: str) -> _Trial:

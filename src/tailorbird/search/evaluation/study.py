@@ -1,8 +1,9 @@
 """True evaluations, kept as trials of an Optuna study."""
 
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from itertools import islice
 
 import numpy as np
 import optuna
@@ -20,6 +21,7 @@ from tailorbird.errors import (
 from tailorbird.progress import Advance, Progress
 from tailorbird.search.evaluation.executors import Executor, Outcome, Row
 from tailorbird.search.evaluation.optuna_storage import existing_engine, made_alone
+from tailorbird.search.evaluation.shown_study import Costs, ShownStudy
 from tailorbird.search.evaluation.trial_queue import QueuedWork, TrialQueue
 from tailorbird.search.evaluation.trials_table import (
     create_waiting,
@@ -35,6 +37,7 @@ from tailorbird.storage.databases.url import masked
 
 _READ_ONE_BY_ONE = 100  # trials, above which all are read together
 _SHORTEST_WAIT_S, _LOOKED_EVERY_S = 0.005, 0.5  # for what others finished
+_SHOWN_EVERY_S = 2.0
 _MOST_FAILURES = 3  # here, before anything was evaluated here
 _ASKING = "asking:"  # attributes of a study, by owner
 
@@ -89,6 +92,7 @@ class Study:
         self.space = space
         self.failures: dict[Row, str] = {}
         self._taken_in: dict[Row, float] = {}
+        self._show: Callable[[Mapping[Row, float]], None] = lambda values: None
         self._owner, self._evaluator = owner, evaluator
         self._url = url
         self._values: dict[Row, float] = {}
@@ -113,6 +117,16 @@ class Study:
                         "was asked for. Use another name or another store."
                     )
 
+    def show(self, name: str, costs: Costs) -> None:
+        """Has dashboards show what is evaluated here from now on, in a study of another name.
+
+        Raises:
+            StoreError: if the database fails.
+        """
+        with self._told():
+            shown = ShownStudy(self._url, name, self._study.study_name, self.space, costs)
+        self._show = shown.add
+
     def evaluate(self, X: IntArray, executor: Executor, progress: Progress) -> FloatArray:
         """Values (n,) of canonical rows (n, d), in their order; only new ones are evaluated.
 
@@ -130,6 +144,7 @@ class Study:
             known, _ = self._read()
             # In lexical order, since neighbours that begin alike share work.
             todo = sorted({row for row in rows if row not in known and row not in self.failures})
+            self._show({row: known[row] for row in rows if row in known})
             if todo:
                 with progress.task("Evaluating", len(todo)) as advance:
                     known |= self._completed(self._enqueued(todo, asked), executor, advance)
@@ -306,6 +321,7 @@ class Study:
     ) -> dict[Row, float]:
         """Evaluates trials; values of rows that did not fail, the others join `failures`."""
         values: dict[Row, float] = {}
+        n_shown, shown_at = 0, time.monotonic()
         for outcome in self._asked_for(trials, executor):
             self._seen.add(self._queued.pop(outcome.row))
             if outcome.reason is None:
@@ -313,6 +329,10 @@ class Study:
             else:
                 self.failures[outcome.row] = outcome.reason
             advance(self._named(outcome))
+            if time.monotonic() - shown_at > _SHOWN_EVERY_S:
+                self._show(dict(islice(values.items(), n_shown, None)))
+                n_shown, shown_at = len(values), time.monotonic()
+        self._show(dict(islice(values.items(), n_shown, None)))
         return values
 
     def _named(self, outcome: Outcome) -> str:

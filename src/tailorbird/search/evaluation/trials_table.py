@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -21,11 +22,32 @@ _VALUE = sa.table(
     *(sa.column(name) for name in ("trial_id", "objective", "value")),
     sa.column("value_type", sa.Enum("FINITE", "INF_POS", "INF_NEG", name="trialvaluetype")),
 )
+_PARAMETER = sa.table(
+    "trial_params",
+    *(sa.column(name) for name in ("trial_id", "param_name", "param_value", "distribution_json")),
+)
 _ATTRIBUTE = sa.table(
     "trial_user_attributes", *(sa.column(name) for name in ("trial_id", "key", "value_json"))
 )
 _FINISHED = tuple(state for state in TrialState if state.is_finished())
 _OPEN = tuple(state for state in TrialState if not state.is_finished())
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A trial that is complete.
+
+    Attributes:
+        values: finite, one for each objective.
+        parameters: numbers by which distributions know their values, by name.
+        distributions: as Optuna writes them in JSON, by name.
+        attributes: written as JSON, by name.
+    """
+
+    values: Sequence[float]
+    parameters: Mapping[str, int]
+    distributions: Mapping[str, str]
+    attributes: Mapping[str, object]
 
 
 def has_study(connection: sa.Connection, name: str) -> bool:
@@ -50,30 +72,74 @@ def create_waiting(
         Their ids, in order.
     """
     with engine.begin() as connection:
-        # Writes at once, and as Optuna does locks the study: numbers are counted.
-        connection.execute(
-            sa.update(_STUDY).where(_STUDY.c.study_id == study).values(study_id=study)
-        )
-        last = connection.scalar(
-            sa.select(sa.func.max(_TRIAL.c.trial_id)).where(_TRIAL.c.study_id == study)
-        )
-        n = connection.scalar(
-            sa.select(sa.func.count()).select_from(_TRIAL).where(_TRIAL.c.study_id == study)
-        )
-        assert n is not None
-        common = {"study_id": study, "state": TrialState.WAITING}
-        rows = [{"number": n + i, **common} for i in range(len(attributes))]
-        connection.execute(sa.insert(_TRIAL), rows)
-        new = sa.select(_TRIAL.c.trial_id).where(
-            _TRIAL.c.study_id == study, _TRIAL.c.trial_id > (last or 0)
-        )
-        trials = list(connection.scalars(new.order_by(_TRIAL.c.number)))
+        _locked(connection, study)
+        return _created(connection, study, attributes, {"state": TrialState.WAITING})
+
+
+def add_finished(engine: sa.Engine, study: int, trials: Sequence[Finished]) -> bool:
+    """Adds complete trials to a study by its id, all or none; false if somebody deleted it."""
+    now = _now()
+    common = {"state": TrialState.COMPLETE, "datetime_start": now, "datetime_complete": now}
+    with engine.begin() as connection:
+        if not _locked(connection, study):
+            return False
+        ids = _created(connection, study, [trial.attributes for trial in trials], common)
+        both = [*zip(ids, trials, strict=True)]
         values = [
-            {"trial_id": trial, "key": key, "value_json": json.dumps(value)}
-            for trial, of in zip(trials, attributes, strict=True)
-            for key, value in of.items()
+            {"trial_id": i, "objective": objective, "value": value, "value_type": "FINITE"}
+            for i, trial in both
+            for objective, value in enumerate(trial.values)
         ]
-        connection.execute(sa.insert(_ATTRIBUTE), values)
+        connection.execute(sa.insert(_VALUE), values)
+        parameters = [
+            {
+                "trial_id": i,
+                "param_name": name,
+                "param_value": value,
+                "distribution_json": trial.distributions[name],
+            }
+            for i, trial in both
+            for name, value in trial.parameters.items()
+        ]
+        connection.execute(sa.insert(_PARAMETER), parameters)
+    return True
+
+
+def _locked(connection: sa.Connection, study: int) -> bool:
+    """Writes at once, and as Optuna does locks a study, since numbers are counted.
+
+    False if there is none.
+    """
+    itself = sa.update(_STUDY).where(_STUDY.c.study_id == study).values(study_id=study)
+    return connection.execute(itself).rowcount > 0
+
+
+def _created(
+    connection: sa.Connection,
+    study: int,
+    attributes: Sequence[Mapping[str, object]],
+    common: Mapping[str, object],
+) -> list[int]:
+    """Creates trials with what all have in common and with attributes; their ids, in order."""
+    last = connection.scalar(
+        sa.select(sa.func.max(_TRIAL.c.trial_id)).where(_TRIAL.c.study_id == study)
+    )
+    n = connection.scalar(
+        sa.select(sa.func.count()).select_from(_TRIAL).where(_TRIAL.c.study_id == study)
+    )
+    assert n is not None
+    rows = [{"number": n + i, "study_id": study, **common} for i in range(len(attributes))]
+    connection.execute(sa.insert(_TRIAL), rows)
+    new = sa.select(_TRIAL.c.trial_id).where(
+        _TRIAL.c.study_id == study, _TRIAL.c.trial_id > (last or 0)
+    )
+    trials = list(connection.scalars(new.order_by(_TRIAL.c.number)))
+    values = [
+        {"trial_id": trial, "key": key, "value_json": json.dumps(value)}
+        for trial, of in zip(trials, attributes, strict=True)
+        for key, value in of.items()
+    ]
+    connection.execute(sa.insert(_ATTRIBUTE), values)
     return trials
 
 
