@@ -86,7 +86,14 @@ ZeroCostScore = Annotated[str, one_of_or_path(ZERO_COST_SCORES)]
 
 
 class LearningRates(Section):
-    """Peak learning rates for each kind of part; 0 leaves it as it is."""
+    """Peak learning rates for each kind of part; 0 leaves it as it is.
+
+    Attributes:
+        embedding: rate of what images enter first.
+        block: rate of blocks.
+        stitch: rate of stitching layers.
+        head: rate of what gives logits.
+    """
 
     embedding: Rate = LEARNING_RATE
     block: Rate = LEARNING_RATE
@@ -95,7 +102,14 @@ class LearningRates(Section):
 
 
 class SharedLearningRates(Section):
-    """Peak learning rates while weights are shared; those of `learning_rates` where left out."""
+    """Peak learning rates while weights are shared; those of `learning_rates` where left out.
+
+    Attributes:
+        embedding: rate of what images enter first.
+        block: rate of blocks.
+        stitch: rate of stitching layers.
+        head: rate of what gives logits.
+    """
 
     embedding: Rate | None = None
     block: Rate | None = None
@@ -116,7 +130,90 @@ class WeightsFile(Section):
 
 
 class AccuracySection(Section):
-    """How networks are trained, evaluated and their accuracy predicted."""
+    """How networks are trained, evaluated and their accuracy predicted.
+
+    Attributes:
+        data: images with labels: `digits`, `cifar10`, a folder with `train/CLASS` and `val/CLASS`
+            in it, or a name that timm knows; that of the space if left out.
+        data_root: folder of a data set that timm knows.
+        download: whether such a data set may be fetched.
+        split_seed: seed of the halves of `val` that the search and the report see, where there is
+            no `test`.
+        skip_unreadable: whether files that are no images are left out; they are refused otherwise.
+        preprocessing: how pictures become images.
+        augmentation: random changes of pictures that networks learn from.
+        module: function of your own, `module:name`, that gives a `Dataset`.
+        published: column of accuracies that others published for the space, or `snnet`; nothing
+            is trained.
+        function: function of your own, `module:name`, from an architecture to its accuracy;
+            nothing is trained.
+        batch_function: function of your own, `module:name`, from architectures to as many
+            accuracies.
+        table: path of a table of accuracies; nothing is trained.
+        n_images: images behind the accuracies of a function or table, from which follows how sure
+            they are.
+        evaluator: function of your own, `module:name`, in the place of the fraction of right
+            answers.
+        trained: weights that all networks share, from a training loop of your own.
+        anchors: file of weights of each anchor, by its name, or a table of `file` and `key`;
+            `installed` where a package has them.
+        anchors_from: what anchors without a file learn from: `labels`, or the `largest` anchor,
+            block by block.
+        train_epochs: epochs of each anchor alone; 30 without weights, none with them, if left out.
+        stitch_epochs: epochs of all stitched routes together.
+        supernet_epochs: passes of one network over the training images, for a supernet.
+        rule: which networks of a supernet a step trains, and how; or your own `module:name`.
+        largest: weights that the largest network of a supernet starts with.
+        importance: what sorts the channels of these weights.
+        finetune_epochs: epochs of `tailorbird finetune`.
+        finetune_rate: learning rates of `tailorbird finetune`, as a fraction of those of training.
+        batch: images of a training step.
+        device: device that trains and evaluates: `auto`, `cpu`, `mps`, `cuda` or `cuda:1`.
+        precision: precision of what layers multiply.
+        loader_workers: processes that decode images; as many as processors, up to eight, if left
+            out.
+        learning_rates: peak learning rates, for each kind of part.
+        shared_learning_rates: peak learning rates while weights are shared; `learning_rates` where
+            left out.
+        optimizer: rule by which gradients change weights.
+        weight_decay: fraction of weights that a step takes away, times the learning rate.
+        decay_norms: whether scales of norms and biases decay as well.
+        clip: largest norm of a step's gradient; 0 for any.
+        schedule: how learning rates go over the steps.
+        warm_up_epochs: epochs in which learning rates rise; three tenths of one cycle, none of a
+            cosine, if left out.
+        label_smoothing: share of a label that goes to all classes.
+        accumulation: parts in which a step's images pass, where memory is short.
+        weight_averaging: factor of moving averages, with which training ends; 0 for none.
+        mixup: spread of shares by which images are mixed in pairs, drawn from Beta(mixup, mixup);
+            0 for none.
+        cutmix: spread of the shares of rectangles that images have of others, drawn likewise; 0
+            for none.
+        drop_path: chance that the last block is left out for an image; earlier ones less often.
+        batch_norms: whether batch norms see the images of all processes of torchrun, or their own.
+        rank_routes: whether processes of torchrun train the same networks in a step, or their own.
+        routes: how networks of a step are drawn.
+        routes_per_step: networks of a step, for rules that draw one; as many times fewer steps.
+        share_of_anchors: fraction of anchors among the routes that are drawn; as `routes` says if
+            left out.
+        distillation: how networks learn from a teacher.
+        teacher: network of your own, `module:name`, to learn from; the largest network if left
+            out.
+        stitch_images: images by which least squares fits stitching layers before training; 0 for
+            none.
+        stitch_rank: rank of the update of least squares that stitching layers learn; all of it if
+            left out.
+        evaluations: true evaluations that the search may use.
+        earlier: what was evaluated before: a path of a table, or `URL#STUDY` of Optuna.
+        workers: processes that evaluate.
+        evaluation_timeout_seconds: seconds after which an evaluation is ended, and its network has
+            failed.
+        cluster: cluster of Ray on which workers run.
+        worker_gpus: GPUs, or a fraction of one, that the cluster gives each worker.
+        predictor: what predicts accuracy, or your own `module:name`.
+        predictor_seconds: seconds that the predictor may spend on its hyperparameters.
+        zero_cost: scores of untrained networks that the predictor learns from as well.
+    """
 
     data: Annotated[str, one_of_or_pictures] | None = None
     data_root: Annotated[str, Field(min_length=1)] | None = None

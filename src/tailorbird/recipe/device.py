@@ -12,7 +12,18 @@ from tailorbird.recipe.section import Count, Section
 
 
 class DeviceSection(Section):
-    """The device that latency is measured on."""
+    """The device that latency is measured on.
+
+    Attributes:
+        name: `local` for this machine, any name for one behind a server; or that of a device whose
+            table comes with the package, or the path of an exported table.
+        threads: threads that a network may use.
+        target: what TVM compiles for, such as `llvm -mcpu=cortex-a72`; found out if left out.
+        endpoint: address `HOST:PORT` of TVM's RPC server on the device.
+        tracker: address `HOST:PORT` of TVM's RPC tracker, which knows such servers.
+        key: name by which the tracker knows the device.
+        batch: images at a time, of which every latency is.
+    """
 
     name: str = "local"
     threads: Count = 1

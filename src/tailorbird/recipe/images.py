@@ -14,7 +14,17 @@ _Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class PreprocessingSection(Section):
-    """How pictures become images; what is left out follows from the weights, or is a default."""
+    """How pictures become images; what is left out follows from the weights, or is a default.
+
+    Attributes:
+        size: height and width of an image, or one number for both; that of the space if left out.
+        crop: share of the resized picture's shorter side that is kept, from its middle.
+        interpolation: how pictures are resized.
+        mean: mean of each channel, which is taken off.
+        std: standard deviation of each channel, by which it is divided.
+        channels: order of the channels, or grey.
+        value_range: range of pixels, before the mean is taken off.
+    """
 
     size: tuple[Count, Count] | None = Field(default=None, strict=False)
     crop: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -36,7 +46,14 @@ class PreprocessingSection(Section):
 
 
 class AugmentationSection(Section):
-    """Random changes of pictures that networks learn from, see `Augmentation`."""
+    """Random changes of pictures that networks learn from, see `Augmentation`.
+
+    Attributes:
+        scale: least and largest share of a picture's area that is cut out and resized.
+        flip: chance that a picture is mirrored.
+        color_jitter: how far brightness, contrast and saturation are changed.
+        auto_augment: policy in timm's notation, such as `rand-m9-mstd0.5`.
+    """
 
     scale: tuple[_Share, _Share] | None = Field(default=None, strict=False)
     flip: _Fraction = 0.5

@@ -21,7 +21,32 @@ _ADAPTED_SAMPLES = 10
 
 
 class LatencySection(Section):
-    """How latency is measured and predicted."""
+    """How latency is measured and predicted.
+
+    Attributes:
+        runtime: what runs networks: `tvm`, `onnxruntime`, `openvino`, `torch`, a `command` of your
+            own, a table that others measured (`imported`), or your own `module:name`.
+        command: for `runtime = "command"`: a line with `{onnx}`, `{inputs}` or `{outputs}` for
+            paths, which prints milliseconds, one a line.
+        command_timeout_seconds: seconds after which a command is ended, and its network has
+            failed.
+        schedule: TVM's `static`, or `tuned:N` for N trials of each kernel; of other runtimes,
+            their own.
+        tuning: folder of tuned kernels, which several recipes may share; `runs/NAME/tuning` if left
+            out.
+        tuning_minutes: minutes after which tuning of a recipe ends, with the best that was found.
+        rounds: measurements of each program, which lie apart in time; their spread is the
+            uncertainty.
+        store: database of all samples: a path of SQLite, or a URL of PostgreSQL;
+            `runs/NAME/store.sqlite` if left out.
+        estimate_missing: whether workloads that are not in the table are predicted from others of
+            their operator.
+        adapt_from: tables of known devices, from which and a few timed networks latencies are
+            predicted.
+        predictor: what predicts the latency of a network from rows of the table.
+        samples: networks that are timed whole for `adapt_from`, or for predictors that learn from
+            such.
+    """
 
     runtime: Annotated[str, one_of_or_path(_SCHEDULES)] = "tvm"
     command: str | None = None

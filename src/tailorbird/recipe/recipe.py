@@ -18,7 +18,18 @@ _GUIDE = "process-places"
 
 
 class Recipe(Section):
-    """Everything that a user asks for in one file."""
+    """Everything that a user asks for in one file.
+
+    Attributes:
+        name: name of the run; what it makes goes to `runs/NAME` below the current folder.
+        seed: seed of all that is drawn: weights, orders of images, samples, searches.
+        space: the networks that there are; `[[space]]` several times for a union.
+        device: what latency is measured on.
+        latency: how latency is measured and predicted.
+        accuracy: how networks are trained, evaluated, and their accuracy predicted.
+        search: how the front is searched.
+        report: how many networks are checked on the device.
+    """
 
     name: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

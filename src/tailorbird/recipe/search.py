@@ -14,7 +14,24 @@ Property = Literal["accuracy", "latency_ms", "mega_macs", "mega_params", "weight
 
 
 class SearchSection(Section):
-    """How the front is searched."""
+    """How the front is searched.
+
+    Attributes:
+        algorithm: what searches, or your own `module:name`.
+        objectives: what networks are compared by: any of `accuracy`, `latency_ms`, `mega_macs`,
+            `mega_params`, `weight_mib` and `peak_mib`.
+        devices: further devices, by their tables, whose latencies are objectives as well.
+        population: networks of a generation.
+        generations: generations after which the search ends.
+        sampler: sampler of Optuna, for `algorithm = "optuna"`.
+        batch: networks that a guided search evaluates before it learns from them.
+        min_accuracy: the least accuracy, as a fraction.
+        max_latency_ms: the most milliseconds of a batch.
+        max_mega_macs: the most million multiply-adds of a batch.
+        max_mega_params: the most million parameters.
+        max_weight_mib: the most MiB of parameters and buffers.
+        max_peak_mib: the most MiB of activations that are alive at a time.
+    """
 
     algorithm: Annotated[str, one_of_or_path(ALGORITHMS)] = "nsga2"
     objectives: Annotated[tuple[Property, ...], Field(min_length=1, strict=False)] = (

@@ -18,7 +18,12 @@ _OF_RULES = frozenset({"kernel", "stride", "stitches", "below_larger_anchor"})
 class SpaceSection(Section):
     """Networks that there are: a named space, or what a Python path makes; or modules to time.
 
-    Other keys are settings of that space.
+    Attributes:
+        name: of a space that comes with the package; other keys are its settings.
+        module: function of your own, `module:name`, that makes a space; other keys are its
+            arguments.
+        programs: function of your own, `module:name`, that gives modules to time, each for itself.
+        choose: `klas` lets trained anchors choose where stitches are.
     """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)

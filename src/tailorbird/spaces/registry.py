@@ -236,6 +236,23 @@ SPACES: Mapping[str, _Factory] = {
 """The maker of the space of each name; its keyword arguments are the settings of that space."""
 
 
+SETTINGS: Mapping[str, str] = {
+    "kernel": "blocks of each anchor that a window of stitches spans",
+    "stride": "blocks between windows",
+    "stitches": "where they are: inside windows, or in both directions",
+    "pairs": "anchors that stitches join: neighbours by size, or all of them",
+    "max_stitches": "stitches that a network may cross",
+    "below_larger_anchor": "leaves out stitches whose networks cost as much as the larger anchor",
+    "n_classes": "classes that networks tell apart; others than the published draw a new head",
+    "resolution": "pixels of an image's side",
+    "width_mult": "factor of all widths",
+    "n_layers": "depth of the largest network",
+    "member": "size of the largest network",
+    "patch": "pixels of a patch's side",
+}
+"""What settings of spaces are, but for `batch`, which [device] says."""
+
+
 def get(name: str, **settings: object) -> SearchSpace:
     """The space of that name; settings that are not given have the published values.
 
