@@ -23,6 +23,7 @@ from tailorbird.pipeline.latency_sources.adaptation import Adapted
 from tailorbird.pipeline.latency_sources.source import LatencySource
 from tailorbird.pipeline.own_code.algorithm import Algorithm, try_algorithm
 from tailorbird.pipeline.own_code.trial import made_up_cost
+from tailorbird.pipeline.planned_work import PlannedWork
 from tailorbird.pipeline.problem import costs_of, problem_of
 from tailorbird.pipeline.python_path import users_code
 from tailorbird.pipeline.reporting import Reporter
@@ -176,6 +177,28 @@ class Run:
         )
         others = dict(zip(search.devices, elsewhere, strict=True))
         try_algorithm(self.algorithm, problem_of(search, space, accuracy, latency, others))
+
+    @_alone
+    def plan(self) -> tuple[PlannedWork, ...]:
+        """Checks as before a run, and says what is left to do and about how long it takes here.
+
+        A few programs are measured and a few steps trained for that; nothing of it is kept.
+
+        Raises:
+            RecipeError: naming what does not do what it must, and its key.
+            MeasurementError: if nothing can be measured here.
+        """
+        self.check()
+        n_networks = self.recipe.report.networks + self.recipe.report.random_networks
+        n_networks = min(n_networks, 2 * self.space.size)
+        measure, *report = self.latency.planned(n_networks)
+        with redirect_stdout(sys.stderr):
+            evaluated = self.accuracy.planned(n_networks)
+        asked = self.recipe.search
+        search = PlannedWork(
+            "search", f"by {asked.algorithm}, for {' and '.join(asked.objectives)}"
+        )
+        return (measure, *evaluated, search, *report)
 
     def check_modules(self) -> None:
         """Runs the modules of a space of the user's own, if any are to be measured or trained."""

@@ -15,6 +15,7 @@ from tailorbird.pipeline.accuracy_sources.source import UNTRAINED, nothing_to_fi
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.pipeline.own_code.accuracy_function import KINDS
 from tailorbird.pipeline.own_code.program_text import digest
+from tailorbird.pipeline.planned_work import PlannedWork
 from tailorbird.pipeline.python_path import resolve, take_over, users_places
 from tailorbird.pipeline.run_folder import LOG
 from tailorbird.progress import Progress
@@ -98,6 +99,11 @@ class FunctionAccuracy(EvaluatedAccuracy):
         self.check_evaluations()
         self.try_predictor()
         self._try_function(progress)
+
+    def planned(self, n_networks: int) -> tuple[PlannedWork, ...]:
+        """Networks that the function evaluates; it alone knows how long."""
+        n = min(self.recipe.accuracy.evaluations, self.space.size)
+        return (PlannedWork("evaluate", f"up to {n:,} networks by {self._path}"),)
 
     def obtain(self, progress: Progress) -> None:
         """Tries the function; there is nothing to train."""

@@ -1,6 +1,6 @@
 """Shared weights that were trained with a loop of the user's own, and that a recipe names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +12,7 @@ import torch
 
 from tailorbird.errors import WeightsError, WeightsKeyError
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
+from tailorbird.pipeline.accuracy_sources.training_passes import Passes
 from tailorbird.pipeline.python_path import users_code
 from tailorbird.progress import Progress
 from tailorbird.spaces.preprocessing import Preprocessing
@@ -58,6 +59,10 @@ class GivenInputs(TrainingInputs):
         given = self.recipe.accuracy.trained
         assert given is not None  # or other inputs had been chosen
         return f", with the weights in {given.file}, trained elsewhere"
+
+    def passes(self, folder: Path) -> Sequence[Passes]:
+        """Empty: nothing is trained."""
+        return ()
 
     def n_epochs(self) -> None:
         """None: nobody knows how the weights were trained."""

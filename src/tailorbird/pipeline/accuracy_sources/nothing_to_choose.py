@@ -5,6 +5,7 @@ from typing import ClassVar, NoReturn
 
 from tailorbird.errors import RecipeError
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
+from tailorbird.pipeline.planned_work import PlannedWork
 
 
 def opened(asked: OpenedRecipe) -> "NothingToChoose | None":
@@ -29,6 +30,10 @@ class NothingToChoose:
 
     def remarks(self) -> tuple[str, ...]:
         """Empty."""
+        return ()
+
+    def planned(self, n_networks: int) -> tuple[PlannedWork, ...]:
+        """Nothing is trained or evaluated."""
         return ()
 
     def end(self) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailorbird.errors import RecipeError
+from tailorbird.pipeline.planned_work import PlannedWork
 from tailorbird.predictors import Learner, Predictor
 from tailorbird.progress import Progress
 from tailorbird.search.evaluation.shown_study import Costs
@@ -119,6 +120,13 @@ class AccuracySource(Protocol):
 
         Raises:
             RecipeError: if nothing is trained.
+        """
+
+    def planned(self, n_networks: int) -> tuple[PlannedWork, ...]:
+        """What is left to train and evaluate, of which a little is done to tell how long it takes.
+
+        Args:
+            n_networks: that reports evaluate.
         """
 
     def evaluations(self) -> Evaluations:

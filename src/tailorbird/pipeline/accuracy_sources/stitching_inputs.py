@@ -1,6 +1,6 @@
 """Inputs of the training of stitched networks: weights that anchors start with, and settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 
 from tailorbird.errors import RecipeError, WeightsError, WeightsKeyError
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
+from tailorbird.pipeline.accuracy_sources.training_passes import Passes, typical
 from tailorbird.pipeline.python_path import users_code
 from tailorbird.progress import Progress
 from tailorbird.recipe.accuracy import STITCHED_KEYS, SUPERNET_KEYS, TOGETHER_KEYS
@@ -74,6 +75,19 @@ class StitchingInputs(TrainingInputs):
         if settings.anchors:
             return None
         return len(self.space.family.anchors) * settings.train_epochs + settings.stitch_epochs
+
+    def passes(self, folder: Path) -> Sequence[Passes]:
+        """Passes of each anchor alone, and of all routes together."""
+        settings, space = self.settings(), self.space
+        rows, nobody = space.landmarks, space.landmarks[:0]
+        alone = [
+            Passes(f"anchor {name}", settings.train_epochs, space, rows[i : i + 1], nobody)
+            for i, name in enumerate(space.family.anchors)
+        ]
+        learns = settings.distillation != "none" and self.recipe.accuracy.teacher is None
+        teachers = rows[-1:] if learns else nobody
+        epochs = settings.stitch_epochs
+        return [*alone, Passes("all routes", epochs, space, typical(space), teachers)]
 
     @property
     def n_epochs_of(self) -> Mapping[str, int]:

@@ -1,6 +1,6 @@
 """Inputs of the training of supernets: rule and settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from tailorbird.errors import RecipeError, WeightsError, WeightsKeyError
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
+from tailorbird.pipeline.accuracy_sources.training_passes import Passes, typical
 from tailorbird.pipeline.own_code.training_rule import TrainingRule, training_rule_of
 from tailorbird.pipeline.python_path import users_code
 from tailorbird.progress import Progress
@@ -82,6 +83,11 @@ class SupernetInputs(TrainingInputs):
         """Passes of one network that the supernet was trained for; None if it began with others."""
         settings = self.settings()
         return settings.epochs if settings.largest is None else None
+
+    def passes(self, folder: Path) -> Sequence[Passes]:
+        """Passes of the networks of the supernet."""
+        rows = typical(self.space)
+        return [Passes("the supernet", self.settings().epochs, self.space, rows, rows[:0])]
 
     @property
     def n_epochs_of(self) -> Mapping[str, int]:

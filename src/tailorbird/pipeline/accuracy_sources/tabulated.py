@@ -12,6 +12,7 @@ from tailorbird.errors import RecipeError
 from tailorbird.latency_tables.program import seeded
 from tailorbird.pipeline.accuracy_sources.source import nothing_to_finetune
 from tailorbird.pipeline.own_code.accuracy_predictor import MakeLearner, try_accuracy_predictor
+from tailorbird.pipeline.planned_work import PlannedWork
 from tailorbird.predictors import AccuracyInputs, Additive, KnownAccuracy, Predictor
 from tailorbird.predictors.accuracy.evaluated_samples import FEWEST
 from tailorbird.predictors.metrics import accuracy_std
@@ -205,6 +206,11 @@ class TabulatedAccuracy(ABC):
 
     def end(self) -> None:  # noqa: B027  # not every source has to say anything
         """Does nothing: nobody takes part in evaluations."""
+
+    def planned(self, n_networks: int) -> tuple[PlannedWork, ...]:
+        """Nothing is left to evaluate."""
+        what = f"nothing: accuracies are those of {self.named}"
+        return (PlannedWork("evaluate", what, 0.0),)
 
     def evaluations(self) -> NoReturn:
         """Refuses: all that is known is in the table."""

@@ -15,9 +15,11 @@ from tailorbird.pipeline.accuracy_sources.evaluated import EvaluatedAccuracy
 from tailorbird.pipeline.accuracy_sources.finetuner import Finetuner
 from tailorbird.pipeline.accuracy_sources.inputs import inputs_of
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
+from tailorbird.pipeline.accuracy_sources.training_passes import Paces
 from tailorbird.pipeline.accuracy_sources.union_inputs import UnionInputs
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.pipeline.own_code.zero_cost_score import zero_cost_scores_of
+from tailorbird.pipeline.planned_work import PlannedWork
 from tailorbird.pipeline.run_folder import LOG
 from tailorbird.predictors.accuracy.zero_cost import ZeroCost, ZeroCostFeatures
 from tailorbird.progress import NoProgress, Progress
@@ -88,6 +90,16 @@ class TrainedAccuracy(EvaluatedAccuracy):
             RecipeError: if the space is none that can be trained.
         """
         return inputs_of(self.recipe, self.home, self.space)
+
+    def planned(self, n_networks: int) -> tuple[PlannedWork, ...]:
+        """What is left to train and evaluate; what a study knows already is done at once."""
+        paces = Paces(self.inputs, self.recipe.accuracy.batch)
+        n = min(self.recipe.accuracy.evaluations, self.space.size)
+        n_seen, n_reported = self.n_validation(), self.n_validation() + self.n_test()
+        told = f"up to {n:,} networks on {n_seen:,} images, {n_networks} on {n_reported:,}"
+        each_s = paces.evaluation_s(self.space)
+        seconds = each_s * (n * n_seen + n_networks * n_reported)
+        return paces.training(self.weights), PlannedWork("evaluate", told, seconds)
 
     def obtain(self, progress: Progress) -> None:
         """Trains, or loads what was trained."""

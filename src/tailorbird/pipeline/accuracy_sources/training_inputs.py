@@ -1,7 +1,7 @@
 """Inputs of every training: data, score and teacher that a recipe names."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from torch import nn
 
 from tailorbird.errors import ContractError, RecipeError
 from tailorbird.pipeline.accuracy_sources.named_data import dataset_of, named_data
+from tailorbird.pipeline.accuracy_sources.training_passes import Passes
 from tailorbird.pipeline.python_path import resolve, users_code
 from tailorbird.progress import Progress
 from tailorbird.recipe import AccuracySection, Recipe
@@ -182,6 +183,10 @@ class TrainingInputs(ABC):
             return Compute(asked.device, asked.precision, asked.loader_workers, ranks)
         except ContractError as error:
             raise RecipeError(f"[accuracy] {error}") from error
+
+    @abstractmethod
+    def passes(self, folder: Path) -> Sequence[Passes]:
+        """Passes over the training images, unless all is trained into this folder."""
 
     @property
     @abstractmethod

@@ -1,7 +1,7 @@
 """Inputs of the training of all spaces of a union, each by its own kind."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -10,6 +10,7 @@ from torch import nn
 
 from tailorbird.errors import RecipeError
 from tailorbird.pipeline.accuracy_sources.training_inputs import TrainingInputs
+from tailorbird.pipeline.accuracy_sources.training_passes import Passes
 from tailorbird.pipeline.python_path import users_code
 from tailorbird.progress import Progress
 from tailorbird.spaces import IntArray
@@ -49,6 +50,15 @@ class UnionInputs:
                 return None
             loaded.append(trained)
         return self._joined(loaded)
+
+    def is_trained(self, folder: Path) -> bool:
+        """True if `load` will find weights of all spaces, whole or not."""
+        return all(one.is_trained(at) for one, at in self._placed(folder))
+
+    def passes(self, folder: Path) -> Sequence[Passes]:
+        """Passes that each space takes that is not trained yet."""
+        left = [(one, at) for one, at in self._placed(folder) if not one.is_trained(at)]
+        return [passes for one, at in left for passes in one.passes(at)]
 
     def anchors_alone(self, folder: Path) -> None:
         """None: a union's landmarks are not all anchors."""

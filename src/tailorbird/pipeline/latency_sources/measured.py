@@ -26,8 +26,10 @@ from tailorbird.pipeline.latency_sources.source import (
     uncompared,
 )
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
+from tailorbird.pipeline.planned_work import PlannedWork
 from tailorbird.progress import Progress
 from tailorbird.recipe import DeviceSection, Recipe
+from tailorbird.reports.checked import ROUNDS
 from tailorbird.spaces import SearchSpace, encodings
 
 if TYPE_CHECKING:
@@ -192,6 +194,24 @@ class MeasuredLatency:
                 f"(first: {failed[0]}: {table.failures[failed[0]]}). The others are kept."
             )
         return table
+
+    def planned(self, n_networks: int) -> tuple[PlannedWork, ...]:
+        """Programs that are not in the table, and networks that reports time whole."""
+        needed, rounds = self._needed_programs, self.recipe.latency.rounds
+        entries = self.table().entries if self.has_table() else {}
+        left = [program for program in needed if program.key not in entries]
+        what = f"{len(left)} of {len(needed)} programs, {rounds} rounds each"
+        seconds = self.setup.seconds(left, rounds)
+        if self.recipe.latency.n_trials is not None and left:
+            what += f"; kernels are tuned before, for {self.recipe.latency.tuning_minutes:g} min"
+            seconds += 60 * self.recipe.latency.tuning_minutes
+        measured = PlannedWork("measure", what, seconds)
+        if self.recipe.space.programs is not None:
+            return (measured,)
+        whole = [network_program(self.space, row) for row in self.space.landmarks]
+        each_s = self.setup.seconds(whole, ROUNDS) / max(1, len(whole))
+        what = f"up to {n_networks} networks are built, evaluated and timed whole"
+        return (measured, PlannedWork("report", what, n_networks * each_s))
 
     def adapt(self, n_samples: int | None, progress: Progress) -> "Adapted":
         """Refuses: there are no tables to adapt from."""

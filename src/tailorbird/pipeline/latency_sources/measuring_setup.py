@@ -1,5 +1,7 @@
 """Runtime, tuning and device that fill a measured table."""
 
+import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,8 +25,9 @@ from tailorbird.latency_tables.runtime import Timing
 from tailorbird.pipeline.latency_sources.source import Library
 from tailorbird.pipeline.own_code.command import CommandKind, try_command
 from tailorbird.pipeline.own_code.runtime import runtime_of
+from tailorbird.pipeline.planned_work import evenly
 from tailorbird.pipeline.run_folder import LOG
-from tailorbird.progress import Progress
+from tailorbird.progress import NoProgress, Progress
 from tailorbird.recipe import LatencySection, Recipe
 from tailorbird.spaces import SearchSpace
 
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tailorbird.latency_tables.runtimes.tvm.tuning.tuning import Tuning
+
+
+_TRIED = 3  # programs, to tell how long all take
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,30 @@ class MeasuringSetup:
                 or another one, or the command that measures does not do what it must.
         """
         return Profiler(self.runtime, self._met, self.recipe.device.batch, store)
+
+    def seconds(self, programs: Sequence[Program], rounds: int) -> float:
+        """About how long it takes to compile, check and time programs, from a few that are.
+
+        Args:
+            programs: of which some are measured once, into a store that is thrown away.
+            rounds: that each would have.
+
+        Raises:
+            RecipeError: as `profiler`.
+            MeasurementError: if none of those that are tried can be measured.
+        """
+        tried = [programs[i] for i in evenly(len(programs), _TRIED)]
+        if not tried:
+            return 0.0
+        with tempfile.TemporaryDirectory() as folder:
+            profiler = self.profiler(Store(f"sqlite:///{Path(folder) / 'store.sqlite'}"))
+            begin = time.perf_counter()
+            spent = profiler.profile(tried, 1, NoProgress())
+            wall_s = time.perf_counter() - begin
+        prepared_s = sum(one.compile_s + one.check_s for one in spent)
+        timed_s = sum(one.time_s for one in spent)
+        once_s = wall_s - prepared_s - timed_s  # such as for processes to start
+        return once_s + len(programs) * (prepared_s + rounds * timed_s) / len(tried)
 
     def configuration(self) -> Configuration:
         """Configuration of all that it measures."""

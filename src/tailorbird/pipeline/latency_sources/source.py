@@ -15,6 +15,7 @@ from tailorbird.errors import MissingStepError, RecipeError
 from tailorbird.latency_tables import Configuration, Device, LatencyTable, Program, Record
 from tailorbird.latency_tables.formats.foreign import ForeignTable
 from tailorbird.latency_tables.tables.configuration import tell
+from tailorbird.pipeline.planned_work import PlannedWork
 from tailorbird.progress import Progress
 from tailorbird.spaces import SearchSpace
 
@@ -102,6 +103,16 @@ class LatencySource(Protocol):
         Raises:
             RecipeError: if the recipe names no tables to adapt from, or they do not fit.
             MeasurementError: if any network could not be measured.
+        """
+
+    def planned(self, n_networks: int) -> tuple[PlannedWork, ...]:
+        """What is left to measure, of which a little is measured to tell how long it takes.
+
+        Args:
+            n_networks: that reports time whole.
+
+        Raises:
+            MeasurementError: if nothing can be measured here.
         """
 
     def timed(self, programs: Sequence[Program], rounds: int, progress: Progress) -> LatencyTable:

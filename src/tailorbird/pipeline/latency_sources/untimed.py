@@ -12,6 +12,7 @@ from tailorbird.errors import RecipeError
 from tailorbird.latency_tables import Configuration, Device, LatencyTable, Program, Record
 from tailorbird.pipeline.latency_sources.prediction import LatencyPrediction
 from tailorbird.pipeline.latency_sources.source import Estimates, nothing_to_adapt_from
+from tailorbird.pipeline.planned_work import PlannedWork
 from tailorbird.progress import Progress
 from tailorbird.spaces import CALL
 
@@ -81,6 +82,11 @@ class UntimedLatency(ABC):
     def adapt(self, n_samples: int | None, progress: Progress) -> "Adapted":
         """Refuses: there are no tables to adapt from."""
         raise nothing_to_adapt_from()
+
+    def planned(self, n_networks: int) -> tuple[PlannedWork, ...]:
+        """Nothing is left to measure."""
+        what = f"nothing: latencies are from the table of {self.device.name}"
+        return (PlannedWork("measure", what, 0.0),)
 
     def timed(self, programs: Sequence[Program], rounds: int, progress: Progress) -> LatencyTable:
         """An empty table: nothing is timed."""

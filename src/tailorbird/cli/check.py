@@ -1,0 +1,38 @@
+"""Command that checks a recipe, and says what is before it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tailorbird.cli.recipe_run import held
+from tailorbird.cli.terminal import echo, echo_json
+
+
+def check(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+) -> None:
+    """Checks a recipe as `run` does before it begins, and says what `run` does and for how long.
+
+    Example: tailorbird check mine.toml
+    """
+    from dataclasses import asdict  # loads much
+
+    from tailorbird.pipeline.planned_work import in_words, total
+
+    with held(recipe, may_train=False) as run:
+        plan = run.plan()
+        if as_json:
+            echo_json({"plan": [asdict(work) for work in plan], "seconds": total(plan)})
+            return
+        echo("Nothing is wrong with the recipe. What `run` does:")
+        for work in plan:
+            echo(f"  {work.kind:<9} {work.what}{_after(in_words(work.seconds))}")
+        echo(
+            f"All of it takes {in_words(total(plan))} here, at the pace of a little that was tried."
+        )
+
+
+def _after(words: str) -> str:
+    return f": {words}" if words else ""
