@@ -34,6 +34,8 @@ BATCHES = (BATCH, BATCH // 2)
 WINDOWS = Windows(3, 1)
 PLAIN = {"learning_rates": rates_of(2e-2, 2e-2)}
 HALF = {**PLAIN, "batch": BATCH // 2}
+LEARNING = {**HALF, "anchors_from": "largest"}
+SHARED = {**LEARNING, "share_of_anchors": 0.4}
 LOW = {**PLAIN, "shared_learning_rates": rates_of(5e-3, 2e-2)}
 PIECES = (
     Piece("plain", ALONE, PLAIN),
@@ -48,9 +50,12 @@ PIECES = (
     Piece("half batch", ALONE, HALF),
     Piece("distilled anchors", ALONE, {**PLAIN, "anchors_from": "largest"}),
     Piece("assembled anchors", ALONE, {**PLAIN, "anchors_from": "meta"}),
-    Piece("distilled, half", ALONE, {**HALF, "anchors_from": "largest"}),
-    Piece("distilled, half, klas", ALONE, {**HALF, "anchors_from": "largest"}, chooses=True),
+    Piece("distilled, half", ALONE, LEARNING),
+    Piece("distilled, half, klas", ALONE, LEARNING, chooses=True),
     Piece("assembled, half", ALONE, {**HALF, "anchors_from": "meta"}),
+    Piece("distilled, half, klas, 15 alone", 15, LEARNING, chooses=True),
+    Piece("distilled, half, klas, share", ALONE, SHARED, chooses=True),
+    Piece("all of these", 15, SHARED, chooses=True),
 )
 
 

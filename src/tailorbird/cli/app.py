@@ -13,6 +13,7 @@ import typer
 from tailorbird import __version__
 from tailorbird.cli import data, devices, ranks, tables
 from tailorbird.cli.check import check
+from tailorbird.cli.init import init
 from tailorbird.cli.interruption import CODE, Signals, interruptible
 from tailorbird.cli.recipe_run import beside, held, opened
 from tailorbird.cli.terminal import echo, echo_json, tell
@@ -51,6 +52,7 @@ app = typer.Typer(
 )
 app.add_typer(tables.app, name="table")
 app.add_typer(data.app, name="data")
+app.command()(init)
 app.command()(check)
 app.command()(devices.devices)
 app.command("compile")(devices.compile_)

@@ -15,7 +15,7 @@ def check(
 ) -> None:
     """Checks a recipe as `run` does before it begins, and says what `run` does and for how long.
 
-    Example: tailorbird check mine.toml
+    Example: `tailorbird check mine.toml`.
     """
     from dataclasses import asdict  # loads much
 
@@ -26,7 +26,8 @@ def check(
         if as_json:
             echo_json({"plan": [asdict(work) for work in plan], "seconds": total(plan)})
             return
-        echo("Nothing is wrong with the recipe. What `run` does:")
+        command = "run" if run.recipe.space.programs is None else "profile"
+        echo(f"Nothing is wrong with the recipe. What `tailorbird {command} {recipe}` does:")
         for work in plan:
             echo(f"  {work.kind:<9} {work.what}{_after(in_words(work.seconds))}")
         echo(

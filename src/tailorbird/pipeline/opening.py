@@ -53,7 +53,7 @@ def open_recipe(
         recipe, text = recipes.load(given)
         home = Path() if path is None else path.parent
         shown = progress or on_stderr()
-        space = _space(recipe, home)
+        space = space_of(recipe, home)
 
         def opened(space: "SearchSpace", tell: Callable[[str], object] = warn) -> "Run":
             def named(said: str) -> None:
@@ -112,7 +112,7 @@ def _opened(
     )
 
 
-def _space(recipe: "Recipe", home: Path) -> "SearchSpace":
+def space_of(recipe: "Recipe", home: Path) -> "SearchSpace":
     """The space that a recipe names, or the union of several.
 
     Raises:

@@ -133,8 +133,8 @@ class AccuracySection(Section):
     """How networks are trained, evaluated and their accuracy predicted.
 
     Attributes:
-        data: images with labels: `digits`, `cifar10`, a folder with `train/CLASS` and `val/CLASS`
-            in it, or a name that timm knows; that of the space if left out.
+        data: images with labels: `digits`, `cifar10-jpeg`, a folder with `train/CLASS` and
+            `val/CLASS` in it, or a name that timm knows; `digits` if left out.
         data_root: folder of a data set that timm knows.
         download: whether such a data set may be fetched.
         split_seed: seed of the halves of `val` that the search and the report see, where there is

@@ -85,7 +85,7 @@ class MeasuringSetup:
         return Profiler(self.runtime, self._met, self.recipe.device.batch, store)
 
     def seconds(self, programs: Sequence[Program], rounds: int) -> float:
-        """About how long it takes to compile, check and time programs, from a few that are.
+        """Seconds that it takes, about, to compile, check and time programs, from a few that are.
 
         Args:
             programs: of which some are measured once, into a store that is thrown away.

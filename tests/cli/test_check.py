@@ -1,0 +1,75 @@
+"""A recipe is checked, and what is before it is told."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_recipe import small
+
+Tailorbird = Callable[..., tuple[int, str, str]]
+
+pytestmark = [
+    pytest.mark.usefixtures("locks_of_its_own"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+
+
+def plan(tailorbird: Tailorbird) -> dict[str, dict[str, object]]:
+    code, out, err = tailorbird("check", "r.toml", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    known = [work["seconds"] for work in told["plan"] if work["seconds"] is not None]
+    assert told["seconds"] == pytest.approx(sum(known))
+    return {work["kind"]: work for work in told["plan"]}
+
+
+def test_a_table_of_others_leaves_training(tailorbird: Tailorbird) -> None:
+    Path("r.toml").write_text(small("r", device="epyc-avx512").replace("batch = 4", "batch = 16"))
+    before = plan(tailorbird)
+    assert before["measure"]["what"] == "nothing: latencies are from the table of epyc-avx512"
+    assert before["measure"]["seconds"] == 0
+    assert "all routes" in str(before["train"]["what"])
+    assert float(str(before["train"]["seconds"])) > 0
+    assert before["search"]["seconds"] is None
+    assert not Path("runs/r/weights").exists()  # nothing was trained
+    assert tailorbird("train", "r.toml")[0] == 0
+    assert plan(tailorbird)["train"] == {
+        "kind": "train",
+        "what": "nothing: weights are there",
+        "seconds": 0,
+    }
+
+
+@pytest.mark.long
+@pytest.mark.tvm
+def test_what_is_measured_is_counted_and_none_of_it_is_kept(tailorbird: Tailorbird) -> None:
+    Path("r.toml").write_text(small("r"))
+    before = plan(tailorbird)
+    assert str(before["measure"]["what"]).startswith("16 of 16 programs")
+    assert not Path("runs/r/store.sqlite").exists()
+    assert tailorbird("profile", "r.toml")[0] == 0
+    after = plan(tailorbird)
+    assert str(after["measure"]["what"]).startswith("0 of 16 programs")
+    assert after["measure"]["seconds"] == 0
+    assert "timed whole" in str(after["report"]["what"])
+    shutil.rmtree("runs")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "law"),
+    [
+        ("[search]", "[serach]", "serach"),
+        ('name = "digits-resnet"', 'name = "digits-resnets"', "did you mean 'digits-resnet'"),
+    ],
+)
+def test_a_wrong_recipe_is_refused(old: str, new: str, law: str, tailorbird: Tailorbird) -> None:
+    text = small("r")
+    assert old in text
+    Path("r.toml").write_text(text.replace(old, new))
+    code, out, err = tailorbird("check", "r.toml")
+    assert code == 2
+    assert law in err
+    assert not out
