@@ -28,6 +28,7 @@ from tailorbird.pipeline.latency_sources.source import (
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.progress import Progress
 from tailorbird.recipe import DeviceSection, Recipe
+from tailorbird.registry.runtimes import require_packages
 from tailorbird.spaces import SearchSpace, encodings
 
 if TYPE_CHECKING:
@@ -101,6 +102,10 @@ class MeasuredLatency:
 
     step: ClassVar = "profile"
     runs_networks: ClassVar = True
+
+    def require(self) -> None:
+        """Refuses to go on without the packages of the runtime that the recipe names."""
+        require_packages(self.recipe.latency.runtime)
 
     def configuration(self) -> Configuration:
         """Configuration that this recipe measures under."""
