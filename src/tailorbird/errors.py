@@ -5,10 +5,13 @@ import os
 import re
 import reprlib
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 _LONGEST = 500  # characters quoted from a message that others wrote
 _SHORT = 200  # characters of a value
@@ -49,7 +52,97 @@ class EncodingError(TailorbirdError, ValueError):
 
 
 class MissingPackageError(TailorbirdError, ImportError):
-    """A package that is not installed, and how to install it."""
+    """A package that is not installed, and how to install it.
+
+    `require` and `naming_extras` raise it for packages of extras.
+    """
+
+
+class Extra(NamedTuple):
+    """What a package that tailorbird does without at first is for, and what installs it.
+
+    Attributes:
+        purpose: subject of a sentence.
+        extra: of tailorbird, that installs it with all that the purpose needs.
+        package: name to install it by; empty if it is imported by the same.
+    """
+
+    purpose: str
+    extra: str
+    package: str = ""
+
+
+_TVM = Extra("Compiling and timing networks by Apache TVM", "tvm", "apache-tvm")
+_PICTURES = "Reading pictures as timm does"
+_ONNX = "Writing ONNX files"
+EXTRAS: Mapping[str, Extra] = {
+    "torch": Extra("Building, counting, training and exporting networks", "training"),
+    "tvm": _TVM,
+    "apache-tvm": _TVM,
+    "tvm_ffi": _TVM._replace(package="apache-tvm-ffi"),
+    "timm": Extra(_PICTURES, "images"),
+    "torchvision": Extra(_PICTURES, "images"),
+    "onnx": Extra(_ONNX, "onnxruntime"),
+    "onnxscript": Extra(_ONNX, "onnxruntime"),
+    "onnxruntime": Extra("The runtime 'onnxruntime'", "onnxruntime"),
+    "openvino": Extra("The runtime 'openvino'", "openvino"),
+    "psycopg": Extra("Keeping measurements in PostgreSQL", "postgresql"),
+    "ray": Extra("Evaluating networks on a cluster of Ray", "ray"),
+}
+"""Packages of extras, by the names that they are imported by."""
+
+
+def missing_package(name: str, purpose: str = "", extra: str = "") -> MissingPackageError:
+    """Returns the error of a package of an extra that is not installed.
+
+    Args:
+        name: that it is imported by.
+        purpose: what needs it here; what it is for in general if empty.
+        extra: that installs all which the purpose needs; the package's own if empty.
+    """
+    known = EXTRAS[name]
+    return MissingPackageError(
+        f"{purpose or known.purpose} needs the package {known.package or name!r}, which is not "
+        f"installed: install it with `pip install 'tailorbird[{extra or known.extra}]'`."
+    )
+
+
+def require(*names: str, purpose: str = "", extra: str = "") -> None:
+    """Refuses to go on without packages of extras; none is loaded for the question.
+
+    Args:
+        names: that they are imported by.
+        purpose: what needs them here; what the first that lacks is for in general if empty.
+        extra: that installs all of them; the package's own if empty.
+
+    Raises:
+        MissingPackageError: naming the first that is not installed.
+    """
+    for name in names:
+        if sys.modules.get(name) is None and find_spec(name) is None:
+            raise missing_package(name, purpose, extra)
+
+
+@contextmanager
+def naming_extras() -> Iterator[None]:
+    """Lets an import inside that fails for want of a package of an extra name that extra.
+
+    Raises:
+        MissingPackageError: in the place of Python's own error.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        named = with_extra(error)
+        if named is error:
+            raise
+        raise named from error
+
+
+def with_extra(error: BaseException) -> BaseException:
+    """The error itself, or in the place of Python's for a package of an extra one that names it."""
+    top = str(error.name).partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    return missing_package(top) if top in EXTRAS else error
 
 
 class TooManySamplesError(TailorbirdError, ValueError):

@@ -33,6 +33,7 @@ from tailorbird.errors import (
     in_a_line,
     naming,
     shortened,
+    with_extra,
 )
 from tailorbird.pipeline.python_path import users_frame
 from tailorbird.storage.atomic import FULL, refusal
@@ -111,6 +112,7 @@ def command_line(signals: Signals) -> None:
         if not signals.came or ended.code != _INTERRUPTED:
             raise
     signals.is_ending = True
+    error = with_extra(error)
     frame = users_frame(error)
     if isinstance(error, BrokenPipeError) and frame is None:  # as of `| head`
         sys.stdout = None
@@ -177,14 +179,14 @@ def version(
 @app.command("run")
 def run_(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Does all of it in order: profile or adapt, train, search, report. Resumes."""
-    with held(recipe, may_train=True) as run:
+    with held(recipe, "run", may_train=True) as run:
         _finish(run, run.run(), as_json)
 
 
 @app.command()
 def profile(recipe: RecipePath, networks: Networks = None, as_json: AsJson = False) -> None:
     """Measures every workload of the space, and whole networks, that are not in the table yet."""
-    with held(recipe) as run:
+    with held(recipe, "profile") as run:
         try:
             run.profile(networks)
         except MeasurementError:  # what was measured is there, and why the rest is not
@@ -203,7 +205,7 @@ def adapt(
     as_json: AsJson = False,
 ) -> None:
     """Measures a few networks, by which latencies are adapted from tables of known devices."""
-    with held(recipe) as run:
+    with held(recipe, "adapt") as run:
         adapted = run.adapt(samples)
         if as_json:
             networks = adapted.networks.to_dict(orient="records")
@@ -218,7 +220,9 @@ def train(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Trains the networks of the space, by all processes of `torchrun ... -m tailorbird train`."""
     with (
         ranks.joined() as is_first,
-        (held if is_first else beside)(recipe, may_train=True) as run,
+        (
+            held(recipe, "train", may_train=True) if is_first else beside(recipe, may_train=True)
+        ) as run,
     ):
         trained = run.train()
         if not is_first:
@@ -232,7 +236,7 @@ def train(recipe: RecipePath, as_json: AsJson = False) -> None:
 @app.command()
 def search(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Searches under predictors; needs a table and weights."""
-    with held(recipe) as run:
+    with held(recipe, "search") as run:
         result = run.search()
         frame = result.front.to_pandas()
         measures = [objective.column for objective in result.front.objectives]
@@ -265,7 +269,7 @@ def evaluate(
 @app.command()
 def report(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Searches, checks the front on the device and writes the report."""
-    with held(recipe) as run:
+    with held(recipe, "report") as run:
         _finish(run, run.report(), as_json)
 
 
@@ -287,7 +291,7 @@ def finetune(
     """Trains a network on from its shared weights, and checks it again: the best, or of a text."""
     from tailorbird.reports.finetuned import sentences
 
-    with held(recipe) as run:
+    with held(recipe, "finetune") as run:
         network = run.finetune(architecture, max_latency_ms, against_scratch=against_scratch)
         if as_json:
             echo_json(network)
@@ -332,7 +336,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Writes a network as safetensors, plain Python and ONNX: the best one, or that of a text."""
-    with held(recipe) as run:
+    with held(recipe, "export") as run:
         exported = run.export(
             architecture,
             max_latency_ms,

@@ -21,7 +21,7 @@ def check(
 
     from tailorbird.pipeline.planned_work import in_words, total
 
-    with held(recipe, may_train=False) as run:
+    with held(recipe, "plan") as run:
         plan = run.plan()
         if as_json:
             echo_json({"plan": [asdict(work) for work in plan], "seconds": total(plan)})

@@ -39,12 +39,20 @@ def beside(path: Path, *, may_train: bool = False) -> Iterator["Run"]:
 
 
 @contextmanager
-def held(path: Path, *, may_train: bool = False) -> Iterator["Run"]:
-    """Opens the run of a recipe, and keeps other processes out of its folder meanwhile."""
-    with opened(path, may_train=may_train) as opened_run, opened_run.held() as run:
-        yield run
-        for remark in run.latency.losses:
-            echo(remark, err=True)
+def held(path: Path, step: str, *, may_train: bool = False) -> Iterator["Run"]:
+    """Opens the run of a recipe, and keeps other processes out of its folder meanwhile.
+
+    Args:
+        path: of the recipe.
+        step: method of the run that is called; what it needs is asked for before there is a folder.
+        may_train: as `opened`.
+    """
+    with opened(path, may_train=may_train) as opened_run:
+        opened_run.require(step)
+        with opened_run.held() as run:
+            yield run
+            for remark in run.latency.losses:
+                echo(remark, err=True)
 
 
 def warn(sentence: str) -> None:

@@ -39,7 +39,7 @@ def measure_again(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Measures anew what is distrusted, as `table show` tells: rows of workloads, not networks."""
     from tailorbird.latency_tables.tables.listing import quality
 
-    with held(recipe) as run:
+    with held(recipe, "measure_again") as run:
         n = run.measure_again()
         table = run.latency.needed()
         share = table.share_sound or 0.0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tailorbird.errors import RecipeError, WeightsError
+from tailorbird.errors import RecipeError, WeightsError, require
 from tailorbird.export.about import About
 from tailorbird.export.card import card
 from tailorbird.spaces import SearchSpace
@@ -186,6 +186,7 @@ def save(
         WriteError: if a file cannot be written.
         ExportError: if the network cannot be written in a format.
     """
+    require("torch")
     from safetensors.torch import load_file
 
     from tailorbird.export.program import programmed  # loads torch
@@ -258,6 +259,7 @@ def load(path: Path, space: SearchSpace) -> "nn.Module":
     Raises:
         WeightsError: if the file cannot be read, or is of another space.
     """
+    require("torch")
     from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tailorbird.errors import require
 from tailorbird.latency_tables.runtime import Tensors
 from tailorbird.spaces import CALL, Workload
 
@@ -70,6 +71,7 @@ class Program:
 @contextmanager
 def seeded() -> Iterator[None]:
     """Seeds torch's random numbers inside, and leaves those outside as they were."""
+    require("torch")
     import torch
 
     with torch.random.fork_rng(devices=[]):

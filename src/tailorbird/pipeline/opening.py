@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tailorbird import recipe as recipes
 from tailorbird import spaces
-from tailorbird.errors import RecipeError, naming, told_of
+from tailorbird.errors import RecipeError, naming, naming_extras, told_of
 from tailorbird.pipeline.database import RunDatabase
 from tailorbird.pipeline.latency_sources import registry as latency_sources
 from tailorbird.pipeline.latency_sources import tabulated
@@ -46,10 +46,11 @@ def open_recipe(
         RecipeError: if anything in the recipe is wrong.
         MissingStepError: if stitches are not chosen yet, and nothing may be trained.
         EncodingError: if earlier evaluations that it names do not fit its space.
+        MissingPackageError: if it needs a package of an extra that is not installed.
     """
     given = Path(source) if isinstance(source, str | Path) else source
     path = given if isinstance(given, Path) else None
-    with told_of(path):
+    with told_of(path), naming_extras():
         recipe, text = recipes.load(given)
         home = Path() if path is None else path.parent
         shown = progress or on_stderr()

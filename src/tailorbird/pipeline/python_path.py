@@ -14,9 +14,11 @@ from typing import Any
 
 from tailorbird.errors import (
     ContractError,
+    MissingPackageError,
     RecipeError,
     TailorbirdError,
     in_a_line,
+    naming_extras,
     raising,
 )
 
@@ -56,7 +58,7 @@ def resolve(path: str, folder: Path, key: str) -> Callable[..., Any]:
             f"Modules are looked for in {where!r} and where Python looks."
         )
 
-    with _apart(), raising(unknown):
+    with _apart(), raising(unknown, MissingPackageError), naming_extras():
         found = getattr(importlib.import_module(module), name)
         root = _root(sys.modules[module.partition(".")[0]])
         _NAMED.add(root)
@@ -87,7 +89,7 @@ def users_code(named: str, failed: str = "failed") -> Iterator[None]:
         return RecipeError(f"{named} {failed} ({in_a_line(error)}).{_place(error)}")
 
     try:
-        with _apart(), raising(refusal, TailorbirdError):
+        with _apart(), raising(refusal, TailorbirdError), naming_extras():
             yield
     except ContractError as error:
         raise RecipeError(f"{named}: {error}{_place(error.__cause__)}") from error

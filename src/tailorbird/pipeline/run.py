@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import numpy as np
 import pandas as pd
 
-from tailorbird.errors import RecipeError, TailorbirdError, naming, told_of
+from tailorbird.errors import RecipeError, TailorbirdError, naming, naming_extras, require, told_of
 from tailorbird.export.network import FORMATS, Destination, Exported
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
@@ -42,6 +42,7 @@ from tailorbird.search.evaluation.shown_study import Costs
 from tailorbird.search.regret import choices, regrets
 from tailorbird.search.result import SearchResult
 from tailorbird.spaces import IntArray, SearchSpace
+from tailorbird.spaces.footprint import require_counts
 from tailorbird.storage.atomic import written
 from tailorbird.storage.marks import MARK
 
@@ -49,6 +50,10 @@ if TYPE_CHECKING:
     from tailorbird.pipeline.accuracy_sources.participation import Participation
     from tailorbird.training import Trained
 
+
+_MEASURE_NOTHING = frozenset({"train", "export"})
+_BUILD = frozenset({"finetune", "export"})
+_COUNT = frozenset({"run", "search", "report"})
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,7 +64,8 @@ def _alone(step: Callable[Concatenate["Run", P], T]) -> Callable[Concatenate["Ru
 
     @wraps(step)
     def held_step(run: "Run", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with run.held():
+        run.require(step.__name__)
+        with run.held(), naming_extras():
             return step(run, *args, **kwargs)
 
     return held_step
@@ -127,6 +133,24 @@ class Run:
                     self.accuracy.end()
                 self._holders.clear()
                 self.latency.close()
+
+    def require(self, step: str) -> None:
+        """Refuses a step whose packages are not installed, before anything is written for it.
+
+        Args:
+            step: name of the method. Some need a table, whose rows bear the version of what
+                measured them.
+
+        Raises:
+            MissingPackageError: if any is not installed.
+        """
+        with told_of(self.path):
+            if step in _BUILD:
+                require("torch")
+            if step not in _MEASURE_NOTHING:
+                self.latency.require()
+            if step in _COUNT:
+                require_counts(self.space)
 
     @contextmanager
     def beside(self) -> Iterator["Run"]:

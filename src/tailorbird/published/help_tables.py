@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tailorbird.errors import require
+
 Files = Mapping[str, Path]
 
 _OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -52,6 +54,7 @@ def _latencies(files: Files) -> dict[str, np.ndarray]:
 
 def _tensors(path: Path) -> Any:
     """Reads what torch saved, if it is tensors and plain containers: no code is run."""
+    require("torch")
     import torch
 
     return torch.load(path, map_location="cpu", weights_only=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
-from tailorbird.errors import ContractError, nearest, shown
+from tailorbird.errors import ContractError, naming_extras, nearest, shown
 
 PATTERN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -35,6 +35,10 @@ def load(path: str) -> Any:
     """Imports what a path of a table names.
 
     Paths of users' code are resolved by `tailorbird.pipeline.python_path`.
+
+    Raises:
+        MissingPackageError: if it needs a package of an extra that is not installed.
     """
     module, _, name = path.partition(":")
-    return getattr(import_module(module), name)
+    with naming_extras():
+        return getattr(import_module(module), name)

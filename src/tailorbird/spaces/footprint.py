@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tailorbird.errors import require
+from tailorbird.spaces.kept_counts import kept
 from tailorbird.spaces.space import IntArray, SearchSpace
 from tailorbird.spaces.workload import Workload
 
@@ -43,6 +45,7 @@ def footprint(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> Footpri
         module: is not changed.
         inputs: shape of each input, as torch takes them.
     """
+    require("torch")
     import torch
 
     shadow = _without_values(copy.deepcopy(module))
@@ -62,6 +65,7 @@ def footprint(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> Footpri
 
 def built_on_meta(build: Callable[[], "nn.Module"]) -> "nn.Module":
     """The module that is built, in evaluation mode, on torch's meta device. Imports torch."""
+    require("torch")
     import torch
 
     with torch.device("meta"):
@@ -87,6 +91,7 @@ def n_macs(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> int:
         module: on any device; it is run there.
         inputs: shape of each input, batch first.
     """
+    require("torch")
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -98,7 +103,7 @@ def n_macs(module: "nn.Module", inputs: Sequence[tuple[int, ...]]) -> int:
 
 
 def count_macs(space: SearchSpace, X: IntArray) -> IntArray:
-    """Multiply-adds of canonical rows (n, d) for a whole batch, (n,). Imports torch."""
+    """Multiply-adds of canonical rows (n, d) for a whole batch, (n,)."""
     return network_costs(space, X)[:, 0]
 
 
@@ -106,7 +111,7 @@ def network_costs(space: SearchSpace, X: IntArray) -> IntArray:
     """Multiply-adds for a whole batch, and parameters, of canonical rows (n, d), (n, 2).
 
     They are sums over workloads, and no network is built, unless the space does not know its
-    workloads. Imports torch.
+    workloads. Imports torch for what is not kept.
     """
     if not space.workloads:
         return np.array([_network_costs(space, row) for row in X], dtype=np.int64).reshape(-1, 2)
@@ -116,23 +121,33 @@ def network_costs(space: SearchSpace, X: IntArray) -> IntArray:
 
 
 def count_costs(space: SearchSpace) -> IntArray:
-    """Multiply-adds and parameters of each workload of a space, (n_workloads, 2).
-
-    Imports torch.
-    """
+    """Multiply-adds and parameters of each workload of a space, (n_workloads, 2)."""
     return costs(space.workloads)
 
 
-def costs(workloads: Sequence[Workload]) -> IntArray:
-    """Multiply-adds and parameters of any workloads, (n, 2). Imports torch.
+def require_counts(space: SearchSpace) -> None:
+    """Refuses to count networks of a space without torch, unless its counts are kept.
 
-    Takes some milliseconds for each workload that is new to this process.
+    Raises:
+        MissingPackageError: if torch is needed, and not installed.
+    """
+    if not space.workloads or not all(map(kept, space.workloads)):
+        require("torch")
+
+
+def costs(workloads: Sequence[Workload]) -> IntArray:
+    """Multiply-adds and parameters of any workloads, (n, 2).
+
+    Imports torch for those whose counts are not kept, and takes some milliseconds for each that is
+    new to this process.
     """
     return np.array([_costs(workload) for workload in workloads], dtype=np.int64).reshape(-1, 2)
 
 
 @lru_cache(maxsize=4096)
 def _costs(workload: Workload) -> tuple[int, int]:
+    if counts := kept(workload):
+        return counts[0], counts[1]
     return _built_costs(workload.build, workload.inputs)
 
 
@@ -148,25 +163,33 @@ def _built_costs(
 
 
 def workload_weight_bytes(workloads: Sequence[Workload]) -> IntArray:
-    """Bytes of the parameters and buffers of each workload, (n,). Imports torch."""
+    """Bytes of the parameters and buffers of each workload, (n,).
+
+    Imports torch for what is not kept.
+    """
     return np.array([_weight_bytes(workload) for workload in workloads], dtype=np.int64)
 
 
 def workload_peak_bytes(workloads: Sequence[Workload]) -> IntArray:
-    """Peak activation bytes of each workload alone, (n,). Imports torch.
+    """Peak activation bytes of each workload alone, (n,).
 
-    Takes some 60 milliseconds for each workload that is new to this process.
+    Imports torch for those whose counts are not kept, and takes some 60 milliseconds for each that
+    is new to this process.
     """
     return np.array([_peak(workload) for workload in workloads], dtype=np.int64)
 
 
 @lru_cache(maxsize=4096)
 def _weight_bytes(workload: Workload) -> int:
+    if counts := kept(workload):
+        return counts[2]
     return weight_bytes(built_on_meta(workload.build))
 
 
 @lru_cache(maxsize=4096)
 def _peak(workload: Workload) -> int:
+    if counts := kept(workload):
+        return counts[3]
     module = built_on_meta(workload.build)
     return footprint(module, workload.inputs).peak_activation_bytes
 

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tailorbird.errors import ContractError, TailorbirdError, in_a_line, raising
+from tailorbird.errors import ContractError, TailorbirdError, in_a_line, raising, require
 
 FLOAT = "torch.float32"
 """The one type of weights and outputs."""
@@ -16,6 +16,7 @@ def check_is_module(module: object, what: str) -> None:
     Raises:
         ContractError: naming the module.
     """
+    require("torch")
     from torch import Tensor, nn
     from torch.nn.parameter import is_lazy
 

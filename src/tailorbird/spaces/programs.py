@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array
 
-from tailorbird.errors import ContractError, shown
+from tailorbird.errors import ContractError, require, shown
 from tailorbird.spaces import summary
 from tailorbird.spaces.layered import not_canonical
 from tailorbird.spaces.space import IntArray, Variable
@@ -132,6 +132,7 @@ def _name(name: object) -> str:
 
 
 def _pair(name: str, value: object) -> tuple["nn.Module", tuple[tuple[int, ...], ...]]:
+    require("torch")
     from torch import nn
 
     module, given = value if isinstance(value, tuple | list) and len(value) == 2 else (None, None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
+from tailorbird.errors import require
 from tailorbird.spaces.footprint import built_on_meta, count_macs
 from tailorbird.spaces.own_windows import said_windows
 from tailorbird.spaces.space import IntArray, SearchSpace
@@ -94,6 +95,7 @@ def fingerprint(pieces: Sequence[Piece]) -> str:
 @lru_cache(maxsize=4096)
 def _structure(workload: Workload) -> str:
     """How a workload's module is made, and the digest of its operators, whatever its batch size."""
+    require("torch")
     import torch
 
     from tailorbird.spaces.structure import description, digested

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tailorbird.errors import ContractError
+from tailorbird.errors import ContractError, require
 from tailorbird.spaces.footprint import count_macs
 from tailorbird.spaces.module import FLOAT, check_is_module, said_of
 from tailorbird.spaces.space import SearchSpace
@@ -67,6 +67,7 @@ def check_torch() -> None:
     Raises:
         ContractError: naming the default.
     """
+    require("torch")
     import torch
 
     way_out = "Leave torch's defaults as they are: your modules share them with everything else."

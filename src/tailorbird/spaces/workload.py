@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tailorbird.errors import ContractError, shown
+from tailorbird.errors import ContractError, naming_extras, require, shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -89,6 +89,7 @@ class Workload:
         Raises:
             ContractError: if the module cannot be exported, or does not do what it must.
         """
+        require("torch")
         from tailorbird.spaces.structure import exportable
 
         kind = type(module)
@@ -116,7 +117,8 @@ class Workload:
         if self.module is not None:
             return copy.deepcopy(self.module)
         path, _, name = self.builder.partition(":")
-        module: nn.Module = getattr(importlib.import_module(path), name)(**dict(self.params))
+        with naming_extras():
+            module: nn.Module = getattr(importlib.import_module(path), name)(**dict(self.params))
         return module
 
 

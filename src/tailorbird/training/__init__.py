@@ -1,5 +1,11 @@
 """Data sets, and training and evaluation of networks that share weights. Imports torch."""
 
+# ruff: noqa: E402  # torch is asked for first, by name, before Python fails at an import below
+
+from tailorbird.errors import require
+
+require("torch")
+
 from tailorbird.training.data import digits
 from tailorbird.training.data.arrays import Split
 from tailorbird.training.data.dataset import Dataset

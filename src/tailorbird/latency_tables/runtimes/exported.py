@@ -1,6 +1,5 @@
 """Base of the runtimes that read files which torch exports."""
 
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -8,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from tailorbird.errors import MeasurementError, MissingPackageError, raising
+from tailorbird.errors import MeasurementError, raising, require
 from tailorbird.latency_tables.devices.device import Device
 from tailorbird.latency_tables.runtime import Artifact, Tensors, Timing
 from tailorbird.latency_tables.runtimes.process.workbench import Workbench
@@ -35,22 +34,24 @@ class ExportFormat:
     needs: tuple[str, ...]
     write: Callable[["nn.Module", "tuple[Tensor, ...]", Path], Mapping[str, str]]
 
-    def require(self, runtime: str, *packages: str) -> None:
+    def require(self, runtime: str, *packages: str, extra: str = "") -> None:
         """Refuses to go on without what writes its files.
 
         Args:
-            runtime: that reads them; its name is also that of the extra which installs all.
+            runtime: that reads them.
             packages: that the runtime needs besides.
+            extra: that installs all; of the name of the runtime if empty.
 
         Raises:
             MissingPackageError: if any is not installed.
         """
-        for package in (*packages, *self.needs):
-            if importlib.util.find_spec(package) is None:
-                raise MissingPackageError(
-                    f"The runtime {runtime!r} needs the package {package!r}, which is not "
-                    f"installed. Install it with `pip install 'tailorbird[{runtime}]'`."
-                )
+        require(
+            *packages,
+            *self.needs,
+            "torch",
+            purpose=f"Measuring with the runtime {runtime!r}",
+            extra=extra or runtime,
+        )
 
     def export(self, module: "nn.Module", inputs: Tensors, path: Path) -> Artifact:
         """Writes a module for inputs of these shapes to a path.
@@ -84,7 +85,8 @@ class ExportedRuntime:
         timing: how a round goes.
 
     Attributes:
-        name: that recipes know it by; also that of its package, and of the extra that installs it.
+        name: that recipes know it by; also that of its package.
+        extra: that installs it; of its name if empty.
         needs: packages, besides torch and those that write its files.
         target: that its kernels are for.
         schedule: part of a measurement's configuration.
@@ -95,13 +97,14 @@ class ExportedRuntime:
     """
 
     name: ClassVar[str]
+    extra: ClassVar[str] = ""
     needs: ClassVar[tuple[str, ...]] = ()
     target: ClassVar[str]
     schedule: ClassVar[str]
     files: ClassVar[ExportFormat]
 
     def __init__(self, folder: Path, timing: Timing) -> None:
-        self.files.require(self.name, *self.needs)
+        self.files.require(self.name, *self.needs, extra=self.extra)
         room = type(self).__module__.rpartition(".")[0]
         self._bench = Workbench(f"{room}.timer", folder, timing)
 

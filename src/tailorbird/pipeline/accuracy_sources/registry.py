@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from tailorbird.errors import RecipeError
+from tailorbird.errors import RecipeError, naming_extras
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
 from tailorbird.pipeline.opened_recipe import OpenedRecipe
 
@@ -20,7 +20,9 @@ def opened(asked: OpenedRecipe) -> AccuracySource:
         EncodingError: if earlier evaluations that it names do not fit its space.
     """
     for kind in KINDS:
-        source: AccuracySource | None = import_module(f"{__package__}.{kind}").opened(asked)
+        with naming_extras():
+            module = import_module(f"{__package__}.{kind}")
+        source: AccuracySource | None = module.opened(asked)
         if source is not None:
             return source
     raise RecipeError(f"None of the accuracy sources {KINDS} takes this recipe.")

@@ -29,6 +29,7 @@ from tailorbird.pipeline.opened_recipe import OpenedRecipe
 from tailorbird.pipeline.planned_work import PlannedWork
 from tailorbird.progress import Progress
 from tailorbird.recipe import DeviceSection, Recipe
+from tailorbird.registry.runtimes import require_packages
 from tailorbird.reports.checked import ROUNDS
 from tailorbird.spaces import SearchSpace, encodings
 
@@ -103,6 +104,10 @@ class MeasuredLatency:
 
     step: ClassVar = "profile"
     runs_networks: ClassVar = True
+
+    def require(self) -> None:
+        """Refuses to go on without the packages of the runtime that the recipe names."""
+        require_packages(self.recipe.latency.runtime)
 
     def configuration(self) -> Configuration:
         """Configuration that this recipe measures under."""

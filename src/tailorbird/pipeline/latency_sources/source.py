@@ -45,6 +45,13 @@ class LatencySource(Protocol):
     def losses(self) -> tuple[str, ...]:
         """Sentences on a device that went away meanwhile and came back."""
 
+    def require(self) -> None:
+        """Refuses to go on without the packages that measure.
+
+        Raises:
+            MissingPackageError: if any of them is not installed.
+        """
+
     def configuration(self) -> Configuration:
         """Configuration that all rows were measured under."""
 

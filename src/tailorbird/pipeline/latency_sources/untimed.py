@@ -67,6 +67,9 @@ class UntimedLatency(ABC):
     @abstractmethod
     def _predictor(self) -> "Predictor": ...
 
+    def require(self) -> None:  # noqa: B027  # nothing to override
+        """Does nothing: nothing is measured, so no package is needed."""
+
     def check(self) -> None:
         """Tries a predictor of the user's own, if the recipe names one."""
         self._prediction.check(self.configuration())

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from tailorbird.errors import require
 from tailorbird.spaces import summary
 from tailorbird.spaces.cells.cell import EDGES, OPERATIONS, OUTPUT, SKIP
 from tailorbird.spaces.cells.peak_memory import peak_bytes
@@ -182,6 +183,7 @@ class NasBench201:
 
     def build(self, row: IntArray) -> "nn.Module":
         """The network of one canonical row with fresh weights. Imports torch."""
+        require("torch")
         from torch import nn
 
         from tailorbird.spaces.cells.modules import Cell

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from scipy.sparse import csr_array
 
+from tailorbird.errors import require
 from tailorbird.spaces.layered import Layer, LayeredGraph, LayeredSpace, not_canonical, stack_counts
 from tailorbird.spaces.outline import Outline, in_a_row
 from tailorbird.spaces.shared import Piece
@@ -161,6 +162,7 @@ class Chain(LayeredSpace):
 
     def build(self, row: IntArray) -> "nn.Module":
         """The network of one canonical row with fresh weights. Imports torch."""
+        require("torch")
         from torch import nn
 
         return nn.Sequential(*(piece.workload.build() for piece in self.route(row)))

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tailorbird.errors import ContractError
+from tailorbird.errors import ContractError, require
 from tailorbird.spaces.footprint import built_on_meta
 from tailorbird.spaces.module import said_of
 from tailorbird.spaces.trial import told
@@ -43,6 +43,7 @@ class OutputShapes:
 
 
 def _tried(workload: Workload, what: str) -> tuple[Workload, tuple[int, ...]]:
+    require("torch")
     import torch
 
     from tailorbird.spaces.structure import digested

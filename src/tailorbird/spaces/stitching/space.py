@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tailorbird.errors import require
 from tailorbird.spaces.layered import Layer, LayeredGraph, LayeredSpace, not_canonical, stack_counts
 from tailorbird.spaces.outline import Outline
 from tailorbird.spaces.shared import Piece
@@ -163,6 +164,7 @@ class StitchSpace(LayeredSpace):
 
     def build(self, row: IntArray) -> "nn.Module":
         """The network of one canonical row with fresh weights. Imports torch."""
+        require("torch")
         from torch import nn
 
         return nn.Sequential(*(piece.workload.build() for piece in self.route(row)))

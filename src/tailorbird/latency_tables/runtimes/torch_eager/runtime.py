@@ -24,6 +24,7 @@ class EagerRuntime(ExportedRuntime):
     """
 
     name = "torch"
+    extra = "training"
     target = "CPU"
     schedule = "eager-1"  # one kernel after another; the number changes when other ones are called
     files = ExportFormat(".pt2", (), _write)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.errors import ScoreError, nearest
+from tailorbird.errors import ScoreError, nearest, require
 from tailorbird.progress import Progress
 from tailorbird.registry.python_paths import load
 from tailorbird.registry.zero_cost_scores import ZERO_COST_SCORES
@@ -53,6 +53,7 @@ def scores(
         ValueError: if images or labels do not fit the networks.
         ScoreError: if a score is not finite.
     """
+    require("torch")
     import torch
 
     check(space, images, labels)
