@@ -13,6 +13,7 @@ import typer
 from tailorbird import __version__
 from tailorbird.cli import data, devices, ranks, tables
 from tailorbird.cli.check import check
+from tailorbird.cli.doctor import doctor
 from tailorbird.cli.init import init
 from tailorbird.cli.interruption import CODE, Signals, interruptible
 from tailorbird.cli.recipe_run import beside, held, opened
@@ -55,6 +56,7 @@ app.add_typer(tables.app, name="table")
 app.add_typer(data.app, name="data")
 app.command()(init)
 app.command()(check)
+app.command()(doctor)
 app.command()(devices.devices)
 app.command("compile")(devices.compile_)
 
@@ -178,14 +180,20 @@ def version(
 
 @app.command("run")
 def run_(recipe: RecipePath, as_json: AsJson = False) -> None:
-    """Does all of it in order: profile or adapt, train, search, report. Resumes."""
+    """Does all of it in order: profile or adapt, train, search, report. Resumes.
+
+    Example: `tailorbird run mine.toml`.
+    """
     with held(recipe, "run", may_train=True) as run:
         _finish(run, run.run(), as_json)
 
 
 @app.command()
 def profile(recipe: RecipePath, networks: Networks = None, as_json: AsJson = False) -> None:
-    """Measures every workload of the space, and whole networks, that are not in the table yet."""
+    """Measures every workload of the space, and whole networks, that are not in the table yet.
+
+    Example: `tailorbird profile mine.toml --networks some.parquet`.
+    """
     with held(recipe, "profile") as run:
         try:
             run.profile(networks)
@@ -204,7 +212,10 @@ def adapt(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measures a few networks, by which latencies are adapted from tables of known devices."""
+    """Measures a few networks, by which latencies are adapted from tables of known devices.
+
+    Example: `tailorbird adapt mine.toml --samples 20`.
+    """
     with held(recipe, "adapt") as run:
         adapted = run.adapt(samples)
         if as_json:
@@ -217,7 +228,10 @@ def adapt(
 
 @app.command()
 def train(recipe: RecipePath, as_json: AsJson = False) -> None:
-    """Trains the networks of the space, by all processes of `torchrun ... -m tailorbird train`."""
+    """Trains the networks of the space, by all processes of `torchrun ... -m tailorbird train`.
+
+    Example: `tailorbird train mine.toml`.
+    """
     with (
         ranks.joined() as is_first,
         (
@@ -235,7 +249,10 @@ def train(recipe: RecipePath, as_json: AsJson = False) -> None:
 
 @app.command()
 def search(recipe: RecipePath, as_json: AsJson = False) -> None:
-    """Searches under predictors; needs a table and weights."""
+    """Searches under predictors; needs a table and weights.
+
+    Example: `tailorbird search mine.toml`.
+    """
     with held(recipe, "search") as run:
         result = run.search()
         frame = result.front.to_pandas()
@@ -255,7 +272,10 @@ def evaluate(
     ] = 300.0,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluates networks that `search`, `report` or `run` waits for, here or on another machine."""
+    """Evaluates networks that `search`, `report` or `run` waits for, here or on another machine.
+
+    Example: `tailorbird evaluate mine.toml --idle 600`.
+    """
     from dataclasses import asdict  # loads much
 
     with opened(recipe) as run:
@@ -268,7 +288,10 @@ def evaluate(
 
 @app.command()
 def report(recipe: RecipePath, as_json: AsJson = False) -> None:
-    """Searches, checks the front on the device and writes the report."""
+    """Searches, checks the front on the device and writes the report.
+
+    Example: `tailorbird report mine.toml`.
+    """
     with held(recipe, "report") as run:
         _finish(run, run.report(), as_json)
 
@@ -288,7 +311,10 @@ def finetune(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Trains a network on from its shared weights, and checks it again: the best, or of a text."""
+    """Trains a network on from its shared weights, and checks it again: the best, or of a text.
+
+    Example: `tailorbird finetune mine.toml --max-latency-ms 8`.
+    """
     from tailorbird.reports.finetuned import sentences
 
     with held(recipe, "finetune") as run:
@@ -335,7 +361,10 @@ def export(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Writes a network as safetensors, plain Python and ONNX: the best one, or that of a text."""
+    """Writes a network as safetensors, plain Python and ONNX: the best one, or that of a text.
+
+    Example: `tailorbird export mine.toml --max-latency-ms 8 --to best.onnx`.
+    """
     with held(recipe, "export") as run:
         exported = run.export(
             architecture,
@@ -369,7 +398,10 @@ def compare(
     ),
     as_json: AsJson = False,
 ) -> None:
-    """Compares the fronts of several runs: what one dominates of another, and hypervolumes."""
+    """Compares the fronts of several runs: what one dominates of another, and hypervolumes.
+
+    Example: `tailorbird compare runs/one runs/other --to both.html`.
+    """
     from tailorbird.reports.compared_runs import ComparedRuns
     from tailorbird.reports.page import compared_runs
 

@@ -33,7 +33,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard out
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """Shows what can be fetched, its licence and size, and whether it is here."""
+    """Shows what can be fetched, its licence and size, and whether it is here.
+
+    Example: `tailorbird data list`.
+    """
     from tailorbird.published.data_folder import data_folder
     from tailorbird.published.tables import TABLES
 
@@ -70,6 +73,8 @@ def get(
     """Fetches original files from their repositories, and makes tables of them.
 
     What is there already is neither fetched nor made again.
+
+    Example: `tailorbird data get ofa-accuracies`.
     """
     from tailorbird.progress import on_stderr
     from tailorbird.published.data_folder import data_folder

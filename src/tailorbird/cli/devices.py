@@ -32,6 +32,8 @@ def devices(
     """Lists this machine, devices whose tables come with the package, servers and recipes' devices.
 
     Servers are asked what they are; a recipe's table is counted.
+
+    Example: `tailorbird devices --tracker 127.0.0.1:9190`.
     """
     from tailorbird.latency_tables.devices.rpc_address import RpcAddress
 
@@ -59,7 +61,10 @@ def compile_(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compiles every workload of the space for the recipe's device, and measures nothing."""
+    """Compiles every workload of the space for the recipe's device, and measures nothing.
+
+    Example: `tailorbird compile mine.toml libraries`.
+    """
     from tailorbird.latency_tables.devices.device import NOWHERE
     from tailorbird.latency_tables.profiling.space_programs import programs_of
     from tailorbird.latency_tables.runtimes.tvm.compile import library_folder

@@ -30,13 +30,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard out
 
 @app.command()
 def show(source: EitherPath, as_json: AsJson = False) -> None:
-    """Shows latencies, also while they are measured, and marks those to distrust."""
+    """Shows latencies, also while they are measured, and marks those to distrust.
+
+    Example: `tailorbird table show mine.toml`.
+    """
     print_table(*_record(source), as_json)
 
 
 @app.command("measure-again")
 def measure_again(recipe: RecipePath, as_json: AsJson = False) -> None:
-    """Measures anew what is distrusted, as `table show` tells: rows of workloads, not networks."""
+    """Measures anew what is distrusted, as `table show` tells: rows of workloads, not networks.
+
+    Example: `tailorbird table measure-again mine.toml`.
+    """
     from tailorbird.latency_tables.tables.listing import quality
 
     with held(recipe, "measure_again") as run:
@@ -71,7 +77,10 @@ def export(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Writes all that was measured under a recipe to a file, losing nothing."""
+    """Writes all that was measured under a recipe to a file, losing nothing.
+
+    Example: `tailorbird table export mine.toml laptop.parquet`.
+    """
     from dataclasses import replace
 
     from tailorbird.latency_tables.formats import files
@@ -92,6 +101,8 @@ def import_(recipe: RecipePath, file: Importable, as_json: AsJson = False) -> No
     A recipe that asks for the runtime "imported" takes what others measured: a .csv, .csv.gz or
     .parquet with the columns key, ms and perhaps std_ms, or the published table of OFA, which
     `ofa-i7-8700k` names once `tailorbird data get` has fetched it. Others take exports.
+
+    Example: `tailorbird table import mine.toml laptop.parquet`.
     """
     from tailorbird.published import ofa_latency_table
 
@@ -150,7 +161,10 @@ def _offered(file: Path) -> "Callable[[Run], tuple[Record, str | None]]":
 
 @app.command()
 def keys(recipe: RecipePath) -> None:
-    """Lists the keys of all workloads that a recipe's space needs, one a line."""
+    """Lists the keys of all workloads that a recipe's space needs, one a line.
+
+    Example: `tailorbird table keys mine.toml`.
+    """
     from tailorbird.latency_tables.program import EMPTY_KEY
 
     with opened(recipe) as run:
@@ -168,7 +182,10 @@ def keys(recipe: RecipePath) -> None:
 
 @app.command()
 def diff(left: EitherPath, right: EitherPath, as_json: AsJson = False) -> None:
-    """Compares two tables: ratios, what one of them lacks, and whether they rank alike."""
+    """Compares two tables: ratios, what one of them lacks, and whether they rank alike.
+
+    Example: `tailorbird table diff mine.toml laptop.parquet`.
+    """
     from tailorbird.reports.comparison import Comparison
 
     (left_record, _), (right_record, _) = _record(left), _record(right)
