@@ -1,12 +1,10 @@
 """Settings of the documentation, which `make docs` builds from Markdown and docstrings."""
 
-import sys
 from pathlib import Path
 
-DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS.parent / "src"))
-
 import tailorbird
+
+DOCS = Path(__file__).parent
 
 project = "Tailorbird"
 author = "the authors of Tailorbird"
