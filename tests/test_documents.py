@@ -37,7 +37,7 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 SECONDS = ("train(", "train_supernet(", "open_recipe(", "nsga2(", ".profile(")
 """Calls in blocks that take seconds, or a minute."""
 
-LANGUAGES = {"python", "toml", "bash", "console", "{eval-rst}", "{toctree}"}
+LANGUAGES = {"python", "toml", "bash", "console", "{eval-rst}", "{include}", "{toctree}"}
 PROGRAMS = {
     *("cd", "make", "optuna-dashboard", "pip", "python", "srun", "tailorbird", "torchrun"),
 }
