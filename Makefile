@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 WORKERS := -n 2 --dist worksteal
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-all lint check coverage bench clean
+.PHONY: setup demo test test-all lint docs check coverage bench clean
 
 setup: $(READY)
 
@@ -30,7 +30,10 @@ lint: setup
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
-check: lint
+docs: setup
+	$(BIN)/sphinx-build -W --keep-going -q docs build/docs
+
+check: lint docs
 	$(BIN)/pytest $(WORKERS) --durations=10 -m "not slow"
 
 coverage: setup

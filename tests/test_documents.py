@@ -1,32 +1,47 @@
-"""What users copy: the blocks of the README, and the notebook."""
+"""What users copy: the blocks of the README and the documentation, and the notebook."""
 
 import importlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+import typer
 from matplotlib import pyplot
 from safetensors.torch import save_file
+from sybil import Example
+from sybil.document import Document
+from sybil.parsers.markdown import CodeBlockParser
 
 import tailorbird
 from tailorbird import recipe
+from tailorbird.cli.app import app
 from tailorbird.training import Trained, digits
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 NOTEBOOK = EXAMPLES / "own_network.ipynb"
-SECONDS = ("train(", "train_supernet(", "open_recipe(", "nsga2(")
+GENERATED = ROOT / "docs" / "recipe.md"
+PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").glob("*.md")} - {GENERATED})]
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+SECONDS = ("train(", "train_supernet(", "open_recipe(", "nsga2(", ".profile(")
 """Calls in blocks that take seconds, or a minute."""
+
+LANGUAGES = {"python", "toml", "bash", "console", "{eval-rst}", "{include}", "{toctree}"}
+PROGRAMS = {
+    *("cd", "make", "optuna-dashboard", "pip", "python", "srun", "tailorbird", "torchrun"),
+}
+"""What lines of shell blocks may begin with."""
 
 RUN_ALL = """
 import ast, json
@@ -51,9 +66,15 @@ assert names["front"].X.shape[1] == len(names["space"].variables)
 """
 
 
-def blocks(language: str) -> list[str]:
-    text = (ROOT / "README.md").read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+def examples(page: Path, language: str) -> list[Example]:
+    """Blocks of a page, in their order, whose evaluation does what a block of this kind is for."""
+    evaluators = {"python": run_python, "toml": check_recipe, "bash": check_commands}
+    parser = CodeBlockParser(language, evaluators.get(language, lambda example: None))
+    return list(Document.parse(str(page), parser).examples())
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [str(example.parsed) for example in examples(page, language)]
 
 
 @pytest.fixture
@@ -83,41 +104,167 @@ def assumed() -> dict[str, Any]:
     }
 
 
-def run_blocks(texts: list[str], folder: Path) -> dict[str, Any]:
-    """Runs blocks in one namespace; those that begin with the name of a file are imported."""
-    names = assumed()
-    for text in texts:
-        file = re.match(r"# (\w+\.py)", text)
-        if file:
-            (folder / file[1]).write_text(text)
-            text = f"import {Path(file[1]).stem}"
-        exec(text, names)
-    return names
+def run_python(example: Example) -> None:
+    """Runs a block; one that begins with the name of a file is written there, and imported."""
+    text = str(example.parsed)
+    file = re.match(r"# (\w+\.py)", text)
+    if file:
+        Path(file[1]).write_text(text)
+        text = f"import {Path(file[1]).stem}"
+    exec(compile(text, f"{example.path}:{example.line}", "exec"), example.namespace)
 
 
-def test_blocks_of_the_readme_run_as_they_stand(empty_folder: Path) -> None:
-    quick = [text for text in blocks("python") if not any(call in text for call in SECONDS)]
-    names = run_blocks(quick, empty_folder)
-    assert names["my_net"].space(batch=2).size == 1_521
-    assert len(names["ms"]) == 71
+def check_recipe(example: Example) -> None:
+    """Refuses a block whose tables, in a recipe that is otherwise the shortest, are none."""
+    tables = tomllib.loads(str(example.parsed))
+    recipe.load({"name": "a", "space": {"name": "digits-resnet"}, **tables})
+
+
+def check_commands(example: Example) -> None:
+    """Refuses a block with commands, options, targets or extras that are not there."""
+    for line in str(example.parsed).replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        if words:
+            check_command(words)
+
+
+def check_command(words: list[str]) -> None:
+    assert words[0] in PROGRAMS, words
+    if words[0] == "make":
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)
+        assert {*words[1:]} <= {*targets}, words
+    if words[:2] == ["pip", "install"]:
+        known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        named = re.findall(r"(?:\.|tailorbird)\[([\w,-]+)\]", " ".join(words))
+        extras = {extra for names in named for extra in names.split(",")}
+        assert extras <= {*known["optional-dependencies"]}, words
+    if "tailorbird" in words:
+        arguments = words[words.index("tailorbird") + 1 :]
+        parse(arguments)
+        ours = [name for name in arguments if name.startswith("examples/")]
+        assert all((ROOT / name).exists() for name in ours), words
+
+
+def parse(arguments: list[str]) -> None:
+    """Parses arguments of `tailorbird` as it would, down to the last command; none is run.
+
+    Raises:
+        AssertionError: if there is no such command or option, or one is missing.
+    """
+    command: Any = typer.main.get_command(app)
+    try:
+        context = command.make_context("tailorbird", [*arguments])
+        while hasattr(command, "resolve_command"):
+            rest = [*context._protected_args, *context.args]
+            name, command, left = command.resolve_command(context, rest)
+            context = command.make_context(name, left, parent=context)
+    except Exception as error:
+        raise AssertionError(f"{arguments}: {error}") from error
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Names of all commands, as they are typed, with what they are."""
+    waiting: list[tuple[str, Any]] = [("", typer.main.get_command(app))]
+    while waiting:
+        name, command = waiting.pop()
+        below = getattr(command, "commands", {})
+        waiting += [(f"{name} {one}".strip(), of) for one, of in below.items()]
+        if not below:
+            yield name, command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_blocks_of_a_page_run_as_they_stand(page: Path, empty_folder: Path) -> None:
+    quick = (
+        example
+        for example in examples(page, "python")
+        if not any(call in str(example.parsed) for call in SECONDS)
+    )
+    names = run_all(quick)
+    if page.name == "own-supernet.md":
+        assert names["my_net"].space(batch=2).size == 1_521
+    if page.name == "devices.md":
+        assert len(names["ms"]) == 71
+
+
+WITH_LONG_BLOCKS = [
+    page
+    for page in PAGES
+    if any(call in text for text in blocks(page, "python") for call in SECONDS)
+]
 
 
 @pytest.mark.long
-def test_all_blocks_of_the_readme_run_in_order(empty_folder: Path) -> None:
-    names = run_blocks(blocks("python"), empty_folder)
-    assert (names["run"].folder / "report.html").exists()
-    assert names["exported"].onnx.exists()
-    assert len(names["front"]) > 10  # of the last search
-    assert len(pyplot.get_fignums()) == 2
+@pytest.mark.parametrize("page", WITH_LONG_BLOCKS, ids=lambda page: page.name)
+def test_all_blocks_of_a_page_run_in_order(page: Path, empty_folder: Path) -> None:
+    names = run_all(examples(page, "python"))
+    if page.name == "README.md":
+        assert (names["run"].folder / "report.html").exists()
+        assert names["exported"].onnx.exists()
+    if page.name == "searching.md":
+        assert len(names["front"]) > 10
+        assert len(pyplot.get_fignums()) == 1
 
 
-def test_recipes_of_the_readme_are_right() -> None:
-    n_whole = 0
-    for text in blocks("toml"):
-        tables = tomllib.loads(text)
-        n_whole += "name" in tables
-        recipe.load({"name": "a", "space": {"name": "digits-resnet"}, **tables})
-    assert n_whole > 0
+def run_all(blocks: Iterable[Example]) -> dict[str, Any]:
+    """Evaluates blocks of one page, and returns their names."""
+    namespace: dict[str, Any] = {}
+    for example in blocks:
+        namespace = example.namespace
+        if not namespace:
+            namespace.update(assumed())
+        example.evaluate()
+    return namespace
+
+
+def test_recipes_of_pages_are_right() -> None:
+    recipes = [example for page in PAGES for example in examples(page, "toml")]
+    for example in recipes:
+        example.evaluate()
+    n_whole = sum("name" in tomllib.loads(str(example.parsed)) for example in recipes)
+    assert n_whole > 3
+
+
+def test_commands_of_pages_are_there() -> None:
+    shown = [example for page in PAGES for example in examples(page, "bash")]
+    for example in shown:
+        example.evaluate()
+    assert len(shown) > 10
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("tailorbird rum a.toml", "tailorbird run a.toml --jsn", "tailorbird run"),
+        *("tailorbird table export a.toml", "torchrun -m tailorbird train", "make tset"),
+        *("pip install tailorbird[gpus]", "sudo make", "tailorbird run examples/digit.toml"),
+    ],
+)
+def test_commands_that_are_not_there_are_refused(line: str) -> None:
+    with pytest.raises(AssertionError):
+        check_command(line.split())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_words_of_a_page_name_what_is_there(page: Path) -> None:
+    text = page.read_text()
+    fenced = {*re.findall(r"^```(\S+)", text, re.M)}
+    assert fenced <= LANGUAGES
+    known = {name.split()[0] for name, _ in commands()}
+    for command in re.findall(r"`tailorbird ([a-z]+)", text):
+        assert command in known, command
+    for script in re.findall(r"`benchmarks/(\w+\.py)", text):
+        assert (ROOT / "benchmarks" / script).exists(), script
+    for link in re.findall(r"\]\((?!https?://|#)([^)#]+)", text):
+        assert (page.parent / link).exists() or page.parent / link == GENERATED, link
+
+
+def test_every_command_and_option_is_on_its_page() -> None:
+    text = (ROOT / "docs" / "commands.md").read_text()
+    for name, command in commands():
+        assert f"`tailorbird {name}" in text or f"`{name}" in text, name
+        options = [option for one in command.params for option in one.opts if "--" in option]
+        assert all(f"`{option}" in text for option in options), name
 
 
 def test_recipes_of_the_examples_are_right() -> None:
