@@ -3,15 +3,13 @@
 import json
 import re
 import subprocess
-import sysconfig
-import venv
 from collections.abc import Iterator
-from importlib.metadata import distribution
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from bare_venv import linked
 from safetensors.torch import save_file
 
 from tailorbird import spaces
@@ -39,40 +37,10 @@ print(json.dumps([logits.tolist(), others]))
 """
 
 
-def with_requirements(names: tuple[str, ...]) -> set[str]:
-    """Names of packages, and of all that they take here."""
-    found: set[str] = set()
-    left = [*names]
-    while left:
-        name = re.sub(r"[-_.]+", "-", left.pop()).lower()
-        if name in found:
-            continue
-        found.add(name)
-        for requirement in distribution(name).requires or []:
-            wanted, _, condition = requirement.partition(";")
-            try:
-                distribution(re.split(r"[^\w.-]", wanted.strip())[0])
-            except ModuleNotFoundError:  # for another system
-                continue
-            if "extra" not in condition:
-                left.append(re.split(r"[^\w.-]", wanted.strip())[0])
-    return found
-
-
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of a new venv that has torch and safetensors, as they are here."""
-    folder = tmp_path_factory.mktemp("venv")
-    venv.create(folder, with_pip=False, symlinks=True)
-    scheme = {"base": str(folder), "platbase": str(folder)}
-    site = Path(sysconfig.get_path("purelib", "venv", scheme))
-    for name in with_requirements(NEEDED):
-        installed = distribution(name)
-        for top in {file.parts[0] for file in installed.files or ()} - {"..", "__pycache__"}:
-            link = site / top
-            if not link.exists():
-                link.symlink_to(Path(str(installed.locate_file(top))).resolve())
-    return folder / "bin" / "python"
+    return linked(tmp_path_factory.mktemp("venv"), NEEDED)
 
 
 def blocks(card: str) -> Iterator[str]:

@@ -85,6 +85,9 @@ def get(
     folder, progress = data_folder(), on_stderr()
     if accuracies is not None:
         tables = [_with_accuracies(tables, accuracies, folder)]
+    for table in tables:
+        if accuracies is not None or not table.is_in(folder):
+            table.require()
     made = list[dict[str, object]]()
     nothing_to_do = accuracies is None and all(table.is_in(folder) for table in tables)
     with nullcontext() if nothing_to_do else _alone_in(folder):

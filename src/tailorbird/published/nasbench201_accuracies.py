@@ -50,7 +50,7 @@ class Accuracies:
         """
         if table.is_in(folder):
             read = partial(_without_accuracies, folder / table.file)
-            table = replace(table, originals=(), convert=lambda files: read())
+            table = replace(table, originals=(), convert=lambda files: read(), packages=())
 
         def convert(files: Mapping[str, Path]) -> pd.DataFrame:
             return self._joined(table.convert(files))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tailorbird.errors import require
 from tailorbird.progress import Progress
 from tailorbird.published import (
     help_tables,
@@ -32,6 +33,7 @@ class PublishedTable:
         originals: files that it is made of.
         convert: makes the table.
         remark: what a user should know of a table that was made, if anything.
+        packages: of extras, that read the original files.
     """
 
     name: str
@@ -40,6 +42,15 @@ class PublishedTable:
     originals: tuple[Original, ...]
     convert: Convert
     remark: str = ""
+    packages: tuple[str, ...] = ()
+
+    def require(self) -> None:
+        """Refuses to fetch what cannot be read here.
+
+        Raises:
+            MissingPackageError: if a package that reads the original files is not installed.
+        """
+        require(*self.packages, purpose=f"Reading the original files of {self.name!r}")
 
     @property
     def n_bytes(self) -> int:
@@ -73,7 +84,9 @@ class PublishedTable:
         Raises:
             FetchError: if an original cannot be had, or the folder takes no more; what was fetched
                 stays, and no table is written.
+            MissingPackageError: if a package that reads the originals is not installed.
         """
+        self.require()
         from tailorbird.published.fetching import fetch  # loads HTTP, which lists do not need
 
         paths = {}
@@ -86,8 +99,15 @@ class PublishedTable:
         return len(table)
 
 
-def _table(name: str, holds: str, file: str, convert: Convert, remark: str = "") -> PublishedTable:
-    return PublishedTable(name, holds, file, originals(name), convert, remark)
+def _table(
+    name: str,
+    holds: str,
+    file: str,
+    convert: Convert,
+    remark: str = "",
+    packages: tuple[str, ...] = (),
+) -> PublishedTable:
+    return PublishedTable(name, holds, file, originals(name), convert, remark, packages)
 
 
 _NO_ACCURACIES = (
@@ -129,6 +149,7 @@ TABLES = {
             "latencies of 5,000 FBNets on many devices",
             "fbnet_help.parquet",
             help_tables.fbnet,
+            packages=("torch",),  # which saved them
         ),
         _table(
             "nasbench201",
@@ -136,6 +157,7 @@ TABLES = {
             "nb201_help_mini.parquet",
             help_tables.nasbench201,
             _NO_ACCURACIES,
+            packages=("torch",),
         ),
     )
 }

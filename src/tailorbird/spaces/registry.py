@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import ConfigDict, Field, PositiveInt, ValidationError, validate_call
 
-from tailorbird.errors import RecipeError, nearest, shown
+from tailorbird.errors import RecipeError, naming_extras, nearest, shown
 from tailorbird.spaces.cells import NasBench201
 from tailorbird.spaces.chains import (
     Chain,
@@ -258,6 +258,7 @@ def get(name: str, **settings: object) -> SearchSpace:
 
     Raises:
         RecipeError: if the name or a setting is unknown, or a value does not fit.
+        MissingPackageError: if it cannot be made without a package that is not installed.
     """
     if name not in SPACES:
         raise RecipeError(f"There is no space named {name!r}; {nearest(name, SPACES)}")
@@ -268,7 +269,8 @@ def get(name: str, **settings: object) -> SearchSpace:
             hint = nearest(setting, known)
             raise RecipeError(f"Space {name!r} has no setting {shown(setting)}; {hint}")
     try:
-        return validate_call(config=ConfigDict(strict=True))(factory)(**settings)
+        with naming_extras():  # some are made of torch's modules from the start
+            return validate_call(config=ConfigDict(strict=True))(factory)(**settings)
     except ValidationError as error:
         first = error.errors()[0]
         raise RecipeError(
