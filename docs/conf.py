@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import tailorbird
+from tailorbird.pipeline.recipe_reference import as_markdown
 
 DOCS = Path(__file__).parent
 
@@ -34,20 +35,6 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 
-FALLBACK = """# Recipe
-
-The reference of all keys is made from the schema, which this version cannot print.
-"""
-
-
-def recipe_page() -> str:
-    """Reference of all keys of a recipe, made from its schema."""
-    try:
-        from tailorbird.recipe.reference import as_markdown
-    except ImportError:
-        return FALLBACK
-    return as_markdown()
-
 
 def write_if_other(path: Path, text: str) -> None:
     """Writes a page, unless it is there, so that nothing is built for nothing."""
@@ -55,4 +42,4 @@ def write_if_other(path: Path, text: str) -> None:
         path.write_text(text)
 
 
-write_if_other(DOCS / "recipe.md", recipe_page())
+write_if_other(DOCS / "recipe.md", as_markdown())
