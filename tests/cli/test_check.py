@@ -61,7 +61,7 @@ def test_what_is_measured_is_counted_and_none_of_it_is_kept(tailorbird: Tailorbi
 @pytest.mark.parametrize(
     ("old", "new", "law"),
     [
-        ("[search]", "[seach]", "seach"),
+        ("[search]", "[finds]", "finds"),
         ('name = "digits-resnet"', 'name = "digits-resnets"', "did you mean 'digits-resnet'"),
     ],
 )
