@@ -108,7 +108,8 @@ OF_NETWORKS = (
     r"export\.(onnx|plain_file|plain_module|prepared|program)",
     r"latency_tables\.runtimes\.(tvm|torch_eager\.(export|timer)|onnxruntime\.timer|openvino\.timer)",
     r"pipeline\.(finetuning|chosen_places|own_code\.training_rule)",
-    r"pipeline\.accuracy_sources\.(trained|finetuner|named_data|member_keys|(.*_)?inputs)",
+    r"pipeline\.accuracy_sources\.(trained|training_passes|finetuner|named_data|member_keys)",
+    r"pipeline\.accuracy_sources\.(.*_)?inputs",
     r"predictors\.accuracy\.zero_cost\.(batch_norms|gradients|naswot|size|synflow)",
 )
 """Modules that import torch, TVM or a runtime when they are imported themselves."""
@@ -124,6 +125,8 @@ NEEDING = {
     "profile openvino.toml": ("openvino", "openvino"),
     "profile eager.toml": ("torch", "training"),
     "profile command.toml": ("onnx", "command"),
+    "check tvm.toml": ("apache-tvm", "tvm"),
+    "check trained.toml": ("torch", "training"),
     "run unkept.toml": ("torch", "training"),
     "finetune shipped.toml": ("torch", "training"),
     "export shipped.toml": ("torch", "training"),
@@ -161,7 +164,12 @@ def run(python: Path, accuracies: str, tmp_path: Path) -> Run:
     (tmp_path / "accuracies.csv").write_text(accuracies)
     for name, text in RECIPES.items():
         (tmp_path / name).write_text(text)
-    environment = {"HOME": str(tmp_path / "home"), "PATH": os.defpath}
+    (tmp_path / "data").mkdir()  # else data beside a checkout would count
+    environment = {
+        "HOME": str(tmp_path / "home"),
+        "PATH": os.defpath,
+        "TAILORBIRD_DATA": str(tmp_path / "data"),
+    }
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -192,6 +200,17 @@ def test_extras_are_not_there_and_the_package_starts_at_once(run: Run, tailor: R
     helped = tailor("--help")
     assert helped.returncode == 0, helped.stderr
     assert "measure" in helped.stdout
+
+
+@pytest.mark.long
+def test_a_recipe_is_begun_and_the_installation_looked_at(tailor: Run, tmp_path: Path) -> None:
+    begun = tailor("init", "mine.toml", "--space", "nasbench201")
+    assert begun.returncode == 0, begun.stderr
+    assert (tmp_path / "mine.toml").exists()
+    looked = tailor("doctor")
+    assert looked.returncode == 0, looked.stderr
+    assert "apache-tvm   not installed" in looked.stdout
+    assert "`pip install 'tailorbird[tvm]'`" in looked.stdout
 
 
 @pytest.mark.long
