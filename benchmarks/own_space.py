@@ -237,7 +237,9 @@ def alike(case: Case, algorithm: str) -> bool:
 def n_complete(store: str) -> int:
     try:
         with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as database:
-            query = "SELECT count(*) FROM trials WHERE state = 'COMPLETE'"
+            shown = "SELECT study_id FROM study_user_attributes WHERE key = 'accuracies of'"
+            query = "SELECT count(*) FROM trials WHERE state = 'COMPLETE' AND study_id NOT IN"
+            query += f" ({shown})"  # those are for dashboards
             return int(database.execute(query).fetchone()[0])
     except sqlite3.OperationalError:  # nothing was evaluated yet
         return 0
