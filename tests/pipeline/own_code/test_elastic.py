@@ -1,4 +1,4 @@
-"""A space as the README writes it, from its recipe."""
+"""A space as the documentation writes it, from its recipe."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import pytest
 
 Tailorbird = Callable[..., tuple[int, str, str]]
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "own-supernet.md"
 RECIPE = """
 name = "mine"
 [space]
@@ -30,13 +30,13 @@ def write(module: str, text: str) -> None:
 
 @pytest.fixture
 def my_net() -> str:
-    blocks = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.M | re.S)
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.M | re.S)
     (text,) = (block for block in blocks if block.startswith("# my_net.py"))
     return str(text)
 
 
 @pytest.mark.long
-def test_the_modules_of_the_readme_are_profiled(tailorbird: Tailorbird, my_net: str) -> None:
+def test_the_modules_of_the_page_are_profiled(tailorbird: Tailorbird, my_net: str) -> None:
     write("my_net", my_net)
     code, _, err = tailorbird("profile", "mine.toml")
     assert code == 0, err
