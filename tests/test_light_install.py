@@ -209,7 +209,7 @@ def test_a_recipe_is_begun_and_the_installation_looked_at(tailor: Run, tmp_path:
     assert (tmp_path / "mine.toml").exists()
     looked = tailor("doctor")
     assert looked.returncode == 0, looked.stderr
-    assert "apache-tvm   not installed" in looked.stdout
+    assert "apache-tvm     not installed" in looked.stdout
     assert "`pip install 'tailorbird[tvm]'`" in looked.stdout
 
 

@@ -58,6 +58,20 @@ def test_what_is_measured_is_counted_and_none_of_it_is_kept(tailorbird: Tailorbi
     shutil.rmtree("runs")
 
 
+@pytest.mark.long
+@pytest.mark.tvm
+def test_a_module_that_cannot_be_measured_is_told(tailorbird: Tailorbird) -> None:
+    Path("mine.py").write_text(
+        "from torch import nn\ndef programs():\n"
+        "    return {'good': (nn.Linear(4, 4), (1, 4)), 'bad': (nn.LSTM(4, 4), (1, 2, 4))}\n"
+    )
+    Path("r.toml").write_text('name = "r"\n[space]\nprograms = "mine:programs"\n')
+    code, out, err = tailorbird("check", "r.toml")
+    assert code == 1
+    assert "of 3 that were tried 1 cannot be measured (first: bad(" in err
+    assert "Nothing is wrong" not in out
+
+
 @pytest.mark.parametrize(
     ("old", "new", "law"),
     [

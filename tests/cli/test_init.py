@@ -77,10 +77,10 @@ def test_a_table_of_programs_takes_three_commands(tailorbird: Tailorbird) -> Non
     code, out, err = tailorbird("check", "b.toml")
     assert code == 0, err
     assert "`tailorbird profile b.toml`" in out
-    assert "4 of 4 programs" in out  # with the empty one
+    assert "5 of 5 programs" in out  # with the empty one
     code, out, err = tailorbird("profile", "b.toml")
     assert code == 0, err
-    assert all(f" {name}(" in out for name in ("conv", "linear", "depthwise"))
+    assert all(f" {name}(" in out for name in ("conv", "attention", "linear"))
 
 
 def test_classes_of_a_folder_are_counted(tailorbird: Tailorbird) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from tailorbird.reports.answer import answer, chosen_by, optimism
+from tailorbird.reports.answer import answer, chosen_by, damaged, optimism
 from tailorbird.reports.measures import accuracy_of, latency_of
 
 
@@ -33,6 +33,24 @@ def test_both_ends_of_the_front_and_what_lies_between_are_told() -> None:
         "Test accuracy over measured latency: 80.0 ± 0.6 % at 0.53 ms; 98.0 ± 0.6 % at 2.05 ms. "
         "That is 3.9 times the time for 18.0 ± 0.8 points."
     )
+
+
+def test_a_cheaper_network_that_is_as_good_is_named() -> None:
+    front = frame([(1.0, 0.5), (2.0, 0.75), (8.0, 0.74)]).assign(
+        accuracy_validation=[0.5, 0.74, 0.75]
+    )
+    assert said(front).endswith("n1 is as good in this figure at 2 ms.")
+    assert "as good" not in said(frame([(1.0, 0.5), (2.0, 0.73), (8.0, 0.74)]))
+
+
+def test_anchors_that_lost_accuracy_when_they_were_stitched_are_told() -> None:
+    alone, inside = frame([(1.0, 0.88), (2.0, 0.94)]), frame([(1.0, 0.53), (2.0, 0.935)])
+    text = damaged(alone, inside)
+    assert text.startswith("1 of 2 anchors lost accuracy when they were stitched, most n0: 88 %")
+    assert "53 % now. Lower [accuracy.shared_learning_rates]" in text
+    assert not damaged(alone, frame([(1.0, 0.87), (2.0, 0.93)]))  # noise
+    assert not damaged(alone, frame([(1.0, np.nan), (2.0, 0.95)]))
+    assert not damaged(alone.iloc[:0], inside)
 
 
 def test_a_gain_that_is_noise_is_called_so() -> None:

@@ -71,7 +71,7 @@ Architecture = Annotated[
     str | None,
     typer.Option(
         help="As reports name it, such as 'to=8 inner=0.5 inner=1.0' or 'w4:0-2 > w8:3-5'; "
-        "of the front otherwise."
+        "the best of the front if left out."
     ),
 ]
 MaxLatency = Annotated[
@@ -428,6 +428,8 @@ def _show_front(run: "Run", summary: dict[str, object]) -> None:
     for line in regret_table(summary):
         echo(line)
     echo(str(summary["answer"]))
+    if lost := summary["anchors_lost"]:
+        echo(str(lost), err=True)
     if doubt := distrusted(summary):
         echo(naming(doubt, run.path), err=True)
     for remark in run.remarks():

@@ -44,11 +44,12 @@ def doctor(
         return
     for finding in found:
         mark = "!" if finding.way_out else " "
-        echo(f"{mark} {finding.subject:<12} {finding.state}")
+        echo(f"{mark} {finding.subject:<14} {finding.state}")
         if finding.way_out:
-            echo(f"  {'':<12} -> {finding.way_out}")
+            echo(f"  {'':<14} -> {finding.way_out}")
     n = sum(bool(finding.way_out) for finding in found)
-    echo("All is well." if not n else f"{n} things to look at, marked with !.")
+    things = "1 thing" if n == 1 else f"{n} things"
+    echo(f"{things} to look at, marked with !." if n else "All is well.")
 
 
 def _installation() -> "Iterator[Finding]":

@@ -34,7 +34,10 @@ def init(
     ] = None,
     programs: Annotated[
         str | None,
-        typer.Option(metavar="MODULE:NAME", help="Likewise one that gives modules to time."),
+        typer.Option(
+            metavar="MODULE:NAME",
+            help="A function of your own that gives modules to time; if there is none, likewise.",
+        ),
     ] = None,
     data: Annotated[str | None, typer.Option(help=_OF_IMAGES)] = None,
     device: Annotated[str | None, typer.Option(help=_OF_DEVICES)] = None,

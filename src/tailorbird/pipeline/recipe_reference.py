@@ -31,7 +31,7 @@ TABLES: Mapping[str, type[Section]] = {
     "[device]": DeviceSection,
     "[latency]": LatencySection,
     "[accuracy]": AccuracySection,
-    "[accuracy.anchors]": WeightsFile,
+    "[accuracy.anchors.NAME]": WeightsFile,
     "[accuracy.learning_rates]": LearningRates,
     "[accuracy.shared_learning_rates]": SharedLearningRates,
     "[accuracy.preprocessing]": PreprocessingSection,
@@ -121,6 +121,10 @@ def as_markdown() -> str:
     ]
     for title, section in TABLES.items():
         first = inspect.cleandoc(section.__doc__ or "").splitlines()[0]
+        if section is WeightsFile:
+            first += (
+                " `largest` and `trained` may be such tables as well; a path alone is a `file`."
+            )
         heading = f"`{title}`" if title else "Above all tables"
         parts.append(f"## {heading}\n\n{first}\n\n{_table(keys_of(section))}")
         if section is SpaceSection:
@@ -146,7 +150,7 @@ def _settings_table() -> str:
         having = {
             space: key for space in SPACES for key in settings_of(space) if key.name == setting
         }
-        values = dict.fromkeys(key.values for key in having.values())
+        (values, *_) = sorted({key.values for key in having.values()}, key=len, reverse=True)
         by_default: dict[str, list[str]] = {}
         for space, key in having.items():
             by_default.setdefault(key.default, []).append(f"`{space}`")
@@ -154,7 +158,7 @@ def _settings_table() -> str:
             f"`{default}`: {', '.join(names)}" if default else f"as `stitches` asks: {names[0]}"
             for default, names in by_default.items()
         ]
-        cells = (f"`{setting}`", meaning, ", or ".join(values), "; ".join(defaults))
+        cells = (f"`{setting}`", meaning, values, "; ".join(defaults))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -185,7 +189,12 @@ def _values(schema: Mapping[str, Any]) -> str:
         return f"list of: {_values(items)}"
     if "$ref" in schema:
         return _TYPES["object"]
-    bounds = [text.format(_number(schema[key])) for key, text in _BOUNDS.items() if key in schema]
+    tight = {"minimum"} if "exclusiveMinimum" in schema else set[str]()
+    bounds = [
+        text.format(_number(schema[key]))
+        for key, text in _BOUNDS.items()
+        if key in schema and key not in tight
+    ]
     return ", ".join([_TYPES[schema["type"]], *bounds])
 
 

@@ -18,6 +18,7 @@ from tailorbird.pipeline.latency_sources.source import LatencySource
 from tailorbird.pipeline.pictures import outlines_of, workload_ms_of
 from tailorbird.recipe import Recipe
 from tailorbird.reports import Checked, Report, summarise
+from tailorbird.reports.answer import damaged
 from tailorbird.reports.finetuned import records
 from tailorbird.reports.hypervolumes import hypervolumes
 from tailorbird.reports.measures import compared_by, non_dominated
@@ -105,7 +106,9 @@ class Reporter:
             workload_ms=workload_ms_of(table),
             supplied=supplied,
         )
-        summary["answer"] = Contents(report).answer
+        contents = Contents(report)
+        summary["answer"] = contents.answer
+        summary["anchors_lost"] = damaged(supplied, contents.both)
         return report
 
     def _summary(

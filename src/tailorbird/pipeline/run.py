@@ -223,9 +223,10 @@ class Run:
         with redirect_stdout(sys.stderr):
             evaluated = self.accuracy.planned(n_networks)
         asked = self.recipe.search
-        search = PlannedWork(
-            "search", f"by {asked.algorithm}, for {' and '.join(asked.objectives)}"
-        )
+        objectives = (*asked.objectives, *(f"latency on {name}" for name in asked.devices))
+        networks = f"{self.space.size:,} networks" if self.space.size > 1 else "1 network"
+        what = f"{networks}, by {asked.algorithm}, for {', '.join(objectives)}"
+        search = PlannedWork("search", what)
         return (measure, *evaluated, search, *report)
 
     def check_modules(self) -> None:

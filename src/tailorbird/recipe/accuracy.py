@@ -122,7 +122,7 @@ class WeightsFile(Section):
 
     Attributes:
         file: its path, from the recipe's folder.
-        key: where in it the weights lie; found out if None.
+        key: where in it the weights lie; found out if left out.
     """
 
     file: Annotated[str, Field(min_length=1)]

@@ -46,7 +46,7 @@ class PreprocessingSection(Section):
 
 
 class AugmentationSection(Section):
-    """Random changes of pictures that networks learn from, see `Augmentation`.
+    """Random changes of pictures that networks learn from.
 
     Attributes:
         scale: least and largest share of a picture's area that is cut out and resized.

@@ -1,6 +1,7 @@
 """Choice of a network: the most accurate one that a budget allows, and what more would buy."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,17 @@ def answer(networks: pd.DataFrame, cost: Measure, accuracy: Measure) -> str:
         what = "the time" if cost.unit == "ms" else f"the {cost.title}"
         told += f" {times:.1f} times {what} for"
     unsure = math.isfinite(std) and abs(gain) <= 2 * std
-    return f"{told} {points}{', within two standard errors: perhaps none' if unsure else ''}."
+    told = f"{told} {points}{', within two standard errors: perhaps none' if unsure else ''}."
+    cheaper = [
+        i
+        for i in places
+        if costs[i] * _ALIKE < costs[large] and accuracies[i] >= accuracies[large] and i != small
+    ]
+    if not cheaper:
+        return told
+    best = min(cheaper, key=lambda i: costs[i])
+    name = networks["architecture"].iloc[best]
+    return f"{told} {name} is as good in this figure at {plain(costs[best])} {cost.unit}."
 
 
 def optimism(front: pd.DataFrame) -> str:
@@ -84,15 +95,43 @@ def anchors_alone(supplied: pd.DataFrame, checked: pd.DataFrame) -> str:
     """
     if supplied.empty:
         return ""
-    inside = checked.drop_duplicates("architecture").set_index("architecture")["accuracy_test"]
     told = []
-    for name, accuracy, std in zip(
-        supplied["architecture"],
-        supplied["accuracy_test"],
-        supplied["accuracy_test_std"],
-        strict=True,
-    ):
-        now = inside.get(name, math.nan)
+    for name, accuracy, std, now in _alone_and_inside(supplied, checked):
         changed = f" ({plain(100 * now)} inside)" if math.isfinite(now) else ""
         told.append(f"{name} {with_error(100 * accuracy, 100 * std, '%')}{changed}")
     return f"Anchors alone, before they were stitched, on test images: {', '.join(told)}."
+
+
+def damaged(supplied: pd.DataFrame, checked: pd.DataFrame) -> str:
+    """A sentence on the anchor that lost most when it was stitched; empty if none surely did.
+
+    Args:
+        supplied: anchors alone, with their accuracies on test images.
+        checked: networks that were checked, among which anchors may be.
+    """
+    losses = {
+        name: (alone - now, alone, now)
+        for name, alone, std, now in _alone_and_inside(supplied, checked)
+        if alone - now > 2 * math.sqrt(2) * std
+    }
+    if not losses:
+        return ""
+    name = max(losses, key=lambda name: losses[name][0])
+    _, alone, now = losses[name]
+    return (
+        f"{len(losses)} of {len(supplied)} anchors lost accuracy when they were stitched, most "
+        f"{name}: {plain(100 * alone)} % on test images alone, {plain(100 * now)} % now. Lower "
+        "[accuracy.shared_learning_rates], or raise stitch_epochs or share_of_anchors."
+    )
+
+
+def _alone_and_inside(
+    supplied: pd.DataFrame, checked: pd.DataFrame
+) -> Iterator[tuple[str, float, float, float]]:
+    """Anchors, their accuracies alone with errors, and accuracies inside; NaN if not known."""
+    if supplied.empty:
+        return
+    inside = checked.drop_duplicates("architecture").set_index("architecture")["accuracy_test"]
+    columns = (supplied[name] for name in ("architecture", "accuracy_test", "accuracy_test_std"))
+    for name, accuracy, std in zip(*columns, strict=True):
+        yield name, accuracy, std, float(inside.get(name, math.nan))

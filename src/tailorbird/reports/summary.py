@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.predictors.metrics import Metric, bootstrap, kendall_tau, mape
+from tailorbird.reports.answer import damaged
 from tailorbird.reports.checked import Checked
 from tailorbird.reports.measures import Measure, compared_by, non_dominated
 from tailorbird.search.result import SearchResult
@@ -83,7 +84,11 @@ def _interval(metric: Metric, predicted: FloatArray, measured: FloatArray) -> li
 
 
 def notes(
-    front: Checked, random: Checked, measures: Sequence[Measure], call_ratio: float | None
+    front: Checked,
+    random: Checked,
+    measures: Sequence[Measure],
+    call_ratio: float | None,
+    supplied: pd.DataFrame | None = None,
 ) -> Iterator[str]:
     """Yields sentences on what a reader must not miss.
 
@@ -93,6 +98,7 @@ def notes(
         measures: that networks are compared by.
         call_ratio: latency of the median random network over that of an empty call; None if that
             is not known.
+        supplied: anchors before they were stitched; None if there are none.
     """
     for name, reason in (front.failures | random.failures).items():
         yield f"{name} could not be measured: {reason}"
@@ -104,7 +110,10 @@ def notes(
             f" (first: {names[0]}): they are far below all that were timed."
         )
     best = front.networks[non_dominated(front.networks, measures)]
-    if set(best["kind"]) == {"anchor"}:  # networks of spaces without stitches are of other kinds
+    both = pd.concat([front.networks, random.networks])
+    if lost := "" if supplied is None else damaged(supplied, both):
+        yield lost
+    elif set(best["kind"]) == {"anchor"}:  # networks of spaces without stitches are of other kinds
         yield "No stitched network is on the checked front: here anchors are as good."
     for checked in (front, random):
         for name, rounds in zip(checked.networks["architecture"], checked.round_ms, strict=True):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.errors import DeviceError, RecipeError
+from tailorbird.errors import DeviceError, MeasurementError, RecipeError
 from tailorbird.latency_tables import (
     Configuration,
     Device,
@@ -93,16 +93,25 @@ class MeasuringSetup:
 
         Raises:
             RecipeError: as `profiler`.
-            MeasurementError: if none of those that are tried can be measured.
+            MeasurementError: if any of those that are tried cannot be measured.
         """
         tried = [programs[i] for i in evenly(len(programs), _TRIED)]
         if not tried:
             return 0.0
         with tempfile.TemporaryDirectory() as folder:
-            profiler = self.profiler(Store(f"sqlite:///{Path(folder) / 'store.sqlite'}"))
+            store = Store(f"sqlite:///{Path(folder) / 'store.sqlite'}")
+            profiler = self.profiler(store)
             begin = time.perf_counter()
             spent = profiler.profile(tried, 1, NoProgress())
             wall_s = time.perf_counter() - begin
+            failures = store.table(profiler.configuration, self.device.name, 1).failures
+        if failures:
+            key, reason = next(iter(failures.items()))
+            raise MeasurementError(
+                f"Programs must compile and compute what torch does, but of {len(tried)} that were "
+                f"tried {len(failures)} cannot be measured (first: {key}: {reason.rstrip('.')}). "
+                "Change the module, or take another [latency] runtime."
+            )
         prepared_s = sum(one.compile_s + one.check_s for one in spent)
         timed_s = sum(one.time_s for one in spent)
         once_s = wall_s - prepared_s - timed_s  # such as for processes to start

@@ -53,8 +53,10 @@ from torch import nn
 
 def {function}():
     conv = nn.Sequential(nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU())
+    attention = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
     return {{
         "conv": (conv, (1, 16, 32, 32)),
+        "attention": (attention, (1, 49, 64)),
         "linear": (nn.Linear(256, 100), (1, 256)),
         "depthwise": (nn.Conv2d(32, 32, 3, padding=1, groups=32), (1, 32, 32, 32)),
     }}

@@ -92,7 +92,7 @@ class Contents:
         typical_ms = float(np.median(report.random.networks["latency_ms_predicted"]))
         ratio = typical_ms / report.call_ms if report.call_ms is not None else None
         trust = naming(distrusted(report.summary), Path(report.recipe_path))
-        seen = notes(report.front, report.random, self.measures, ratio)
+        seen = notes(report.front, report.random, self.measures, ratio, report.supplied)
         return (*([trust] if trust else []), *report.remarks, *seen)
 
     @cached_property

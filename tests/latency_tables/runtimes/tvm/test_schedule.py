@@ -96,6 +96,11 @@ class Selected(nn.Module):
         return x[:, -2] + x.select(2, 1).sum()
 
 
+class Squeezed(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.unsqueeze(2).squeeze(-2).unsqueeze(0).squeeze((0, -1)) * 2.0
+
+
 class Shapes(nn.Module):
     """Transposes, means and sums that the importer must not mix up."""
 
@@ -119,6 +124,11 @@ MODULES: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "convolution, dilated": (nn.Conv2d(4, 8, 3, dilation=2), (1, 4, 9, 9)),
     "convolution, grouped": (nn.Conv2d(6, 12, 3, groups=3, padding=1), (1, 6, 9, 9)),
     "depthwise, odd": (nn.Conv2d(13, 13, 5, stride=2, padding=2, groups=13), (1, 13, 15, 15)),
+    "squeeze of axes counted from the end": (Squeezed(), (3, 4, 5)),
+    "attention of torch": (
+        nn.TransformerEncoderLayer(32, 2, 48, batch_first=True),
+        (2, 16, 32),
+    ),
     "batch norm after convolution": (
         nn.Sequential(nn.Conv2d(3, 9, 3, bias=False), NormWithActivation(9)),
         (1, 3, 8, 8),

@@ -64,8 +64,19 @@ def select(node: fx.Node, importer: Any) -> relax.Expr:
     return emit(op.squeeze(emit(op.strided_slice(x, [axis], [index], [index + 1])), [axis]))
 
 
+def squeeze(node: fx.Node, importer: Any) -> relax.Expr:
+    """Axes of one element left out; TVM fails with `std::bad_alloc` where one is negative."""
+    x: Any = importer.env[node.args[0]]
+    asked, shape = importer.retrieve_args(node)[1], x.ty.shape
+    axes = [axis % len(shape) for axis in (asked if isinstance(asked, list | tuple) else [asked])]
+    alone = [axis for axis in axes if int(shape[axis]) == 1]  # torch leaves others as they are
+    return importer.block_builder.emit(relax.op.squeeze(x, alone)) if alone else x
+
+
 CONVERTERS = {
     "scaled_dot_product_attention.default": attention,
     "batch_norm.default": batch_norm,
     "select.int": select,
+    "squeeze.dim": squeeze,
+    "squeeze.dims": squeeze,
 }
