@@ -62,8 +62,10 @@ def test_what_is_measured_is_counted_and_none_of_it_is_kept(tailorbird: Tailorbi
 @pytest.mark.tvm
 def test_a_module_that_cannot_be_measured_is_told(tailorbird: Tailorbird) -> None:
     Path("mine.py").write_text(
-        "from torch import nn\ndef programs():\n"
-        "    return {'good': (nn.Linear(4, 4), (1, 4)), 'bad': (nn.LSTM(4, 4), (1, 2, 4))}\n"
+        "import torch\nfrom torch import nn\nclass Bad(nn.Module):\n"
+        "    def forward(self, x):\n        return torch.linalg.det(x)\n"
+        "def programs():\n"
+        "    return {'good': (nn.Linear(4, 4), (1, 4)), 'bad': (Bad(), (1, 4, 4))}\n"
     )
     Path("r.toml").write_text('name = "r"\n[space]\nprograms = "mine:programs"\n')
     code, out, err = tailorbird("check", "r.toml")

@@ -101,7 +101,13 @@ def test_a_folder_of_its_own_loses_what_was_exported_there_before_and_nothing_el
     (tmp_path / "network.onnx").write_bytes(b"of somebody else")
     (tmp_path / "network.tvm.so").write_bytes(b"of somebody else")
     save(network, about, Destination.folder(tmp_path, ("safetensors",)))
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+    (tmp_path / "older").mkdir()
+    save(network, about, Destination.folder(tmp_path / "older", ("safetensors",)))
+    for name in ("network.tvm.so", "network.tvm.safetensors"):  # of a version without marks
+        (tmp_path / "older" / name).write_bytes(b"of ours, once")
+    save(network, about, Destination.folder(tmp_path / "older", ("safetensors",)))
+    assert len([*(tmp_path / "older").iterdir()]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
         "README.md",
         "network.onnx",
         "network.safetensors",

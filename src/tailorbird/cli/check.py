@@ -19,20 +19,19 @@ def check(
     """
     from dataclasses import asdict  # loads much
 
-    from tailorbird.pipeline.planned_work import in_words, total
+    from tailorbird.pipeline.planned_work import in_words, sum_in_words, total, unknown
 
     with held(recipe, "plan") as run:
         plan = run.plan()
         if as_json:
-            echo_json({"plan": [asdict(work) for work in plan], "seconds": total(plan)})
+            seconds = None if unknown(plan) else total(plan)
+            echo_json({"plan": [asdict(work) for work in plan], "seconds": seconds})
             return
         command = "run" if run.recipe.space.programs is None else "profile"
         echo(f"Nothing is wrong with the recipe. What `tailorbird {command} {recipe}` does:")
         for work in plan:
             echo(f"  {work.kind:<9} {work.what}{_after(in_words(work.seconds))}")
-        echo(
-            f"All of it takes {in_words(total(plan))} here, at the pace of a little that was tried."
-        )
+        echo(sum_in_words(plan))
 
 
 def _after(words: str) -> str:

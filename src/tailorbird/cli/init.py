@@ -41,10 +41,12 @@ def init(
     ] = None,
     data: Annotated[str | None, typer.Option(help=_OF_IMAGES)] = None,
     device: Annotated[str | None, typer.Option(help=_OF_DEVICES)] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images of which every latency is.")] = 1,
+    batch: Annotated[
+        int, typer.Option(min=1, max=4096, help="Images of which every latency is.")
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
-    """Writes a recipe with comments; on a terminal it asks for what no option says.
+    """Writes a recipe with comments; on a terminal it asks if no option says which networks.
 
     Examples: `tailorbird init mine.toml --space digits-resnet --batch 16`, or
     `tailorbird init blocks.toml --programs my_blocks:programs`.

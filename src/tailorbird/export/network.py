@@ -232,12 +232,16 @@ def _files(stem: Path, formats: tuple[str, ...]) -> dict[str, Path]:
 
 
 def _is_ours(path: Path) -> bool:
-    """True if a file was exported; a library has no mark, but the weights beside it have one."""
-    library, weights = LIBRARY["tvm"], LIBRARY["tvm weights"]
-    if path.name.endswith(library):
-        return path.is_file() and has_mark(
-            path.with_name(path.name.removesuffix(library) + weights)
-        )
+    """True if a file was exported; a library has no mark, but what lies beside it has one.
+
+    Weights of a library had none in earlier versions, but are beside it as well.
+    """
+    for suffix in LIBRARY.values():
+        if path.name.endswith(suffix):
+            stem = path.name.removesuffix(suffix)
+            both = all(path.with_name(stem + end).is_file() for end in LIBRARY.values())
+            beside = (LIBRARY["tvm weights"], *SUFFIXES.values())
+            return both and any(has_mark(path.with_name(stem + end)) for end in beside)
     return has_mark(path)
 
 

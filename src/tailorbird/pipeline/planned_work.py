@@ -44,3 +44,20 @@ def evenly(n: int, n_tried: int) -> Sequence[int]:
 def total(plan: Sequence[PlannedWork]) -> float:
     """Seconds of all work whose duration is known."""
     return sum(work.seconds for work in plan if not math.isnan(work.seconds))
+
+
+def unknown(plan: Sequence[PlannedWork]) -> list[str]:
+    """Kinds of work of which nobody knows how long it takes, but for searches, which are short."""
+    return [work.kind for work in plan if math.isnan(work.seconds) and work.kind != "search"]
+
+
+def sum_in_words(plan: Sequence[PlannedWork]) -> str:
+    """A sentence on how long a plan takes here, as far as that is known."""
+    missing = " and ".join(f"`{kind}`" for kind in unknown(plan))
+    seconds = total(plan)
+    if missing:
+        known = f"; the rest takes {in_words(seconds)}" if seconds else ""
+        return f"How long {missing} takes cannot be told before{known}."
+    if not seconds:
+        return "None of it takes long."
+    return f"All of it takes {in_words(seconds)} here, at the pace of a little that was tried."

@@ -19,8 +19,8 @@ class RuntimeEntry:
 
     path: str
     schedule: str
-    packages: tuple[str, ...]
-    extra: str
+    packages: tuple[str, ...] = ()
+    extra: str = ""
 
 
 COMMAND = "command"

@@ -1,6 +1,7 @@
 """Condition of this machine: what disturbs measurements on it, and what to do."""
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import numpy as np
 _CPU = Path("/sys/devices/system/cpu")
 _ZONES = Path("/sys/class/thermal")
 _HOT_C = 85
+_MILLIDEGREES = re.compile(r"-?\d{1,5}|1\d{5}")  # broken sensors tell others
 _SPREAD, _TAIL = 0.05, 0.25  # of times of the same work, above which rows would be distrusted
 _BUSY = 0.3  # processes that run besides, for each core
 _SAMPLES, _SAMPLE_S = 150, 0.004
@@ -65,8 +67,8 @@ def _governor() -> Finding:
 
 
 def _temperature() -> Finding:
-    kelvins = [_read(file) for file in _ZONES.glob("thermal_zone*/temp")]
-    degrees = [int(text) / 1000 for text in kelvins if text.lstrip("-").isdigit()]
+    told = [_read(file) for file in _ZONES.glob("thermal_zone*/temp")]
+    degrees = [int(text) / 1000 for text in told if _MILLIDEGREES.fullmatch(text)]
     throttled = [
         int(text)
         for file in _CPU.glob("cpu[0-9]*/thermal_throttle/core_throttle_count")
@@ -128,6 +130,6 @@ def _disk(folder: Path) -> Finding:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text().strip()
+        return file.read_text(errors="replace").strip()
     except OSError:
         return ""

@@ -206,17 +206,17 @@ class MeasuredLatency:
         entries = self.table().entries if self.has_table() else {}
         left = [program for program in needed if program.key not in entries]
         what = f"{len(left)} of {len(needed)} programs, {rounds} rounds each"
-        seconds = self.setup.seconds(left, rounds)
-        if self.recipe.latency.n_trials is not None and left:
-            what += f"; kernels are tuned before, for {self.recipe.latency.tuning_minutes:g} min"
-            seconds += 60 * self.recipe.latency.tuning_minutes
-        measured = PlannedWork("measure", what, seconds)
+        whole = f"up to {n_networks} networks are built, evaluated and timed whole"
+        if self.recipe.latency.n_trials is not None and left:  # and nothing is tried untuned
+            minutes = self.recipe.latency.tuning_minutes
+            tuned = f"{what}, once kernels are tuned, for up to {minutes:g} minutes"
+            return (PlannedWork("measure", tuned), PlannedWork("report", whole))
+        measured = PlannedWork("measure", what, self.setup.seconds(left, rounds))
         if self.recipe.space.programs is not None:
             return (measured,)
-        whole = [network_program(self.space, row) for row in self.space.landmarks]
-        each_s = self.setup.seconds(whole, ROUNDS) / max(1, len(whole))
-        what = f"up to {n_networks} networks are built, evaluated and timed whole"
-        return (measured, PlannedWork("report", what, n_networks * each_s))
+        tried = [network_program(self.space, row) for row in self.space.landmarks]
+        each_s = self.setup.seconds(tried, ROUNDS) / max(1, len(tried))
+        return (measured, PlannedWork("report", whole, n_networks * each_s))
 
     def adapt(self, n_samples: int | None, progress: Progress) -> "Adapted":
         """Refuses: there are no tables to adapt from."""

@@ -15,6 +15,7 @@ from tailorbird.spaces.shared import HasPieces
 from tailorbird.spaces.stitching import StitchSpace
 
 _COLUMN, _WIDTH = 33, 110  # where meanings begin and end
+_LONGEST = 60  # setting that has its meaning beside it
 _TO_SHOW = {
     "[device]": ("name", "batch", "threads"),
     "[latency]": ("runtime", "rounds"),
@@ -118,6 +119,10 @@ class FirstRecipe:
 def _line(setting: str, meaning: str) -> str:
     if not meaning:
         return setting
+    if len(setting) > _LONGEST:
+        return "\n".join(
+            [*(f"# {line}" for line in wrap(meaning.rstrip("."), _WIDTH - 2)), setting]
+        )
     begin = f"{setting}  ".ljust(_COLUMN) + "# "
     further = " " * _COLUMN + "# "
     return "\n".join(

@@ -1,22 +1,28 @@
 """Start of a recipe: what is asked for becomes its text, and modules of one's own to begin with."""
 
+import keyword
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from tailorbird import recipe as recipes
-from tailorbird.errors import RecipeError, shown
+from tailorbird.errors import RecipeError, nearest, require, shown
+from tailorbird.latency_tables.devices.device import HERE
+from tailorbird.latency_tables.shipped import shipped_tables
 from tailorbird.pipeline.opening import space_of
 from tailorbird.pipeline.starting.first_recipe import FirstRecipe, classes_in, with_classes
 from tailorbird.pipeline.starting.own_modules import programs_module, space_module
 from tailorbird.registry.python_paths import is_path
+from tailorbird.spaces.shared import HasPieces
 from tailorbird.storage import atomic
 
 _IMAGES = {"digits": (1, 8), "cifar10-jpeg": (3, 32)}
 _PICTURES = (3, 224)
 """Channels, and height and width of images: of data sets by name, and of other pictures."""
+_ADDRESS = re.compile(r"[\w.\-]+:\d+")
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class Wish:
     file: Path
     space: tuple[str, str]
     data: str | None = None
-    device: str = "local"
+    device: str = HERE
     batch: int = 1
 
     def write(self) -> list[Path]:
@@ -45,37 +51,59 @@ class Wish:
             Paths of what was written.
 
         Raises:
-            RecipeError: if the recipe is there already, a name is none, or there is no such folder.
+            RecipeError: if the recipe is there already, or a name, folder or device is none; then
+                nothing is written.
             WriteError: if a file cannot be written.
         """
         if self.file.exists():
             raise RecipeError(
                 f"{str(self.file)!r} is there already: name another, or move it away."
             )
+        device = self._device()
         accuracy, n_classes = self._accuracy()
         written = self._module(n_classes)
+        try:
+            atomic.write(self.file, self._text(device, accuracy, n_classes))
+            written.append(self.file)
+            recipes.load(self.file)
+        except BaseException:
+            for path in written:
+                path.unlink()
+            raise
+        return written
+
+    def _text(
+        self, device: dict[str, object], accuracy: Mapping[str, object], n_classes: int | None
+    ) -> str:
         key, value = self.space
         space = with_classes({key: value}, n_classes)
-        device = self._device()
+        if key == "programs":
+            del device["batch"]
+            return FirstRecipe(self._name, space, None, device).text()
         asked = {"name": self._name, "space": space, "device": {"batch": self.batch}}
-        networks = None
-        if key != "programs":
-            networks = space_of(recipes.load(asked)[0], self.file.parent)
-        else:
-            device.pop("batch", None)
-        text = FirstRecipe(self._name, space, networks, device, accuracy).text()
-        recipes.load(tomllib.loads(text))
-        atomic.write(self.file, text)
-        return [*written, self.file]
+        networks = space_of(recipes.load(asked)[0], self.file.parent)
+        if accuracy and not isinstance(networks, HasPieces):
+            raise RecipeError(
+                f"Images are for networks that are trained here, which those of {networks.name} "
+                "are not: leave out --data, and give accuracies in the recipe."
+            )
+        return FirstRecipe(self._name, space, networks, device, accuracy).text()
 
     @property
     def _name(self) -> str:
         """Name of the run: that of the file, as far as it may be one."""
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.file.stem).strip("-._") or "mine"
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.file.stem).strip("-._")
+        return name[:_LONGEST_NAME] or "mine"
 
     def _device(self) -> dict[str, object]:
-        if re.fullmatch(r"[\w.\-]+:\d+", self.device):
+        if _ADDRESS.fullmatch(self.device):
             return {"name": "board", "endpoint": self.device, "batch": self.batch}
+        known = {HERE, *(table.device for table in shipped_tables())}
+        if self.device not in known and not (self.file.parent / self.device).is_file():
+            raise RecipeError(
+                f"There is no device named {shown(self.device)}, and no exported table of that "
+                f"path; {nearest(self.device, known)}"
+            )
         return {"name": self.device, "batch": self.batch}
 
     def _accuracy(self) -> tuple[Mapping[str, object], int | None]:
@@ -91,14 +119,16 @@ class Wish:
         key, path = self.space
         if key == "name":
             return []
-        if not is_path(path):
+        module, _, function = path.partition(":")
+        if not is_path(path) or any(map(keyword.iskeyword, (*module.split("."), function))):
             raise RecipeError(
                 f"A function of your own is named as module:name, but got {shown(path)}."
             )
-        module, _, function = path.partition(":")
+        require("torch")
         file = self.file.parent / f"{module.replace('.', '/')}.py"
         if file.exists() or file.with_suffix("").is_dir():
             return []
+        _refuse_installed(module, self.file.parent)
         channels, size = _IMAGES.get(self.data or "digits", _PICTURES)
         text = (
             programs_module(function)
@@ -107,3 +137,17 @@ class Wish:
         )
         atomic.write(file, text)
         return [file]
+
+
+def _refuse_installed(module: str, home: Path) -> None:
+    """Refuses the name of a module that Python finds elsewhere, which a new file would hide.
+
+    Raises:
+        RecipeError: if so.
+    """
+    top = module.partition(".")[0]
+    if not (home / top).is_dir() and find_spec(top) is not None:
+        raise RecipeError(
+            f"A module to begin with needs a name of its own, but Python finds {shown(top)} "
+            "elsewhere. Name another; or write the recipe by hand, if that one is yours."
+        )
