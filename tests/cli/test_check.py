@@ -58,6 +58,15 @@ def test_what_is_measured_is_counted_and_none_of_it_is_kept(tailorbird: Tailorbi
     shutil.rmtree("runs")
 
 
+def test_stitches_that_are_not_chosen_yet_are_planned_in_any_places(
+    tailorbird: Tailorbird,
+) -> None:
+    text = small("r", device="epyc-avx512").replace("batch = 4", "batch = 16")
+    Path("r.toml").write_text(text.replace("max_stitches = 1", 'max_stitches = 1\nchoose = "klas"'))
+    assert "all routes" in str(plan(tailorbird)["train"]["what"])
+    assert not Path("runs/r/weights").exists()
+
+
 @pytest.mark.long
 @pytest.mark.tvm
 def test_a_module_that_cannot_be_measured_is_told(tailorbird: Tailorbird) -> None:

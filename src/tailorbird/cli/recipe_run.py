@@ -14,17 +14,18 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(path: Path, *, may_train: bool = False) -> Iterator["Run"]:
+def opened(path: Path, *, may_train: bool = False, is_planned: bool = False) -> Iterator["Run"]:
     """Opens the run of a recipe; errors inside name its path, those of `open_recipe` included.
 
     Args:
         path: of the recipe.
         may_train: whether anchors may be trained, where a recipe lets them choose its stitches.
+        is_planned: whether nothing but its plan is asked for.
     """
     from tailorbird.pipeline.opening import open_recipe  # loads much; `--help` needs nothing of it
 
     with told_of(path):
-        yield open_recipe(path, on_stderr(), warn, may_train=may_train)
+        yield open_recipe(path, on_stderr(), warn, may_train=may_train, is_planned=is_planned)
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def held(path: Path, step: str, *, may_train: bool = False) -> Iterator["Run"]:
         step: method of the run that is called; what it needs is asked for before there is a folder.
         may_train: as `opened`.
     """
-    with opened(path, may_train=may_train) as opened_run:
+    with opened(path, may_train=may_train, is_planned=step == "plan") as opened_run:
         opened_run.require(step)
         with opened_run.held() as run:
             yield run

@@ -42,9 +42,7 @@ def chosen_space(
         MissingStepError: if places are not chosen yet, and nothing is to be trained.
         TrainingError: if training diverges.
     """
-    inputs = _inputs(recipe, home, space)
-    pairs = [table.settings.get("pairs") for table in recipe.space.tables]
-    reach: Reach = "all" if "all" in pairs else "neighbours"  # the space refused what is neither
+    inputs, reach = _inputs(recipe, home, space), _reach(recipe)
     stitched, settings, dataset = inputs.space, inputs.settings(), inputs.dataset()
     weights = folder / "weights"
     found = load_places(stitched, dataset, settings, weights, reach)
@@ -68,6 +66,22 @@ def chosen_space(
             found = choose_places(stitched, dataset, settings, weights, run.progress, reach)
         LOG.info("%d places of stitches chosen", len(found.chosen))
     return stitched.with_stitches(found)
+
+
+def like_chosen(recipe: Recipe, home: Path, space: SearchSpace) -> StitchSpace:
+    """The space of a recipe with as many stitches as will be chosen, in any places.
+
+    Raises:
+        RecipeError: if it trains no anchors, looks at no images, or has no stitches.
+    """
+    stitched = _inputs(recipe, home, space).space
+    return stitched.with_stitches(some_places(stitched, _reach(recipe)))
+
+
+def _reach(recipe: Recipe) -> Reach:
+    """Anchors that stitches join; the space refused what is neither."""
+    pairs = [table.settings.get("pairs") for table in recipe.space.tables]
+    return "all" if "all" in pairs else "neighbours"
 
 
 def _inputs(recipe: Recipe, home: Path, space: SearchSpace) -> StitchingInputs:

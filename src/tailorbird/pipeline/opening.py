@@ -32,6 +32,7 @@ def open_recipe(
     warn: Callable[[str], object] = _LOG.warning,
     *,
     may_train: bool = False,
+    is_planned: bool = False,
 ) -> "Run":
     """Opens the run of a recipe, whose methods do what the commands of the same names do.
 
@@ -41,6 +42,7 @@ def open_recipe(
         progress: where long work reports to; standard error if None.
         warn: told what a user must know before anything is done.
         may_train: whether anchors may be trained, where a recipe lets them choose its stitches.
+        is_planned: whether nothing but its plan is asked for, for which any such stitches do.
 
     Raises:
         RecipeError: if anything in the recipe is wrong.
@@ -65,8 +67,10 @@ def open_recipe(
         if recipe.space.choose is None:
             return opened(space)
 
-        from tailorbird.pipeline.chosen_places import chosen_space  # loads torch
+        from tailorbird.pipeline.chosen_places import chosen_space, like_chosen  # loads torch
 
+        if is_planned:
+            return opened(like_chosen(recipe, home, space))
         tried = partial(opened, tell=lambda said: None) if may_train else None
         folder = Path("runs") / recipe.name
         return opened(chosen_space(recipe, home, space, folder, tried))
