@@ -638,8 +638,36 @@ def test_what_is_exported_is_imported_in_its_order(
 
 def test_rounds_from_a_file_are_gone_on_from_where_they_are_enough(store: Store) -> None:
     store.take_in(theirs(*(measured("conv", f"a{i}", 1.0) for i in range(2))))
-    record = store.record(CONFIGURATION)
-    assert {key: len(of) for key, of in record.taken(2).items()} == {"conv": 2}
-    assert record.taken(3) == {}
+    assert {key: len(of) for key, of in store.taken(CONFIGURATION, 2).items()} == {"conv": 2}
+    assert store.taken(CONFIGURATION, 3) == {}
     add(store, "conv", 2.0)
-    assert {key: len(of) for key, of in store.record(CONFIGURATION).taken(3).items()} == {"conv": 1}
+    assert {key: len(of) for key, of in store.taken(CONFIGURATION, 3).items()} == {"conv": 1}
+
+
+def test_what_is_taken_is_what_a_record_accepts(store: Store) -> None:
+    """The fast path, without samples, against that by whole records."""
+    rng = np.random.default_rng(0)
+    keys = [f"program {i}" for i in range(6)]
+    session = store.begin({"kernel": "6"})
+    for number in range(60):
+        key, fate = keys[rng.integers(6)], rng.random()
+        if fate < 0.2:
+            store.fail(key, CONFIGURATION, session, "it hung")
+        elif fate < 0.4:
+            store.discard(key, CONFIGURATION, session, number, samples(9.0), 3.0)
+        elif fate < 0.6:
+            store.take_in(theirs(measured(key, f"a{number}", 1.0), failed(key, f"b{number}")))
+        else:
+            add(store, key, 1.0, session=session, number=number)
+    record = store.record(CONFIGURATION)
+    wanted = {
+        key: [one.number for one in of]
+        for key, of in record.accepted.items()
+        if len(of) >= 3 or of[0].session not in record.imported
+    }
+    assert store.taken(CONFIGURATION, 3) == wanted
+    some = {key: of for key, of in wanted.items() if key in keys[:3]}
+    assert store.taken(CONFIGURATION, 3, keys[:3]) == some
+    assert store.failed(CONFIGURATION) == {*record.table(1).failures}
+    references = [one.reference_ms for one in record.rounds if one.session not in record.imported]
+    assert store.references(CONFIGURATION) == [ms for ms in references if ms is not None]

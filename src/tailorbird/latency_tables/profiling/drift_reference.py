@@ -17,7 +17,7 @@ from tailorbird.errors import FaultyMachineError, LostDeviceError, MeasurementEr
 from tailorbird.latency_tables.devices.device import Device
 from tailorbird.latency_tables.program import Program
 from tailorbird.latency_tables.runtime import Artifact, Runtime
-from tailorbird.latency_tables.tables.drift import floor
+from tailorbird.latency_tables.tables.drift import Floor
 
 _FRESH_S = 1.0  # a latency older than this says nothing of the moment before a round
 _FIRST = 5  # latencies before the first round, so that one slow start does not set the floor
@@ -46,13 +46,17 @@ class Reference:
     device: Device
     known_ms: Sequence[float] = ()
     ms: list[float] = field(default_factory=list)
+    _floor: Floor = field(init=False)
     _artifact: Artifact | None = field(default=None, init=False)
     _taken_at: float = field(default=float("-inf"), init=False)
+
+    def __post_init__(self) -> None:
+        self._floor = Floor([*self.known_ms, *self.ms])
 
     @property
     def floor_ms(self) -> float:
         """Latency on the quiet machine in milliseconds, as far as is known."""
-        return floor([*self.known_ms, *self.ms])
+        return self._floor.ms
 
     def delete(self) -> None:
         """Removes the compiled program."""
@@ -88,6 +92,7 @@ class Reference:
                         f"Nothing can be measured here: the reference workload failed ({error}). "
                         "Mend that, then run again: what was measured before is kept."
                     ) from error
+        self._floor.add(self.ms[-1])
         self._taken_at = time.monotonic()
         return self.ms[-1]
 

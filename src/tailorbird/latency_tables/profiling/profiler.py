@@ -59,10 +59,10 @@ class Profiler:
             FaultyMachineError: if nothing at all can be measured.
         """
         known = {program.key: program for program in programs}
-        taken = self._taken(rounds)
-        failures = self.store.table(self.configuration, self.device.name, rounds).failures
+        taken = self.store.taken(self.configuration, rounds)
+        failed = self.store.failed(self.configuration)
         left = [key for key in known if len(taken.get(key, ())) < rounds]
-        left.sort(key=failures.__contains__)  # what may end a device must not end all the rest
+        left.sort(key=failed.__contains__)  # what may end a device must not end all the rest
         if not left:
             return ()
         steps = _Steps({key: 1 + rounds - len(taken.get(key, ())) for key in left})
@@ -81,7 +81,9 @@ class Profiler:
                 interleaved.open()
                 while left:
                     ours = self._claim(left, interleaved)
-                    taken = self._taken(rounds)  # anew: another may have finished what is ours now
+                    # Anew, as another may have finished what is ours now; all that is left only
+                    # where others hold it, or a group would take longer the more groups there are.
+                    taken = self.store.taken(self.configuration, rounds, ours or None)
                     missing = [known[key] for key in ours if len(taken.get(key, ())) < rounds]
                     again = interleaved.measure(missing, taken, rounds)
                     interleaved.release(ours)
@@ -103,10 +105,6 @@ class Profiler:
         """
         self.profile(programs, rounds, progress)
         return self.store.table(self.configuration, self.device.name, rounds)
-
-    def _taken(self, rounds: int) -> dict[str, list[int | None]]:
-        taken = self.store.record(self.configuration).taken(rounds)
-        return {key: [one.number for one in of] for key, of in taken.items()}
 
     @staticmethod
     def _claim(left: Sequence[str], interleaved: InterleavedRounds) -> list[str]:

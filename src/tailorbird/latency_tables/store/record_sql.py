@@ -1,6 +1,6 @@
 """Records as rows of a store's tables."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict
 from itertools import count
 from typing import Any
@@ -13,6 +13,7 @@ from tailorbird.latency_tables.store.schema import FOOTPRINT, SAMPLE, SESSION
 from tailorbird.latency_tables.tables.configuration import Configuration
 from tailorbird.latency_tables.tables.record import Record, Round, Session
 from tailorbird.latency_tables.tables.samples import Samples
+from tailorbird.latency_tables.tables.tries import BareTry
 from tailorbird.spaces import FloatArray
 from tailorbird.spaces.footprint import Footprint
 from tailorbird.storage.databases.connection import clock, stamp
@@ -57,12 +58,37 @@ def read(
 def references(connection: sa.Connection, configuration: Configuration) -> list[float]:
     """Reads the milliseconds of the reference beside each round that was taken here, in order."""
     query = (
-        sa.select(SAMPLE.c.reference_ms, SESSION.c.provenance)
-        .join(SESSION)
+        sa.select(SAMPLE.c.reference_ms)
         .where(SAMPLE.c.configuration == configuration.key, SAMPLE.c.reference_ms.is_not(None))
+        .where(SAMPLE.c.session.not_in(_imported(connection)))
         .order_by(SAMPLE.c.id)
     )
-    return [float(ms) for ms, said in connection.execute(query) if _IMPORTED not in said]
+    return [float(ms) for ms in connection.scalars(query)]
+
+
+def tries(
+    connection: sa.Connection, configuration: Configuration, keys: Sequence[str] | None = None
+) -> tuple[list[BareTry], frozenset[str]]:
+    """Reads tries without their samples, in order, and which sessions came from files.
+
+    Args:
+        connection: is only read.
+        configuration: that they were made under.
+        keys: of the programs; all if None.
+    """
+    columns = (SAMPLE.c.key, SAMPLE.c.status, SAMPLE.c.session, SAMPLE.c.round)
+    query = sa.select(*columns).where(SAMPLE.c.configuration == configuration.key)
+    if keys is not None:
+        query = query.where(SAMPLE.c.key.in_(keys))
+    rows = connection.execute(query.order_by(SAMPLE.c.id))
+    found = [BareTry(key, status, str(session), number) for key, status, session, number in rows]
+    return found, frozenset(map(str, _imported(connection)))
+
+
+def _imported(connection: sa.Connection) -> list[int]:
+    """Numbers of the sessions that came from files."""
+    sessions = connection.execute(sa.select(SESSION.c.id, SESSION.c.provenance))
+    return [number for number, said in sessions if _IMPORTED in said]
 
 
 def insert(

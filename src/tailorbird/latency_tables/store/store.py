@@ -10,6 +10,7 @@ from tailorbird.latency_tables.formats.imported import refuse_changes
 from tailorbird.latency_tables.store import claims, record_sql
 from tailorbird.latency_tables.store.database import Database
 from tailorbird.latency_tables.store.schema import SESSION
+from tailorbird.latency_tables.tables import tries
 from tailorbird.latency_tables.tables.configuration import Configuration
 from tailorbird.latency_tables.tables.price import refuse_dear_call
 from tailorbird.latency_tables.tables.record import Record, Round, Status
@@ -99,6 +100,30 @@ class Store:
         with self._database.reading() as connection, self._database.decoding():
             return record_sql.references(connection, configuration)
 
+    def taken(
+        self, configuration: Configuration, rounds: int, keys: Sequence[str] | None = None
+    ) -> dict[str, list[int | None]]:
+        """Numbers of the rounds that a profiler which wants so many can go on from, by key.
+
+        Samples are not read, so that many programs take little time.
+
+        Args:
+            configuration: that they were taken under.
+            rounds: that each program shall have.
+            keys: of the programs; all that there are if None.
+        """
+        with self._database.reading() as connection, self._database.decoding():
+            found, imported = record_sql.tries(connection, configuration, keys)
+        counting = tries.taken(found, imported, rounds)
+        return {key: [one.number for one in of] for key, of in counting.items()}
+
+    def failed(self, configuration: Configuration) -> set[str]:
+        """Keys of programs that failed at their last try."""
+        with self._database.reading() as connection, self._database.decoding():
+            found, imported = record_sql.tries(connection, configuration)
+        last = {one.key: one.status for one in tries.deciding(found, imported)}
+        return {key for key, status in last.items() if status == "failed"}
+
     def claim(
         self, keys: Sequence[str], configuration: Configuration, owner: str, lease_s: float
     ) -> set[str]:
@@ -139,7 +164,7 @@ class Store:
     def take_in(self, record: Record) -> int:
         """Adds what is new in a record; returns how many rounds and failures that is.
 
-        What was tried here decides alone, see `Record.deciding`; nor does a file void what came
+        What was tried here decides alone, see `tries.deciding`; nor does a file void what came
         from another before.
 
         Raises:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from tailorbird.errors import PriceError
-from tailorbird.latency_tables.tables import pictures
+from tailorbird.latency_tables.tables import pictures, tries
 from tailorbird.latency_tables.tables.configuration import Configuration
 from tailorbird.latency_tables.tables.drift import floor
 from tailorbird.latency_tables.tables.price import (
@@ -216,41 +216,9 @@ class Record:
         return pictures.rounds(self.to_pandas(), axes(ax))
 
     @property
-    def deciding(self) -> list[Round]:
-        """Tries that decide about their programs, in their order: discarded ones are left out.
-
-        Where a program was tried here, files have no say: they neither void nor outweigh that.
-        """
-        tries = [one for one in self.rounds if one.status != "discarded"]
-        here = {one.key for one in tries if one.session not in self.imported}
-        return [one for one in tries if one.session not in self.imported or one.key not in here]
-
-    @property
     def accepted(self) -> dict[str, list[Round]]:
-        """The rounds that count, by key, in their order.
-
-        A failure voids what the same program took before it: whatever broke it may have been at
-        work already. So it is incomplete until it was measured anew, however many rounds it had.
-        """
-        accepted: dict[str, list[Round]] = {}
-        for one in self.deciding:
-            if one.status == "failed":
-                accepted.pop(one.key, None)
-            else:
-                accepted.setdefault(one.key, []).append(one)
-        return accepted
-
-    def taken(self, rounds: int) -> dict[str, list[Round]]:
-        """Returns the accepted rounds that a profiler which wants so many can go on from.
-
-        Those from a file count where they are enough by themselves: once there is one from here,
-        they no longer would.
-        """
-        return {
-            key: of
-            for key, of in self.accepted.items()
-            if len(of) >= rounds or of[0].session not in self.imported
-        }
+        """The rounds that count, by key, in their order, see `tries.accepted`."""
+        return tries.accepted(self.rounds, self.imported)
 
     def floor_ms(self, *, is_imported: bool) -> float:
         """Milliseconds of the reference on the quiet machine, here or where files are from."""
@@ -262,7 +230,8 @@ class Record:
 
         Programs that failed at their last try are its failures.
         """
-        taken, tried = self.accepted, {one.key: one for one in self.deciding}
+        deciding = tries.deciding(self.rounds, self.imported)
+        taken, tried = self.accepted, {one.key: one for one in deciding}
         floors_ms = [self.floor_ms(is_imported=is_imported) for is_imported in (False, True)]
         return LatencyTable(
             self.device,
