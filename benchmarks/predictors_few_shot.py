@@ -1,9 +1,13 @@
 """Rank correlation on a device of which only ten networks were timed, each device left out once.
 
 Every column of latencies in the HELP tables for NAS-Bench-201 and FBNet is the new device once;
-the pool is all others on 900 random architectures. Ten networks of the new device are drawn at
-random, or chosen by `FewShotLatency.suggest` from 5,000 random candidates; Spearman's correlation
-and the coverage of 90 % intervals are taken over all networks that were not timed.
+the pool is all others on 900 random architectures. Then devices are left out with all others of
+their kind, GPUs (of each the column of one image), CPUs and phones: the pool is of other kinds.
+Made-up devices, see `made_up_costs`, belong to every pool, but in the lines `without`.
+
+Ten networks of the new device are drawn at random, or chosen by `FewShotLatency.suggest` from 5,000
+random candidates; Spearman's correlation and the coverage of 90 % intervals are taken over all
+networks that were not timed.
 
 Beside it: the plain way (8 principal components of the pool's latencies, each device smoothed by
 ridge on genes and their pairs, then Bayesian ridge on the ten), and the oracle, ridge with pairs on
@@ -12,7 +16,7 @@ are on other devices, its own test devices, and with the pool's 900 architecture
 
 Rows are taken as published, not as distinct architectures: in NAS-Bench-201 dead edges ran when
 networks were timed. Exits with 1 if a mean ratio to the oracle is below its bar, or
-mean coverage is not within 85 and 95 %.
+mean coverage is not within 85 and 95 %, over all devices or over those of one kind.
 """
 
 import os
@@ -30,12 +34,20 @@ from sklearn.linear_model import BayesianRidge
 
 from tailorbird import spaces
 from tailorbird.predictors import FewShotLatency
+from tailorbird.predictors.latency.made_up_devices import made_up_costs
 from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces import FloatArray, IntArray
 
 TABLES = {"nb201_help_mini": "nasbench201", "fbnet_help": "fbnet"}
 N_POOL, N_TIMED, N_ORACLE, N_CANDIDATES, N_COVERED = 900, 10, 4000, 5000, 1000
 RANDOM_BAR, SUGGESTED_BAR = 0.985, 0.99
+UNLIKE_RANDOM_BAR, UNLIKE_SUGGESTED_BAR = 0.98, 0.985
+KINDS = {
+    "gpu": ("1080ti_1", "2080ti_1", "titanx_1", "titanxp_1"),
+    "cpu": ("gold_6240", "silver_4114", "silver_4210r"),
+    "phone": ("essential_ph_1", "pixel3", "samsung_a50", "samsung_s7"),
+}
+N_OF_UNLIKE = 3000  # architectures that ranks are taken over where kinds are left out
 HELP_RHO = {"nb201_help_mini": 0.932, "fbnet_help": 0.910}
 RIDGES = np.logspace(-4, 1, 11)
 
@@ -47,17 +59,21 @@ class Table:
     name: str
     X: IntArray
     Y_ms: FloatArray
+    costs: FloatArray
     devices: list[str]
 
     @classmethod
     def read(cls, name: str) -> "Table":
         frame = pd.read_parquet(data_folder() / f"{name}.parquet")
-        genes = [variable.name for variable in spaces.get(TABLES[name]).variables]
+        space = spaces.get(TABLES[name])
+        genes = [variable.name for variable in space.variables]
         columns = [column for column in frame if str(column).startswith("lat_ms_")]
+        X = frame[genes].to_numpy(np.int64)
         return cls(
             name,
-            frame[genes].to_numpy(np.int64),
+            X,
             frame[columns].to_numpy(np.float64),
+            made_up_costs(space, space.repair(X)),
             [str(column).removeprefix("lat_ms_") for column in columns],
         )
 
@@ -117,7 +133,9 @@ def draw(table: Table, seed: int) -> list[dict[str, float]]:
     found = []
     for device in range(len(table.devices)):
         y_ms, others = table.Y_ms[:, device], np.delete(np.arange(len(table.devices)), device)
-        few_shot = FewShotLatency(table.X[pool], table.Y_ms[pool][:, others])
+        few_shot = FewShotLatency(
+            table.X[pool], table.Y_ms[pool][:, others], costs=table.costs[pool]
+        )
         timed = rng.choice(len(table.X), N_TIMED, replace=False)
         candidates = rng.permutation(len(table.X))[:N_CANDIDATES]
         suggested = candidates[few_shot.suggest(table.X[candidates], N_TIMED)]
@@ -136,6 +154,53 @@ def draw(table: Table, seed: int) -> list[dict[str, float]]:
         found.append({**row, "rho_pca": rho(plain[rest], y_ms[rest])})
         print(f"{table.name}: draw {seed}, {table.devices[device]}", end="\033[K\r", flush=True)
     return found
+
+
+def unlike(table: Table, seed: int) -> list[dict[str, object]]:
+    """What devices give in one draw of which all others of their kind are left out, too."""
+    rng = np.random.default_rng([seed, 1])
+    pool = rng.choice(len(table.X), N_POOL, replace=False)
+    kind_of = {name: kind for kind, names in KINDS.items() for name in names}
+    every = [kind_of.get(name, "gpu") for name in table.devices]  # others are its larger batches
+    found: list[dict[str, object]] = []
+    for name, kind in kind_of.items():
+        y_ms = table.Y_ms[:, table.devices.index(name)]
+        others = np.flatnonzero(np.array(every) != kind)
+        timed = rng.choice(len(table.X), N_TIMED, replace=False)
+        candidates = rng.permutation(len(table.X))[:N_CANDIDATES]
+        row: dict[str, object] = {"kind": kind, "device": name}
+        for costs in (table.costs[pool], None):
+            few_shot = FewShotLatency(table.X[pool], table.Y_ms[pool][:, others], costs=costs)
+            suggested = candidates[few_shot.suggest(table.X[candidates], N_TIMED)]
+            for how, chosen in (("random", timed), ("suggested", suggested)):
+                rest = np.setdiff1d(np.arange(len(table.X)), chosen)
+                rest = rng.permutation(rest)[:N_OF_UNLIKE]
+                few_shot.fit(table.X[chosen], y_ms[chosen])
+                key = how if costs is not None else f"{how} without"
+                row[f"rho {key}"] = rho(few_shot.mean(table.X[rest]), y_ms[rest])
+                some = rest[:N_COVERED]
+                low, high = few_shot.predict(table.X[some]).interval(0.9)
+                row[f"coverage {key}"] = float(np.mean((low <= y_ms[some]) & (y_ms[some] <= high)))
+        found.append(row)
+        print(f"{table.name}: draw {seed}, no {kind} for {name}", end="\033[K\r", flush=True)
+    return found
+
+
+def evaluate_unlike(table: Table, draws: int, oracles: FloatArray) -> dict[str, dict[str, float]]:
+    """Ratios to the oracle and coverages by kind of device, with and without made-up devices."""
+    rows = pd.DataFrame([row for seed in range(draws) for row in unlike(table, seed)])
+    oracle = rows["device"].map(dict(zip(table.devices, oracles, strict=True)))
+    for column in [column for column in rows if str(column).startswith("rho ")]:
+        rows[column] /= oracle
+    means = rows.groupby("kind").mean(numeric_only=True)
+    print(f"{table.name}, kinds left out whole: ratio to the oracle (coverage of 90 %)\033[K")
+    for kind, of in means.iterrows():
+        cells = [
+            f"{how} {of[f'rho {how}']:.3f} ({of[f'coverage {how}']:.2f})"
+            for how in ("random", "suggested", "random without", "suggested without")
+        ]
+        print(f"{kind:<8}{'   '.join(cells)}")
+    return {str(kind): {str(k): float(v) for k, v in of.items()} for kind, of in means.iterrows()}
 
 
 def interval(values: FloatArray) -> list[float]:
@@ -183,6 +248,7 @@ def evaluate(table: Table, draws: int) -> dict[str, object]:
         "mean_rho_over_oracle_pca": float(ratios["pca"].mean()),
         "mean_rho_oracle": float(oracles.mean()),
         "mean_rho_help_published": HELP_RHO[table.name],
+        "unlike": evaluate_unlike(table, draws, oracles),
         "coverage_90": float(means["coverage_90_random"]),
         "coverage_90_suggested": float(means["coverage_90_suggested"]),
         "per_device": {
@@ -213,6 +279,13 @@ def main() -> None:
         for key in ("coverage_90", "coverage_90_suggested")
         if not 0.85 <= float(str(result[name][key])) <= 0.95
     ]
+    for name in TABLES:
+        for kind, of in dict(result[name]["unlike"]).items():  # type: ignore[call-overload]  # a dict
+            for how, bar in (("random", UNLIKE_RANDOM_BAR), ("suggested", UNLIKE_SUGGESTED_BAR)):
+                if of[f"rho {how}"] < bar:
+                    missed.append(f"{name}, no {kind}: {how} {of[f'rho {how}']:.3f} < {bar}")
+                if not 0.85 <= of[f"coverage {how}"] <= 0.95:
+                    missed.append(f"{name}, no {kind}: {how} covers {of[f'coverage {how}']:.2f}")
     for line in missed:
         print(f"MISSED {line}")
     sys.exit(bool(missed))

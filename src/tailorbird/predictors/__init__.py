@@ -18,6 +18,7 @@ from tailorbird.predictors.latency.calibrated_sum import CalibratedSum
 from tailorbird.predictors.latency.few_shot import FewShotLatency
 from tailorbird.predictors.latency.inferred_sum import InferredSum
 from tailorbird.predictors.latency.inputs import LatencyInputs
+from tailorbird.predictors.latency.made_up_devices import made_up_costs
 from tailorbird.predictors.latency.missing_workloads import complete
 from tailorbird.predictors.latency.table_sum import TableSum
 from tailorbird.predictors.latency.workload_latency import WorkloadLatency
@@ -45,6 +46,7 @@ __all__ = [
     "WorkloadSum",
     "accuracy_predictor",
     "complete",
+    "made_up_costs",
     "mega_macs",
     "mega_params",
     "peak_mib",

@@ -69,7 +69,7 @@ class Line(NamedTuple):
 
     Attributes:
         offset: its value where all are 0.
-        of_functions: (k,).
+        of_functions: (k + q,).
         of_features: (p,).
     """
 
@@ -88,7 +88,8 @@ class DeviceMixture:
     explains count less (Student's t). Latencies are in units of their median.
 
     Args:
-        functions: of the pool at the samples, (s, k).
+        functions: of the pool at the samples, and then of made-up devices, (s, k + q): deviations
+            vary as these do as well, but no device is like one of them.
         features: of the samples, (s, p).
         sizes: of the samples: what they take on usual devices, over its mean, (s,).
         y: latencies over their median, (s,).
@@ -125,7 +126,7 @@ class DeviceMixture:
         """Mean and variance, (n,) each, measuring noise included.
 
         Args:
-            functions: of architectures, (n, k).
+            functions: of architectures, (n, k + q).
             features: theirs, (n, p).
             sizes: theirs, (n,).
         """
@@ -170,10 +171,10 @@ class DeviceMixture:
     def _grid(self) -> list[_Cell]:
         """Evidence of the samples under each similarity and noise."""
         among = self._covariance(self._functions, self._features)
-        scales = self._scales[:, None]
+        scales, n_devices = self._scales[:, None], len(self._log_noise)
         n, found = len(self._y), []
         for r in _SIMILARITIES:
-            gap = self._y[:, None, None] / scales - r * self._functions[:, None, :]
+            gap = self._y[:, None, None] / scales - r * self._functions[:, None, :n_devices]
             for noise in _NOISES:
                 covariance = (1 - r**2) * among + np.diag(noise * self._squared / self._trust)
                 inverse: FloatArray = np.asarray(np.linalg.inv(covariance), dtype=np.float64)

@@ -11,11 +11,14 @@ _PAIRS = 0.1  # weight of pairs of features beside single ones
 _RIDGES = np.logspace(-4, 1, 11)  # times the noise that is looked for
 _FREEDOM = 3.0  # of Student's t: phones that do something else for a while are common
 _REFITS = 8
+LEAST_SPREAD = 1e-3
+"""Standard deviation of a made-up device, over its mean, below which it is no direction."""
+
 _LOWEST = 0.02  # of a mean latency: below that, noise is no longer in proportion
 
 
 class DevicePool(Protocol):
-    """Common ground of k known devices, from which a new one deviates."""
+    """Common ground of k devices, from which a new one deviates; some may be made up."""
 
     @property
     def relative_std(self) -> FloatArray:
@@ -26,7 +29,10 @@ class DevicePool(Protocol):
         """Variance of each device's measurements, over that of architectures, (k,)."""
 
     def functions(self, X: IntArray) -> FloatArray:
-        """Latency of each device, (n, k), with mean 0 and std 1 over usual architectures."""
+        """Latency of each device, and then of each made-up one, (n, k + q).
+
+        They have mean 0 and std 1 over usual architectures.
+        """
 
     def features(self, X: IntArray) -> FloatArray:
         """Features (n, p), centred, with mean square 1 over usual architectures."""
@@ -50,6 +56,8 @@ class Pool:
         encodings: (n, d).
         pool_ms: of each on each device, (n, k).
         features: of encodings.
+        costs: what else each needs, (n, q), as if that was its latency on a made-up device; None
+            for none. Such devices come last, those on which all take as long are left out.
 
     Raises:
         ValueError: if shapes differ, there are less than two rows, or a latency is not finite and
@@ -57,8 +65,16 @@ class Pool:
     """
 
     def __init__(
-        self, encodings: IntArray, pool_ms: FloatArray, features: EncodingFeatures
+        self,
+        encodings: IntArray,
+        pool_ms: FloatArray,
+        features: EncodingFeatures,
+        costs: FloatArray | None = None,
     ) -> None:
+        n_real = self._n_real = pool_ms.shape[-1]
+        if costs is not None:
+            differs = costs.std(axis=0) > LEAST_SPREAD * costs.mean(axis=0)
+            pool_ms = np.hstack([pool_ms, costs[:, differs]])
         if encodings.ndim != 2 or pool_ms.ndim != 2 or len(encodings) != len(pool_ms):
             raise ValueError(
                 "`encodings` (n, d) and `pool_ms` (n, k) must have equal n, but got "
@@ -92,14 +108,17 @@ class Pool:
                 f"{np.argmax(flat)} are alike. Leave it out."
             )
         self._mean, self._std = known.mean(axis=0), std
-        self.relative_std = std
+        self.relative_std = std[:n_real]
         """Standard deviation of the smooth latencies, over their mean, (k,)."""
-        noise = ((pool_ms / typical_ms - known) / sizes(known)[:, None]).std(axis=0)
-        self.relative_noise = np.square(noise / std)
+        rough = (pool_ms / typical_ms - known)[:, :n_real] / sizes(known[:, :n_real])[:, None]
+        self.relative_noise = np.square(rough.std(axis=0) / self.relative_std)
         """Variance of what is not smooth, over that of what is, (k,)."""
 
     def functions(self, X: IntArray) -> FloatArray:
-        """Latency of each device, (n, k), with mean 0 and std 1 over the pool's architectures."""
+        """Latency of each device, and then of each made-up one, (n, k + q).
+
+        They have mean 0 and std 1 over the pool's architectures.
+        """
         return np.asarray((self._smooth(self._features_of(X)) - self._mean) / self._std)
 
     def features(self, X: IntArray) -> FloatArray:
@@ -108,7 +127,7 @@ class Pool:
 
     def sizes(self, X: IntArray) -> FloatArray:
         """Latencies on a usual device, over their mean, (n,)."""
-        return sizes(self._smooth(self._features_of(X)))
+        return sizes(self._smooth(self._features_of(X))[:, : self._n_real])
 
     def _smooth(self, features: FloatArray) -> FloatArray:
         return np.asarray(self._kernel(features) @ self._dual + self._offset)

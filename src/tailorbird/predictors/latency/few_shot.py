@@ -35,20 +35,27 @@ class FewShotLatency:
     Args:
         encodings: of n architectures, (n, d).
         pool_ms: their latencies on k known devices, (n, k).
-        pool: what these devices have in common; learned from these latencies if None, and then it
-            knows the choices of these encodings only.
+        pool: what these devices have in common, and perhaps made-up ones after them; learned from
+            these latencies if None, and then it knows the choices of these encodings only.
+        costs: what else the architectures need, (n, q), such as multiply-adds and parameters, see
+            `made_up_costs`: a device of another kind than those of the pool may be bound by it.
 
     Raises:
         ValueError: if the pool is torn or too small.
     """
 
     def __init__(
-        self, encodings: IntArray, pool_ms: FloatArray, pool: DevicePool | None = None
+        self,
+        encodings: IntArray,
+        pool_ms: FloatArray,
+        pool: DevicePool | None = None,
+        costs: FloatArray | None = None,
     ) -> None:
         self.encodings = as_rows(encodings)
         self.pool_ms = np.asarray(pool_ms, dtype=np.float64)
         if pool is None:
-            pool = Pool(self.encodings, self.pool_ms, OneHot(self.encodings))
+            costs = None if costs is None else np.asarray(costs, dtype=np.float64)
+            pool = Pool(self.encodings, self.pool_ms, OneHot(self.encodings), costs)
         self._pool = pool
 
     def __repr__(self) -> str:
@@ -142,7 +149,7 @@ class FewShotLatency:
         X, y_ms = self.samples_
         pool = self._pool
         functions, features, sizes = pool.functions(X), pool.features(X), pool.sizes(X)
-        every = np.arange(functions.shape[1])
+        every = np.arange(self.pool_ms.shape[1])
         mean_ms, std_ms, least_ms = np.empty((3, len(y_ms)))
         for i in range(len(y_ms)):
             others, one = np.arange(len(y_ms)) != i, slice(i, i + 1)
@@ -155,14 +162,19 @@ class FewShotLatency:
 
     def _mixture(self, X: IntArray, y_ms: FloatArray, devices: IntArray) -> DeviceMixture:
         """The mixture fitted to samples, given some devices of the pool."""
+        functions = self._pool.functions(X)
         return DeviceMixture(
-            self._pool.functions(X)[:, devices],
+            functions[:, self._columns(devices, functions.shape[1])],
             self._pool.features(X),
             self._pool.sizes(X),
             y_ms / np.median(y_ms),
             self._pool.relative_std[devices],
             self._pool.relative_noise[devices],
         )
+
+    def _columns(self, devices: IntArray, n_functions: int) -> IntArray:
+        """Columns of functions: those of some devices, and of all made-up ones."""
+        return np.append(devices, np.arange(self.pool_ms.shape[1], n_functions))
 
     def _widening(self, n_samples: int) -> float:
         """Calibrates on the devices of the pool, each left out once with its copies.
@@ -177,7 +189,8 @@ class FewShotLatency:
         functions, features, sizes = (
             f(self.encodings) for f in (self._pool.functions, self._pool.features, self._pool.sizes)
         )
-        copies = np.abs(functions.T @ functions) / n > _COPY
+        known = functions[:, :k]
+        copies = np.abs(known.T @ known) / n > _COPY
         means, variances, truths = [], [], []
         for device in range(k):
             others = np.flatnonzero(~copies[device])
@@ -190,8 +203,9 @@ class FewShotLatency:
                 continue
             unit_ms = np.median(y_ms[timed])
             mixture = self._mixture(self.encodings[timed], y_ms[timed], others)
+            columns = self._columns(others, functions.shape[1])
             mean, variance = mixture.predict(
-                functions[fresh][:, others], features[fresh], sizes[fresh]
+                functions[fresh][:, columns], features[fresh], sizes[fresh]
             )
             means.append(mean)
             variances.append(variance)
