@@ -162,6 +162,7 @@ def by_guided(on: Table, start: IntArray, budget: int, seed: int) -> None:
         n_evaluations=budget,
         batch=BATCH,
         seed=seed,
+        ref_point=on.ref_point,
         progress=NoProgress(),
     )
 

@@ -96,6 +96,19 @@ def test_nothing_is_evaluated_twice_and_the_budget_is_kept(space: SearchSpace) -
 
 
 @pytest.mark.parametrize("space", [DIGITS, MACRO], ids=["evolved", "enumerated"])
+def test_nothing_is_spent_beyond_a_reference_point(space: SearchSpace) -> None:
+    of = task(space)
+    cost, start = of.problem.objectives[1], space.sample(10, np.random.default_rng(0))
+    limit = float(np.median(cost.predictor.mean(space.sample(200, np.random.default_rng(1)))))
+    ref_point = np.array([0.0, limit])  # minimised: any accuracy, up to this cost
+    arguments = {"start": start, "n_evaluations": 30, "seed": 0, "ref_point": ref_point}
+    front, _ = guided(of.problem, [of.unknown], **arguments, progress=NoProgress())  # type: ignore[arg-type]  # of several types
+    chosen = np.vstack(of.truth.asked[1:])
+    assert (cost.predictor.mean(chosen) <= limit).all()
+    assert front.history[-1] == pytest.approx(front.hypervolume(ref_point))
+
+
+@pytest.mark.parametrize("space", [DIGITS, MACRO], ids=["evolved", "enumerated"])
 def test_the_same_seed_gives_the_same_search(space: SearchSpace) -> None:
     first, again, other = (task(space) for _ in range(3))
     search(first, 20), search(again, 20), search(other, 20, seed=1)

@@ -1,7 +1,8 @@
 """Guided search: true evaluations spent where predictors expect them to move the front."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import moocore
 import numpy as np
@@ -17,6 +18,9 @@ from tailorbird.search.archive import Archive
 from tailorbird.search.front import ParetoFront
 from tailorbird.search.problem import Problem, beyond
 from tailorbird.spaces import FloatArray, IntArray
+
+Box = tuple[FloatArray, FloatArray]
+"""Reference and ideal point, (m,) each."""
 
 _ENUMERATED = 10_000  # spaces up to this size are looked at whole
 _POPULATION, _GENERATIONS = 100, 60  # of the inner search
@@ -50,8 +54,8 @@ def guided(
         n_evaluations: rows that may be evaluated, the start and failures included.
         batch: rows that are evaluated together, before the predictors learn from them.
         seed: the same seed gives the same front.
-        ref_point: that hypervolume refers to, (m,); None for the worst of the first evaluations
-            and of random networks.
+        ref_point: that hypervolume refers to, and beyond which no network gains anything, (m,);
+            None for a point just beyond the front that is known or predicted.
         start: canonical rows of the initial population, evaluated first, (n, d); if None,
             reference architectures and random ones, within the constraints where that is possible.
         earlier: rows whose values are remembered, which cost nothing, (n, d).
@@ -76,7 +80,8 @@ def guided(
         known.add(known.fresh(earlier))
     n_free = len(known.X)
     usual = np.vstack([problem.space.landmarks, problem.space.sample(_USUAL, rng)])
-    batches = _batches(known, start, usual, n_evaluations, batch, rng)
+    box = partial(_box, known, usual, ref_point)
+    batches = _batches(known, start, box, n_evaluations, batch, rng)
     with (progress or NoProgress()).task("Searching", n_evaluations) as advance:
         for X in batches:
             known.add(X)
@@ -84,14 +89,13 @@ def guided(
                 advance(f"{int(known.feasible.sum())} networks within the limits")
     known.check()
     known.teach()
-    ref_point = _box(known, usual)[0] if ref_point is None else ref_point
-    return replace(known.front(ref_point, n_free), seed=seed), known
+    return replace(known.front(box()[0], n_free), seed=seed), known
 
 
 def _batches(
     known: Evaluated,
     start: IntArray | None,
-    usual: IntArray,
+    box: Callable[[], Box],
     n_evaluations: int,
     batch: int,
     rng: np.random.Generator,
@@ -104,7 +108,7 @@ def _batches(
     yield known.fresh(start)[:n_evaluations]
     while len(known.X) < n_wanted:
         n = min(batch, n_wanted - len(known.X))
-        X = _promising(known, usual, n, rng) if known.teach() else _random(known, n, rng)
+        X = _promising(known, box, n, rng) if known.teach() else _random(known, n, rng)
         if not len(X):
             X = _random(known, n, rng)
         if not len(X):
@@ -112,13 +116,17 @@ def _batches(
         yield X
 
 
-def _box(known: Evaluated, usual: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Reference and ideal point, (m,) each, which hardly any network lies beyond.
+def _box(known: Evaluated, usual: IntArray, ref_point: FloatArray | None) -> Box:
+    """Reference and ideal point, (m,) each, between which networks gain hypervolume.
 
     Evaluations rarely hold the ends of the front, so predictions for the usual networks count too.
+    Without a reference point the worst of that front says how far it reaches: all networks would
+    draw the search to where no front is.
     """
     F = np.vstack([known.predict(usual)[0], known.F[known.succeeded]])
-    worst, best = beyond(F), F.min(axis=0)
+    best = F.min(axis=0)
+    front = F[moocore.is_nondominated(F)]
+    worst = np.maximum(beyond(front) if ref_point is None else ref_point, best)
     for constraint in known.problem.constraints:
         if constraint.objective in known.problem.objectives:
             i = known.problem.objectives.index(constraint.objective)
@@ -126,7 +134,9 @@ def _box(known: Evaluated, usual: IntArray) -> tuple[FloatArray, FloatArray]:
     return worst, best
 
 
-def _promising(known: Evaluated, usual: IntArray, n: int, rng: np.random.Generator) -> IntArray:
+def _promising(
+    known: Evaluated, box: Callable[[], Box], n: int, rng: np.random.Generator
+) -> IntArray:
     """Chooses at most n rows that are expected to add most hypervolume."""
     problem = known.problem
     if problem.space.size <= _ENUMERATED:
@@ -138,7 +148,7 @@ def _promising(known: Evaluated, usual: IntArray, n: int, rng: np.random.Generat
     F, std = known.predict(X)
     chance = problem.chance(X, F, std)
     likely = np.flatnonzero(chance > 0.0)
-    ref_point, ideal_point = _box(known, usual)
+    ref_point, ideal_point = box()
     improvement = ExpectedImprovement(
         known.F[known.feasible], ref_point, ideal_point, along=min(known.unknown)
     )
