@@ -35,10 +35,12 @@ import tailorbird
 from tailorbird import spaces
 from tailorbird.errors import ExportError
 from tailorbird.export.about import About
-from tailorbird.export.network import SUFFIXES, Compare, Destination, save
+from tailorbird.export.destination import SUFFIXES, Destination
+from tailorbird.export.network import Compare, save
 from tailorbird.export.prepared import pixels_of
 from tailorbird.latency_tables.profiling.space_programs import network_program
-from tailorbird.pipeline.exporting import MOST_APART, MOST_ERROR, Comparison, run_onnx
+from tailorbird.pipeline.export_comparison import MOST_ERROR, Comparison, run_onnx
+from tailorbird.pipeline.exporting import MOST_APART
 from tailorbird.progress import NoProgress
 from tailorbird.published.data_folder import data_folder
 from tailorbird.spaces import IntArray, SearchSpace

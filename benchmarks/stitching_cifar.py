@@ -47,6 +47,7 @@ RATES = (5e-4, 2e-3, 5e-3)
 
 PLAIN = {"learning_rates": rates_of(2e-3, 2e-3), "distillation": "none", "routes": "uniform"}
 LOW = {**PLAIN, "shared_learning_rates": rates_of(1e-3, 5e-3)}
+HALF = {**LOW, "batch": BATCH // 2}
 PIECES = (
     Piece("plain", 0, PLAIN),
     Piece("anchors first", 2, PLAIN),
@@ -58,8 +59,10 @@ PIECES = (
     Piece("no decay of norms", 2, {**LOW, "optimization": Optimization(decay_norms=False)}),
     Piece("cosine", 2, {**LOW, "optimization": Optimization(schedule="cosine")}),
     Piece("two routes a step", 2, {**LOW, "routes_per_step": 2}),
-    Piece("half the batch", 2, {**LOW, "batch": BATCH // 2}),
+    Piece("half the batch", 2, HALF),
     Piece("averaged weights", 2, {**LOW, "optimization": Optimization(weight_averaging=0.99)}),
+    Piece("half, klas", 2, HALF, chooses=True),
+    Piece("half, klas, share", 2, {**HALF, "share_of_anchors": 0.4}, chooses=True),
 )
 
 

@@ -33,7 +33,8 @@ from torch.nn.modules.conv import _ConvNd
 
 from tailorbird import spaces
 from tailorbird.export.about import About
-from tailorbird.export.network import Destination, load, save
+from tailorbird.export.destination import Destination
+from tailorbird.export.network import load, save
 from tailorbird.spaces import IntArray, Piece
 from tailorbird.spaces.chains import Chain
 from tailorbird.training import SharedNetwork, Split, Trained

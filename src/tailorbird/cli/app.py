@@ -184,7 +184,7 @@ def run_(recipe: RecipePath, as_json: AsJson = False) -> None:
 
     Example: `tailorbird run mine.toml`.
     """
-    with held(recipe, "run", may_train=True) as run:
+    with held(recipe, "run") as run:
         _finish(run, run.run(), as_json)
 
 
@@ -234,9 +234,7 @@ def train(recipe: RecipePath, as_json: AsJson = False) -> None:
     """
     with (
         ranks.joined() as is_first,
-        (
-            held(recipe, "train", may_train=True) if is_first else beside(recipe, may_train=True)
-        ) as run,
+        held(recipe, "train") if is_first else beside(recipe, "train") as run,
     ):
         trained = run.train()
         if not is_first:

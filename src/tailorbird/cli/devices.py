@@ -105,7 +105,8 @@ def show(facts: Mapping[str, object]) -> None:
     """Prints facts in two columns."""
     width = max(map(len, facts))
     for name, value in facts.items():
-        echo(f"{name:<{width}}  {value}")
+        shown = f"{value:.3g}" if isinstance(value, float) else value
+        echo(f"{name:<{width}}  {shown}")
 
 
 def _this_machine() -> Facts:

@@ -1,6 +1,6 @@
 """Runs of recipes as commands open them, with progress and warnings on standard error."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,45 +10,52 @@ from tailorbird.errors import told_of
 from tailorbird.progress import NoProgress, on_stderr
 
 if TYPE_CHECKING:
+    from tailorbird.pipeline.opening import Unchosen
     from tailorbird.pipeline.run import Run
+
+_OF_STEP: Mapping[str, "Unchosen"] = {"run": "choose", "train": "choose", "plan": "suppose"}
 
 
 @contextmanager
-def opened(path: Path, *, may_train: bool = False, is_planned: bool = False) -> Iterator["Run"]:
+def opened(path: Path, *, unchosen: "Unchosen" = "refuse") -> Iterator["Run"]:
     """Opens the run of a recipe; errors inside name its path, those of `open_recipe` included.
 
     Args:
         path: of the recipe.
-        may_train: whether anchors may be trained, where a recipe lets them choose its stitches.
-        is_planned: whether nothing but its plan is asked for.
+        unchosen: as in `open_recipe`.
     """
     from tailorbird.pipeline.opening import open_recipe  # loads much; `--help` needs nothing of it
 
     with told_of(path):
-        yield open_recipe(path, on_stderr(), warn, may_train=may_train, is_planned=is_planned)
+        yield open_recipe(path, on_stderr(), warn, unchosen=unchosen)
 
 
 @contextmanager
-def beside(path: Path, *, may_train: bool = False) -> Iterator["Run"]:
-    """Opens the run of a recipe beside the process that holds its folder, and says nothing."""
+def beside(path: Path, step: str) -> Iterator["Run"]:
+    """Opens the run of a recipe beside the process that holds its folder, and says nothing.
+
+    Args:
+        path: of the recipe.
+        step: method of the run that is called.
+    """
     from tailorbird.pipeline.opening import open_recipe
 
     with told_of(path):
-        opened_run = open_recipe(path, NoProgress(), lambda said: None, may_train=may_train)
+        unchosen = _OF_STEP.get(step, "refuse")
+        opened_run = open_recipe(path, NoProgress(), lambda said: None, unchosen=unchosen)
         with opened_run.beside() as run:
             yield run
 
 
 @contextmanager
-def held(path: Path, step: str, *, may_train: bool = False) -> Iterator["Run"]:
+def held(path: Path, step: str) -> Iterator["Run"]:
     """Opens the run of a recipe, and keeps other processes out of its folder meanwhile.
 
     Args:
         path: of the recipe.
         step: method of the run that is called; what it needs is asked for before there is a folder.
-        may_train: as `opened`.
     """
-    with opened(path, may_train=may_train, is_planned=step == "plan") as opened_run:
+    with opened(path, unchosen=_OF_STEP.get(step, "refuse")) as opened_run:
         opened_run.require(step)
         with opened_run.held() as run:
             yield run

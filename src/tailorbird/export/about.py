@@ -21,6 +21,7 @@ class About:
         takes_pixels: true if its ONNX file takes bytes of pictures, and prepares them itself.
         library_facts: processor that its library of TVM is for.
         library_ms: latency of that library, as a text, and how far it is from that of the report.
+        class_names: of the classes that its logits are for, in their order; none if nobody says.
     """
 
     space: SearchSpace
@@ -31,6 +32,7 @@ class About:
     takes_pixels: bool = False
     library_facts: str = ""
     library_ms: str = ""
+    class_names: tuple[str, ...] = ()
 
     @property
     def architecture(self) -> str:
@@ -48,6 +50,8 @@ class About:
         }
         if self.preprocessing is not None:
             facts["preprocessing"] = self.preprocessing.to_json()
+        if self.class_names:
+            facts["class_names"] = json.dumps(self.class_names, ensure_ascii=False)
         for name, texts in (("figures", self.figures), ("provenance", self.provenance)):
             if texts:
                 facts[name] = json.dumps(dict(texts), ensure_ascii=False)

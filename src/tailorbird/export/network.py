@@ -1,166 +1,31 @@
 """Networks as files: weights, plain Python, ONNX and a card, which need no search or tables."""
 
-import errno
 import json
 import logging
-import os
 import shutil
-import stat
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tailorbird.errors import RecipeError, WeightsError, require
+from tailorbird.errors import WeightsError, require
 from tailorbird.export.about import About
 from tailorbird.export.card import card
+from tailorbird.export.destination import Destination, Exported, is_exported
 from tailorbird.spaces import SearchSpace
 from tailorbird.storage import tensors
 from tailorbird.storage.atomic import refusal, written
-from tailorbird.storage.marks import MARK, has_mark, mark_of, torn
+from tailorbird.storage.marks import MARK, mark_of, torn
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _LOG = logging.getLogger("tailorbird")
 
-SUFFIXES = {"safetensors": ".safetensors", "python": ".py", "onnx": ".onnx"}
-"""Endings of files that any network can be written as, by format."""
-
-LIBRARY = {"tvm": ".tvm.so", "tvm weights": ".tvm.safetensors"}
-"""Endings of the files of a library that TVM compiled for one device."""
-
-FORMATS = (*SUFFIXES, "tvm")
-
 Compare = Callable[[Mapping[str, Path], int | None], Mapping[str, float]]
 """Relative errors of files by format, given their paths, and how many images they take at a time,
 None if any number; raises if an error is too large."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """Paths of the files of one network; None of a format that was not asked for.
-
-    Attributes:
-        about: facts of the network.
-        weights: safetensors, with all facts in their metadata.
-        python: the network in plain torch, which reads these.
-        onnx: the whole network, for any runtime that reads ONNX.
-        library: compiled by TVM for one device; its weights lie beside it.
-        card: Markdown on all of it.
-    """
-
-    about: About
-    weights: Path | None
-    python: Path | None
-    onnx: Path | None
-    library: Path | None
-    card: Path | None
-
-    @property
-    def files(self) -> dict[str, Path]:
-        """Paths by format, and that of the card."""
-        paths = (self.weights, self.python, self.onnx, self.library, self.card)
-        names = (*FORMATS, "card")
-        return {name: path for name, path in zip(names, paths, strict=True) if path is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where files of a network go.
-
-    Attributes:
-        files: by format.
-        card: path of the card; None for none.
-        unwanted: paths of formats that are not asked for, in a folder for nothing else; what was
-            exported there before goes.
-    """
-
-    files: Mapping[str, Path]
-    card: Path | None
-    unwanted: tuple[Path, ...] = ()
-
-    @classmethod
-    def at(cls, to: Path, formats: tuple[str, ...]) -> "Destination":
-        """Files at a stem, with a card beside them; or one file, if the path has its ending.
-
-        Args:
-            to: stem, or path of one file.
-            formats: of files at a stem.
-
-        Raises:
-            RecipeError: if the path names no file.
-        """
-        if not to.name.strip(". "):
-            raise RecipeError(f"The files need a name, but got {str(to)!r}. Add one to the path.")
-        alone = [name for name, suffix in SUFFIXES.items() if to.suffix == suffix]
-        if alone == ["python"]:  # which reads weights beside it
-            return cls({"safetensors": to.with_suffix(".safetensors"), "python": to}, None)
-        if alone:
-            return cls({alone[0]: to}, None)
-        return cls(_files(to, formats), to.with_name(f"{to.name}.md"))
-
-    @classmethod
-    def folder(cls, folder: Path, formats: tuple[str, ...]) -> "Destination":
-        """Files in a folder of their own, whose card is `README.md`."""
-        stem = folder / "network"
-        files, every = _files(stem, formats), _files(stem, FORMATS)
-        unwanted = tuple(path for form, path in every.items() if form not in files)
-        return cls(files, folder / "README.md", unwanted)
-
-    @property
-    def is_one_file(self) -> bool:
-        """True if the path of one file was named."""
-        return self.card is None
-
-    def check(self) -> None:
-        """Refuses places that nobody may write to, and files there that nobody exported.
-
-        Raises:
-            RecipeError: if one is another's.
-            WriteError: if nothing can be written there.
-        """
-        for path in self.paths:
-            try:
-                is_folder = stat.S_ISDIR(path.stat().st_mode)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except OSError as error:  # such as a name that is too long
-                raise refusal(path, error) from None
-            if is_folder:
-                raise refusal(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
-            if not _is_ours(path):
-                raise RecipeError(
-                    f"{str(path)!r} is there, and is no file of an exported network. Name another "
-                    "path with --to, or move it away."
-                )
-        try:
-            with self.room():
-                pass
-        except OSError as error:
-            raise refusal(self.paths[0], error) from None
-
-    def room(self) -> "tempfile.TemporaryDirectory[str]":
-        """Returns a folder to make the files in, in the nearest that is there above them.
-
-        Raises:
-            OSError: if nothing can be written there.
-        """
-        above = next(path for path in self.paths[0].absolute().parents if path.exists())
-        return tempfile.TemporaryDirectory(prefix=".tailorbird.", dir=above)
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """Paths of all files."""
-        return (*self.files.values(), *([self.card] if self.card else []))
-
-    def exported(self, about: About) -> Exported:
-        """The same by what each file is, of a network."""
-        weights, python, onnx, library = map(self.files.get, FORMATS)
-        return Exported(about, weights, python, onnx, library, self.card)
 
 
 def save(
@@ -217,32 +82,9 @@ def save(
                 shutil.copyfile(path, part)
             if destination.card is not None:
                 parts[-1].write_text(text, encoding="utf-8")
-        for path in [*filter(_is_ours, destination.unwanted)]:
+        for path in [*filter(is_exported, destination.unwanted)]:
             path.unlink()
     return destination.exported(about)
-
-
-def _files(stem: Path, formats: tuple[str, ...]) -> dict[str, Path]:
-    """Paths by format; those of a library are two."""
-    # Python reads weights beside it.
-    wanted = {*formats} | ({"safetensors"} if "python" in formats else set())
-    suffixes = {name: suffix for name, suffix in SUFFIXES.items() if name in wanted}
-    suffixes |= LIBRARY if "tvm" in formats else {}
-    return {name: stem.with_name(stem.name + suffix) for name, suffix in suffixes.items()}
-
-
-def _is_ours(path: Path) -> bool:
-    """True if a file was exported; a library has no mark, but what lies beside it has one.
-
-    Weights of a library had none in earlier versions, but are beside it as well.
-    """
-    for suffix in LIBRARY.values():
-        if path.name.endswith(suffix):
-            stem = path.name.removesuffix(suffix)
-            both = all(path.with_name(stem + end).is_file() for end in LIBRARY.values())
-            beside = (LIBRARY["tvm weights"], *SUFFIXES.values())
-            return both and any(has_mark(path.with_name(stem + end)) for end in beside)
-    return has_mark(path)
 
 
 def _content(state: "Mapping[str, Tensor]") -> Iterator[str | bytes]:

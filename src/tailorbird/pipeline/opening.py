@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tailorbird import recipe as recipes
 from tailorbird import spaces
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tailorbird.recipe.space import SpaceSection
     from tailorbird.spaces import SearchSpace
 
+Unchosen = Literal["refuse", "choose", "suppose"]
+
 _LOG = logging.getLogger("tailorbird")
 
 
@@ -31,8 +33,7 @@ def open_recipe(
     progress: Progress | None = None,
     warn: Callable[[str], object] = _LOG.warning,
     *,
-    may_train: bool = False,
-    is_planned: bool = False,
+    unchosen: Unchosen = "refuse",
 ) -> "Run":
     """Opens the run of a recipe, whose methods do what the commands of the same names do.
 
@@ -41,12 +42,12 @@ def open_recipe(
             folder.
         progress: where long work reports to; standard error if None.
         warn: told what a user must know before anything is done.
-        may_train: whether anchors may be trained, where a recipe lets them choose its stitches.
-        is_planned: whether nothing but its plan is asked for, for which any such stitches do.
+        unchosen: what to do about stitches that a recipe lets its anchors choose, and that are not
+            chosen yet: refuse them, train the anchors and let them choose, or suppose any others.
 
     Raises:
         RecipeError: if anything in the recipe is wrong.
-        MissingStepError: if stitches are not chosen yet, and nothing may be trained.
+        MissingStepError: if stitches are not chosen yet, and are to be refused.
         EncodingError: if earlier evaluations that it names do not fit its space.
         MissingPackageError: if it needs a package of an extra that is not installed.
     """
@@ -69,9 +70,9 @@ def open_recipe(
 
         from tailorbird.pipeline.chosen_places import chosen_space, like_chosen  # loads torch
 
-        if is_planned:
+        if unchosen == "suppose":
             return opened(like_chosen(recipe, home, space))
-        tried = partial(opened, tell=lambda said: None) if may_train else None
+        tried = partial(opened, tell=lambda said: None) if unchosen == "choose" else None
         folder = Path("runs") / recipe.name
         return opened(chosen_space(recipe, home, space, folder, tried))
 

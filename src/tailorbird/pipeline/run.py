@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tailorbird.errors import RecipeError, TailorbirdError, naming, naming_extras, require, told_of
-from tailorbird.export.network import FORMATS, Destination, Exported
+from tailorbird.export.destination import Exported, require_formats
 from tailorbird.latency_tables import LatencyTable
 from tailorbird.pipeline.accuracy_sources.source import AccuracySource
 from tailorbird.pipeline.basis import basis_of
@@ -21,6 +21,7 @@ from tailorbird.pipeline.checking import Checker
 from tailorbird.pipeline.finetuned_networks import beside, finetuned_networks
 from tailorbird.pipeline.latency_sources.adaptation import Adapted
 from tailorbird.pipeline.latency_sources.source import LatencySource
+from tailorbird.pipeline.network_choice import NetworkChoice
 from tailorbird.pipeline.own_code.algorithm import Algorithm, try_algorithm
 from tailorbird.pipeline.own_code.trial import made_up_cost
 from tailorbird.pipeline.planned_work import PlannedWork
@@ -35,7 +36,6 @@ from tailorbird.progress import Progress
 from tailorbird.recipe import Recipe
 from tailorbird.registry.python_paths import is_path
 from tailorbird.reports import finetuned, write
-from tailorbird.reports.choice import fastest_enough, named
 from tailorbird.reports.page.so_far import SoFar
 from tailorbird.reports.write import torn_report
 from tailorbird.search.evaluation.shown_study import Costs
@@ -455,7 +455,7 @@ class Run:
         finetuner = self.accuracy.finetuner()
         from tailorbird.pipeline.finetuning import finetuned_network  # loads torch
 
-        row = self._chosen(architecture, max_latency_ms)
+        row = self._row(NetworkChoice(architecture, max_latency_ms))
         finetuner.trained()
         latency = self.latency.predictor()
         self.check_modules()
@@ -518,41 +518,18 @@ class Run:
         """
         from tailorbird.pipeline.exporting import Exporter
 
-        if unknown := sorted({*formats} - {*FORMATS}):
-            raise RecipeError(f"Formats are {', '.join(FORMATS)}, but got {unknown[0]!r}.")
         to = None if to is None else Path(to)
-        if to is not None:
-            one = Destination.at(to, FORMATS)  # refuses what is no path of files
-            if one.is_one_file and formats and not {*formats} & {*one.files}:
-                raise RecipeError(
-                    f"{str(to)!r} is a file of another format than {', '.join(formats)}: name a "
-                    "path without an ending, or leave out the formats."
-                )
+        require_formats(to, formats)
         self.accuracy.trained_networks()  # refuses, before anything is looked for
-        row = self._chosen(architecture, max_latency_ms, device)
+        choice = NetworkChoice(architecture, max_latency_ms, device)
+        row = self._row(choice)
         exporter = Exporter(self.recipe, self.folder, self.space, self.accuracy, self.latency)
         with redirect_stdout(sys.stderr):
-            return exporter.export(row, to, formats, takes_pixels=with_preprocessing)
+            return exporter.export(row, str(choice), to, formats, takes_pixels=with_preprocessing)
 
-    def _chosen(
-        self, architecture: str | None, max_latency_ms: float | None, device: str | None = None
-    ) -> IntArray:
-        """Canonical row (d,) of a network: the best of the checked front, or that of a text."""
-        if architecture is not None and max_latency_ms is not None:
-            raise RecipeError("Name an architecture or a largest latency, not both.")
-        if device is not None and max_latency_ms is None:
-            raise RecipeError("A device is for the largest latency there: name one, or no device.")
-        known = (self.latency.device.name, *self.recipe.search.devices)
-        if device is not None and device not in known:
-            raise RecipeError(
-                f"The search was for {', '.join(map(repr, known))}, not for {device!r}. Add it to "
-                "[search] devices, and search again."
-            )
-        front = self.folder / "front.parquet"
-        if architecture is None:
-            elsewhere = None if device in (None, known[0]) else device
-            return fastest_enough(front, self.space, max_latency_ms, elsewhere)
-        return named(architecture, self.space, front)
+    def _row(self, choice: NetworkChoice) -> IntArray:
+        devices = (self.latency.device.name, *self.recipe.search.devices)
+        return choice.row(self.folder / "front.parquet", self.space, devices)
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:

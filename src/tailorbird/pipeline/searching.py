@@ -124,7 +124,10 @@ class RecipeSearch:
     ) -> SearchResult:
         asked = self.recipe.search
         sure = self._sure(front, problem)
-        return SearchResult(sure, exact, ref_point, asked.algorithm, asked.entry.step)
+        entry = asked.entry
+        return SearchResult(
+            sure, exact, ref_point, asked.algorithm, entry.step, entry.spends_evaluations
+        )
 
     def _problem(self, accuracy: Predictor) -> Problem:
         return problem_of(self.recipe.search, self.space, accuracy, self.latency, self.elsewhere)

@@ -9,7 +9,7 @@ from tailorbird.reports.measures import Measure, compared_by, non_dominated
 from tailorbird.reports.wording import with_error
 
 _MOST = 9  # rows below the titles
-_LONGEST = 60  # characters of a network's text
+_LONGEST = 200  # characters of a network's text, which other commands take
 
 
 def front_table(front: pd.DataFrame, objectives: Sequence[str]) -> list[str]:
@@ -43,9 +43,14 @@ def regret_table(summary: Mapping[str, object]) -> list[str]:
         return []
     points = [f"{100 * r['accuracy_lost_mean']:.2f}" for r in pairs]
     excess = [f"{100 * r['latency_excess_mean']:.1f}" for r in pairs]
-    names = [f"of {r['chosen_for']} on {r['used_on']}" for r in pairs]
-    columns = [["points lost", *points], ["more latency, %", *excess], ["choice", *names]]
-    return ["", *_aligned(columns)]
+    names = [f"{r['chosen_for']}, used on {r['used_on']}" for r in pairs]
+    columns = [
+        ["accuracy lost, points", *points],
+        ["more latency, %", *excess],
+        ["networks that were chosen for", *names],
+    ]
+    title = "What another device's networks give away, in the mean and as predicted:"
+    return ["", title, *_aligned(columns), ""]
 
 
 def _column(networks: pd.DataFrame, measure: Measure) -> list[str]:

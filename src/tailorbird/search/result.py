@@ -21,6 +21,7 @@ class SearchResult:
         ref_point: that hypervolumes refer to, minimised values (m,).
         by: the algorithm, as recipes name it.
         step: what an item of `front.history` stands for: a generation or an evaluation.
+        is_evaluated: true if networks were truly evaluated, false if they were predicted.
     """
 
     front: ParetoFront
@@ -28,6 +29,7 @@ class SearchResult:
     ref_point: FloatArray
     by: str = "nsga2"
     step: str = "generation"
+    is_evaluated: bool = False
 
     @property
     def exact_hypervolume(self) -> float | None:
@@ -66,7 +68,8 @@ class SearchResult:
                 f"Of all {front.n_evaluations:,} networks, {len(front)} are kept; that no other "
                 f"belongs to them is certain ({self.by})."
             )
-        text = f"{self.by} looked at {front.n_evaluations:,} networks and kept {len(front)}."
+        how = "evaluated" if self.is_evaluated else "compared predictions of"
+        text = f"{self.by} {how} {front.n_evaluations:,} networks and kept {len(front)}."
         if front.gap:
             gaps = " and ".join(
                 f"{gap:.3g} in {objective.column}"

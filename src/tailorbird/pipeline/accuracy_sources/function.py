@@ -167,6 +167,10 @@ class FunctionAccuracy(EvaluatedAccuracy):
         """None: nobody says how pictures became images."""
         return None
 
+    def class_names(self) -> tuple[str, ...]:
+        """Returns none: nobody says what logits are for."""
+        return ()
+
     def fingerprint(self) -> str:
         """`function`, in the place of weights."""
         return "function"

@@ -100,6 +100,9 @@ class AccuracySource(Protocol):
     def preprocessing(self) -> Preprocessing | None:
         """How pictures become images that networks take; None if nobody says."""
 
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes that logits are for, in their order; none if nobody says."""
+
     def n_validation(self) -> int | None:
         """Images behind an accuracy that the search may know; None if that is not known."""
 

@@ -89,6 +89,10 @@ class TabulatedAccuracy(ABC):
         """None: nobody says how pictures became images."""
         return None
 
+    def class_names(self) -> tuple[str, ...]:
+        """Returns none: nobody says what logits are for."""
+        return ()
+
     def basis(self) -> str:
         """Says which table it is."""
         return self.named

@@ -226,6 +226,10 @@ class TrainedAccuracy(EvaluatedAccuracy):
         """How pictures become images that networks take; None if nobody says."""
         return self.dataset().preprocessing
 
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes that logits are for, in their order; none if nobody says."""
+        return self.dataset().class_names
+
     def description(self) -> str:
         """Sentence for reports."""
         evaluator = self.recipe.accuracy.evaluator

@@ -114,7 +114,7 @@ class MeasuringSetup:
             )
         prepared_s = sum(one.compile_s + one.check_s for one in spent)
         timed_s = sum(one.time_s for one in spent)
-        once_s = wall_s - prepared_s - timed_s  # such as for processes to start
+        once_s = max(0.0, wall_s - prepared_s - timed_s)  # such as for processes to start
         return once_s + len(programs) * (prepared_s + rounds * timed_s) / len(tried)
 
     def configuration(self) -> Configuration:

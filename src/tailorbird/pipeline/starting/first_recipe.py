@@ -8,7 +8,7 @@ from textwrap import wrap
 from tailorbird.errors import RecipeError, shown
 from tailorbird.pipeline.recipe_reference import TABLES, in_toml, keys_of, meanings_of, settings_of
 from tailorbird.recipe.space import SpaceSection
-from tailorbird.registry.data_sets import is_of_pictures
+from tailorbird.registry.data_sets import is_of_pictures, is_of_timm
 from tailorbird.spaces import SearchSpace
 from tailorbird.spaces.registry import SPACES
 from tailorbird.spaces.shared import HasPieces
@@ -136,7 +136,7 @@ def classes_in(data: str, home: Path) -> int | None:
     Raises:
         RecipeError: if there is no such folder.
     """
-    if not is_of_pictures(data) or data.startswith(("torch/", "hfds/", "hfids/")):
+    if not is_of_pictures(data) or is_of_timm(data):
         return None
     train = home / data / "train"
     if not train.is_dir():

@@ -10,9 +10,10 @@ import pandas as pd
 
 from tailorbird.errors import naming
 from tailorbird.predictors.metrics import accuracy_std
-from tailorbird.reports.answer import answer
+from tailorbird.reports.answer import anchors_alone, answer
 from tailorbird.reports.checked import Checked
 from tailorbird.reports.measures import Measure, compared_by, non_dominated
+from tailorbird.reports.page.devices import Devices, devices_of
 from tailorbird.reports.page.table import Column, Row, columns_of, rows_of
 from tailorbird.reports.page.trust import distrusted, trust_of
 from tailorbird.reports.plots.front import front_plot
@@ -93,7 +94,18 @@ class Contents:
         ratio = typical_ms / report.call_ms if report.call_ms is not None else None
         trust = naming(distrusted(report.summary), Path(report.recipe_path))
         seen = notes(report.front, report.random, self.measures, ratio, report.supplied)
-        return (*([trust] if trust else []), *report.remarks, *seen)
+        every = (*([trust] if trust else []), *report.remarks, *seen)
+        return tuple(dict.fromkeys(every))
+
+    @cached_property
+    def alone(self) -> str:
+        """A sentence on anchors before they were stitched; empty if there are none."""
+        return anchors_alone(self.report.supplied, self.both)
+
+    @cached_property
+    def devices(self) -> Devices | None:
+        """Several devices side by side; None if the search was for one."""
+        return devices_of(self.report, self.front, self.random, self.accuracy)
 
     @cached_property
     def answer(self) -> str:

@@ -13,6 +13,19 @@ from tailorbird.reports.report import Report
 from tailorbird.reports.wording import with_error
 from tailorbird.spaces import FloatArray
 
+REGRET_TITLES = (
+    "chosen for",
+    "used on",
+    "accuracy lost, points",
+    "more latency, %",
+    "hypervolume kept, %",
+)
+GIVEN_AWAY = (
+    "What is given away by using on one device the networks that were chosen for another, as "
+    "predicted: accuracy against the most accurate network that is as fast, latency against the "
+    "fastest that is as accurate; in the mean, and at worst."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Devices:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tailorbird.reports.answer import optimism
 from tailorbird.reports.page.contents import Contents
+from tailorbird.reports.page.devices import GIVEN_AWAY, REGRET_TITLES, Devices
 from tailorbird.storage.marks import MARK
 
 _SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>()#+!|~&$"})
@@ -24,8 +25,10 @@ def markdown_of(contents: Contents, mark: str) -> str:
         "## The front",
         "![accuracy over what networks cost](front.png)",
         _escaped(f"{report.accuracy}. {optimism(front)}"),
+        _escaped(contents.alone),
         "## Networks",
         _table(titles, rows),
+        *_on_devices(contents.devices),
         "## How far to trust it",
         *map(_escaped, contents.trust),
         "## Search",
@@ -35,6 +38,22 @@ def markdown_of(contents: Contents, mark: str) -> str:
         _table(["what", "value"], [*report.provenance.items()]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _on_devices(devices: Devices | None) -> list[str]:
+    """Section on several devices; nothing for one."""
+    if devices is None:
+        return []
+    ranks = [[name, *taus] for name, taus in devices.agreement]
+    parts = [
+        "## Several devices",
+        f"Kendall's tau of latencies on two devices, over {devices.n} networks: 1 is the same "
+        "order.",
+        _table(["device", *devices.names], ranks),
+    ]
+    if devices.regrets:
+        parts += [GIVEN_AWAY, _table(REGRET_TITLES, devices.regrets)]
+    return parts
 
 
 def _escaped(text: object) -> str:

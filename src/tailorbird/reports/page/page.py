@@ -6,12 +6,12 @@ import numpy as np
 from markupsafe import Markup
 
 from tailorbird.reports import finetuned
-from tailorbird.reports.answer import anchors_alone, optimism
+from tailorbird.reports.answer import optimism
 from tailorbird.reports.error_distribution import ErrorDistribution
 from tailorbird.reports.page.cards import cards_of
 from tailorbird.reports.page.contents import Contents
 from tailorbird.reports.page.data import data_of
-from tailorbird.reports.page.devices import devices_of
+from tailorbird.reports.page.devices import GIVEN_AWAY, REGRET_TITLES
 from tailorbird.reports.plots.agreement import accuracy_agreement, latency_agreement
 from tailorbird.reports.plots.curves import error_plot, hypervolume_plot
 from tailorbird.reports.plots.parallel import ParallelPlot
@@ -30,9 +30,8 @@ def page_of(contents: Contents, mark: str) -> str:
     report, front, random = contents.report, contents.front, contents.random
     measures, costs = contents.measures, contents.costs
     errors = 1 - random["accuracy_test"].dropna().to_numpy(dtype=np.float64)
-    devices = devices_of(report, front, random, contents.accuracy)
     sections = {"which": "Which one?", "fronts": "The front", "networks": "Networks"}
-    sections |= {"devices": "Several devices"} if devices else {}
+    sections |= {"devices": "Several devices"} if contents.devices else {}
     sections |= {"trust": "Trust", "search": "Search", "repeat": "To repeat it"}
     is_timed = contents.is_known("latency_ms_measured")
     is_tested = contents.is_known("accuracy_test")
@@ -50,7 +49,7 @@ def page_of(contents: Contents, mark: str) -> str:
         optimism=optimism(front),
         compared=" and ".join(measure.title for measure in measures),
         has_validation=bool(front["accuracy_validation"].notna().any()),
-        alone=anchors_alone(report.supplied, contents.both),
+        alone=contents.alone,
         front_plot=contents.front_plot,
         parallel=ParallelPlot(front, measures) if len(measures) > 2 else None,
         is_drawn=contents.is_drawn,
@@ -59,7 +58,9 @@ def page_of(contents: Contents, mark: str) -> str:
         rows=contents.rows,
         finetuned=Markup(finetuned.section(front, report.finetuned)),
         spaces_text=_spaces_text(report),
-        devices=devices,
+        devices=contents.devices,
+        given_away=GIVEN_AWAY,
+        regret_titles=REGRET_TITLES,
         trust=contents.trust,
         latency_plot=latency_agreement(front, random) if is_timed else "",
         accuracy_plot=accuracy_agreement(front, random) if is_tested else "",

@@ -168,7 +168,7 @@ def _unreadable(source: str, error: Exception) -> EncodingError:
 
 
 def _value(values: object, number: int | None) -> object:
-    """That of an objective, or the only one; all that there are, where it is not there."""
+    """Value of an objective, or the only one; all of them where there is none such."""
     if not isinstance(values, list):
         return values
     if number is None:

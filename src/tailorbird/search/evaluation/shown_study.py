@@ -102,8 +102,7 @@ class ShownStudy:
 
     def _kept(self, name: str, accuracies_of: str) -> set[Row] | None:
         """Rows of a study that tells what this one would; None, and none is left, otherwise."""
-        names = {study.study_name for study in optuna.get_all_study_summaries(self._storage)}
-        if name not in names:
+        if name not in optuna.get_all_study_names(self._storage):
             return None
         study = optuna.load_study(study_name=name, storage=self._storage)
         try:

@@ -17,7 +17,19 @@ from tailorbird.training.data.arrays import Split
 from tailorbird.training.data.augment import shift_and_flip
 from tailorbird.training.data.dataset import Dataset
 
-_N_CLASSES, _SIDE = 10, 32
+CLASS_NAMES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+_N_CLASSES, _SIDE = len(CLASS_NAMES), 32
 _MOST_BYTES = 256 * 2**20  # of the arrays of a file; those of 10,000 images take 9 MB
 
 PREPROCESSING = Preprocessing((_SIDE, _SIDE), crop=1.0)
@@ -46,9 +58,15 @@ def load(folder: Path) -> Dataset:
     images, labels = _read(folder / "cifar10_jpeg_test10k.npz")
     order = np.random.default_rng(0).permutation(len(labels))
     validation, test = (Split(images[half], labels[half]) for half in np.split(order, 2))
-    train_split = Split(*train)
     return Dataset(
-        "cifar10-jpeg", _N_CLASSES, train_split, validation, test, shift_and_flip, PREPROCESSING
+        "cifar10-jpeg",
+        _N_CLASSES,
+        Split(*train),
+        validation,
+        test,
+        shift_and_flip,
+        PREPROCESSING,
+        CLASS_NAMES,
     )
 
 

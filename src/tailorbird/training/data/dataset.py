@@ -37,6 +37,7 @@ class Dataset:
         test: for reports.
         augment: changes batches of training images, before they are `normalised`.
         preprocessing: how pictures became these images; None if nobody says.
+        class_names: of each class, in the order of labels; none if nobody says.
 
     Raises:
         ContractError: if a label is no class, or anything else is not what it must be.
@@ -49,6 +50,7 @@ class Dataset:
     test: LabelledImages
     augment: Augment = unchanged
     preprocessing: Preprocessing | None = None
+    class_names: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{len(getattr(self, split).labels):,} {split}" for split in SPLITS)
@@ -95,3 +97,10 @@ class Dataset:
                     f"Labels must go from 0 to n_classes - 1 = {self.n_classes - 1}, but those of "
                     f"the {name} split of {self.name!r} go from {labels.min()} to {labels.max()}."
                 )
+        names = self.class_names
+        is_texts = isinstance(names, tuple) and all(isinstance(name, str) for name in names)
+        if not is_texts or len(names) not in (0, self.n_classes):
+            raise ContractError(
+                f"A data set's class_names must be a tuple of n_classes = {self.n_classes} texts, "
+                f"or empty, but got {shown(names)}."
+            )

@@ -29,4 +29,5 @@ def load() -> Dataset:
     first, second, third = (
         Split(images[i], labels[i].astype(np.int64)) for i in (train, validation, test)
     )
-    return Dataset("digits", 10, first, second, third, shift, PREPROCESSING)
+    names = tuple(map(str, range(10)))
+    return Dataset("digits", 10, first, second, third, shift, PREPROCESSING, names)

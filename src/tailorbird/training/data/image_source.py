@@ -80,7 +80,18 @@ def load(source: ImageSource) -> Dataset:
     )
     name = source.name if is_named else Path(source.name).resolve().name
     n_classes = max(2, len(classes["train"]), 1 + int(train.labels.max()))
-    return Dataset(name, n_classes, train, validation, test, preprocessing=source.preprocessing)
+    numbered = {number: str(label) for label, number in classes["train"].items()}
+    known = len(numbered) == n_classes
+    class_names = tuple(numbered[number] for number in range(n_classes)) if known else ()
+    return Dataset(
+        name,
+        n_classes,
+        train,
+        validation,
+        test,
+        preprocessing=source.preprocessing,
+        class_names=class_names,
+    )
 
 
 def _classes_of(dataset: Any) -> Mapping[str, int]:

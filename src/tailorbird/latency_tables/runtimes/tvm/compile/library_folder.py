@@ -14,6 +14,7 @@ from tailorbird.progress import Progress
 from tailorbird.storage.atomic import refusal
 
 MANIFEST = "manifest.json"
+_ALIKE = 3  # failures for one reason, after which no more are tried
 
 
 def write(
@@ -41,7 +42,7 @@ def write(
         RecipeError: if the folder holds anything.
         DeviceError: if LLVM does not know the target.
         WriteError: if the folder cannot be written.
-        MeasurementError: if any program cannot be compiled.
+        MeasurementError: if any program cannot be compiled; all are tried, and those are named.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RecipeError(f"The folder must be new or empty, but {str(folder)!r} is not.")
@@ -71,19 +72,30 @@ def _compiled(
     suffix: str,
     progress: Progress,
 ) -> dict[str, str]:
-    """Compiles programs; returns the names of their files, by key."""
+    """Compiles programs; returns the names of their files, by key.
+
+    Raises:
+        MeasurementError: naming all that cannot be compiled.
+    """
     import torch
 
     from tailorbird.latency_tables.runtimes.tvm.compile.build import build_library
 
-    files = {}
+    files, failures = dict[str, str](), dict[str, list[str]]()
     with progress.task("Compiling", len(programs)) as advance:
         for number, program in enumerate(programs):
             inputs = tuple(map(torch.from_numpy, program.examples(0)))
             path = folder / f"{number:04d}{suffix}"
-            reason = partial(MeasurementError.of, f"{program.key} cannot be compiled")
-            with raising(reason, DeviceError):
-                build_library(program.module(), inputs, target, threads, path)
+            try:
+                with raising(partial(MeasurementError.of, "the compiler refuses it"), DeviceError):
+                    build_library(program.module(), inputs, target, threads, path)
+            except MeasurementError as error:
+                failures.setdefault(str(error), []).append(program.key)
+                if len(failures[str(error)]) == _ALIKE:  # a compiler that is not there
+                    break
             files[program.key] = path.name
             advance(program.key)
+    if failures:
+        told = "; ".join(f"{', '.join(keys)}: {reason}" for reason, keys in failures.items())
+        raise MeasurementError(f"All programs must compile, and none is written, for {told}.")
     return files
