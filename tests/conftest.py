@@ -34,6 +34,10 @@ _NO_DATA = (
     "list` tells the names; TAILORBIRD_DATA names a folder of others"
 )
 
+_SLOW_ON_SERVER = {
+    *("test_faults.py", "test_participation.py", "test_profiler.py", "test_study.py")
+}
+
 SERVER = "TAILORBIRD_TEST_POSTGRES"
 """Variable with the URL of a server of PostgreSQL, on which what concerns stores is tested too."""
 
@@ -59,7 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         on_server = called is not None and called.params.get("urls") == "postgresql"
         if on_server:
             item.add_marker(pytest.mark.postgresql)
-        if on_server and item.path.name in {"test_faults.py", "test_profiler.py", "test_study.py"}:
+        if on_server and item.path.name in _SLOW_ON_SERVER:
             item.add_marker(pytest.mark.slow)
 
 
@@ -148,8 +152,9 @@ def command_line(
         return code, *capsys.readouterr()
 
     yield run
-    for name, module in [*sys.modules.items()]:
-        if tmp_path in Path(getattr(module, "__file__", None) or os.devnull).parents:
+    here = f"{tmp_path}{os.sep}"
+    for name, module in [*sys.modules.items()]:  # thousands, so that paths are compared as texts
+        if str(getattr(module, "__file__", None) or "").startswith(here):
             del sys.modules[name]
 
 

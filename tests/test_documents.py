@@ -24,7 +24,7 @@ from sybil.document import Document
 from sybil.parsers.markdown import CodeBlockParser
 
 import tailorbird
-from tailorbird import recipe
+from tailorbird import recipe, spaces
 from tailorbird.cli.app import app
 from tailorbird.training import Trained, digits
 
@@ -93,7 +93,8 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
 def assumed() -> dict[str, Any]:
     """What a block says that it is given: latencies of networks on known devices."""
     rng = np.random.default_rng(0)
-    X = rng.integers(3, size=(60, 6))
+    space = spaces.get("macro-mobilenetv2")
+    X = space.sample(60, rng)
     cost = 1.0 + X.sum(axis=1)
     pool_ms = np.outer(cost, [1.0, 2.0, 3.0]) * rng.uniform(0.9, 1.1, (60, 3))
     return {

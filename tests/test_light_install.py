@@ -258,20 +258,38 @@ def test_a_space_is_searched_and_reported_and_runs_are_compared(
     assert (tmp_path / "compared.html").exists()
 
 
+COMMANDS = """
+import contextlib, io, json, sys
+from pathlib import Path
+
+from tailorbird.cli.app import main
+
+for words in sys.argv[1:]:
+    before, code = sorted(Path().rglob("*")), 0
+    said = io.StringIO(), io.StringIO()
+    sys.argv = ["tailorbird", *words.split()]
+    with contextlib.redirect_stdout(said[0]), contextlib.redirect_stderr(said[1]):
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+    is_clean = sorted(Path().rglob("*")) == before
+    print(json.dumps([words, code, *(one.getvalue() for one in said), is_clean]))
+"""
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("words", NEEDING, ids=lambda words: words.partition("/")[0])
-def test_what_lacks_is_named_before_anything_is_written(
-    words: str, tailor: Run, tmp_path: Path
-) -> None:
-    package, extra = NEEDING[words]
-    before = sorted(tmp_path.rglob("*"))
-    done = tailor(*words.split())
-    assert done.returncode == 2, (done.stdout, done.stderr)
-    (sentence,) = done.stderr.splitlines()
-    assert f"needs the package '{package}', which is not installed" in sentence
-    assert sentence.endswith(f"install it with `pip install 'tailorbird[{extra}]'`.")
-    assert done.stdout == ""
-    assert sorted(tmp_path.rglob("*")) == before
+def test_what_lacks_is_named_before_anything_is_written(run: Run) -> None:
+    done = run("-c", COMMANDS, *NEEDING)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [words for words, *_ in lines] == [*NEEDING]
+    for words, code, out, err, is_clean in lines:
+        package, extra = NEEDING[words]
+        assert (code, out, is_clean) == (2, "", True), (words, err)
+        (sentence,) = err.splitlines()
+        assert f"needs the package '{package}', which is not installed" in sentence
+        assert sentence.endswith(f"install it with `pip install 'tailorbird[{extra}]'`.")
 
 
 @pytest.mark.long

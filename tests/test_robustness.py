@@ -42,13 +42,13 @@ def test_each_setting_of_a_recipe_has_a_law() -> None:
 def test_what_goes_wrong_is_found(tmp_path: Path) -> None:
     kinds = {fault: partial(Broken, fault) for fault in FAULTS}
     jobs = [Job(fault, 0) for fault in FAULTS]
-    done = tried(jobs, kinds, seed=0, n_workers=1, limit_s=20, keep=tmp_path)
+    done = tried(jobs, kinds, seed=0, n_workers=1, limit_s=10, keep=tmp_path)
     found = {one.job.kind: (one.judged.verdict, one.judged.said) for one in done}
     assert found.pop("hungry")[0] == "wrongly refused"
     assert found.pop("foreseen by nobody")[0] == "traceback"
     assert found == {
         "nothing": ("unexplained", "no reason is known"),
-        "endless": ("hang", "no end in 20 s"),
+        "endless": ("hang", "no end in 10 s"),
         "dead": ("traceback", "the process ended with 3"),
         "steering": ("untidy", "raw control characters: [\"'\\\\x1b'\"]"),
         "leaving": ("untidy", "left behind: half.new"),

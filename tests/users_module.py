@@ -3,7 +3,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, pairwise
 
 import numpy as np
@@ -565,6 +565,10 @@ def pair() -> object:
 def untold() -> Dataset:
     made = good()
     return Dataset(7, 10, made.train, made.validation, made.test)
+
+
+def misnamed() -> Dataset:
+    return replace(good(), class_names=("one", "two"))
 
 
 def _augmented(augment: Callable[..., object]) -> Callable[[], Dataset]:

@@ -128,6 +128,21 @@ def test_a_missing_cross_compiler_is_named_with_its_package(
     assert not list(Path().glob("*out*"))
 
 
+def test_all_modules_that_do_not_compile_are_named(tmp_path: Path, tailorbird: Tailorbird) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import torch\nfrom torch import nn\n\n\nclass Angle(nn.Module):\n"
+        "    def forward(self, x):\n        return torch.special.i1e(x)\n\n\n"
+        "class Log(nn.Module):\n    def forward(self, x):\n        return torch.lgamma(x)\n\n\n"
+        "def modules():\n    x = (1, 4)\n"
+        "    return {'a': (Angle(), x), 'b': (nn.ReLU(), x), 'c': (Log(), x)}\n"
+    )
+    (tmp_path / "own.toml").write_text('name = "own"\n[space]\nprograms = "mine:modules"\n')
+    code, _, err = tailorbird("compile", "own.toml", "out")
+    assert code == 1, err
+    assert all(re.search(rf"\b{name}\b", err) for name in "ac")
+    assert not Path("out").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits-resnet", "deit-ti-s-b"])
 def test_every_workload_builds_for_aarch64(

@@ -77,6 +77,7 @@ def test_work_of_others_is_noise() -> None:
             loop.wait()
 
 
+@pytest.mark.long
 def test_it_is_told_with_what_to_do(
     tailorbird: Tailorbird, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,7 +93,7 @@ def test_a_refusal_is_said_once(tmp_path: Path) -> None:
     assert "batch must give each of 2 ranks 2 images at least, which are 4, but is 3" in sentence
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_ranks_choose_the_same_stitches_as_one_process(tmp_path: Path) -> None:
     """Of the same anchors: those that ranks train differ by rounding, which Adam makes more of."""
     one, several = tmp_path / "one", tmp_path / "several"
@@ -116,7 +116,7 @@ def test_ranks_choose_the_same_stitches_as_one_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("killed", ["0", "1"])
+@pytest.mark.parametrize("killed", [pytest.param("0", marks=pytest.mark.slow), "1"])
 def test_a_killed_rank_is_told_once_with_the_checkpoint(tmp_path: Path, killed: str) -> None:
     (tmp_path / "r.toml").write_text(RECIPE.format(epochs=1_000, batch=50))
     torchrun = started(tmp_path, "train")

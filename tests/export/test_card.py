@@ -1,5 +1,6 @@
 """The card of a network: its blocks run, and it says what is known."""
 
+import json
 import re
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from PIL import Image
 from tailorbird.errors import RecipeError
 from tailorbird.export.about import About
 from tailorbird.export.card import card
-from tailorbird.export.network import SUFFIXES, Destination, save
+from tailorbird.export.destination import SUFFIXES, Destination
+from tailorbird.export.network import save
 from tailorbird.spaces.preprocessing import Preprocessing
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training.data.picture_transforms import Augmentation, transforms_of
@@ -35,20 +37,25 @@ def exported(space: StitchSpace, folder: Path, about: About) -> str:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("takes_pixels", [False, True])
-@pytest.mark.parametrize("preprocessing", [GREY, SMALLER])
+@pytest.mark.parametrize(("preprocessing", "takes_pixels"), [(GREY, False), (SMALLER, True)])
 def test_its_blocks_run_from_the_card_alone(
     digits_space: StitchSpace, tmp_path: Path, preprocessing: Preprocessing, takes_pixels: bool
 ) -> None:
     about = About(digits_space, digits_space.landmarks[0], preprocessing, {}, {}, takes_pixels)
     folder = tmp_path / "network"
     text = exported(digits_space, folder, about)
-    script = "\n".join([*blocks(text), "print(logits.shape)"])
+    Image.fromarray(np.zeros((9, 12), dtype=np.uint8)).save(folder / "picture.png")
+    # What is fed is what the comment beside it says, where there is one.
+    own = [re.sub(r"= .* # or (.*)", r"= \1", block) for block in blocks(text)]
+    assert ["prepared(" in block for block in own] == [True, True, not takes_pixels]
+    script = "\n".join([*own, "print(logits.shape)"])
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "(1, 10)"
+    *classes, shape = done.stdout.splitlines()
+    assert shape == "(1, 10)"
+    assert len(classes) == 2
 
 
 @pytest.mark.parametrize("preprocessing", [GREY, SMALLER, WIDE])
@@ -103,6 +110,17 @@ def test_onnx_says_what_it_takes_and_is_for_any_number(
     assert told["architecture"] == "w4:0-5"
     assert told["outputs"] == "logits, (n, 10)"
     assert Preprocessing.from_json(told["preprocessing"]) == GREY
+
+
+def test_classes_are_named(digits_space: StitchSpace) -> None:
+    about = About(digits_space, digits_space.landmarks[0], class_names=("a b", *"bcdefghi", "`"))
+    text = card(about, {}, {}, "0" * 16, 10)
+    assert "Classes, in the order of logits: 0 `a b`, 1 `b`, " in text
+    assert "9 `` ` ``." in text
+    assert json.loads(about.metadata["class_names"]) == [*about.class_names]
+    assert "Classes, in" not in card(about, {}, {}, "0" * 16, 12)  # of another head
+    many = replace(about, class_names=("a",) * 1000)
+    assert "are in the metadata" in card(many, {}, {}, "0" * 16, 1000)
 
 
 @pytest.mark.parametrize("name", ["best.py", "best.md"])

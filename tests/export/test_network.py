@@ -15,7 +15,8 @@ from tailorbird.errors import (
     WriteError,
 )
 from tailorbird.export.about import About
-from tailorbird.export.network import SUFFIXES, Destination, Exported, load, save
+from tailorbird.export.destination import SUFFIXES, Destination, Exported
+from tailorbird.export.network import load, save
 from tailorbird.spaces import IntArray
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training import Trained

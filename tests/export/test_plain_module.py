@@ -18,9 +18,9 @@ from tailorbird.spaces.stitching import StitchSpace
 SMALL = ("digits-resnet", "digits-elastic", "cifar-resnet", "nasbench201", "macro-mobilenetv2")
 LARGE = (
     *("cifar-elastic", "elastic-resnet", "elastic-vit", "fbnet", "mobile-elastic"),
-    *("deit-ti-s-b", "deit3-s-l", "efficientnet-lite-0-1-2", "ofa-mobilenetv3", "regnet"),
-    *("resnet-18-50", "swin-ti-s-b"),
+    *("efficientnet-lite-0-1-2", "ofa-mobilenetv3", "regnet", "resnet-18-50"),
 )
+LARGEST = ("deit-ti-s-b", "deit3-s-l", "swin-ti-s-b")
 
 
 def made(network: nn.Module, shape: tuple[int, ...]) -> tuple[nn.Module, str, int | None]:
@@ -46,7 +46,12 @@ def check(network: nn.Module, shape: tuple[int, ...]) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", [*SMALL, *(pytest.param(name, marks=pytest.mark.long) for name in LARGE)]
+    "name",
+    [
+        *SMALL,
+        *(pytest.param(name, marks=pytest.mark.long) for name in LARGE),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in LARGEST),
+    ],
 )
 def test_networks_of_every_space_are_the_same(name: str) -> None:
     space = spaces.get(name, batch=2)

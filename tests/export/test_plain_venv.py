@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 
 from tailorbird import spaces
 from tailorbird.export.about import About
-from tailorbird.export.network import Destination, save
+from tailorbird.export.destination import Destination
+from tailorbird.export.network import save
 
 NEEDED = ("torch", "safetensors")
 SPACES = (

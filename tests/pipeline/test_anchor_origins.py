@@ -23,6 +23,7 @@ def recipe(more: str) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_anchors_of_a_recipe_learn_from_the_largest(tailorbird: Tailorbird) -> None:
     recipe("")
     assert tailorbird("train", "r.toml")[0] == 0

@@ -21,6 +21,7 @@ def trained(folder: Path, monkeypatch: pytest.MonkeyPatch, stitch_epochs: int) -
     return run
 
 
+@pytest.mark.long
 def test_anchors_that_were_never_trained_together_are_as_they_were_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -30,6 +31,7 @@ def test_anchors_that_were_never_trained_together_are_as_they_were_alone(
     np.testing.assert_array_equal(alone, inside)
 
 
+@pytest.mark.long
 def test_anchors_alone_are_not_those_inside_and_none_if_their_weights_are_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

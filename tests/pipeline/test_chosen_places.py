@@ -85,10 +85,10 @@ def test_stitches_are_chosen_once_and_searched(tailorbird: Tailorbird) -> None:
     chosen.write_bytes(before[chosen][:100])  # torn: chosen again, and the same
     with pytest.raises(MissingStepError, match=r"`tailorbird train .*r\.toml` chooses them"):
         open_recipe(path, NoProgress())
-    assert open_recipe(path, NoProgress(), may_train=True).space.name == run.space.name
+    assert open_recipe(path, NoProgress(), unchosen="choose").space.name == run.space.name
     assert chosen.read_bytes() == before[chosen]
     every = write(SPACE + '\npairs = "all"')
-    reached = open_recipe(every, NoProgress(), may_train=True).space
+    reached = open_recipe(every, NoProgress(), unchosen="choose").space
     assert isinstance(reached, StitchSpace)
     assert {stitch.target - stitch.source for stitch in reached.stitches} == {1, 2, 3}
 
@@ -116,7 +116,7 @@ def test_what_cannot_be_chosen_is_refused_before_anything_is_trained(
     lines = [f"{Perceptrons().describe(row)},{sum(row) / 9}" for row in X.tolist()]
     Path("t.csv").write_text("\n".join(["architecture,accuracy", *lines]))
     with pytest.raises(RecipeError, match=reason):
-        open_recipe(write(space, accuracy), NoProgress(), may_train=True)
+        open_recipe(write(space, accuracy), NoProgress(), unchosen="choose")
     assert not list(Path().rglob("anchor-*"))
 
 
@@ -129,12 +129,13 @@ def test_commands_that_train_nothing_do_not_train_to_choose(tailorbird: Tailorbi
     assert not list(Path().rglob("anchor-*"))
 
 
+@pytest.mark.long
 def test_a_family_of_the_same_name_has_other_places(tailorbird: Tailorbird) -> None:
     Path("own_family.py").write_text(OWN)
     found = []
     for depth in (6, 8, 3, 6):
         path = write(f'module = "own_family:space"\ndepth = {depth}\nchoose = "klas"')
-        run = open_recipe(path, NoProgress(), may_train=True)
+        run = open_recipe(path, NoProgress(), unchosen="choose")
         assert isinstance(run.space, StitchSpace)
         assert run.space.depths == (depth, depth)
         assert len(run.space.stitches) <= depth
@@ -146,7 +147,7 @@ def test_more_than_stitches_is_not_lost(tailorbird: Tailorbird) -> None:
     Path("own_family.py").write_text(OWN)
     path = write('module = "own_family:of_a_class"\nchoose = "klas"')
     with pytest.raises(RecipeError, match="own is a Own, of which more would be lost"):
-        open_recipe(path, NoProgress(), may_train=True)
+        open_recipe(path, NoProgress(), unchosen="choose")
 
 
 def test_a_union_chooses_none(tailorbird: Tailorbird) -> None:
@@ -161,5 +162,5 @@ def test_the_rest_of_a_recipe_is_checked_before_anchors_are_trained(
 ) -> None:
     path = write(accuracy=ACCURACY + 'evaluator = "own_code:nothing_of_that_name"\n')
     with pytest.raises(RecipeError, match="nothing_of_that_name"):
-        open_recipe(path, NoProgress(), may_train=True)
+        open_recipe(path, NoProgress(), unchosen="choose")
     assert not list(Path().rglob("anchor-*"))

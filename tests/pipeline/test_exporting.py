@@ -18,8 +18,9 @@ from tailorbird import spaces
 from tailorbird.errors import ExportError
 from tailorbird.export import load
 from tailorbird.export.about import About
-from tailorbird.export.network import SUFFIXES, Destination, Exported, save
-from tailorbird.pipeline.exporting import Comparison
+from tailorbird.export.destination import SUFFIXES, Destination, Exported
+from tailorbird.export.network import save
+from tailorbird.pipeline.export_comparison import Comparison
 from tailorbird.spaces.stitching import StitchSpace
 from tailorbird.training.data import digits
 
@@ -80,6 +81,8 @@ def test_a_network_is_told_with_the_figures_of_its_front(tailorbird: Tailorbird)
     assert files["card"].name == "README.md"
     card = files["card"].read_text()
     assert all(title in card and value in card for title, value in figures.items())
+    assert "Classes, in the order of logits: 0 `0`, 1 `1`, " in card
+    assert f"| chosen | the most accurate of the checked front within {most!r} ms, on " in card
     space = spaces.get("digits-resnet", batch=16, max_stitches=1)
     x = torch.randn(3, 1, 8, 8)
     with torch.inference_mode():
@@ -103,7 +106,9 @@ def test_a_network_is_told_with_the_figures_of_its_front(tailorbird: Tailorbird)
     assert tailorbird("train", "r.toml")[0] == 0
     found = told(tailorbird, "--architecture", str(best["architecture"]), "--format", "onnx")
     assert found["figures"] == {}
-    assert "not checked" in Path("runs/shown/network/README.md").read_text()
+    card = Path("runs/shown/network/README.md").read_text()
+    assert "not checked" in card
+    assert "| chosen | by its name |" in card
 
 
 @pytest.mark.parametrize("formats", [("nope",), ("onnx", "nope"), ("",)])
@@ -156,6 +161,7 @@ def test_a_library_of_the_device_runs_from_the_card(tailorbird: Tailorbird) -> N
     assert "'it/one.tvm.so' is there, and is no file of an exported network" in err
 
 
+@pytest.mark.long
 def test_a_library_that_nothing_measures_is_refused(tailorbird: Tailorbird) -> None:
     Path("r.toml").write_text(RECIPE.format(epochs=1))
     assert tailorbird("train", "r.toml")[0] == 0

@@ -103,7 +103,7 @@ def right(answers: torch.Tensor) -> float:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("space", [ELASTIC, STITCHED])
+@pytest.mark.parametrize("space", [ELASTIC, pytest.param(STITCHED, marks=pytest.mark.slow)])
 def test_the_best_network_is_finetuned_checked_reported_and_exported(
     tailorbird: Tailorbird, space: str
 ) -> None:

@@ -22,14 +22,18 @@ def test_all_tables_are_in_it() -> None:
     assert {*below(Section)} == {*reference.TABLES.values()}
 
 
+@pytest.fixture(scope="module")
+def page() -> str:
+    return reference.as_markdown()
+
+
 @pytest.mark.parametrize("section", reference.TABLES.values(), ids=lambda s: s.__name__)
-def test_every_key_has_a_sentence_and_none_else(section: type[Section]) -> None:
+def test_every_key_has_a_sentence_and_none_else(section: type[Section], page: str) -> None:
     meanings = reference.meanings_of(section)
     assert [*meanings] == [*section.model_fields]
     for name, meaning in meanings.items():
         assert meaning.endswith("."), name
         assert len(meaning) > 10, name
-    page = reference.as_markdown()
     assert all(f"| `{name}` | {meaning}" in page for name, meaning in meanings.items())
 
 

@@ -33,6 +33,20 @@ from tailorbird.reports.checked import COLUMNS
 
 Tailorbird = Callable[..., tuple[int, str, str]]
 SMALL = small()
+LAYERS = """
+from torch import nn
+
+
+def layers():
+    return {f"to {n}": (nn.Linear(64, n), (1, 64)) for n in (64, 128, 256, 512)}
+"""
+OF_LAYERS = """
+name = "small"
+[space]
+programs = "layers:layers"
+[latency]
+rounds = {rounds}
+"""
 FILES = {
     "report.html",
     "front.parquet",
@@ -103,7 +117,9 @@ def workers_of(folder: Path) -> list[int]:
 
 @pytest.mark.tvm
 @pytest.mark.long
-def test_the_main_job_reports_and_picks_up_what_is_there(folder: Path) -> None:
+def test_the_main_job_reports_and_picks_up_what_is_there(
+    folder: Path, tailorbird: Tailorbird
+) -> None:
     code, out, err = in_a_process(folder, "run", "small.toml", "--json")
     assert code == 0, err
     made = folder / "runs" / "small"
@@ -124,20 +140,20 @@ def test_the_main_job_reports_and_picks_up_what_is_there(folder: Path) -> None:
     assert "<script src=" not in html  # opens offline
 
     before = count_rounds(folder)
-    code, out, err = in_a_process(folder, "run", "small.toml", "--json")
+    code, out, err = tailorbird("run", "small.toml", "--json")
     assert code == 0, err
     assert count_rounds(folder) == before
     pd.testing.assert_frame_equal(pd.read_parquet(made / "front.parquet"), front)
 
-    code, _, err = in_a_process(folder, "export", "small.toml", "--architecture", "w4:0-5")
+    code, _, err = tailorbird("export", "small.toml", "--architecture", "w4:0-5")
     assert code == 0, err
     assert (made / "network" / "network.safetensors").exists()
     assert (made / "network" / "network.onnx").exists()
-    code, _, err = in_a_process(folder, "export", "small.toml", "--max-latency-ms", "1e-9")
+    code, _, err = tailorbird("export", "small.toml", "--max-latency-ms", "1e-9")
     assert code == 2
     assert "the fastest network of the front takes" in err
 
-    code, out, err = in_a_process(folder, "table", "show", "small.toml", "--json")
+    code, out, err = tailorbird("table", "show", "small.toml", "--json")
     assert code == 0, err
     shown = {row["workload"] for row in json.loads(out)["rows"]}
     assert "residual_block(width=8)[4x8x8x8]f32" in shown
@@ -152,7 +168,8 @@ def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
     folder: Path, how: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = folder / "small.toml"
-    small.write_text(SMALL.replace("rounds = 2", "rounds = 40"))
+    (folder / "layers.py").write_text(LAYERS)
+    small.write_text(OF_LAYERS.format(rounds=40))
     process = start(folder, "profile", "small.toml")
     wait_for_rounds(folder, 20)
     assert workers_of(folder)
@@ -169,12 +186,12 @@ def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
     assert not workers_of(folder)
 
     assert count_rounds(folder) >= 20
-    small.write_text(SMALL.replace("rounds = 2", "rounds = 3"))
+    small.write_text(OF_LAYERS.format(rounds=3))
     code, _, err = in_a_process(folder, "profile", "small.toml")
     assert code == 0, err
     monkeypatch.chdir(folder)
     counted = open_recipe(small).latency.record().accepted
-    assert len(counted) == 16
+    assert len(counted) == 5  # with the empty one
     for taken in counted.values():
         numbers = [one.number for one in taken]
         assert len(set(numbers)) == len(numbers) >= 3
@@ -183,17 +200,18 @@ def test_a_profiler_that_is_stopped_loses_nothing_and_carries_on(
 @pytest.mark.tvm
 @pytest.mark.parametrize("runtime", ["tvm", pytest.param("onnxruntime", marks=pytest.mark.slow)])
 @pytest.mark.long
-def test_whole_networks_are_measured_beside_workloads(folder: Path, runtime: str) -> None:
+def test_whole_networks_are_measured_beside_workloads(
+    folder: Path, runtime: str, tailorbird: Tailorbird
+) -> None:
+    text = SMALL.replace("max_stitches = 1", "max_stitches = 0")
     (folder / "small.toml").write_text(
-        SMALL.replace("rounds = 2", f'rounds = 2\nruntime = "{runtime}"')
+        text.replace("rounds = 2", f'rounds = 2\nruntime = "{runtime}"')
     )
-    space = spaces.get("digits-resnet", batch=4, max_stitches=1)
+    space = spaces.get("digits-resnet", batch=4, max_stitches=0)
     X = space.sample(2, np.random.default_rng(0))
     columns = [variable.name for variable in space.variables]
     pd.DataFrame(np.concatenate([X, X]), columns=columns).to_parquet(folder / "nets.parquet")
-    code, out, err = in_a_process(
-        folder, "profile", "small.toml", "--networks", "nets.parquet", "--json"
-    )
+    code, out, err = tailorbird("profile", "small.toml", "--networks", "nets.parquet", "--json")
     assert code == 0, err
     for key in [*(w.key for w in space.workloads), *(space.describe(row) for row in X)]:
         assert key in out
@@ -292,13 +310,13 @@ def test_an_export_is_refused_before_weights_are_looked_for(
 
 @pytest.mark.data("snnet_stitches.csv.gz")
 @pytest.mark.long
-def test_published_accuracies_need_no_training(folder: Path) -> None:
+def test_published_accuracies_need_no_training(folder: Path, tailorbird: Tailorbird) -> None:
     (folder / "deit.toml").write_text(
         'name = "deit"\n[space]\nname = "deit-ti-s-b"\n[device]\nname = "epyc-avx512"\n'
         '[accuracy]\npublished = "snnet"\n[search]\npopulation = 20\ngenerations = 5\n'
         "[report]\nnetworks = 71\nrandom_networks = 3\n"
     )
-    code, out, err = in_a_process(folder, "run", "deit.toml", "--json")
+    code, out, err = tailorbird("run", "deit.toml", "--json")
     assert code == 0, err
     front = pd.read_parquet(folder / "runs/deit/front.parquet")
     # SN-Net's own best stitch, and a front that is true since every network is in its table.
@@ -307,7 +325,7 @@ def test_published_accuracies_need_no_training(folder: Path) -> None:
     assert front["latency_ms_measured"].isna().all()
     assert "published" in (folder / "runs/deit/report.html").read_text()
     assert json.loads(out)["share_of_exact_hypervolume"] > 0.9
-    code, _, err = in_a_process(folder, "export", "deit.toml")
+    code, _, err = tailorbird("export", "deit.toml")
     assert code == 2
     assert "no weights to export" in err
 

@@ -244,7 +244,7 @@ RULES = [
 
 
 @pytest.mark.parametrize(("rule", "law"), RULES)
-@pytest.mark.parametrize("command", ["run", "train"])
+@pytest.mark.parametrize("command", [pytest.param("run", marks=pytest.mark.slow), "train"])
 @pytest.mark.long
 def test_a_rule_that_does_not_do_what_it_must_is_refused(
     tailorbird: Tailorbird, command: str, rule: str, law: str

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -209,15 +210,27 @@ def space(batch):
 
 
 @pytest.mark.long
-def test_a_block_that_is_edited_is_trained_anew(tmp_path: Path) -> None:
+def test_a_block_that_is_edited_is_trained_anew(tailorbird: Tailorbird) -> None:
     fingerprints = []
     for more in ("", " * 2.0", ""):
-        (tmp_path / "mine.py").write_text(EDITED.format(more=more))
-        done = in_a_process(tmp_path, 'module = "mine:space"', FEW)
-        assert done.returncode == 0, done.stderr
-        fingerprints.append(done.stdout)
+        edit(EDITED.format(more=more))
+        code, out, err = trained(tailorbird, 'module = "mine:space"', FEW)
+        assert code == 0, err
+        fingerprints.append(out)
     assert fingerprints[0] != fingerprints[1]
     assert fingerprints[0] == fingerprints[2]
+
+
+def edit(source: str) -> None:
+    """Writes `mine.py`, which the next command reads as a new process would."""
+    Path("mine.py").write_text(source)
+    sys.modules.pop("mine", None)
+    shutil.rmtree("__pycache__", ignore_errors=True)  # as edits within a second are not seen
+
+
+def trained(tailorbird: Tailorbird, space: str, accuracy: str) -> tuple[int, str, str]:
+    Path("r.toml").write_text(RECIPE.format(space=space, accuracy=accuracy))
+    return tailorbird("train", "r.toml")
 
 
 RULE = """
@@ -233,24 +246,22 @@ def mine(inputs):
 
 
 @pytest.mark.long
-def test_a_rule_that_is_edited_trains_anew(tmp_path: Path) -> None:
+def test_a_rule_that_is_edited_trains_anew(tailorbird: Tailorbird) -> None:
     told = []
     for times, comment in (("0.5", ""), ("0.5", "# half of it"), ("0.25", "")):
-        (tmp_path / "mine.py").write_text(RULE.format(times=times) + comment)
-        done = in_a_process(tmp_path, OWN, f'{FEW}\nrule = "mine:mine"')
-        assert done.returncode == 0, done.stderr
-        told.append((done.stdout, "Training" in done.stderr))
+        edit(RULE.format(times=times) + comment)
+        code, out, err = trained(tailorbird, OWN, f'{FEW}\nrule = "mine:mine"')
+        assert code == 0, err
+        told.append((out, "Training" in err))
     assert told[0][0] == told[1][0]
     assert [trained for _, trained in told] == [True, False, True]
     assert told[2][0] != told[0][0]
 
 
-@pytest.mark.long
-@pytest.mark.parametrize(
-    "rule", ["own_rules:slow_pair", pytest.param("sandwich", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", ["own_rules:slow_pair", "sandwich"])
 def test_training_that_was_killed_ends_the_same(tmp_path: Path, rule: str) -> None:
-    accuracy = f'module = "users_module:good"\nsupernet_epochs = 40\nrule = "{rule}"'
+    accuracy = f'module = "users_module:good"\nsupernet_epochs = 15\nrule = "{rule}"'
     told, weights = [], []
     for name, n_steps in (("whole", None), ("killed", 5)):
         folder = tmp_path / name

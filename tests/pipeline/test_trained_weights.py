@@ -142,7 +142,7 @@ def test_networks_are_those_of_the_network_that_was_saved(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("space", [ELASTIC, STITCHED])
+@pytest.mark.parametrize("space", [ELASTIC, pytest.param(STITCHED, marks=pytest.mark.slow)])
 def test_a_report_says_whose_weights_they_are(
     folder: Path, tailorbird: Tailorbird, space: str
 ) -> None:
@@ -166,7 +166,7 @@ def test_a_report_says_whose_weights_they_are(
         assert torch.equal(network(x), made(x))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_workers_take_them_as_well(folder: Path, tailorbird: Tailorbird) -> None:
     save_file(state(), "shared.safetensors")
     write(trained=f'{FILE}\nworkers = 2\nzero_cost = ["naswot"]')

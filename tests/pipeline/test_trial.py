@@ -244,6 +244,7 @@ DATA_SETS = [
     ("no_split", r"test split must be a Split"),
     ("pair", r"must give a tailorbird.training.Dataset, but gave tuple"),
     ("untold", r"name must be a text of at most 200 characters, but got 7"),
+    ("misnamed", r"class_names must be a tuple of n_classes = 10 texts, or empty, but got \('one'"),
     ("aug_signature", r"`augment` must take images and a torch.Generator, but it failed \(TypeErr"),
     ("aug_shape", r"`augment` must give shape \(2, 1, 8, 8\).* gave \(2, 1, 7, 8\)"),
     ("aug_many", r"`augment` must give shape \(50, 1, 8, 8\).* gave \(49, 1, 8, 8\)"),

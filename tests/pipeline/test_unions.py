@@ -177,7 +177,11 @@ def test_a_network_is_exported_as_one_of_its_space(tailorbird: Tailorbird) -> No
         ('algorithm = "guided"', BOTH),
         pytest.param(NSGA2, f"{BOTH}\nworkers = 2", marks=pytest.mark.slow),
         ('algorithm = "exact"', f'{BOTH}\npredictor = "additive"'),
-        (f'objectives = ["accuracy", "latency_ms", "peak_mib"]\n{NSGA2}', BOTH),
+        pytest.param(
+            f'objectives = ["accuracy", "latency_ms", "peak_mib"]\n{NSGA2}',
+            BOTH,
+            marks=pytest.mark.slow,
+        ),
         (NSGA2, 'trained = "shared.safetensors"'),
     ],
 )
@@ -412,7 +416,7 @@ def test_anchors_go_to_the_families_that_have_them() -> None:
     assert [sorted(anchors) for anchors in taken] == [["w2", "w4", "w5"], ["w16", "w4", "w5"]]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_networks_of_each_space_are_finetuned_and_exported(tailorbird: Tailorbird) -> None:
     write(accuracy=f"{BOTH}\nfinetune_epochs = 2\nfinetune_rate = 1.0")
     run(tailorbird, "run", "r.toml")

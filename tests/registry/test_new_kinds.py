@@ -96,7 +96,7 @@ def test_one_module_and_one_line_are_enough(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)
     report = (tmp_path / "runs/new/report.html").read_text()
-    assert "climbing looked at" in report
+    assert "climbing compared predictions of" in report
     assert "Latencies are predicted by proportional." in report
     wrong = RECIPE.replace('"climbing"', '"climbng"')
     (tmp_path / "new.toml").write_text(wrong)

@@ -272,6 +272,23 @@ def test_markdown_says_the_same(plain: Report) -> None:
     assert all(row.name in unescaped for row in contents.rows)
 
 
+def test_markdown_has_devices_and_anchors_alone() -> None:
+    report = made_up_report(SPACE, devices=["a phone"])
+    alone = pd.DataFrame(
+        {
+            "architecture": ["w4"],
+            "accuracy_test": [0.9],
+            "accuracy_test_std": [0.01],
+            "latency_ms_measured": [0.5],
+            "latency_ms_predicted": [0.4],
+        }
+    )
+    text = markdown_of(Contents(replace(report, supplied=alone)), MARK).replace("\\", "")
+    assert "before they were stitched, on test images: w4 90 ± 1 %." in text
+    assert "| device | local | a phone |" in text
+    assert "| a phone | local | " in text
+
+
 def test_figures_of_curves_are_finite(plain: Report) -> None:
     html = page_of(Contents(plain), MARK)
     assert "nan%" not in html

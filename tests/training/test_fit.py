@@ -123,6 +123,7 @@ def test_training_that_was_killed_goes_on_to_the_same_weights(
     assert not checkpoint.exists()
 
 
+@pytest.mark.long
 def test_a_torn_checkpoint_and_one_of_other_settings_are_ignored(
     small_space: StitchSpace, few_digits: Dataset, tmp_path: Path, killed: Path
 ) -> None:

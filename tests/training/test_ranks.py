@@ -73,15 +73,16 @@ def test_ranks_train_what_one_process_does(tmp_path: Path, alone: dict[str, Weig
     assert distance(alone, together) < 1e-9
 
 
-@pytest.mark.long
-def test_ranks_train_all_kinds_as_one_process_does(tmp_path: Path) -> None:
-    alone, two, four = (trained(n, tmp_path / str(n), *KINDS) for n in (1, 2, 4))
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [2, 4])
+def test_ranks_train_all_kinds_as_one_process_does(tmp_path: Path, n: int) -> None:
+    alone, together = (trained(k, tmp_path / str(k), *KINDS) for k in (1, n))
     assert {Path(file).parts[0] for file in alone} == {*KINDS}
-    assert distance(alone, two) < 1e-9
-    assert distance(alone, four) < 1e-9
+    assert distance(alone, together) < 1e-9
 
 
-@pytest.mark.parametrize("n", [2, pytest.param(4, marks=pytest.mark.long)])
+@pytest.mark.parametrize("n", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.long
 def test_gradients_of_a_step_in_float32(tmp_path: Path, n: int) -> None:
     (together,) = trained(n, tmp_path, "one-step", "--dtype", "float32").values()
     one_step(CPU, tmp_path / "alone")
@@ -97,10 +98,11 @@ def test_gradients_of_a_step_in_float32(tmp_path: Path, n: int) -> None:
     ("n", "after"),
     [
         (2, 1),
-        pytest.param(2, 4, marks=pytest.mark.long),
-        pytest.param(4, 2, marks=pytest.mark.long),
+        pytest.param(2, 4, marks=pytest.mark.slow),
+        pytest.param(4, 2, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.long
 def test_a_killed_rank_ends_all_and_others_go_on(
     tmp_path: Path, alone: dict[str, Weights], n: int, after: int
 ) -> None:
@@ -122,13 +124,20 @@ def test_a_weight_learns_from_the_ranks_that_used_it(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_ranks_that_ran_other_networks_are_told(tmp_path: Path) -> None:
     done = ranks(2, tmp_path, "others", "--dtype", "float32")
     assert "All ranks must run the same networks" in done.stderr
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("options", [("--norms", "local"), ("--routes", "own", "--norms", "local")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--norms", "local"),
+        pytest.param(("--routes", "own", "--norms", "local"), marks=pytest.mark.slow),
+    ],
+)
 def test_local_norms_and_own_routes_are_others(
     tmp_path: Path, alone: dict[str, Weights], options: tuple[str, ...]
 ) -> None:

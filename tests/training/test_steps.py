@@ -329,6 +329,7 @@ def whole(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("n_workers", [0, 2])
+@pytest.mark.long
 def test_training_on_pictures_that_was_killed_goes_on_to_the_same_weights(
     pictures: Path, whole: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_workers: int
 ) -> None:

@@ -76,6 +76,15 @@ def test_configurations_tell_devices_batches_and_runtimes_apart(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize(
+    "with_worker",
+    [
+        "tvm",
+        "onnxruntime",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("openvino", "torch")),
+    ],
+    indirect=True,
+)
 def test_closed_runtimes_work_again_and_a_killed_worker_costs_one_request(
     with_worker: Runtime, local: Device
 ) -> None:
@@ -117,6 +126,7 @@ def test_a_torn_program_fails_and_the_next_works(
     assert len(with_worker.measure(whole, inputs, local, n_copies=1).ms)
 
 
+@pytest.mark.long
 def test_deleting_a_program_leaves_nothing_of_it(with_worker: Runtime, local: Device) -> None:
     inputs = draw((1, 4))
     first, second = (with_worker.compile(nn.Linear(4, 4), inputs, local) for _ in range(2))

@@ -331,15 +331,14 @@ def test_earlier_evaluations_are_taken(home: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "search",
+    ("key", "search"),
     [
-        NSGA2,
-        'algorithm = "exact"',
-        'algorithm = "guided"\nbatch = 4',
-        'algorithm = "random"\npopulation = 8\ngenerations = 4',
+        ("batch_function", NSGA2),
+        ("function", 'algorithm = "exact"'),
+        ("function", 'algorithm = "guided"\nbatch = 4'),
+        ("batch_function", 'algorithm = "random"\npopulation = 8\ngenerations = 4'),
     ],
 )
-@pytest.mark.parametrize("key", ["function", "batch_function"])
 def test_all_algorithms_search(tailorbird: Tailorbird, search: str, key: str) -> None:
     name = {"function": "by_width", "batch_function": "all_by_width"}[key]
     write(f'{key} = "own_code:{name}"\nn_images = 500', search)

@@ -72,7 +72,7 @@ def test_all_that_may_be_a_path_is_one(tailorbird: Tailorbird) -> None:
     code, _, err = tailorbird("run", "own.toml")
     assert code == 0, err
     report = Path("runs/own/report.html").read_text()
-    assert "own_code:hill_climbing looked at" in report
+    assert "own_code:hill_climbing compared predictions of" in report
     assert "Latencies are predicted by own_code:proportional." in report
     assert "simulator" in report
     front = pd.read_parquet("runs/own/front.parquet")

@@ -45,6 +45,7 @@ def source(folder: Path, preprocessing: Preprocessing = SMALL) -> ImageSource:
 def test_a_folder_has_splits_and_classes(folder: Path) -> None:
     data = load(source(folder))
     assert (data.name, data.n_classes, data.preprocessing) == ("pictures", 3, SMALL)
+    assert data.class_names == tuple(sorted(path.name for path in (folder / "train").iterdir()))
     assert [len(getattr(data, split).labels) for split in SPLITS] == [12, 5, 5]
     assert np.bincount(data.train.labels).tolist() == [4, 4, 4]
     assert data.train.shape == (3, 16, 16)

@@ -31,9 +31,13 @@ from tailorbird.training import SharedNetwork, Trained
 from tailorbird.training.shared.prefixes import Prefixes
 
 LARGE = ("fbnet", "ofa-mobilenetv3", "elastic-vit", "mobile-elastic", "regnet")
+LARGEST = ("ofa-mobilenetv3", "regnet")
 CASES = [
     *((name, 3) for name in (*SHIPPED, *OWN) if name not in LARGE),
-    *(pytest.param(name, 8, marks=pytest.mark.long) for name in SHIPPED),
+    *(
+        pytest.param(name, 8, marks=pytest.mark.slow if name in LARGEST else pytest.mark.long)
+        for name in SHIPPED
+    ),
 ]
 each_space = pytest.mark.parametrize(("name", "n_rows"), CASES)
 

@@ -30,6 +30,7 @@ def weights(made: Trained, anchor: int) -> dict[str, torch.Tensor]:
     return {n: t for n, t in made.network.state_dict().items() if n.startswith(prefix)}
 
 
+@pytest.mark.long
 def test_the_largest_is_as_labels_teach_it_and_others_are_not(
     few_digits: Dataset, tmp_path: Path
 ) -> None:
